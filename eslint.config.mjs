@@ -1,0 +1,46 @@
+import importX from 'eslint-plugin-import-x'
+import tseslint from 'typescript-eslint'
+
+/** The rooms from the ground up. Imports run downward alone; rooms on one floor do not know each other. */
+const FLOORS = [
+  ['errors.ts', 'protocol.ts', 'secret.ts'],
+  ['validate.ts', 'config.ts'],
+  ['logger.ts'],
+  ['auth', 'db'],
+  ['mailbox.ts'],
+  ['routes', 'ws'],
+  ['context.ts'],
+  ['app.ts'],
+  ['server.ts'],
+  ['cli'],
+  ['main.ts']
+]
+
+const ARROWS = FLOORS.flatMap((rooms, floor) => rooms.map(room => ({
+  target: `./src/${room}`,
+  from: [...rooms.filter(other => other !== room && floor > 0), ...FLOORS.slice(floor + 1).flat()].map(other => `./src/${other}`)
+}))).filter(({ from }) => from.length > 0)
+
+export default tseslint.config(
+  { ignores: ['dist/', 'coverage/', 'data/'] },
+  ...tseslint.configs.recommended,
+  {
+    plugins: { 'import-x': importX },
+    settings: { 'import-x/resolver': { node: { extensions: ['.ts', '.js'] } } },
+    rules: {
+      'import-x/no-restricted-paths': ['error', { zones: ARROWS }],
+      'import-x/no-cycle': 'error',
+      '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
+      eqeqeq: 'error',
+      'no-console': 'error',
+      'prefer-const': 'error'
+    }
+  },
+  {
+    files: ['src/**/*.ts'],
+    ignores: ['src/main.ts', 'src/cli/**'],
+    rules: { 'no-restricted-properties': ['error', { object: 'process', property: 'env', message: 'The environment is read in main.ts and src/config.ts alone.' }] }
+  },
+  { files: ['src/auth/wallet.ts', 'src/logger.ts', '**/*.js'], rules: { '@typescript-eslint/no-require-imports': 'off' } },
+  { files: ['scripts/**', 'bench/**'], rules: { 'no-console': 'off' } }
+)

@@ -1,0 +1,13 @@
+import type { Knex } from 'knex'
+import * as messages from './0001-messages'
+
+/** Every migration in its order. Names have no extension, so a run from .ts and one from .js are the same. */
+const MIGRATIONS: Array<[name: string, migration: Knex.Migration]> = [
+  ['0001-messages', messages]
+]
+
+export const migrationSource: Knex.MigrationSource<[string, Knex.Migration]> = {
+  getMigrations: async () => MIGRATIONS,
+  getMigrationName: ([name]) => name,
+  getMigration: async ([, migration]) => migration
+}

@@ -1,0 +1,5 @@
+// Empties dist/, so that a build never keeps what its sources have dropped.
+const { rmSync } = require('node:fs')
+const { join } = require('node:path')
+
+rmSync(join(__dirname, '..', 'dist'), { recursive: true, force: true })

@@ -1,0 +1,14 @@
+// Runs a program by its path without extension: from TypeScript where that can be loaded, else as it was compiled.
+const { join } = require('node:path')
+
+const root = join(__dirname, '..')
+const program = process.argv[2]
+process.argv.splice(1, 2, join(root, program))
+let folder = 'dist'
+try {
+  require('ts-node/register/transpile-only')
+  folder = '.'
+} catch (error) {
+  if (error.code !== 'MODULE_NOT_FOUND') throw error
+}
+require(join(root, folder, program))

@@ -1,0 +1,85 @@
+import express, { Router, type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
+import { hasCredentials } from './auth/http'
+import type { Context } from './context'
+import { ApiError, toApiError } from './errors'
+import { HANDSHAKE_PATH } from './protocol'
+import { routes, type Route } from './routes'
+
+/** The HTTP side, top to bottom: CORS, health, handshake, authentication, routes, errors. */
+export function createApp ({ config, auth, mailbox, store, logger }: Context): Express {
+  const { prefix } = config.http
+  const table = routes(mailbox)
+  const app = express()
+  app.disable('x-powered-by')
+  app.disable('etag')
+  app.use(cors)
+  app.use(prefix, health(store.ping))
+  app.use(refuseUnknown(prefix, table), ...auth)
+  app.use(prefix === '' ? '/' : prefix, mount(table))
+  app.use(notFound)
+  app.use(answerError(logger))
+  return app
+}
+
+/** Browsers may call from anywhere: what protects a request is its signature, not its origin. */
+const cors: RequestHandler = (req, res, next) => {
+  res.set({
+    'access-control-allow-origin': '*',
+    'access-control-allow-headers': req.get('access-control-request-headers') ?? '*',
+    'access-control-allow-methods': '*',
+    'access-control-expose-headers': '*',
+    'access-control-allow-private-network': 'true'
+  })
+  if (req.method === 'OPTIONS') res.status(200).end()
+  else next()
+}
+
+/** For supervisors and load balancers, without authentication: the process is up; the database answers. */
+function health (ping: () => Promise<void>): Router {
+  return Router()
+    .get('/health', (_req, res) => { res.json({ status: 'ok' }) })
+    .get('/ready', async (_req, res) => {
+      await ping()
+      res.json({ status: 'ready' })
+    })
+}
+
+/** Tells someone who claims no identity what a path is, rather than that an identity is missing. */
+function refuseUnknown (prefix: string, table: Route[]): RequestHandler {
+  const known = new Map(table.map(({ method, path }) => [`${prefix}${path}`.toLowerCase(), method.toUpperCase()]))
+  return (req, _res, next) => {
+    if (req.path === HANDSHAKE_PATH || hasCredentials(req)) return next()
+    const method = known.get(req.path.toLowerCase().replace(/\/$/, ''))
+    if (method === undefined) throw new ApiError('ERR_NOT_FOUND')
+    if (method !== req.method) throw methodNotAllowed(method)
+    next()
+  }
+}
+
+function mount (table: Route[]): Router {
+  const router = Router()
+  for (const { method, path, handler } of table) {
+    router[method](path, handler)
+    router.all(path, () => { throw methodNotAllowed(method.toUpperCase()) })
+  }
+  return router
+}
+
+function methodNotAllowed (allowed: string): ApiError {
+  return new ApiError('ERR_METHOD_NOT_ALLOWED', `This path answers ${allowed} alone.`)
+}
+
+const notFound: RequestHandler = () => {
+  throw new ApiError('ERR_NOT_FOUND')
+}
+
+/** The one place where an error becomes a response. */
+function answerError (logger: Context['logger']): ErrorRequestHandler {
+  // Express knows an error handler by its four parameters.
+  return (error: unknown, req, res, _next) => {
+    const refusal = toApiError(error)
+    if (refusal !== error) logger.error({ err: error, path: req.path }, 'a request failed')
+    if (res.headersSent) return void res.destroy()
+    res.status(refusal.status).json(refusal.toBody())
+  }
+}

@@ -1,0 +1,145 @@
+/**
+ * BRC-103 mutual authentication, on messages, whatever carries them: answer a handshake, check what a client
+ * signed, sign what the server says. It keeps no state but the nonces seen of late.
+ */
+import { createHash, randomBytes } from 'node:crypto'
+import { ApiError } from '../errors'
+import type { IdentityKey } from '../protocol'
+import { toIdentityKey } from '../validate'
+import type { ReplayGuard } from './replay'
+import { MAX_CLIENT_NONCE, type Session, type SessionSealer } from './session'
+import type { AuthWallet, KeyName } from './wallet'
+
+export const AUTH_VERSION = '0.1'
+
+/** What a general message claims of itself, beside its payload. `nonce` is the sender's, `yourNonce` names the session. */
+export interface MessageClaims {
+  version: unknown
+  identityKey: unknown
+  nonce: unknown
+  yourNonce: unknown
+  signature: Buffer
+}
+
+/** What the server adds to a payload of its own. */
+export interface SignedClaims {
+  version: string
+  identityKey: IdentityKey
+  nonce: string
+  yourNonce: string
+  signature: Buffer
+}
+
+/** The answer to a handshake; certificates are neither asked for nor given. */
+export interface InitialResponse {
+  version: string
+  messageType: 'initialResponse'
+  identityKey: IdentityKey
+  initialNonce: string
+  yourNonce: string
+  requestedCertificates: { certifiers: [], types: Record<string, never> }
+  /** DER, as numbers: so it travels in JSON. */
+  signature: number[]
+}
+
+export class Brc103 {
+  constructor (
+    private readonly wallet: AuthWallet,
+    private readonly sealer: SessionSealer,
+    private readonly replays: ReplayGuard
+  ) {}
+
+  /**
+   * Answers an `initialRequest` with the nonce in which the new session is sealed.
+   * @throws ApiError ERR_INVALID_AUTH_MESSAGE, or ERR_CERTIFICATES_NOT_SUPPORTED for certificate messages.
+   */
+  async answerHandshake (message: unknown): Promise<{ response: InitialResponse, session: Session }> {
+    const { version, messageType, identityKey: claimedKey, initialNonce } = asMessage(message)
+    if (messageType === 'certificateRequest' || messageType === 'certificateResponse') throw new ApiError('ERR_CERTIFICATES_NOT_SUPPORTED')
+    if (messageType !== 'initialRequest') throw invalid('"messageType" must be "initialRequest".')
+    if (version !== AUTH_VERSION) throw invalid(`"version" must be "${AUTH_VERSION}".`)
+    const identityKey = toIdentityKey(claimedKey)
+    if (identityKey === undefined) throw invalid('"identityKey" must be a secp256k1 public key in hex.')
+    if (!isNonce(initialNonce)) throw invalid(`"initialNonce" must be a string of 1 to ${MAX_CLIENT_NONCE} printable ASCII characters.`)
+
+    const session = this.sealer.seal(identityKey, initialNonce)
+    const hash = createHash('sha256')
+      .update(Buffer.from(initialNonce, 'base64'))
+      .update(Buffer.from(session.serverNonce, 'base64'))
+      .digest()
+    const signature = await this.wallet.signHash(hash, signatureKey(initialNonce, session.serverNonce, identityKey))
+    return {
+      session,
+      response: {
+        version: AUTH_VERSION,
+        messageType: 'initialResponse',
+        identityKey: this.wallet.identityKey,
+        initialNonce: session.serverNonce,
+        yourNonce: initialNonce,
+        requestedCertificates: { certifiers: [], types: {} },
+        signature: [...signature]
+      }
+    }
+  }
+
+  /**
+   * The session that a message names, before its payload is known. The identity is the session's; a message
+   * that names another one is refused.
+   * @throws ApiError UNAUTHORIZED
+   */
+  openSession ({ version, identityKey, nonce, yourNonce }: MessageClaims): Session {
+    if (version !== AUTH_VERSION) throw unauthorized(`The protocol's version must be ${AUTH_VERSION}.`)
+    if (!isNonce(nonce)) throw unauthorized('The message has no nonce.')
+    const session = typeof yourNonce === 'string' ? this.sealer.open(yourNonce) : undefined
+    if (session === undefined) throw unauthorized('The session is unknown or has expired: make a new handshake.')
+    if (typeof identityKey !== 'string' || identityKey.toLowerCase() !== session.identityKey) {
+      throw unauthorized('The session belongs to another identity key than the message names.')
+    }
+    return session
+  }
+
+  /**
+   * Checks that a session's identity signed a payload, for the first time.
+   * @param hash SHA-256 of the payload
+   * @throws ApiError UNAUTHORIZED
+   */
+  async verifyGeneral (session: Session, claims: MessageClaims, hash: Buffer): Promise<void> {
+    const nonce = claims.nonce as string
+    const valid = await this.wallet.verifyHash(hash, claims.signature, signatureKey(nonce, session.serverNonce, session.identityKey))
+    if (!valid) throw unauthorized('The signature does not belong to this message.')
+    if (!this.replays.firstSeen(session.identityKey, nonce)) throw unauthorized('This message was received before.')
+  }
+
+  /**
+   * Signs a payload for a session.
+   * @param hash SHA-256 of the payload
+   */
+  async signGeneral (session: Session, hash: Buffer): Promise<SignedClaims> {
+    const nonce = randomBytes(32).toString('base64')
+    const signature = await this.wallet.signHash(hash, signatureKey(nonce, session.clientNonce, session.identityKey))
+    return { version: AUTH_VERSION, identityKey: this.wallet.identityKey, nonce, yourNonce: session.clientNonce, signature }
+  }
+}
+
+/** BRC-103's key for a message: the sender's nonce, then the receiver's. */
+function signatureKey (nonce: string, yourNonce: string, counterparty: IdentityKey): KeyName {
+  return { protocolID: [2, 'auth message signature'], keyID: `${nonce} ${yourNonce}`, counterparty }
+}
+
+/** Nonces travel in headers and in key ids, so they are bounded and plain. */
+function isNonce (value: unknown): value is string {
+  return typeof value === 'string' && value.length <= MAX_CLIENT_NONCE && /^[\x21-\x7e]+$/.test(value)
+}
+
+function asMessage (message: unknown): Record<string, unknown> {
+  if (typeof message !== 'object' || message === null) throw invalid('A handshake is a JSON object.')
+  return message as Record<string, unknown>
+}
+
+function invalid (description: string): ApiError {
+  return new ApiError('ERR_INVALID_AUTH_MESSAGE', description)
+}
+
+export function unauthorized (description?: string): ApiError {
+  return new ApiError('UNAUTHORIZED', description)
+}

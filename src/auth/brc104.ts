@@ -1,0 +1,115 @@
+/**
+ * BRC-104, the framing of BRC-103 in HTTP: which bytes of a request and of a response are signed. Numbers are
+ * Bitcoin varints, where an absent part has the length -1.
+ */
+import { createHash, type Hash } from 'node:crypto'
+
+/** The headers of authentication, on requests and responses alike. */
+export const AUTH_HEADERS = {
+  version: 'x-bsv-auth-version',
+  identityKey: 'x-bsv-auth-identity-key',
+  nonce: 'x-bsv-auth-nonce',
+  yourNonce: 'x-bsv-auth-your-nonce',
+  signature: 'x-bsv-auth-signature',
+  requestId: 'x-bsv-auth-request-id',
+  messageType: 'x-bsv-auth-message-type'
+} as const
+
+export interface SignedRequest {
+  /** 32 bytes: any other length would let the parts that follow be read differently than they were signed. */
+  requestId: Buffer
+  method: string
+  /** The request target as it was sent: path and search. */
+  target: string
+  headers: Record<string, string | string[] | undefined>
+  body: Buffer
+}
+
+export interface SignedResponse {
+  requestId: Buffer
+  status: number
+  headers: Record<string, number | string | string[] | undefined>
+  body: Buffer
+}
+
+/** SHA-256 of a request's signed bytes. */
+export function hashRequest ({ requestId, method, target, headers, body }: SignedRequest): Buffer {
+  const question = target.indexOf('?')
+  const path = question < 0 ? target : target.slice(0, question)
+  const search = question < 0 || question === target.length - 1 ? '' : target.slice(question)
+  const hash = createHash('sha256').update(requestId)
+  writeText(hash, method)
+  writeText(hash, path)
+  writeText(hash, search)
+  writeHeaders(hash, signedRequestHeaders(headers))
+  if (body.length === 0) hash.update(ABSENT)
+  else hash.update(varint(body.length)).update(body)
+  return hash.digest()
+}
+
+/**
+ * SHA-256 of a response's signed bytes. An empty body counts as one of length 0, not as an absent one: so the
+ * released clients compute it.
+ */
+export function hashResponse ({ requestId, status, headers, body }: SignedResponse): Buffer {
+  const hash = createHash('sha256').update(requestId).update(varint(status))
+  writeHeaders(hash, signedResponseHeaders(headers))
+  return hash.update(varint(body.length)).update(body).digest()
+}
+
+type HeaderPair = [name: string, value: string]
+
+function signedRequestHeaders (headers: SignedRequest['headers']): HeaderPair[] {
+  const pairs: HeaderPair[] = []
+  for (const name in headers) {
+    if (name === 'content-type') pairs.push([name, String(headers[name]).split(';', 1)[0]!.trim()])
+    else if (isSignedHeader(name)) pairs.push([name, String(headers[name])])
+  }
+  return sortHeaders(pairs)
+}
+
+function signedResponseHeaders (headers: SignedResponse['headers']): HeaderPair[] {
+  const pairs: HeaderPair[] = []
+  for (const name in headers) {
+    if (isSignedHeader(name)) pairs.push([name, String(headers[name])])
+  }
+  return sortHeaders(pairs)
+}
+
+function isSignedHeader (name: string): boolean {
+  return name === 'authorization' || (name.startsWith('x-bsv-') && !name.startsWith('x-bsv-auth'))
+}
+
+/** In the order of the released clients, which is that of the language, not of the bytes. */
+function sortHeaders (pairs: HeaderPair[]): HeaderPair[] {
+  return pairs.sort(([a], [b]) => a.localeCompare(b))
+}
+
+function writeHeaders (hash: Hash, pairs: HeaderPair[]): void {
+  hash.update(varint(pairs.length))
+  for (const [name, value] of pairs) {
+    hash.update(varint(Buffer.byteLength(name))).update(name)
+    hash.update(varint(Buffer.byteLength(value))).update(value)
+  }
+}
+
+function writeText (hash: Hash, text: string): void {
+  if (text === '') hash.update(ABSENT)
+  else hash.update(varint(Buffer.byteLength(text))).update(text)
+}
+
+/** -1 as a varint: nine bytes of ones. */
+const ABSENT = Buffer.alloc(9, 0xff)
+
+/** A Bitcoin varint of a whole number below 2^32. */
+export function varint (value: number): Buffer {
+  if (value < 0xfd) return Buffer.from([value])
+  if (value <= 0xffff) {
+    const bytes = Buffer.from([0xfd, 0, 0])
+    bytes.writeUInt16LE(value, 1)
+    return bytes
+  }
+  const bytes = Buffer.from([0xfe, 0, 0, 0, 0])
+  bytes.writeUInt32LE(value, 1)
+  return bytes
+}

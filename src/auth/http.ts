@@ -1,0 +1,126 @@
+/**
+ * Authentication for Express, after BRC-103 and BRC-104: the handshake at /.well-known/auth, and for every
+ * other request a proven `req.auth.identityKey`, a body parsed from exactly the bytes that were signed, and a
+ * signed response. Its shape is that of @bsv/auth-express-middleware.
+ */
+import type { NextFunction, Request, RequestHandler, Response } from 'express'
+import { isUtf8 } from 'node:buffer'
+import { ApiError } from '../errors'
+import { HANDSHAKE_PATH, type IdentityKey } from '../protocol'
+import { readBody, refuseUnread } from './body'
+import { unauthorized, type Brc103, type MessageClaims } from './brc103'
+import { AUTH_HEADERS, hashRequest, hashResponse } from './brc104'
+import type { Session } from './session'
+
+/** A request whose sender has proven an identity. */
+export interface AuthRequest extends Request {
+  auth: { identityKey: IdentityKey }
+}
+
+/** A handshake holds a key, a nonce and perhaps a list of wanted certificates: this many bytes at most. */
+const MAX_HANDSHAKE_BYTES = 64 * 1024
+
+/** The middlewares to mount at the root, before every route that needs an identity. */
+export function httpAuth ({ brc103, maxBodyBytes }: { brc103: Brc103, maxBodyBytes: number }): RequestHandler[] {
+  return [handshake(brc103), authenticate(brc103, maxBodyBytes)]
+}
+
+/** Whether a request claims to be authenticated; whether it is, is another matter. */
+export function hasCredentials (req: Request): boolean {
+  return req.headers[AUTH_HEADERS.requestId] !== undefined || req.headers[AUTH_HEADERS.signature] !== undefined
+}
+
+function handshake (brc103: Brc103): RequestHandler {
+  return async (req, res, next) => {
+    if (req.path !== HANDSHAKE_PATH) return next()
+    if (req.method !== 'POST') throw new ApiError('ERR_METHOD_NOT_ALLOWED')
+    const { response } = await brc103.answerHandshake(parseJson(await readBody(req, MAX_HANDSHAKE_BYTES)))
+    res.set({
+      [AUTH_HEADERS.version]: response.version,
+      [AUTH_HEADERS.messageType]: response.messageType,
+      [AUTH_HEADERS.identityKey]: response.identityKey,
+      [AUTH_HEADERS.yourNonce]: response.yourNonce,
+      [AUTH_HEADERS.signature]: Buffer.from(response.signature).toString('hex')
+    })
+    res.json(response)
+  }
+}
+
+function authenticate (brc103: Brc103, maxBodyBytes: number): RequestHandler {
+  return async (req, res, next) => {
+    const { claims, requestId, session } = openRequest(brc103, req, res)
+    let body: Buffer
+    try {
+      body = await readBody(req, maxBodyBytes)
+    } catch (error) {
+      // Too large a body is never read, so its signature cannot be checked; the answer is signed all the same,
+      // or the client would not show it to its user.
+      signResponse(brc103, session, requestId, res, next)
+      throw error
+    }
+    const hash = hashRequest({ requestId, method: req.method, target: req.originalUrl, headers: req.headers, body })
+    await brc103.verifyGeneral(session, claims, hash)
+    ;(req as AuthRequest).auth = { identityKey: session.identityKey }
+    signResponse(brc103, session, requestId, res, next)
+    req.body = body.length === 0 ? {} : parseJson(body)
+    next()
+  }
+}
+
+/** What the headers alone tell; a stranger's body stays unread. */
+function openRequest (brc103: Brc103, req: Request, res: Response): { claims: MessageClaims, requestId: Buffer, session: Session } {
+  try {
+    const { headers } = req
+    const requestId = decode(headers[AUTH_HEADERS.requestId], 'base64')
+    if (requestId.length !== 32) throw unauthorized(hasCredentials(req) ? 'The request id must be 32 bytes in base64.' : undefined)
+    const claims: MessageClaims = {
+      version: headers[AUTH_HEADERS.version],
+      identityKey: headers[AUTH_HEADERS.identityKey],
+      nonce: headers[AUTH_HEADERS.nonce],
+      yourNonce: headers[AUTH_HEADERS.yourNonce],
+      signature: decode(headers[AUTH_HEADERS.signature], 'hex')
+    }
+    return { claims, requestId, session: brc103.openSession(claims) }
+  } catch (error) {
+    refuseUnread(req, res)
+    throw error
+  }
+}
+
+/** Makes whatever ends this response sign it first: the answer is held back until it is whole. */
+function signResponse (brc103: Brc103, session: Session, requestId: Buffer, res: Response, next: NextFunction): void {
+  const end = res.end.bind(res) as (body: Buffer) => void
+  const parts: Buffer[] = []
+  res.write = (chunk: unknown): boolean => {
+    parts.push(Buffer.from(chunk as string))
+    return true
+  }
+  res.end = (chunk?: unknown): Response => {
+    if (typeof chunk === 'string' || Buffer.isBuffer(chunk)) parts.push(Buffer.from(chunk as string))
+    const body = parts.length === 1 ? parts[0]! : Buffer.concat(parts)
+    const hash = hashResponse({ requestId, status: res.statusCode, headers: res.getHeaders(), body })
+    brc103.signGeneral(session, hash).then(({ version, identityKey, nonce, yourNonce, signature }) => {
+      res.setHeader(AUTH_HEADERS.version, version)
+      res.setHeader(AUTH_HEADERS.identityKey, identityKey)
+      res.setHeader(AUTH_HEADERS.nonce, nonce)
+      res.setHeader(AUTH_HEADERS.yourNonce, yourNonce)
+      res.setHeader(AUTH_HEADERS.requestId, requestId.toString('base64'))
+      res.setHeader(AUTH_HEADERS.signature, signature.toString('hex'))
+      end(body)
+    }).catch(next)
+    return res
+  }
+}
+
+function parseJson (body: Buffer): unknown {
+  if (!isUtf8(body)) throw new ApiError('ERR_INVALID_JSON')
+  try {
+    return JSON.parse(body.toString('utf8'))
+  } catch {
+    throw new ApiError('ERR_INVALID_JSON')
+  }
+}
+
+function decode (header: string | string[] | undefined, encoding: 'base64' | 'hex'): Buffer {
+  return Buffer.from(typeof header === 'string' ? header : '', encoding)
+}

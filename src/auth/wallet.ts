@@ -1,0 +1,160 @@
+/**
+ * The server's wallet for authentication: BRC-42 key derivation with BRC-43 invoice numbers, ECDSA signatures
+ * and HMACs, over libsecp256k1. What it gives is byte for byte what the SDK's `ProtoWallet` gives.
+ */
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import { inspect } from 'node:util'
+import * as secp256k1 from 'secp256k1'
+import type { IdentityKey } from '../protocol'
+import type { Secret } from '../secret'
+
+/** Whose key the derived key is shared with: an identity key, oneself, or everybody (BRC-43). */
+export type Counterparty = IdentityKey | 'self' | 'anyone'
+
+/** BRC-43: which key to derive. The name has 5 to 400 letters, digits and single blanks, the id 1 to 800 characters. */
+export interface KeyName {
+  protocolID: readonly [securityLevel: 0 | 1 | 2, name: string]
+  keyID: string
+  counterparty: Counterparty
+}
+
+/**
+ * What authentication asks of a wallet. Answers may be promises, so that a wallet which lives elsewhere
+ * can stand in. `hash` is the SHA-256 of what is signed, 32 bytes; signatures are DER.
+ */
+export interface AuthWallet {
+  readonly identityKey: IdentityKey
+  signHash: (hash: Buffer, key: KeyName) => Buffer | Promise<Buffer>
+  /** False for any signature that does not hold, malformed ones included. */
+  verifyHash: (hash: Buffer, signature: Buffer, key: KeyName) => boolean | Promise<boolean>
+  createHmac: (data: Buffer, key: KeyName) => Buffer | Promise<Buffer>
+}
+
+/** How many counterparties' ECDH secrets are kept: about 200 bytes each. */
+const CACHED_SECRETS = 10_000
+
+/** The generator point: the public key of "anyone", whose private key is 1. */
+const ANYONE = '0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798'
+
+/** Whether secp256k1's own C library does the work, or its far slower fallback in JavaScript. */
+export const usesNativeSecp256k1 = ((): boolean => {
+  try {
+    require('secp256k1/bindings')
+    return true
+  } catch {
+    return false
+  }
+})()
+
+export class NativeWallet implements AuthWallet {
+  readonly identityKey: IdentityKey
+  readonly #rootKey: Buffer
+  readonly #publicKey: Buffer
+  /** Least recently used first. Only counterparties that have proven themselves are kept, so strangers evict nobody. */
+  readonly #secrets = new Map<string, Buffer>()
+
+  constructor (privateKey: Secret) {
+    this.#rootKey = Buffer.from(privateKey.reveal(), 'hex')
+    this.#publicKey = toBuffer(secp256k1.publicKeyCreate(this.#rootKey, true))
+    this.identityKey = this.#publicKey.toString('hex')
+  }
+
+  signHash (hash: Buffer, key: KeyName): Buffer {
+    const { signature } = secp256k1.ecdsaSign(hash, this.#derivePrivateKey(key))
+    return toBuffer(secp256k1.signatureExport(signature))
+  }
+
+  verifyHash (hash: Buffer, signature: Buffer, key: KeyName): boolean {
+    let publicKey: Buffer
+    let compact: Uint8Array
+    try {
+      publicKey = this.derivePublicKey(key)
+      // libsecp256k1 verifies the lower of the two possible S alone; the SDK's verification takes both.
+      compact = secp256k1.signatureNormalize(secp256k1.signatureImport(signature))
+    } catch {
+      return false
+    }
+    if (!secp256k1.ecdsaVerify(compact, hash, publicKey)) return false
+    this.#remember(key.counterparty)
+    return true
+  }
+
+  createHmac (data: Buffer, key: KeyName): Buffer {
+    return createHmac('sha256', this.#deriveSymmetricKey(key)).update(data).digest()
+  }
+
+  verifyHmac (data: Buffer, hmac: Buffer, key: KeyName): boolean {
+    const expected = this.createHmac(data, key)
+    return hmac.length === expected.length && timingSafeEqual(hmac, expected)
+  }
+
+  /** The counterparty's derived public key, or with `forSelf` our own, compressed. */
+  derivePublicKey (key: KeyName, forSelf = false): Buffer {
+    if (forSelf) return toBuffer(secp256k1.publicKeyCreate(this.#derivePrivateKey(key), true))
+    return toBuffer(secp256k1.publicKeyTweakAdd(this.#counterpartyKey(key.counterparty), this.#tweak(key), true))
+  }
+
+  #derivePrivateKey (key: KeyName): Buffer {
+    return toBuffer(secp256k1.privateKeyTweakAdd(Buffer.from(this.#rootKey), this.#tweak(key)))
+  }
+
+  /** BRC-42's HMAC of the invoice number under the shared secret: what is added to both sides' root keys. */
+  #tweak (key: KeyName): Buffer {
+    return createHmac('sha256', this.#sharedSecret(key.counterparty)).update(invoiceNumber(key), 'utf8').digest()
+  }
+
+  #deriveSymmetricKey (key: KeyName): Buffer {
+    const point = secp256k1.publicKeyTweakMul(this.derivePublicKey(key), this.#derivePrivateKey(key), true)
+    // The key is the x coordinate as a number: leading zero bytes do not belong to it.
+    let start = 1
+    while (start < point.length && point[start] === 0) start++
+    return toBuffer(point).subarray(start)
+  }
+
+  #sharedSecret (counterparty: Counterparty): Buffer {
+    const cached = this.#secrets.get(counterparty)
+    if (cached !== undefined) return cached
+    return toBuffer(secp256k1.publicKeyTweakMul(this.#counterpartyKey(counterparty), this.#rootKey, true))
+  }
+
+  #remember (counterparty: Counterparty): void {
+    const secret = this.#sharedSecret(counterparty)
+    this.#secrets.delete(counterparty)
+    this.#secrets.set(counterparty, secret)
+    if (this.#secrets.size > CACHED_SECRETS) this.#secrets.delete(this.#secrets.keys().next().value!)
+  }
+
+  #counterpartyKey (counterparty: Counterparty): Buffer {
+    if (counterparty === 'self') return this.#publicKey
+    return Buffer.from(counterparty === 'anyone' ? ANYONE : counterparty, 'hex')
+  }
+
+  /** Shown by logs and inspectors in place of the object: never the private key. */
+  toJSON (): { identityKey: IdentityKey } {
+    return { identityKey: this.identityKey }
+  }
+
+  [inspect.custom] (): string {
+    return `NativeWallet(${this.identityKey})`
+  }
+}
+
+/**
+ * BRC-43's invoice number, `level-name-keyID`.
+ * @throws Error where level, name or id break the BRC's rules.
+ */
+export function invoiceNumber ({ protocolID: [level, name], keyID }: KeyName): string {
+  const normalized = name.toLowerCase().trim()
+  if (![0, 1, 2].includes(level)) throw new Error('The security level must be 0, 1 or 2')
+  if (keyID.length < 1 || keyID.length > 800) throw new Error('A key id has 1 to 800 characters')
+  const longest = normalized.startsWith('specific linkage revelation ') ? 430 : 400
+  if (normalized.length < 5 || normalized.length > longest) throw new Error(`A protocol name has 5 to ${longest} characters`)
+  if (!/^[a-z0-9]+( [a-z0-9]+)*$/.test(normalized) || normalized.endsWith(' protocol')) {
+    throw new Error('A protocol name has letters, digits and single blanks, and does not end in " protocol"')
+  }
+  return `${level}-${normalized}-${keyID}`
+}
+
+function toBuffer (bytes: Uint8Array): Buffer {
+  return Buffer.from(bytes.buffer, bytes.byteOffset, bytes.byteLength)
+}

@@ -1,0 +1,31 @@
+/** What a database's errors mean, for both engines. */
+
+interface DatabaseError { code?: string, errno?: number }
+
+/** A unique key is taken. */
+export function isDuplicateKey (error: unknown): boolean {
+  return ['ER_DUP_ENTRY', 'SQLITE_CONSTRAINT_UNIQUE'].includes(codeOf(error))
+}
+
+/** The statement was rolled back so that another one could go on; it may be tried again. */
+export function isDeadlock (error: unknown): boolean {
+  return codeOf(error) === 'ER_LOCK_DEADLOCK'
+}
+
+const DATA_ERRORS = [
+  'ER_DATA_TOO_LONG', 'ER_TRUNCATED_WRONG_VALUE', 'ER_TRUNCATED_WRONG_VALUE_FOR_FIELD', 'ER_BAD_NULL_ERROR',
+  'ER_WARN_DATA_OUT_OF_RANGE', 'ER_INVALID_CHARACTER_STRING', 'ER_CANNOT_CONVERT_STRING', 'ER_NET_PACKET_TOO_LARGE',
+  'SQLITE_CONSTRAINT', 'SQLITE_MISMATCH', 'SQLITE_TOOBIG'
+]
+
+/** It was the row's fault, not the database's: others in its batch can still be stored. */
+export function isDataError (error: unknown): boolean {
+  const code = codeOf(error)
+  return DATA_ERRORS.includes(code) || isDuplicateKey(error) || isDeadlock(error)
+}
+
+/** A short name of an error for the log; the full text may hold values, and so messages. */
+export function codeOf (error: unknown): string {
+  const { code, errno } = (error ?? {}) as DatabaseError
+  return String(code ?? errno ?? (error as Error | undefined)?.name ?? 'unknown')
+}

@@ -1,0 +1,132 @@
+/** The SQL of the message table: one operation a function, on the connection it is given. */
+import type { Knex } from 'knex'
+import type { IdentityKey, ListRequest } from '../protocol'
+
+/** A message as it is stored. `body` is what /listMessages returns. */
+export interface StoredMessage {
+  recipient: IdentityKey
+  messageBox: string
+  messageId: string
+  sender: IdentityKey
+  body: string
+}
+
+export interface MessageRow {
+  message_id: string | Buffer
+  sender: IdentityKey
+  body: string
+  created_at: number
+  updated_at: number
+}
+
+/** After how long a query counts as lost, in milliseconds. */
+export const QUERY_TIMEOUT = 5000
+/** Longer texts are written in pieces: a statement must fit the database's max_allowed_packet, escaped. */
+const PIECE = 4 * 1024 * 1024
+
+/**
+ * Inserts rows in one statement; when it fails, for a duplicate key say, none of them is there.
+ * @param now milliseconds since 1970
+ */
+export async function insertMessages (db: Knex, messages: StoredMessage[], now: number): Promise<void> {
+  await db('messages').insert(messages.map(message => toRow(message, message.body, now))).timeout(QUERY_TIMEOUT)
+}
+
+/** Inserts one message of any size; to be called within a transaction. */
+export async function insertInPieces (trx: Knex, message: StoredMessage, now: number): Promise<void> {
+  const pieces = split(message.body, PIECE)
+  await trx('messages').insert(toRow(message, pieces[0]!, now)).timeout(QUERY_TIMEOUT)
+  const { recipient, messageId } = message
+  const append = isMysql(trx) ? 'concat(body, ?)' : 'body || ?'
+  for (const piece of pieces.slice(1)) {
+    await trx('messages')
+      .where({ recipient, message_id: bytes(trx, messageId) })
+      .update({ body: trx.raw(append, [piece]) })
+      .timeout(QUERY_TIMEOUT)
+  }
+}
+
+function toRow (message: StoredMessage, body: string, now: number): Record<string, unknown> {
+  return {
+    recipient: message.recipient,
+    message_box: message.messageBox,
+    message_id: message.messageId,
+    sender: message.sender,
+    body,
+    body_bytes: Buffer.byteLength(message.body),
+    created_at: now,
+    updated_at: now
+  }
+}
+
+/** Who sent what holds an id: the rows that stand under any of these (recipient, id) pairs. */
+export async function findByIds (db: Knex, messages: StoredMessage[]): Promise<Array<Omit<StoredMessage, 'body'> & { createdAt: number }>> {
+  const pairs = messages.map(({ recipient, messageId }) => [recipient, bytes(db, messageId)] as const)
+  const rows = await db('messages')
+    .select('recipient', 'message_box', 'message_id', 'sender', 'created_at')
+    .whereIn(['recipient', 'message_id'], pairs as never)
+    .limit(pairs.length)
+    .timeout(QUERY_TIMEOUT)
+  return rows.map(row => ({
+    recipient: row.recipient,
+    messageBox: text(row.message_box),
+    messageId: text(row.message_id),
+    sender: row.sender,
+    createdAt: Number(row.created_at)
+  }))
+}
+
+/**
+ * A page of a box in order of arrival: at most `limit` rows, and as many as fit `maxBytes` of bodies, but one
+ * at least. `more` tells whether anything comes behind them.
+ */
+export async function selectPage (db: Knex, recipient: IdentityKey, request: ListRequest, maxBytes: number): Promise<{ rows: MessageRow[], more: boolean }> {
+  const { messageBox, limit, offset } = request
+  // The index of the box holds everything but the last join, so bodies beyond the page are never touched.
+  const result = await db.raw(
+    `select m.message_id, m.sender, m.body, m.created_at, m.updated_at, page.found
+       from (select id, body_bytes, sum(body_bytes) over (order by id) as total, count(*) over () as found
+               from (select id, body_bytes from messages
+                      where recipient = ? and message_box = ? order by id limit ? offset ?) box) page
+       join messages m on m.id = page.id
+      where page.total <= ? or page.total = page.body_bytes
+      order by page.id limit ?`,
+    [recipient, bytes(db, messageBox), limit + 1, offset, maxBytes, limit]
+  ).timeout(QUERY_TIMEOUT)
+  const rows = (isMysql(db) ? result[0] : result) as Array<MessageRow & { found: number }>
+  return { rows, more: rows.length > 0 && rows.length < Number(rows[0]!.found) }
+}
+
+/** @returns how many rows are gone */
+export async function deleteMessages (db: Knex, recipient: IdentityKey, messageIds: string[]): Promise<number> {
+  return await db('messages')
+    .where({ recipient })
+    .whereIn('message_id', messageIds.map(id => bytes(db, id)) as never)
+    .delete()
+    .timeout(QUERY_TIMEOUT)
+}
+
+/** A name or id for comparison: MySQL keeps them as bytes, and would not use the index for a text. */
+function bytes (db: Knex, value: string): string | Buffer {
+  return isMysql(db) ? Buffer.from(value, 'utf8') : value
+}
+
+function isMysql (db: Knex): boolean {
+  return db.client.config.client === 'mysql2'
+}
+
+export function text (value: string | Buffer): string {
+  return typeof value === 'string' ? value : value.toString('utf8')
+}
+
+/** Cuts a text into pieces of about `size` characters, never between the halves of a surrogate pair. */
+function split (value: string, size: number): string[] {
+  const pieces: string[] = []
+  for (let start = 0; start < value.length;) {
+    let end = Math.min(start + size, value.length)
+    if (end < value.length && /[\uD800-\uDBFF]/.test(value[end - 1]!)) end--
+    pieces.push(value.slice(start, end))
+    start = end
+  }
+  return pieces
+}

@@ -1,0 +1,53 @@
+/** Brings the schema up to date; safe when several nodes start at once, and after a crash in the middle. */
+import type { Knex } from 'knex'
+import { migrationSource } from '../../migrations'
+import type { DatabaseConfig } from '../config'
+import { createKnex } from './knex'
+
+/** How long a node waits for another one that is migrating, in seconds. */
+const LOCK_TIMEOUT = 60
+
+/** @returns Knex's number of the batch, and the names of the migrations that ran now */
+export async function migrate (knex: Knex, config: DatabaseConfig): Promise<[batch: number, names: string[]]> {
+  const options = { migrationSource, tableName: 'knex_migrations' }
+  return await withLock(knex, config, async () => {
+    // Whoever holds our lock is alone, so a lock of Knex's own can only be one that a crash left behind.
+    if (await knex.schema.hasTable('knex_migrations_lock')) await knex.migrate.forceFreeMigrationsLock(options)
+    return await knex.migrate.latest(options) as [number, string[]]
+  })
+}
+
+async function withLock<T> (knex: Knex, config: DatabaseConfig, work: () => Promise<T>): Promise<T> {
+  return config.client === 'mysql2' ? await withMysqlLock(knex, work) : await withSqliteLock(config, work)
+}
+
+/** MySQL's named locks end with their connection, so a killed node frees its own. */
+async function withMysqlLock<T> (knex: Knex, work: () => Promise<T>): Promise<T> {
+  const connection = await knex.client.acquireConnection()
+  const name = 'concat(\'messagebox migrations \', md5(database()))'
+  try {
+    const [[row]] = await knex.raw(`select get_lock(${name}, ${LOCK_TIMEOUT}) as held`).connection(connection)
+    if (Number(row.held) !== 1) throw new Error(`Another node has been migrating the database for ${LOCK_TIMEOUT} seconds: try again when it is done`)
+    try {
+      return await work()
+    } finally {
+      await knex.raw(`do release_lock(${name})`).connection(connection)
+    }
+  } finally {
+    await knex.client.releaseConnection(connection)
+  }
+}
+
+/** A second database file beside the first, whose write lock the system frees when its process ends. */
+async function withSqliteLock<T> (config: DatabaseConfig, work: () => Promise<T>): Promise<T> {
+  const filename = config.connection.filename as string
+  if (filename === ':memory:') return await work()
+  const lock = createKnex({ client: config.client, connection: { filename: `${filename}.lock` } })
+  try {
+    await lock.raw(`pragma busy_timeout = ${LOCK_TIMEOUT * 1000}`)
+    await lock.raw('begin exclusive')
+    return await work()
+  } finally {
+    await lock.destroy()
+  }
+}

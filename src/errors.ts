@@ -1,0 +1,70 @@
+/**
+ * The one catalogue of what can go wrong for a client: code, HTTP status and text. Whoever finds a fault
+ * throws an `ApiError`; it is turned into an answer once for HTTP and once for the socket.
+ */
+export const ERRORS = {
+  UNAUTHORIZED: [401, 'Prove your identity first: see BRC-103 and BRC-104. A new handshake at /.well-known/auth starts a session.'],
+  ERR_INVALID_AUTH_MESSAGE: [400, 'This is no BRC-103 handshake message.'],
+  ERR_CERTIFICATES_NOT_SUPPORTED: [400, 'This server neither asks for certificates nor gives any.'],
+  ERR_INVALID_JSON: [400, 'The body is no valid JSON in UTF-8.'],
+  ERR_BODY_TOO_LARGE: [413, 'The body is larger than this server accepts.'],
+  ERR_NOT_FOUND: [404, 'There is nothing at this path.'],
+  ERR_METHOD_NOT_ALLOWED: [405, 'This path does not answer this method.'],
+  ERR_MESSAGE_REQUIRED: [400, 'Put the message into "message", as an object.'],
+  ERR_INVALID_MESSAGEBOX: [400, '"messageBox" must be the name of a box: a string of 1 to 255 characters that is not blank.'],
+  ERR_INVALID_MESSAGE_BODY: [400, '"body" must be a string that is not blank, or an object.'],
+  ERR_RECIPIENT_REQUIRED: [400, 'Name the recipient in "recipient", or several in "recipients".'],
+  ERR_MESSAGEID_REQUIRED: [400, 'Give the message an id in "messageId", or one id for each recipient.'],
+  ERR_MESSAGEID_COUNT_MISMATCH: [400, 'Give exactly one "messageId" for each recipient.'],
+  ERR_INVALID_MESSAGEID: [400, 'Each "messageId" must be a string of 1 to 255 characters that is not blank.'],
+  ERR_INVALID_RECIPIENT_KEY: [400, 'Each recipient must be an identity key: a secp256k1 public key in hex.'],
+  ERR_TOO_MANY_RECIPIENTS: [400, 'A message may have up to 100 recipients.'],
+  ERR_DUPLICATE_RECIPIENT: [400, 'A recipient is named twice.'],
+  ERR_DELIVERY_BLOCKED: [403, 'A recipient does not accept messages from you in this box.'],
+  ERR_DUPLICATE_MESSAGE: [400, 'The messageId is taken by another message of that recipient: choose another id.'],
+  ERR_MESSAGEBOX_REQUIRED: [400, 'Name the box in "messageBox".'],
+  ERR_INVALID_LIMIT: [400, '"limit" must be a whole number from 1 to 1000.'],
+  ERR_INVALID_OFFSET: [400, '"offset" must be a whole number, 0 or more.'],
+  ERR_MESSAGE_ID_REQUIRED: [400, 'Name the messages to acknowledge in "messageIds".'],
+  ERR_INVALID_MESSAGE_ID: [400, '"messageIds" must be an array of up to 1000 strings.'],
+  ERR_INVALID_ACKNOWLEDGMENT: [400, 'None of these messages is in your boxes.'],
+  ERR_UNAVAILABLE: [503, 'The database does not answer. Nothing was acknowledged: try again in a few seconds.'],
+  ERR_INTERNAL: [500, 'Something went wrong on this server. It was logged.']
+} as const satisfies Record<string, readonly [number, string]>
+
+export type ErrorCode = keyof typeof ERRORS
+
+/** The body of every refusal. `UNAUTHORIZED` also has `message`, which clients of the protocol expect. */
+export interface ErrorBody {
+  status: 'error'
+  code: ErrorCode
+  description: string
+  [detail: string]: unknown
+}
+
+/** A refusal from the catalogue, with an optional text of its own and further fields for its body. */
+export class ApiError extends Error {
+  readonly status: number
+
+  constructor (readonly code: ErrorCode, description?: string, readonly details: Record<string, unknown> = {}) {
+    super(description ?? ERRORS[code][1])
+    this.name = 'ApiError'
+    this.status = ERRORS[code][0]
+  }
+
+  /** The answer's body, the same for HTTP and for a socket's acknowledgement. */
+  toBody (): ErrorBody {
+    return {
+      status: 'error',
+      code: this.code,
+      ...(this.code === 'UNAUTHORIZED' && { message: 'Mutual-authentication failed!' }),
+      description: this.message,
+      ...this.details
+    }
+  }
+}
+
+/** Any thrown value as a refusal: what is not from the catalogue is an `ERR_INTERNAL`, whose cause the caller logs. */
+export function toApiError (error: unknown): ApiError {
+  return error instanceof ApiError ? error : new ApiError('ERR_INTERNAL')
+}

@@ -1,0 +1,11 @@
+import type { Mailbox } from '../mailbox'
+import { parseAcknowledgeRequest } from '../validate'
+import type { Operation } from './index'
+
+/** POST /acknowledgeMessage: removes messages of the caller, for good. */
+export function acknowledgeMessage (mailbox: Mailbox): Operation {
+  return async (recipient, request) => {
+    await mailbox.acknowledge(recipient, parseAcknowledgeRequest(request))
+    return { status: 'success' }
+  }
+}

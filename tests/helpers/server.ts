@@ -1,0 +1,55 @@
+/** A real server on a port of its own, which closes itself when the file's tests are done. */
+import { afterAll } from '@jest/globals'
+import { randomBytes } from 'node:crypto'
+import pino from 'pino'
+import { parseConfig, type FlatEnv } from '../../src/config'
+import type { Overrides } from '../../src/context'
+import { MessageBoxServer } from '../../src/server'
+import { createDatabase, type Engine, type TestDatabase } from './databases'
+
+export interface TestServer {
+  server: MessageBoxServer
+  /** http://127.0.0.1:port, with the prefix where there is one. */
+  host: string
+  origin: string
+  database: TestDatabase
+  /** Stops the server and starts another one on the same port, database and key. */
+  restart: () => Promise<void>
+}
+
+const closers: Array<() => Promise<void>> = []
+
+afterAll(async () => {
+  for (const close of closers.splice(0).reverse()) await close()
+})
+
+export async function startServer ({ engine = 'sqlite', env = {}, overrides = {} }: { engine?: Engine, env?: FlatEnv, overrides?: Overrides } = {}): Promise<TestServer> {
+  const database = await createDatabase(engine)
+  const key = randomBytes(32).toString('hex')
+  const create = async (port: number): Promise<MessageBoxServer> => {
+    const config = parseConfig({ NODE_ENV: 'test', PORT: String(port), SERVER_PRIVATE_KEY: key, ...database.env, ...env })
+    const server = await MessageBoxServer.create(config, { logger: pino({ level: 'silent' }), ...overrides })
+    await server.start()
+    return server
+  }
+  const server = await create(0)
+  const origin = `http://127.0.0.1:${server.port}`
+  const running: TestServer = {
+    server,
+    origin,
+    host: `${origin}${server.context.config.http.prefix}`,
+    database,
+    async restart () {
+      const { port } = running.server
+      await running.server.stop()
+      // A round trip that fails: by its end, clients in this process have seen their idle connections close.
+      await fetch(origin).catch(() => {})
+      running.server = await create(port)
+    }
+  }
+  closers.push(async () => {
+    await running.server.stop()
+    await database.drop()
+  })
+  return running
+}

@@ -1,0 +1,105 @@
+import { describe, expect, test } from '@jest/globals'
+import { PrivateKey } from '@bsv/sdk'
+import { newClient, type Release } from '../helpers/clients'
+import { ENGINES } from '../helpers/databases'
+import { startServer } from '../helpers/server'
+
+describe.each(ENGINES)('released clients on %s', engine => {
+  test.each<Release>(['1.1.10', '1.4.5', '2.0.2', '2.1.1'])('%s sends, lists, repeats and acknowledges', async release => {
+    const { host } = await startServer({ engine })
+    const alice = await newClient(host, { release })
+    const bob = await newClient(host, { release })
+    const message = { recipient: bob.identityKey, messageBox: 'inbox', body: { greeting: 'hello', to: 'Bob' } }
+    const { messageId } = await alice.client.sendMessage(message, host)
+    await alice.client.sendMessage(message, host)
+
+    const messages = await bob.client.listMessages({ messageBox: 'inbox', host })
+
+    expect(messages).toMatchObject([{ messageId, sender: alice.identityKey, body: message.body }])
+    await bob.client.acknowledgeMessage({ messageIds: [messageId], host })
+    expect(await bob.client.listMessages({ messageBox: 'inbox', host })).toEqual([])
+  })
+
+  test('what is stored of an encrypted message is not its text', async () => {
+    const { host, server } = await startServer({ engine })
+    const alice = await newClient(host)
+    await alice.client.sendMessage({ recipient: alice.identityKey, messageBox: 'notes', body: 'to myself' }, host)
+
+    const { messages } = await server.context.mailbox.list(alice.identityKey, { messageBox: 'notes', limit: 1, offset: 0 })
+
+    expect(messages[0]!.body).toContain('encryptedMessage')
+    expect(messages[0]!.body).not.toContain('to myself')
+    expect(await alice.client.listMessages({ messageBox: 'notes', host })).toMatchObject([{ body: 'to myself' }])
+  })
+
+  test.each([
+    ['a text', 'plain text'],
+    ['a text that holds JSON', '{"a":1}'],
+    ['a text that looks like a payment wrapper', '{"message":"inner","payment":{"tx":[1]}}'],
+    ['an object with a key "message"', { message: 'inner', payment: { tx: [1] } }]
+  ])('a plain message comes out as it went in: %s', async (_name, body) => {
+    const { host } = await startServer({ engine })
+    const alice = await newClient(host)
+    await alice.client.sendMessage({ recipient: alice.identityKey, messageBox: 'plain', body, skipEncryption: true }, host)
+
+    const [message] = await alice.client.listMessages({ messageBox: 'plain', host, acceptPayments: false })
+
+    // The client parses whatever is JSON.
+    expect(message!.body).toEqual(body === 'plain text' ? body : typeof body === 'string' ? JSON.parse(body) : body)
+  })
+
+  test('bodies of 1 MB', async () => {
+    const { host } = await startServer({ engine })
+    const alice = await newClient(host)
+    const body = `${'ä"\'\\'.repeat(200_000)}${'x'.repeat(200_000)}`
+    await alice.client.sendMessage({ recipient: alice.identityKey, messageBox: 'large', body, skipEncryption: true }, host)
+
+    const [message] = await alice.client.listMessages({ messageBox: 'large', host })
+
+    expect(message!.body).toBe(body)
+  })
+
+  test('each spelling of a name is a box of its own', async () => {
+    const { host } = await startServer({ engine })
+    const alice = await newClient(host)
+    const names = ['box', 'Box', 'böx', 'box-with-hyphens', 'box with spaces', 'bo\u0308x', 'ＢＯＸ', 'box\u00a0', '📦', 'ß', 'ss']
+    for (const messageBox of names) {
+      await alice.client.sendMessage({ recipient: alice.identityKey, messageBox, messageId: `id of ${messageBox}`, body: messageBox }, host)
+    }
+
+    for (const messageBox of names) {
+      const messages = await alice.client.listMessages({ messageBox, host })
+      // A no-break space is a blank, and a box's name is trimmed.
+      if (messageBox === 'box' || messageBox === 'box\u00a0') expect(messages.map(message => message.body)).toEqual(['box', 'box\u00a0'])
+      else expect(messages.map(message => message.body)).toEqual([messageBox])
+    }
+  })
+
+  test('a restart between two calls takes no new handshake', async () => {
+    const running = await startServer({ engine })
+    const alice = await newClient(running.host)
+    const message = { recipient: alice.identityKey, messageBox: 'inbox', body: 'before' }
+    await alice.client.sendMessage(message, running.host)
+    const { peers } = alice.client.authFetch as unknown as { peers: Record<string, { peer: object }> }
+    const before = Object.values(peers)[0]!.peer
+
+    await running.restart()
+    await alice.client.sendMessage({ ...message, body: 'after' }, running.host)
+
+    expect(Object.values(peers)[0]!.peer).toBe(before)
+    expect(await alice.client.listMessages({ messageBox: 'inbox', host: running.host })).toHaveLength(2)
+  })
+
+  test('two devices of one identity at once', async () => {
+    const { host } = await startServer({ engine })
+    const key = PrivateKey.fromRandom()
+    const devices = await Promise.all([newClient(host, { key }), newClient(host, { key })])
+    await Promise.all(devices.map(async ({ client, identityKey }, device) => {
+      for (let i = 0; i < 10; i++) await client.sendMessage({ recipient: identityKey, messageBox: 'inbox', messageId: `${device} ${i}`, body: 'x' }, host)
+    }))
+
+    const lists = await Promise.all(devices.map(async ({ client }) => await client.listMessages({ messageBox: 'inbox', host })))
+
+    expect(lists.map(list => list.length)).toEqual([20, 20])
+  })
+})
