@@ -1,0 +1,91 @@
+/** A message's life, told by two fresh wallets and the released client, against a running server or one of its own. */
+import { MessageBoxClient } from '@bsv/message-box-client'
+import { PrivateKey, ProtoWallet, type WalletInterface } from '@bsv/sdk'
+import dotenv from 'dotenv'
+import { mkdtempSync, rmSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import pino from 'pino'
+import { parseConfig, readEnv } from '../src/config'
+import { MessageBoxServer } from '../src/server'
+
+/** The server's address, and how to end it where it is the demo's own. */
+interface Host { host: string, stop: () => Promise<void> }
+
+async function findServer (): Promise<Host> {
+  dotenv.config({ quiet: true })
+  const { http } = parseConfig(readEnv(process.env))
+  const host = `http://localhost:${http.port}${http.prefix}`
+  try {
+    const { ok } = await fetch(`${host}/health`, { signal: AbortSignal.timeout(1000) })
+    if (ok) {
+      console.log(`Using the server that runs at ${host}\n`)
+      return { host, stop: async () => {} }
+    }
+  } catch {
+    // None runs there: the demo starts one for itself.
+  }
+  return await startServer()
+}
+
+async function startServer (): Promise<Host> {
+  const folder = mkdtempSync(join(tmpdir(), 'messagebox-demo-'))
+  const config = parseConfig({
+    NODE_ENV: 'test',
+    PORT: '0',
+    SERVER_PRIVATE_KEY: PrivateKey.fromRandom().toHex().padStart(64, '0'),
+    KNEX_DB_CLIENT: 'better-sqlite3',
+    KNEX_DB_CONNECTION: JSON.stringify({ filename: join(folder, 'demo.sqlite') })
+  })
+  const server = await MessageBoxServer.create(config, { logger: pino({ level: 'silent' }) })
+  const host = `http://localhost:${await server.start()}`
+  console.log(`No server runs here, so the demo started one of its own at ${host}\n`)
+  return {
+    host,
+    async stop () {
+      await server.stop()
+      rmSync(folder, { recursive: true, force: true })
+    }
+  }
+}
+
+/** A person: a fresh key, and the released client on top of it. */
+function person (host: string): { client: MessageBoxClient, identityKey: string } {
+  const key = PrivateKey.fromRandom()
+  const walletClient = new ProtoWallet(key) as unknown as WalletInterface
+  return { client: new MessageBoxClient({ host, walletClient, networkPreset: 'local' }), identityKey: key.toPublicKey().toString() }
+}
+
+async function tell (host: string): Promise<void> {
+  const alice = person(host)
+  const bob = person(host)
+  console.log(`Alice is ${alice.identityKey}`)
+  console.log(`Bob is   ${bob.identityKey}\n`)
+
+  console.log('Alice sends Bob "Good morning, Bob!", encrypted to his key, into his box "letters".')
+  const { messageId } = await alice.client.sendMessage({ recipient: bob.identityKey, messageBox: 'letters', body: 'Good morning, Bob!' }, host)
+  console.log(`  The server stored it as ${messageId.slice(0, 16)}…\n`)
+
+  console.log('Bob lists his box "letters". His client decrypts what the server cannot read.')
+  const messages = await bob.client.listMessages({ messageBox: 'letters', host })
+  for (const { sender, body } of messages) console.log(`  From ${sender.slice(0, 16)}…: ${JSON.stringify(body)}`)
+
+  console.log('\nBob acknowledges the message, which deletes it.')
+  await bob.client.acknowledgeMessage({ messageIds: messages.map(message => message.messageId), host })
+  const left = await bob.client.listMessages({ messageBox: 'letters', host })
+  console.log(`  His box now holds ${left.length} messages.\n`)
+}
+
+async function main (): Promise<void> {
+  const { host, stop } = await findServer()
+  try {
+    await tell(host)
+  } finally {
+    await stop()
+  }
+}
+
+main().catch(error => {
+  console.error(error)
+  process.exitCode = 1
+})
