@@ -135,7 +135,7 @@ function toList (value: unknown): unknown[] {
 }
 
 function asFields (value: unknown): Fields | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) ? value as Fields : undefined
+  return typeof value === 'object' && value !== null && !Array.isArray(value) && !Buffer.isBuffer(value) ? value as Fields : undefined
 }
 
 function isInteger (value: unknown): value is number {

@@ -1,7 +1,7 @@
 /**
  * Authentication for Express, after BRC-103 and BRC-104: the handshake at /.well-known/auth, and for every
- * other request a proven `req.auth.identityKey`, a body parsed from exactly the bytes that were signed, and a
- * signed response. Its shape is that of @bsv/auth-express-middleware.
+ * other request a proven `req.auth.identityKey`, a body made of exactly the bytes that were signed (parsed where
+ * it is JSON, else a Buffer), and a signed response. Its shape is that of @bsv/auth-express-middleware.
  */
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { isUtf8 } from 'node:buffer'
@@ -62,7 +62,7 @@ function authenticate (brc103: Brc103, maxBodyBytes: number): RequestHandler {
     await brc103.verifyGeneral(session, claims, hash)
     ;(req as AuthRequest).auth = { identityKey: session.identityKey }
     signResponse(brc103, session, requestId, res, next)
-    req.body = body.length === 0 ? {} : parseJson(body)
+    req.body = isJson(req) ? parseBody(body) : body
     next()
   }
 }
@@ -110,6 +110,16 @@ function signResponse (brc103: Brc103, session: Session, requestId: Buffer, res:
     }).catch(next)
     return res
   }
+}
+
+/** JSON is what is said to be, and what is not said to be anything else. */
+function isJson (req: Request): boolean {
+  const type = req.headers['content-type']
+  return type === undefined || /^application\/([^;]+\+)?json *(;|$)/i.test(type)
+}
+
+function parseBody (body: Buffer): unknown {
+  return body.length === 0 ? {} : parseJson(body)
 }
 
 function parseJson (body: Buffer): unknown {
