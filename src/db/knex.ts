@@ -9,8 +9,11 @@ const CONNECT_TIMEOUT = 3000
 const MYSQL_POOL = 10
 
 export function createKnex (config: DatabaseConfig): Knex {
-  return knex(config.client === 'mysql2' ? mysqlOptions(config) : sqliteOptions(config))
+  return knex({ ...(config.client === 'mysql2' ? mysqlOptions(config) : sqliteOptions(config)), log: SILENT })
 }
+
+/** Every fault reaches its caller as an error. Knex would print it too, statement and all, past the server's log. */
+const SILENT: Knex.Logger = { debug () {}, warn () {}, error () {}, deprecate () {} }
 
 function mysqlOptions ({ client, connection }: DatabaseConfig): Knex.Config {
   return {
