@@ -15,13 +15,13 @@ export function isDeadlock (error: unknown): boolean {
 const DATA_ERRORS = [
   'ER_DATA_TOO_LONG', 'ER_TRUNCATED_WRONG_VALUE', 'ER_TRUNCATED_WRONG_VALUE_FOR_FIELD', 'ER_BAD_NULL_ERROR',
   'ER_WARN_DATA_OUT_OF_RANGE', 'ER_INVALID_CHARACTER_STRING', 'ER_CANNOT_CONVERT_STRING', 'ER_NET_PACKET_TOO_LARGE',
-  'SQLITE_CONSTRAINT', 'SQLITE_MISMATCH', 'SQLITE_TOOBIG'
+  'SQLITE_MISMATCH', 'SQLITE_TOOBIG'
 ]
 
 /** It was the row's fault, not the database's: others in its batch can still be stored. */
 export function isDataError (error: unknown): boolean {
   const code = codeOf(error)
-  return DATA_ERRORS.includes(code) || isDuplicateKey(error) || isDeadlock(error)
+  return DATA_ERRORS.includes(code) || code.startsWith('SQLITE_CONSTRAINT') || isDuplicateKey(error) || isDeadlock(error)
 }
 
 /** A short name of an error for the log; the full text may hold values, and so messages. */
