@@ -17,6 +17,10 @@ export interface Stored {
 interface Send {
   messages: StoredMessage[]
   bytes: number
+  /** When it arrived, in milliseconds since 1970. */
+  since: number
+  /** It was in a batch that failed for one row's sake: it is tried again by itself. */
+  alone?: true
   resolve: (stored: Stored[]) => void
   reject: (error: unknown) => void
 }
@@ -29,6 +33,8 @@ const ROW_OVERHEAD = 512
 /** A commit is given up, its outcome unknown, after this many milliseconds and the time for its bytes. */
 const COMMIT_TIMEOUT = 8000
 const BYTES_PER_MILLISECOND = 10_000
+/** A send that has waited longer, in milliseconds, is not tried after a commit that the database did not answer. */
+const PATIENCE = 1000
 /** How often a batch is tried again when other nodes keep taking its ids, or locks, from under it. */
 const ATTEMPTS = 5
 
@@ -61,7 +67,7 @@ class Lane {
 
   async insert (messages: StoredMessage[], bytes: number): Promise<Stored[]> {
     return await new Promise((resolve, reject) => {
-      this.#waiting.push({ messages, bytes, resolve, reject })
+      this.#waiting.push({ messages, bytes, since: Date.now(), resolve, reject })
       if (!this.#running) void this.#run()
     })
   }
@@ -84,7 +90,8 @@ class Lane {
       rows += send.messages.length
       bytes += send.bytes
       const keys = send.messages.map(idKey)
-      if (batch.length > 0 && (rows > MAX_ROWS || bytes > MAX_BYTES || keys.some(key => ids.has(key)))) break
+      const alone = batch[0]?.alone ?? send.alone
+      if (batch.length > 0 && (alone || rows > MAX_ROWS || bytes > MAX_BYTES || keys.some(key => ids.has(key)))) break
       keys.forEach(key => ids.add(key))
       batch.push(send)
     }
@@ -102,11 +109,20 @@ class Lane {
       })
     } catch (error) {
       if (batch.length > 1 && isDataError(error)) {
-        for (const send of batch) await this.#commitTogether([send])
+        this.#waiting.unshift(...batch.map(send => ({ ...send, alone: true as const })))
       } else {
         for (const send of batch) send.reject(error)
+        if (!isDataError(error)) this.#giveUp(error)
       }
     }
+  }
+
+  /** Nobody waits for one lost commit after another: whoever has waited through this one is told now. */
+  #giveUp (error: unknown): void {
+    const waiting = this.#waiting
+    const oldest = Date.now() - PATIENCE
+    this.#waiting = waiting.filter(({ since }) => since >= oldest)
+    for (const { since, reject } of waiting) if (since < oldest) reject(error)
   }
 
   /** Inserts everything at first, since ids are hardly ever taken; looks closer only when one is. */
