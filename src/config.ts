@@ -94,7 +94,8 @@ export function parseConfig (flat: FlatEnv): Config {
 
   const env = take('NODE_ENV', parseEnvironment) ?? 'development'
   const local = env === 'development' || env === 'test'
-  const port = take('PORT', parsePort) ?? take('HTTP_PORT', parsePort) ?? (local ? 8080 : 3000)
+  const [port, httpPort] = [take('PORT', parsePort), take('HTTP_PORT', parsePort)]
+  const [network, bsvNetwork] = [take('NETWORK', parseNetwork), take('BSV_NETWORK', parseNetwork)]
   const privateKey = take('SERVER_PRIVATE_KEY', parsePrivateKey)
   if (flat.SERVER_PRIVATE_KEY === undefined && !local) {
     problems.push('SERVER_PRIVATE_KEY is required outside development and test: make one with "npm run keygen"')
@@ -102,13 +103,13 @@ export function parseConfig (flat: FlatEnv): Config {
   const config: Config = {
     env,
     http: {
-      port,
+      port: port ?? httpPort ?? (local ? 8080 : 3000),
       prefix: take('ROUTING_PREFIX', parsePrefix) ?? '',
       hostingDomain: take('HOSTING_DOMAIN', parseUrl),
       maxBodyBytes: take('MAX_BODY_SIZE', parseSize) ?? 10 * MIB
     },
     auth: { privateKey, sessionTtl: take('SESSION_TTL', parseDuration) ?? 30 * DAY },
-    network: take('NETWORK', parseNetwork) ?? take('BSV_NETWORK', parseNetwork) ?? 'main',
+    network: network ?? bsvNetwork ?? 'main',
     db: parseDatabase(take, flat, problems),
     mailbox: { maxPageBytes: take('MAX_PAGE_BYTES', parseSize) ?? 8 * MIB },
     live: { enabled: take('ENABLE_WEBSOCKETS', parseBoolean) ?? false },
@@ -209,13 +210,13 @@ function parseDuration (value: string): number {
 
 type Take = <T>(name: Variable, parse: (value: string) => T) => T | undefined
 
-const DATABASE_CLIENTS: Record<string, DatabaseConfig['client']> = {
-  mysql: 'mysql2', mysql2: 'mysql2', 'better-sqlite3': 'better-sqlite3', sqlite3: 'better-sqlite3', sqlite: 'better-sqlite3'
-}
+const DATABASE_CLIENTS = new Map<string, DatabaseConfig['client']>([
+  ['mysql', 'mysql2'], ['mysql2', 'mysql2'], ['better-sqlite3', 'better-sqlite3'], ['sqlite3', 'better-sqlite3'], ['sqlite', 'better-sqlite3']
+])
 
 function parseDatabase (take: Take, flat: FlatEnv, problems: string[]): DatabaseConfig {
   const named = take('KNEX_DB_CLIENT', value => {
-    const client = DATABASE_CLIENTS[value]
+    const client = DATABASE_CLIENTS.get(value)
     if (client === undefined) throw new Error('must be mysql2 (or mysql) or better-sqlite3')
     return client
   })
