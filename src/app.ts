@@ -42,6 +42,7 @@ function health (ping: () => Promise<void>): Router {
       await ping()
       res.json({ status: 'ready' })
     })
+    .all(['/health', '/ready'], () => { throw methodNotAllowed('GET') })
 }
 
 /** Tells someone who claims no identity what a path is, rather than that an identity is missing. */
