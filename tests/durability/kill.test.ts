@@ -1,0 +1,25 @@
+import { describe, expect, test } from '@jest/globals'
+import { ENGINES } from '../helpers/databases'
+import { canRunMariadb } from '../helpers/mariadb'
+import { SOUND } from './audit'
+import { crash } from './crash'
+
+/** The short form of `npm run crash`. */
+describe('kill -9 under load loses nothing, doubles nothing and brings nothing back', () => {
+  test.each(ENGINES)('of the server, on %s', async engine => {
+    const counts = await crash(engine, { kills: 3 })
+
+    expect(counts).toMatchObject(SOUND)
+    expect(counts.unanswered).toBeGreaterThan(0)
+    expect(counts.acknowledged).toBeGreaterThan(0)
+  })
+
+  test('of MariaDB', async () => {
+    if (!canRunMariadb()) return
+    const counts = await crash('mariadb', { kills: 3 })
+
+    expect(counts).toMatchObject(SOUND)
+    expect(counts.refused).toBeGreaterThan(0)
+    expect(counts.acknowledged).toBeGreaterThan(0)
+  })
+})

@@ -1,0 +1,106 @@
+/** A MariaDB that a test may kill: a process, a folder and a port of its own. Its durability is InnoDB's default. */
+import { execFile } from 'node:child_process'
+import { existsSync, mkdtempSync, rmSync } from 'node:fs'
+import { createServer, type AddressInfo } from 'node:net'
+import { tmpdir } from 'node:os'
+import { delimiter, join } from 'node:path'
+import { promisify } from 'node:util'
+import mysql from 'mysql2/promise'
+import type { TestDatabase } from './databases'
+import { Child, eventually } from './processes'
+
+interface Programs { server: string, installer: string }
+
+/** Where MariaDB's programs are; undefined where they are not installed. */
+export function findMariadb (): Programs | undefined {
+  // Debian keeps servers where an ordinary user's PATH does not look.
+  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/usr/libexec']
+  const find = (name: string): string | undefined => folders.map(folder => join(folder, name)).find(existsSync)
+  const server = find('mariadbd')
+  const installer = find('mariadb-install-db')
+  return server === undefined || installer === undefined ? undefined : { server, installer }
+}
+
+/**
+ * Whether a test that kills MariaDB can run. Where it cannot, one line says so; a continuous integration has to
+ * have MariaDB.
+ */
+export function canRunMariadb (): boolean {
+  if (findMariadb() !== undefined) return true
+  const text = 'NO mariadbd AND mariadb-install-db HERE: WHAT IS TESTED BY KILLING MARIADB'
+  if (process.env.CI === 'true') throw new Error(`${text} CANNOT RUN`)
+  process.stderr.write(`\n*** ${text} IS SKIPPED. Install mariadb-server. ***\n`)
+  return false
+}
+
+export class PrivateMariadb implements TestDatabase {
+  readonly config: TestDatabase['config']
+  readonly env: TestDatabase['env']
+  readonly #folder: string
+  readonly #command: [program: string, args: string[]]
+  #child: Child | undefined
+
+  private constructor (folder: string, port: number, command: [string, string[]]) {
+    this.#folder = folder
+    this.#command = command
+    this.config = { client: 'mysql2', connection: { host: '127.0.0.1', port, user: 'root', database: 'messagebox' } }
+    this.env = { KNEX_DB_CLIENT: 'mysql2', KNEX_DB_CONNECTION: JSON.stringify(this.config.connection) }
+  }
+
+  /**
+   * Makes one with an empty database, and waits until it answers.
+   * @param options further ones for mariadbd
+   */
+  static async create (options: string[] = []): Promise<PrivateMariadb> {
+    const programs = findMariadb()
+    if (programs === undefined) throw new Error('MariaDB is not installed')
+    const folder = mkdtempSync(join(tmpdir(), 'messagebox-mariadb-'))
+    const common = ['--no-defaults', `--datadir=${join(folder, 'data')}`, ...(process.getuid?.() === 0 ? ['--user=root'] : [])]
+    await promisify(execFile)(programs.installer, [...common, '--auth-root-authentication-method=normal', '--skip-test-db'])
+    const port = await freePort()
+    const mariadb = new PrivateMariadb(folder, port, [programs.server, [
+      ...common, '--bind-address=127.0.0.1', `--port=${port}`, '--skip-name-resolve',
+      `--socket=${join(folder, 'socket')}`, `--pid-file=${join(folder, 'pid')}`, ...options
+    ]])
+    await mariadb.start()
+    return mariadb
+  }
+
+  /** Starts it, for the first time or again after it was killed, and waits until it answers. */
+  async start (): Promise<void> {
+    const child = this.#child = new Child(...this.#command)
+    await eventually(async () => {
+      if (!child.running) throw new Error(`MariaDB ended as it started:\n${child.output}`)
+      return await this.#createDatabase().then(() => true, () => undefined)
+    }, () => `MariaDB does not answer:\n${child.output}`)
+  }
+
+  /** SIGKILL ends it, SIGSTOP makes it hang and SIGCONT go on. */
+  async kill (signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT' = 'SIGKILL'): Promise<void> {
+    if (signal === 'SIGKILL') await this.#child?.end(signal)
+    else this.#child?.signal(signal)
+  }
+
+  async drop (): Promise<void> {
+    await this.kill()
+    rmSync(this.#folder, { recursive: true, force: true })
+  }
+
+  async #createDatabase (): Promise<void> {
+    const { host, port, user, database } = this.config.connection as { host: string, port: number, user: string, database: string }
+    const connection = await mysql.createConnection({ host, port, user, connectTimeout: 3000 })
+    try {
+      await connection.query(`create database if not exists \`${database}\``)
+    } finally {
+      await connection.end()
+    }
+  }
+}
+
+async function freePort (): Promise<number> {
+  const server = createServer()
+  await new Promise<void>((resolve, reject) => { server.once('error', reject).listen(0, '127.0.0.1', resolve) })
+  const { port } = server.address() as AddressInfo
+  await new Promise(resolve => server.close(resolve))
+  return port
+}
