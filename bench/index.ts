@@ -1,0 +1,85 @@
+/**
+ * The benchmark: the compiled server under load, with its own authentication and with the stock arrangement in its
+ * place, on one database; with --full also an empty table against a full one. Its figures go to standard output.
+ */
+import { randomBytes } from 'node:crypto'
+import { newWallet } from './client'
+import { Closing } from './closing'
+import { findDatabaseServer, type BenchDatabase, type DatabaseServer } from './database'
+import { fillBox } from './messages'
+import { pin } from './pinning'
+import { parsePlan, USAGE } from './plan'
+import { progress, progressDone } from './progress'
+import { describeRun, figures, ratios } from './report'
+import { runRounds, type Setting } from './rounds'
+import { IDENTITIES, LIST_100, SCENARIOS, SEND, type Scenario } from './scenarios'
+
+async function main (closing: Closing): Promise<void> {
+  const plan = parsePlan(process.argv.slice(2))
+  if (plan === undefined) return print(USAGE)
+  const databases = await findDatabaseServer()
+  closing.add(databases.close)
+  const pinning = pin(databases.pid)
+  closing.add(pinning.restore)
+  const started = performance.now()
+  const wallets = Array.from({ length: IDENTITIES }, newWallet)
+  const setting: Setting = { plan, wallets, serverCore: pinning.serverCore, closing }
+  print(`${describeRun(databases, pinning.description, plan)}\n`)
+  await compareArrangements(databases, setting)
+  if (plan.crowd > 0) await compareTables(databases, setting)
+  else print('\nLeft out: an empty table against a full one, which takes minutes more: npm run bench -- --full')
+  print(`\nIt took ${Math.round((performance.now() - started) / 1000)} s.`)
+}
+
+async function compareArrangements (databases: DatabaseServer, setting: Setting): Promise<void> {
+  const database = await createDatabase(databases, SCENARIOS, setting)
+  const rows = await runRounds([
+    { name: 'ours', arrangement: 'ours', database },
+    { name: 'stock', arrangement: 'stock', database }
+  ], SCENARIOS, setting)
+  print(`${figures(rows)}\n\n${ratios(rows)}`)
+}
+
+/** Whether sends and lists cost the same however much stands in boxes of others. */
+async function compareTables (databases: DatabaseServer, setting: Setting): Promise<void> {
+  const scenarios = [SEND, LIST_100].map(({ goal: _goal, ...scenario }) => scenario)
+  const empty = await createDatabase(databases, scenarios, setting)
+  const full = await createDatabase(databases, scenarios, setting)
+  await fillWithOthers(full, setting.plan.crowd)
+  const rows = await runRounds([
+    { name: 'full table', arrangement: 'ours', database: full },
+    { name: 'empty table', arrangement: 'ours', database: empty }
+  ], scenarios, setting)
+  print(`\nWith ${setting.plan.crowd.toLocaleString('en-US')} messages in other boxes, and with none:\n\n${figures(rows)}\n\n${ratios(rows)}`)
+}
+
+async function createDatabase (databases: DatabaseServer, scenarios: Scenario[], { wallets, closing }: Setting): Promise<BenchDatabase> {
+  const database = await databases.create()
+  closing.add(database.drop)
+  for (const scenario of scenarios) {
+    progress(`writing what is read in "${scenario.name}"`)
+    await scenario.setUp?.(database.knex, wallets.map(({ identityKey }) => identityKey))
+  }
+  return database
+}
+
+/** Boxes of recipients that take no part, of 4,000 small messages each. */
+async function fillWithOthers ({ knex }: BenchDatabase, count: number): Promise<void> {
+  const each = Math.min(4000, count)
+  for (let done = 0; done < count; done += each) {
+    progress(`filling the table: ${done.toLocaleString('en-US')} of ${count.toLocaleString('en-US')}`)
+    await fillBox(knex, `02${randomBytes(32).toString('hex')}`, 'inbox', each, 100)
+  }
+  progressDone()
+}
+
+function print (text: string): void {
+  progressDone()
+  process.stdout.write(`${text}\n`)
+}
+
+const closing = new Closing()
+main(closing).catch((error: unknown) => {
+  process.exitCode = 1
+  process.stderr.write(`\n${error instanceof Error ? error.message : String(error)}\n`)
+}).finally(() => { void closing.run() })

@@ -1,0 +1,99 @@
+/** One measurement: warm up, sign, then let the connections work off the operations against the clock. */
+import type { Knex } from 'knex'
+import type { Session } from './client'
+import { Connection } from './connection'
+import type { Plan } from './plan'
+import type { ServerProcess } from './serverProcess'
+import type { Answered, Operation, Scenario } from './scenarios'
+
+/** What an arrangement needs to be measured. */
+export interface Subject {
+  name: string
+  server: ServerProcess
+  sessions: Session[]
+  knex: Knex
+}
+
+/** Of one measurement. */
+export interface Sample {
+  operations: number
+  seconds: number
+  /** In milliseconds, one for each operation. */
+  latencies: number[]
+  /** What the server's process spent, in seconds; undefined where the system does not tell. */
+  cpu: number | undefined
+}
+
+/**
+ * @param rate about how many operations a millisecond to expect; where it is not known yet, the scenario is warmed
+ *   up to learn it
+ */
+export async function measure ({ server, sessions, knex }: Subject, scenario: Scenario, plan: Plan, rate?: number): Promise<Sample> {
+  const connections = await Promise.all(Array.from({ length: scenario.connections }, async () => await Connection.open(server.port)))
+  try {
+    const prepare = async (count: number): Promise<Operation[]> => await scenario.prepare(knex, sessions, roundUp(count, scenario.connections))
+    const leastBytes = await probe(connections[0]!, sessions, scenario, await scenario.prepare(knex, sessions, 1))
+    const expected = rate ?? (plan.warmUp === 0 ? 0 : await warmUp(connections, prepare, leastBytes, plan.warmUp))
+    const operations = await prepare(Math.max(expected * plan.window, plan.leastEach * connections.length))
+    const before = server.cpuSeconds()
+    const { seconds, latencies } = await workOff(connections, operations, leastBytes)
+    const after = server.cpuSeconds()
+    return { operations: operations.length, seconds, latencies, cpu: before === undefined || after === undefined ? undefined : after - before }
+  } finally {
+    for (const connection of connections) connection.close()
+  }
+}
+
+/**
+ * Makes one operation and looks closely at its answers: content and signature.
+ * @returns how many bytes any answer must have: a little less than these
+ */
+async function probe (connection: Connection, sessions: Session[], { name, holds }: Scenario, operations: Operation[]): Promise<number> {
+  let least = Infinity
+  for (const request of operations[0]!) {
+    const answer = await connection.exchange(request, true)
+    const text = answer.body.toString()
+    if (answer.status !== 200 || !holds(JSON.parse(text) as Answered)) throw new Error(`${name}: unexpected answer ${answer.status} ${text.slice(0, 300)}`)
+    const signed = /^x-bsv-auth-request-id/im.test(answer.head)
+    if (signed && !sessions[0]!.verifies(answer)) throw new Error(`${name}: the signature of an answer does not hold`)
+    least = Math.min(least, answer.length)
+  }
+  return least * 0.9
+}
+
+/**
+ * Lets the server's code get hot, which takes Node some thousand requests, in batches that double.
+ * @returns operations per millisecond of the last batch
+ */
+async function warmUp (connections: Connection[], prepare: (count: number) => Promise<Operation[]>, leastBytes: number, duration: number): Promise<number> {
+  let spent = 0
+  for (let count = connections.length; ; count *= 2) {
+    const operations = await prepare(count)
+    const { seconds } = await workOff(connections, operations, leastBytes)
+    spent += seconds * 1000
+    if (spent >= duration) return operations.length / (seconds * 1000)
+  }
+}
+
+/** Every connection takes the next operation as soon as it is done with one. */
+async function workOff (connections: Connection[], operations: Operation[], leastBytes: number): Promise<{ seconds: number, latencies: number[] }> {
+  const latencies: number[] = []
+  let next = 0
+  const started = performance.now()
+  await Promise.all(connections.map(async connection => {
+    for (let operation = operations[next++]; operation !== undefined; operation = operations[next++]) {
+      const begun = performance.now()
+      for (const request of operation) {
+        const { status, length, body } = await connection.exchange(request)
+        if (status !== 200) throw new Error(`a request was answered ${status}: ${body.toString().slice(0, 300)}`)
+        if (length < leastBytes) throw new Error(`an answer has ${length} bytes, less than ${leastBytes}`)
+      }
+      latencies.push(performance.now() - begun)
+    }
+  }))
+  return { seconds: (performance.now() - started) / 1000, latencies }
+}
+
+function roundUp (count: number, step: number): number {
+  return Math.max(1, Math.ceil(count / step)) * step
+}

@@ -1,0 +1,62 @@
+/** What a person reads: the machine, the figures, the ratios beside what is to be reached. */
+import { cpus, loadavg, release, totalmem, type } from 'node:os'
+import type { DatabaseServer } from './database'
+import type { Plan } from './plan'
+import { IDENTITIES, type Scenario } from './scenarios'
+import type { Summary } from './statistics'
+import { figure, table } from './table'
+
+export function describeRun (database: DatabaseServer, pinning: string, plan: Plan): string {
+  const processor = `${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, ${Math.round(totalmem() / 1024 ** 3)} GiB`
+  return [
+    `MessageBox server, benchmark of ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC`,
+    '',
+    `machine    ${processor}; ${type()} ${release()}, Node ${process.version}; load average ${loadavg()[0]!.toFixed(1)} at the start`,
+    `database   ${database.description}`,
+    `pinning    ${pinning}`,
+    `load       ${IDENTITIES} identities, requests signed beforehand; ${describeRounds(plan)}`,
+    ...(database.warning === undefined ? [] : ['', `*** ${database.warning} ***`])
+  ].join('\n')
+}
+
+function describeRounds ({ rounds, window, warmUp }: Plan): string {
+  if (warmUp === 0) return 'a smoke test, on cold servers: THE FIGURES MEAN LITTLE'
+  return `${rounds} rounds of about ${window / 1000} s each, in turn, on servers warmed up`
+}
+
+export interface Row {
+  scenario: Scenario
+  subjects: Array<[name: string, summary: Summary]>
+}
+
+/** Every subject's figures for every scenario. */
+export function figures (rows: Row[]): string {
+  const heading = ['', '', 'clients', 'per second', '(slowest..fastest)', 'p50 ms', 'p99 ms', 'CPU ms each', 'core used']
+  return table([heading, ...rows.flatMap(({ scenario, subjects }) => subjects.map(([name, summary], index) => [
+    index === 0 ? scenario.name : '',
+    name,
+    String(scenario.connections),
+    figure(summary.rate),
+    `(${figure(summary.slowest)}..${figure(summary.fastest)})`,
+    figure(summary.p50),
+    figure(summary.p99),
+    figure(summary.cpu),
+    summary.busy === undefined ? '-' : `${Math.round(summary.busy * 100)} %`
+  ]))])
+}
+
+/** The first subject against the second. */
+export function ratios (rows: Row[]): string {
+  const [first = '', second = ''] = rows[0]?.subjects.map(([name]) => name) ?? []
+  return table([[`${first} : ${second}`, 'per second', 'CPU each', 'to reach', ''], ...rows.map(({ scenario, subjects }) => {
+    const [a, b] = subjects.map(([, summary]) => summary) as [Summary, Summary]
+    const ratio = a.rate / b.rate
+    return [
+      scenario.name,
+      `${figure(ratio)} x`,
+      a.cpu === undefined || b.cpu === undefined || a.cpu === 0 ? '-' : `1 / ${figure(b.cpu / a.cpu)}`,
+      scenario.goal === undefined ? '' : `${scenario.goal} x`,
+      scenario.goal === undefined ? '' : ratio >= scenario.goal ? 'reached' : 'MISSED'
+    ]
+  })])
+}

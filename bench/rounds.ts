@@ -1,0 +1,61 @@
+/** Rounds of measurements that alternate between two subjects, so that a drift of the machine touches both. */
+import type { NativeWallet } from '../src/auth/wallet'
+import { Session } from './client'
+import type { Closing } from './closing'
+import type { BenchDatabase } from './database'
+import { measure, type Sample, type Subject } from './measure'
+import type { Plan } from './plan'
+import { progress, progressDone } from './progress'
+import type { Row } from './report'
+import type { Scenario } from './scenarios'
+import { startServer, type Arrangement } from './serverProcess'
+import { summarize } from './statistics'
+
+export interface Candidate {
+  name: string
+  arrangement: Arrangement
+  database: BenchDatabase
+}
+
+export interface Setting {
+  plan: Plan
+  wallets: NativeWallet[]
+  serverCore: string | undefined
+  closing: Closing
+}
+
+/** Measures every scenario on both candidates, round by round. */
+export async function runRounds (candidates: Candidate[], scenarios: Scenario[], setting: Setting): Promise<Row[]> {
+  const { plan } = setting
+  const subjects = await Promise.all(candidates.map(async candidate => await start(candidate, setting)))
+  const samples = new Map<string, Sample[]>()
+  for (let round = 1; round <= plan.rounds; round++) {
+    for (const scenario of scenarios) {
+      for (const subject of round % 2 === 1 ? subjects : [...subjects].reverse()) {
+        progress(`round ${round} of ${plan.rounds}: ${scenario.name}, ${subject.name}`)
+        const key = `${scenario.name} ${subject.name}`
+        const earlier = samples.get(key) ?? []
+        samples.set(key, [...earlier, await measure(subject, scenario, plan, rateOf(earlier.at(-1)))])
+      }
+    }
+  }
+  await Promise.all(subjects.map(async ({ server }) => { await server.stop() }))
+  progressDone()
+  return scenarios.map(scenario => ({
+    scenario,
+    subjects: candidates.map(({ name }) => [name, summarize(samples.get(`${scenario.name} ${name}`)!)])
+  }))
+}
+
+/** In operations a millisecond. */
+function rateOf (sample: Sample | undefined): number | undefined {
+  return sample === undefined ? undefined : sample.operations / (sample.seconds * 1000)
+}
+
+async function start ({ name, arrangement, database }: Candidate, { wallets, serverCore, closing }: Setting): Promise<Subject> {
+  const server = await startServer(arrangement, database.config, serverCore)
+  closing.add(server.stop)
+  const sessions: Session[] = []
+  for (const wallet of wallets) sessions.push(await Session.open(server.port, wallet))
+  return { name, server, sessions, knex: database.knex }
+}
