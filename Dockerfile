@@ -1,0 +1,30 @@
+# Debian rather than Alpine: the native modules (SQLite, secp256k1) are built for glibc.
+FROM node:22-bookworm-slim AS build
+# For native modules that have no prebuilt binary for this platform.
+RUN apt-get update \
+  && apt-get install --yes --no-install-recommends python3 make g++ \
+  && rm -rf /var/lib/apt/lists/*
+WORKDIR /app
+COPY package.json package-lock.json ./
+RUN npm ci --no-audit --no-fund
+COPY tsconfig.json tsconfig.build.json ./
+COPY scripts scripts
+COPY migrations migrations
+COPY src src
+RUN npm run build && npm prune --omit=dev --no-audit --no-fund
+
+FROM node:22-bookworm-slim
+ENV NODE_ENV=production
+WORKDIR /app
+COPY --from=build /app/package.json ./
+COPY --from=build /app/node_modules node_modules
+COPY --from=build /app/scripts scripts
+COPY --from=build /app/dist dist
+COPY LICENSE.txt ./
+# Where SQLite keeps its file when no KNEX_DB_CONNECTION is given.
+RUN mkdir data && chown node:node data
+VOLUME /app/data
+USER node
+EXPOSE 3000
+HEALTHCHECK --interval=10s --timeout=3s --start-period=30s CMD ["node", "-e", "const { PORT, HTTP_PORT, ROUTING_PREFIX = '' } = process.env; fetch(`http://127.0.0.1:${PORT || HTTP_PORT || 3000}${ROUTING_PREFIX.replace(/\\/+$/, '')}/health`).then(({ ok }) => process.exit(ok ? 0 : 1), () => process.exit(1))"]
+CMD ["node", "--enable-source-maps", "dist/src/main.js"]
