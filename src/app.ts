@@ -51,7 +51,7 @@ function refuseUnknown (prefix: string, table: Route[]): RequestHandler {
   return (req, _res, next) => {
     if (req.path === HANDSHAKE_PATH || hasCredentials(req)) return next()
     const method = known.get(req.path.toLowerCase().replace(/\/$/, ''))
-    if (method === undefined) throw new ApiError('ERR_NOT_FOUND')
+    if (method === undefined) throw notFoundAt(req.path)
     if (method !== req.method) throw methodNotAllowed(method)
     next()
   }
@@ -70,8 +70,13 @@ function methodNotAllowed (allowed: string): ApiError {
   return new ApiError('ERR_METHOD_NOT_ALLOWED', `This path answers ${allowed} alone.`)
 }
 
-const notFound: RequestHandler = () => {
-  throw new ApiError('ERR_NOT_FOUND')
+const notFound: RequestHandler = req => {
+  throw notFoundAt(req.path)
+}
+
+function notFoundAt (path: string): ApiError {
+  const live = path.startsWith('/socket.io')
+  return new ApiError('ERR_NOT_FOUND', live ? 'Live messaging is off on this server: it takes ENABLE_WEBSOCKETS=true.' : undefined)
 }
 
 /** The one place where an error becomes a response. */

@@ -11,8 +11,10 @@ import type { Config } from './config'
 import { createKnex } from './db/knex'
 import { createMessageStore, type MessageStore } from './db/store'
 import { createLogger } from './logger'
-import { allowAll, createMailbox, type Mailbox, type Policy, type Publish } from './mailbox'
+import { allowAll, createMailbox, type Mailbox, type Policy } from './mailbox'
 import { Secret } from './secret'
+import type { AuthSocketServerOptions } from './ws/authSocketServer'
+import { Hub } from './ws/hub'
 
 /** Everything that lives as long as the server does, built once and passed down. */
 export interface Context {
@@ -24,7 +26,10 @@ export interface Context {
   /** Express middlewares that answer the handshake and set `req.auth.identityKey`. */
   auth: RequestHandler[]
   store: MessageStore
+  hub: Hub
   mailbox: Mailbox
+  /** How the live layer is set up; see `config.live` for whether it is. */
+  live: AuthSocketServerOptions
 }
 
 /** What whoever embeds the server may put in place of its own parts. */
@@ -33,7 +38,7 @@ export interface Overrides {
   wallet?: AuthWallet
   auth?: RequestHandler[]
   policy?: Policy
-  publish?: Publish
+  live?: AuthSocketServerOptions
 }
 
 export async function createContext (config: Config, overrides: Overrides = {}): Promise<Context> {
@@ -43,9 +48,10 @@ export async function createContext (config: Config, overrides: Overrides = {}):
   const brc103 = new Brc103(wallet, sealer, new MemoryReplayGuard())
   const knex = createKnex(config.db)
   const store = createMessageStore({ knex, logger, maxPageBytes: config.mailbox.maxPageBytes })
-  const mailbox = createMailbox({ store, policy: overrides.policy ?? allowAll, publish: overrides.publish ?? (() => {}) })
+  const hub = new Hub()
+  const mailbox = createMailbox({ store, policy: overrides.policy ?? allowAll, publish: hub.publish })
   const auth = overrides.auth ?? httpAuth({ brc103, maxBodyBytes: config.http.maxBodyBytes })
-  return { config, logger, knex, wallet, brc103, auth, store, mailbox }
+  return { config, logger, knex, wallet, brc103, auth, store, hub, mailbox, live: overrides.live ?? {} }
 }
 
 function makeKey (logger: Logger): Secret {

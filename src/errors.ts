@@ -28,6 +28,9 @@ export const ERRORS = {
   ERR_MESSAGE_ID_REQUIRED: [400, 'Name the messages to acknowledge in "messageIds".'],
   ERR_INVALID_MESSAGE_ID: [400, '"messageIds" must be an array of up to 1000 strings.'],
   ERR_INVALID_ACKNOWLEDGMENT: [400, 'None of these messages is in your boxes.'],
+  ERR_INVALID_ROOM: [400, 'A room is named {identityKey}-{messageBox}.'],
+  ERR_NOT_YOUR_ROOM: [403, 'A room is open to its owner alone.'],
+  ERR_TOO_MANY_ROOMS: [400, 'A socket may be in up to 1000 rooms.'],
   ERR_UNAVAILABLE: [503, 'The database does not answer. Nothing was acknowledged: try again in a few seconds.'],
   ERR_INTERNAL: [500, 'Something went wrong on this server. It was logged.']
 } as const satisfies Record<string, readonly [number, string]>

@@ -1,7 +1,7 @@
 /**
  * The message box itself: send, list, acknowledge. It knows no transport, and both transports come through
  * here. A send asks the policy, then stores, then tells whoever listens, in this order: what is answered with
- * success has been committed.
+ * success has been committed, and whoever listens hears of it behind that answer.
  */
 import { ApiError } from './errors'
 import type { MessageStore } from './db/store'
@@ -14,7 +14,7 @@ import type { IdentityKey, ListRequest, MessagePage, OutgoingMessage, SendResult
 export type Policy = (sender: IdentityKey, message: OutgoingMessage) => Promise<void>
 
 /** Tells live listeners about a message that has just been stored. Best effort: the table is the truth. */
-export type Publish = (recipient: IdentityKey, message: PublishedMessage) => void
+export type Publish = (message: PublishedMessage) => void
 
 export interface PublishedMessage {
   messageId: string
@@ -47,7 +47,8 @@ export function createMailbox ({ store, policy, publish }: { store: MessageStore
         const messageId = messageIds[index]!
         const { createdAt, duplicate } = stored[index]!
         if (duplicate) return { recipient, messageId, duplicate }
-        publish(recipient, { messageId, messageBox, sender, recipient, body, createdAt })
+        // The sender's answer leaves first; listeners come after it.
+        setImmediate(publish, { messageId, messageBox, sender, recipient, body, createdAt })
         return { recipient, messageId }
       })
     },

@@ -56,3 +56,55 @@ export interface MessagePage {
   /** The offset of the next page, null where there is none. */
   nextOffset: number | null
 }
+
+/** The one raw event of the socket, each way; it carries BRC-103 messages. */
+export const AUTH_MESSAGE = 'authMessage'
+
+/** The events within a general message's payload: what a client may send, and what the server answers. */
+export const EVENTS = {
+  authenticated: 'authenticated',
+  authenticationSuccess: 'authenticationSuccess',
+  authenticationFailed: 'authenticationFailed',
+  joinRoom: 'joinRoom',
+  joinedRoom: 'joinedRoom',
+  joinFailed: 'joinFailed',
+  leaveRoom: 'leaveRoom',
+  leftRoom: 'leftRoom',
+  leaveFailed: 'leaveFailed',
+  sendMessage: 'sendMessage',
+  messageFailed: 'messageFailed'
+} as const
+
+/** Events that carry the room's name behind them: the acknowledgement of a send, and a message that arrived. */
+export const ackEvent = (roomId: string): string => `sendMessageAck-${roomId}`
+export const messageEvent = (roomId: string): string => `sendMessage-${roomId}`
+
+/** Largest body of a live message, in bytes; larger ones go over HTTP. */
+export const MAX_LIVE_BODY = 1024 * 1024
+
+/** A box as the socket names it. */
+export interface Room {
+  recipient: IdentityKey
+  messageBox: string
+}
+
+export function formatRoom ({ recipient, messageBox }: Room): string {
+  return `${recipient}-${messageBox}`
+}
+
+/** Splits a room's name at its first hyphen; neither part is checked. Undefined where there is no hyphen. */
+export function splitRoom (roomId: string): Room | undefined {
+  const hyphen = roomId.indexOf('-')
+  return hyphen < 0 ? undefined : { recipient: roomId.slice(0, hyphen), messageBox: roomId.slice(hyphen + 1) }
+}
+
+/** What a listener hears. */
+export interface LiveMessage {
+  sender: IdentityKey
+  messageId: string
+  body: string
+  messageBox: string
+  recipient: IdentityKey
+  created_at: string
+  updated_at: string
+}

@@ -4,13 +4,17 @@ import { createApp } from './app'
 import type { Config } from './config'
 import { createContext, type Context, type Overrides } from './context'
 import { migrate } from './db/migrate'
+import { attachLive, type LiveLayer } from './ws'
 
 /** A MessageBox server: `create`, `start`, `stop`. Also the way to embed one. */
 export class MessageBoxServer {
   readonly #http: Server
+  readonly #live: LiveLayer | undefined
 
   private constructor (readonly context: Context) {
+    const { config, live } = context
     this.#http = createServer(createApp(context))
+    if (config.live.enabled) this.#live = attachLive(this.#http, config.http.prefix, context, live)
   }
 
   /**
@@ -41,6 +45,7 @@ export class MessageBoxServer {
 
   /** Answers what is under way, then closes the port and the database. */
   async stop (): Promise<void> {
+    await this.#live?.close()
     if (this.#http.listening) {
       const closed = new Promise(resolve => this.#http.close(resolve))
       this.#http.closeIdleConnections()

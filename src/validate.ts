@@ -2,8 +2,8 @@
 import { publicKeyConvert } from 'secp256k1'
 import { ApiError, type ErrorCode } from './errors'
 import {
-  MAX_ACKNOWLEDGED_IDS, MAX_NAME_LENGTH, MAX_PAGE_MESSAGES, MAX_RECIPIENTS,
-  type IdentityKey, type ListRequest, type OutgoingMessage
+  MAX_ACKNOWLEDGED_IDS, MAX_LIVE_BODY, MAX_NAME_LENGTH, MAX_PAGE_MESSAGES, MAX_RECIPIENTS, splitRoom,
+  type IdentityKey, type ListRequest, type OutgoingMessage, type Room
 } from './protocol'
 
 type Fields = Record<string, unknown>
@@ -47,6 +47,31 @@ export function parseAcknowledgeRequest (request: unknown): string[] {
   if (ids === undefined || ids === null || (Array.isArray(ids) && ids.length === 0)) throw new ApiError('ERR_MESSAGE_ID_REQUIRED')
   if (!Array.isArray(ids) || ids.length > MAX_ACKNOWLEDGED_IDS || !ids.every(id => typeof id === 'string')) throw new ApiError('ERR_INVALID_MESSAGE_ID')
   return [...new Set<string>(ids)].filter(isName)
+}
+
+/** The data of the socket's `sendMessage`: one message, whose recipient is the room's owner. */
+export function parseLiveSend (data: unknown): OutgoingMessage {
+  const fields = asFields(data)
+  const { recipient, messageBox } = parseRoom(fields?.roomId)
+  const message = asFields(fields?.message)
+  if (message === undefined) throw new ApiError('ERR_MESSAGE_REQUIRED')
+  const parsed = parseMessage({ messageBox, body: message.body, recipient: message.recipient, messageId: message.messageId })
+  if (parsed.recipients.length !== 1 || parsed.recipients[0] !== recipient) {
+    throw new ApiError('ERR_INVALID_ROOM', 'The room belongs to another identity than the recipient of the message.')
+  }
+  if (Buffer.byteLength(parsed.body) > MAX_LIVE_BODY) {
+    throw new ApiError('ERR_BODY_TOO_LARGE', `A live message holds up to ${MAX_LIVE_BODY} bytes: send it over HTTP.`, { limit: MAX_LIVE_BODY })
+  }
+  return parsed
+}
+
+/** A room's name: an identity key, a hyphen, the name of a box, further hyphens included. */
+export function parseRoom (value: unknown): Room {
+  const room = typeof value === 'string' ? splitRoom(value) : undefined
+  const recipient = toIdentityKey(room?.recipient)
+  const messageBox = room?.messageBox.trim()
+  if (recipient === undefined || !isName(messageBox)) throw new ApiError('ERR_INVALID_ROOM')
+  return { recipient, messageBox }
 }
 
 /** The name of a box, trimmed. */

@@ -30,6 +30,15 @@ export interface SignedClaims {
   signature: Buffer
 }
 
+/** A handshake that the server begins. */
+export interface InitialRequest {
+  version: string
+  messageType: 'initialRequest'
+  identityKey: IdentityKey
+  initialNonce: string
+  requestedCertificates: { certifiers: [], types: Record<string, never> }
+}
+
 /** The answer to a handshake; certificates are neither asked for nor given. */
 export interface InitialResponse {
   version: string
@@ -82,20 +91,66 @@ export class Brc103 {
     }
   }
 
+  /** Begins a handshake with a client that has not begun one itself. `nonce` names it in the answer. */
+  openHandshake (): InitialRequest {
+    // Sealed for nobody in particular: who answers is not known yet.
+    const { serverNonce } = this.sealer.seal(this.wallet.identityKey, '')
+    return {
+      version: AUTH_VERSION,
+      messageType: 'initialRequest',
+      identityKey: this.wallet.identityKey,
+      initialNonce: serverNonce,
+      requestedCertificates: { certifiers: [], types: {} }
+    }
+  }
+
+  /**
+   * The session that a client's `initialResponse` makes of a handshake the server began.
+   * @throws ApiError UNAUTHORIZED
+   */
+  async acceptResponse (message: unknown, request: InitialRequest): Promise<Session> {
+    const { version, identityKey: claimedKey, initialNonce, yourNonce, signature } = asMessage(message)
+    const identityKey = toIdentityKey(claimedKey)
+    if (version !== AUTH_VERSION || identityKey === undefined || !isNonce(initialNonce) || yourNonce !== request.initialNonce) {
+      throw unauthorized('This does not answer the handshake.')
+    }
+    const hash = createHash('sha256')
+      .update(Buffer.from(request.initialNonce, 'base64'))
+      .update(Buffer.from(initialNonce, 'base64'))
+      .digest()
+    if (!await this.wallet.verifyHash(hash, toBytes(signature), signatureKey(request.initialNonce, initialNonce, identityKey))) {
+      throw unauthorized('The signature does not belong to this handshake.')
+    }
+    return { identityKey, clientNonce: initialNonce, serverNonce: request.initialNonce }
+  }
+
   /**
    * The session that a message names, before its payload is known. The identity is the session's; a message
    * that names another one is refused.
+   * @param known a session that the connection has, in case the message names that one
    * @throws ApiError UNAUTHORIZED
    */
-  openSession ({ version, identityKey, nonce, yourNonce }: MessageClaims): Session {
+  openSession ({ version, identityKey, nonce, yourNonce }: MessageClaims, known?: Session): Session {
     if (version !== AUTH_VERSION) throw unauthorized(`The protocol's version must be ${AUTH_VERSION}.`)
     if (!isNonce(nonce)) throw unauthorized('The message has no nonce.')
-    const session = typeof yourNonce === 'string' ? this.sealer.open(yourNonce) : undefined
-    if (session === undefined) throw unauthorized('The session is unknown or has expired: make a new handshake.')
+    const session = yourNonce === known?.serverNonce ? known : this.#unseal(yourNonce)
+    if (session === undefined || session.clientNonce === '') throw unauthorized('The session is unknown or has expired: make a new handshake.')
     if (typeof identityKey !== 'string' || identityKey.toLowerCase() !== session.identityKey) {
       throw unauthorized('The session belongs to another identity key than the message names.')
     }
     return session
+  }
+
+  /**
+   * The session of a message that answers a handshake which the server began on some other connection. It
+   * proves the identity that the message names, but cannot be signed for: the client's nonce is not known.
+   * Undefined where the message names any other kind of session.
+   */
+  openForeignHandshake ({ version, identityKey: claimedKey, nonce, yourNonce }: MessageClaims): Session | undefined {
+    const session = this.#unseal(yourNonce)
+    const identityKey = toIdentityKey(claimedKey)
+    if (session?.clientNonce !== '' || identityKey === undefined || version !== AUTH_VERSION || !isNonce(nonce)) return undefined
+    return { ...session, identityKey }
   }
 
   /**
@@ -119,6 +174,10 @@ export class Brc103 {
     const signature = await this.wallet.signHash(hash, signatureKey(nonce, session.clientNonce, session.identityKey))
     return { version: AUTH_VERSION, identityKey: this.wallet.identityKey, nonce, yourNonce: session.clientNonce, signature }
   }
+
+  #unseal (nonce: unknown): Session | undefined {
+    return typeof nonce === 'string' ? this.sealer.open(nonce) : undefined
+  }
 }
 
 /** BRC-103's key for a message: the sender's nonce, then the receiver's. */
@@ -134,6 +193,11 @@ function isNonce (value: unknown): value is string {
 function asMessage (message: unknown): Record<string, unknown> {
   if (typeof message !== 'object' || message === null) throw invalid('A handshake is a JSON object.')
   return message as Record<string, unknown>
+}
+
+/** A field of bytes as it travels in JSON, an array of numbers; anything else is empty. */
+export function toBytes (field: unknown): Buffer {
+  return Array.isArray(field) ? Buffer.from(field) : Buffer.alloc(0)
 }
 
 function invalid (description: string): ApiError {

@@ -1,0 +1,237 @@
+/**
+ * AuthSocket: BRC-103 over Socket.IO. A library of its own that knows nothing of boxes. Both sides sign every
+ * message; a socket's identity is the one that was proven by a signature, and no other.
+ */
+import type { Socket } from 'socket.io'
+import { toBytes, type Brc103, type InitialRequest, type MessageClaims } from '../auth/brc103'
+import type { Session } from '../auth/session'
+import { AUTH_MESSAGE, EVENTS, type IdentityKey } from '../protocol'
+import { decodeEvent, encodeEvent, hashPayload, type EncodedEvent } from './events'
+
+/** How an identity came to be proven: the client began, the server began with a client that named a key, or with a silent one. */
+export type Opening = 'client' | 'named' | 'silence'
+
+export interface AuthSocketOptions {
+  /** After how many milliseconds the server begins the handshake with a client that says nothing. */
+  silence: number
+  /** After how many milliseconds a socket that has proven no identity is closed. */
+  proofTimeout: number
+  /** A socket whose client leaves more bytes than this unread is closed. */
+  maxUnsentBytes: number
+  /** How many broken or unsigned frames a socket may send before it is closed. */
+  maxFaults: number
+}
+
+/** Shared by all sockets of a server: what they did wrong, for whoever counts. */
+export interface AuthSocketCounters {
+  faults: number
+  slowReaders: number
+}
+
+/** Events that the library raises itself; a client that sends one of these names is not heard. */
+type Lifecycle = 'identified' | 'disconnect'
+const RESERVED = new Set<string>(['identified', 'disconnect'] satisfies Lifecycle[])
+
+/** Events that wait for a session to be signed for: a client that never answers leaves no more than these. */
+const MAX_QUEUED = 100
+
+type Listener = (data: unknown) => void
+
+export class AuthSocket {
+  /** Names of the rooms this socket is in; kept by whoever keeps rooms. */
+  readonly rooms = new Set<string>()
+  /** The proven identity; undefined until there is one. */
+  identityKey: IdentityKey | undefined
+  readonly id: string
+  #io: Socket
+  #session: Session | undefined
+  #handshake: { request: InitialRequest, opening: Opening } | undefined
+  readonly #listeners = new Map<string, Listener[]>()
+  #queued: EncodedEvent[] = []
+  #inbox = Promise.resolve()
+  #outbox = Promise.resolve()
+  #faults = 0
+  #unflushed = 0
+  #silence: NodeJS.Timeout | undefined
+  #proof: NodeJS.Timeout | undefined
+
+  constructor (
+    io: Socket,
+    private readonly brc103: Brc103,
+    private readonly options: AuthSocketOptions,
+    private readonly counters: AuthSocketCounters
+  ) {
+    this.id = io.id
+    this.#io = io
+    this.attach(io)
+    this.#proof = setTimeout(() => { this.disconnect() }, options.proofTimeout).unref()
+    const { query, auth } = io.handshake
+    if ((auth.identityKey ?? query.identityKey) !== undefined) this.#openHandshake('named')
+    else this.#silence = setTimeout(() => { this.#openHandshake('silence') }, options.silence).unref()
+  }
+
+  /** The key a client named when it connected; only a claim. */
+  get claimedKey (): unknown {
+    const { query, auth } = this.#io.handshake
+    return auth.identityKey ?? query.identityKey
+  }
+
+  /** Listens for an event of the client's, or for `identified` (data: an `Opening`) and `disconnect` (data: a reason). */
+  on (eventName: string, listener: Listener): this {
+    this.#listeners.set(eventName, [...this.#listeners.get(eventName) ?? [], listener])
+    return this
+  }
+
+  /** Signs an event and sends it, in the order of the calls; before a session exists, it waits for one. */
+  emit (eventName: string, data: unknown): this {
+    return this.send(encodeEvent(eventName, data))
+  }
+
+  /** As `emit`, for an event that is encoded already. */
+  send (event: EncodedEvent): this {
+    const session = this.#session
+    if (session === undefined) {
+      if (this.#queued.length < MAX_QUEUED) this.#queued.push(event)
+      return this
+    }
+    this.#outbox = this.#outbox.then(async () => {
+      const { signature, ...claims } = await this.brc103.signGeneral(session, event.hash)
+      this.#write({ ...claims, messageType: 'general', payload: event.payload, signature: [...signature] })
+    }).catch(() => { this.disconnect() })
+    return this
+  }
+
+  disconnect (): void {
+    this.#io.disconnect(true)
+  }
+
+  /** Takes a connection over: the first one, or the one on which a client came back. */
+  attach (io: Socket): void {
+    this.#io = io
+    this.#unflushed = 0
+    io.on(AUTH_MESSAGE, frame => {
+      clearTimeout(this.#silence)
+      this.#inbox = this.#inbox.then(async () => { await this.#receive(frame) })
+    })
+    io.onAny(eventName => { if (eventName !== AUTH_MESSAGE) this.#refuseUnsigned() })
+    io.conn.on('flush', () => { this.#unflushed = 0 })
+  }
+
+  /** The client has gone for good. */
+  end (reason: string): void {
+    clearTimeout(this.#silence)
+    clearTimeout(this.#proof)
+    this.#dispatch('disconnect', reason)
+  }
+
+  async #receive (frame: unknown): Promise<void> {
+    try {
+      const message = asRecord(frame)
+      if (message.messageType === 'general') await this.#receiveGeneral(message)
+      else if (message.messageType === 'initialResponse') await this.#receiveResponse(message)
+      else this.#write((await this.brc103.answerHandshake(message)).response)
+    } catch {
+      this.#fault()
+    }
+  }
+
+  async #receiveGeneral (message: Record<string, unknown>): Promise<void> {
+    const claims = { ...message, signature: toBytes(message.signature) } as unknown as MessageClaims
+    const payload = toBytes(message.payload)
+    const session = this.#findSession(claims)
+    await this.brc103.verifyGeneral(session, claims, hashPayload(payload))
+    this.#prove(session, 'client')
+    const event = decodeEvent(payload)
+    if (event === undefined || RESERVED.has(event.eventName)) this.#fault()
+    else this.#dispatch(event.eventName, event.data)
+  }
+
+  /** A session need not have been made on this socket; one that nobody knows is replaced by a new handshake. */
+  #findSession (claims: MessageClaims): Session {
+    try {
+      return this.brc103.openSession(claims, this.#session)
+    } catch (error) {
+      const foreign = this.brc103.openForeignHandshake(claims)
+      if (foreign !== undefined) return foreign
+      if (this.#handshake === undefined) this.#openHandshake('client')
+      throw error
+    }
+  }
+
+  async #receiveResponse (message: Record<string, unknown>): Promise<void> {
+    const handshake = this.#handshake
+    if (handshake === undefined) return this.#fault()
+    const session = await this.brc103.acceptResponse(message, handshake.request)
+    this.#handshake = undefined
+    this.#prove(session, handshake.opening)
+  }
+
+  /** Binds the socket to its first proven identity. What is sent from now on is signed for this session. */
+  #prove (session: Session, opening: Opening): void {
+    if (this.identityKey !== undefined && this.identityKey !== session.identityKey) throw new Error('another identity was proven on this socket before')
+    const first = this.identityKey === undefined
+    this.identityKey = session.identityKey
+    clearTimeout(this.#proof)
+    if (session.clientNonce === '') {
+      // Proven by an answer to a handshake of another connection: to sign for it takes one of our own.
+      if (this.#session === undefined && this.#handshake === undefined) this.#openHandshake(opening)
+    } else {
+      this.#session = session
+      for (const event of this.#queued.splice(0)) this.send(event)
+    }
+    if (first) this.#dispatch('identified', opening)
+  }
+
+  #openHandshake (opening: Opening): void {
+    const request = this.brc103.openHandshake()
+    this.#handshake = { request, opening }
+    this.#write(request)
+  }
+
+  #write (message: object): void {
+    // Numbers take about four characters each, with their commas.
+    this.#unflushed += 512 + 4 * ((message as { payload?: number[] }).payload?.length ?? 0)
+    this.#io.emit(AUTH_MESSAGE, message)
+    if (this.#io.connected && this.#unflushed + bufferedBytes(this.#io) > this.options.maxUnsentBytes) {
+      this.counters.slowReaders++
+      terminate(this.#io)
+    }
+  }
+
+  #dispatch (eventName: string, data: unknown): void {
+    for (const listener of this.#listeners.get(eventName) ?? []) listener(data)
+  }
+
+  #refuseUnsigned (): void {
+    this.#io.emit(EVENTS.authenticationFailed, {
+      reason: 'This connection must be authenticated with BRC-103: connect with @bsv/authsocket-client, which signs every event.'
+    })
+    this.#fault()
+  }
+
+  #fault (): void {
+    this.counters.faults++
+    if (++this.#faults > this.options.maxFaults) this.disconnect()
+  }
+}
+
+function asRecord (frame: unknown): Record<string, unknown> {
+  return (typeof frame === 'object' && frame !== null ? frame : {}) as Record<string, unknown>
+}
+
+/** The WebSocket under a connection, where it is one: what lies in its buffer was not taken by the client yet. */
+function webSocketOf (io: Socket): { bufferedAmount: number, terminate: () => void } | undefined {
+  const { socket } = io.conn.transport as unknown as { socket?: { bufferedAmount?: number, terminate?: () => void } }
+  return socket?.bufferedAmount === undefined ? undefined : socket as { bufferedAmount: number, terminate: () => void }
+}
+
+function bufferedBytes (io: Socket): number {
+  return webSocketOf(io)?.bufferedAmount ?? 0
+}
+
+/** Ends a connection whose buffer is full, without waiting for its client to read on. */
+function terminate (io: Socket): void {
+  const webSocket = webSocketOf(io)
+  if (webSocket === undefined) io.conn.close(true)
+  else webSocket.terminate()
+}

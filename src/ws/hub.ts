@@ -1,0 +1,90 @@
+/**
+ * The registry of live listeners: room → sockets. It signs and emits, and knows no database. Without listeners,
+ * or with the live layer off, there is simply nobody to tell.
+ */
+import type { Publish, PublishedMessage } from '../mailbox'
+import { formatRoom, messageEvent, type IdentityKey, type LiveMessage, type Room } from '../protocol'
+import type { AuthSocket } from './authSocket'
+import { encodeEvent, type EncodedEvent } from './events'
+
+/** The names under which a socket joined one room: blanks around a box's name make no other box, but another name. */
+type Spellings = Set<string>
+
+export class Hub {
+  readonly #rooms = new Map<string, Map<AuthSocket, Spellings>>()
+  readonly #memberships = new Map<AuthSocket, Set<string>>()
+  /** Sockets that came back without a word, by identity: they hear whatever arrives for it. */
+  readonly #everything = new Map<IdentityKey, Set<AuthSocket>>()
+
+  /** How many rooms have somebody in them. */
+  get size (): number {
+    return this.#rooms.size
+  }
+
+  join (socket: AuthSocket, room: Room, roomId: string): void {
+    const name = formatRoom(room)
+    const members = this.#rooms.get(name) ?? new Map<AuthSocket, Spellings>()
+    this.#rooms.set(name, members.set(socket, (members.get(socket) ?? new Set()).add(roomId)))
+    this.#memberships.set(socket, (this.#memberships.get(socket) ?? new Set()).add(name))
+    socket.rooms.add(roomId)
+    this.#forgetEverything(socket)
+  }
+
+  leave (socket: AuthSocket, room: Room, roomId: string): void {
+    const name = formatRoom(room)
+    const spellings = this.#rooms.get(name)?.get(socket)
+    spellings?.delete(roomId)
+    socket.rooms.delete(roomId)
+    if (spellings?.size === 0) this.#remove(socket, name)
+  }
+
+  /** Delivers to a socket all messages of its identity, until it joins a room. */
+  joinEverything (socket: AuthSocket, identityKey: IdentityKey): void {
+    this.#everything.set(identityKey, (this.#everything.get(identityKey) ?? new Set()).add(socket))
+  }
+
+  /** A socket has gone. */
+  drop (socket: AuthSocket): void {
+    for (const name of this.#memberships.get(socket) ?? []) this.#remove(socket, name)
+    this.#memberships.delete(socket)
+    socket.rooms.clear()
+    this.#forgetEverything(socket)
+  }
+
+  readonly publish: Publish = message => {
+    const room = formatRoom(message)
+    const listeners = this.#listeners(message.recipient, room)
+    if (listeners.length === 0) return
+    const data = toLiveMessage(message)
+    const events = new Map<string, EncodedEvent>()
+    for (const [socket, roomId] of listeners) {
+      const event = events.get(roomId) ?? encodeEvent(messageEvent(roomId), data)
+      events.set(roomId, event)
+      socket.send(event)
+    }
+  }
+
+  #listeners (recipient: IdentityKey, room: string): Array<[AuthSocket, roomId: string]> {
+    const members = [...this.#rooms.get(room) ?? []].flatMap(([socket, spellings]) => [...spellings].map((roomId): [AuthSocket, string] => [socket, roomId]))
+    const others = [...this.#everything.get(recipient) ?? []].map((socket): [AuthSocket, string] => [socket, room])
+    return [...members, ...others]
+  }
+
+  #remove (socket: AuthSocket, name: string): void {
+    const members = this.#rooms.get(name)
+    members?.delete(socket)
+    if (members?.size === 0) this.#rooms.delete(name)
+    this.#memberships.get(socket)?.delete(name)
+  }
+
+  #forgetEverything (socket: AuthSocket): void {
+    const sockets = this.#everything.get(socket.identityKey ?? '')
+    sockets?.delete(socket)
+    if (sockets?.size === 0) this.#everything.delete(socket.identityKey ?? '')
+  }
+}
+
+function toLiveMessage ({ sender, messageId, body, messageBox, recipient, createdAt }: PublishedMessage): LiveMessage {
+  const time = new Date(createdAt).toISOString()
+  return { sender, messageId, body, messageBox, recipient, created_at: time, updated_at: time }
+}

@@ -1,0 +1,119 @@
+/**
+ * Socket.IO's connection state recovery with bounded memory. The adapter that comes with Socket.IO keeps every
+ * frame to everybody for minutes; this one keeps, for each socket, the few last frames that may have been lost
+ * in a broken connection, and for a socket that is away what it would have heard, as long as that is little.
+ */
+import { Adapter, type BroadcastOptions, type Session, type SocketId } from 'socket.io-adapter'
+
+/** About how many bytes of frames are kept for a socket that is connected, and for one that is away. */
+const CONNECTED_BYTES = 128 * 1024
+const AWAY_BYTES = 1024 * 1024
+/** How often old frames and expired sessions are let go, in milliseconds. */
+const SWEEP = 10_000
+
+type SessionToPersist = Omit<Session, 'missedPackets'>
+type Frame = unknown[]
+
+/** The last frames of one socket; `start` is the number of the first one. The client knows a number as its offset. */
+interface FrameLog {
+  start: number
+  frames: Frame[]
+  bytes: number
+  touched: number
+}
+
+export class RecoveryAdapter extends Adapter {
+  /** Called when a socket that was away can no longer come back. */
+  onExpired: (id: SocketId) => void = () => {}
+  readonly #logs = new Map<SocketId, FrameLog>()
+  /** By the private id that a client shows when it comes back. */
+  readonly #away = new Map<string, { session: SessionToPersist, until: number }>()
+  readonly #awayIds = new Map<SocketId, string>()
+  readonly #duration: number
+  readonly #timer: NodeJS.Timeout
+
+  constructor (nsp: Adapter['nsp']) {
+    super(nsp)
+    this.#duration = nsp.server.opts.connectionStateRecovery.maxDisconnectionDuration
+    this.#timer = setInterval(() => { this.#sweep() }, SWEEP).unref()
+  }
+
+  override close (): void {
+    clearInterval(this.#timer)
+  }
+
+  /** Whether a socket that has gone may come back. */
+  isAway (id: SocketId): boolean {
+    return this.#awayIds.has(id)
+  }
+
+  /** Every emit to a socket comes through here: it is numbered, kept, and written where the socket is there. */
+  override broadcast (packet: { type: number, data: Frame }, { rooms, flags = {} }: BroadcastOptions): void {
+    for (const id of rooms) {
+      const socket = this.nsp.sockets.get(id)
+      this.#keep(id, packet.data, socket !== undefined)
+      socket?.packet(packet, flags)
+    }
+  }
+
+  override persistSession (session: SessionToPersist): void {
+    this.#away.set(session.pid, { session, until: Date.now() + this.#duration })
+    this.#awayIds.set(session.sid, session.pid)
+  }
+
+  override async restoreSession (pid: string, offset: string): Promise<Session> {
+    const away = this.#away.get(pid)
+    const log = this.#logs.get(away?.session.sid ?? '')
+    const skipped = log === undefined ? NaN : Number(offset) + 1 - log.start
+    // Socket.IO takes null for a session that is not there; its types do not say so.
+    if (away === undefined || log === undefined || !(skipped >= 0) || away.until < Date.now()) return null as unknown as Session
+    this.#away.delete(pid)
+    this.#awayIds.delete(away.session.sid)
+    return { ...away.session, missedPackets: log.frames.slice(skipped) }
+  }
+
+  /** Lets go of all that is kept for a socket: it cannot come back. */
+  forget (id: SocketId): void {
+    this.#logs.delete(id)
+    this.#away.delete(this.#awayIds.get(id) ?? '')
+    this.#awayIds.delete(id)
+  }
+
+  #keep (id: SocketId, frame: Frame, connected: boolean): void {
+    let log = this.#logs.get(id)
+    if (log === undefined) this.#logs.set(id, log = { start: 1, frames: [], bytes: 0, touched: 0 })
+    frame.push(String(log.start + log.frames.length))
+    log.frames.push(frame)
+    log.bytes += weigh(frame)
+    log.touched = Date.now()
+    if (!connected && log.bytes > AWAY_BYTES) return this.#expire(id)
+    while (connected && log.bytes > CONNECTED_BYTES) {
+      log.bytes -= weigh(log.frames.shift()!)
+      log.start++
+    }
+  }
+
+  #expire (id: SocketId): void {
+    this.forget(id)
+    this.onExpired(id)
+  }
+
+  #sweep (): void {
+    const now = Date.now()
+    for (const { session, until } of [...this.#away.values()]) {
+      if (until < now) this.#expire(session.sid)
+    }
+    for (const [id, log] of this.#logs) {
+      if (log.touched + this.#duration > now || !this.nsp.sockets.has(id)) continue
+      log.start += log.frames.length
+      log.frames = []
+      log.bytes = 0
+    }
+  }
+}
+
+/** About how many bytes a frame takes; each number of its payload takes eight. */
+function weigh ([, message]: Frame): number {
+  const { payload } = (message ?? {}) as { payload?: unknown[] }
+  return 512 + 8 * (payload?.length ?? 0)
+}
