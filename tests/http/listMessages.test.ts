@@ -1,0 +1,149 @@
+import { beforeAll, describe, expect, test } from '@jest/globals'
+import { ENGINES } from '../helpers/databases'
+import { expectRefusal } from '../helpers/refusals'
+import { startServer, type TestServer } from '../helpers/server'
+import { handshake, post, type Answer, type HandSession } from '../helpers/signedRequests'
+
+interface Page {
+  messages: Array<Record<string, string>>
+  limit: number
+  offset: number
+  hasMore: boolean
+  nextOffset: number | null
+}
+
+const list = async (session: HandSession, request: unknown): Promise<Answer> => await post(session, '/listMessages', request)
+const page = async (session: HandSession, request: object): Promise<Page> => {
+  const { status, verified, body } = await list(session, { messageBox: 'inbox', ...request })
+  expect({ status, verified, success: body.status }).toEqual({ status: 200, verified: true, success: 'success' })
+  return body as unknown as Page
+}
+
+/** Puts messages straight into someone's box, each after the one before. */
+async function fill ({ server }: TestServer, recipient: string, bodies: string[], messageBox = 'inbox'): Promise<void> {
+  for (const [index, body] of bodies.entries()) {
+    const message = { recipients: [recipient], messageIds: [`${messageBox} ${index}`], messageBox, body, listedBody: body }
+    await server.context.mailbox.send(recipient, message)
+  }
+}
+
+describe('POST /listMessages refuses', () => {
+  let alice: HandSession
+
+  beforeAll(async () => {
+    alice = await handshake((await startServer()).origin)
+  })
+
+  test.each<[string, string, unknown]>([
+    ['nothing', 'ERR_MESSAGEBOX_REQUIRED', {}],
+    ['null', 'ERR_MESSAGEBOX_REQUIRED', null],
+    ['an array', 'ERR_MESSAGEBOX_REQUIRED', ['inbox']],
+    ['a text', 'ERR_MESSAGEBOX_REQUIRED', '"inbox"'],
+    ['null as a box', 'ERR_MESSAGEBOX_REQUIRED', { messageBox: null }],
+    ['an empty box', 'ERR_MESSAGEBOX_REQUIRED', { messageBox: '' }],
+    ['an empty box, before bad bounds', 'ERR_MESSAGEBOX_REQUIRED', { messageBox: '', limit: 0, offset: -1 }],
+    ['a blank box', 'ERR_INVALID_MESSAGEBOX', { messageBox: ' \n' }],
+    ['a number as a box', 'ERR_INVALID_MESSAGEBOX', { messageBox: 0 }],
+    ['false as a box', 'ERR_INVALID_MESSAGEBOX', { messageBox: false }],
+    ['an array as a box', 'ERR_INVALID_MESSAGEBOX', { messageBox: ['inbox'] }],
+    ['an object as a box', 'ERR_INVALID_MESSAGEBOX', { messageBox: {} }],
+    ['a box of 256 characters', 'ERR_INVALID_MESSAGEBOX', { messageBox: 'x'.repeat(256) }],
+    ['a bad box, before bad bounds', 'ERR_INVALID_MESSAGEBOX', { messageBox: ' ', limit: 0, offset: -1 }],
+    ...[0, -1, 1001, 1.5, '10', null, true, [], {}, 1e300].map(limit =>
+      [`the limit ${JSON.stringify(limit)}`, 'ERR_INVALID_LIMIT', { messageBox: 'inbox', limit, offset: -1 }] as [string, string, unknown]),
+    ...[-1, 0.5, '0', null, false, [], {}, 2 ** 53].flatMap(offset => ['offset', 'skip'].map(name =>
+      [`the ${name} ${JSON.stringify(offset)}`, 'ERR_INVALID_OFFSET', { messageBox: 'inbox', [name]: offset }] as [string, string, unknown]))
+      .filter(([name]) => name !== 'the skip null')
+  ])('%s', async (_name, code, request) => {
+    expectRefusal(await list(alice, request), 400, code)
+  })
+})
+
+describe.each(ENGINES)('POST /listMessages on %s', engine => {
+  let server: TestServer
+
+  beforeAll(async () => {
+    server = await startServer({ engine, env: { MAX_PAGE_BYTES: '1kb' } })
+  })
+
+  test('an unknown box is an empty list', async () => {
+    const alice = await handshake(server.origin)
+    const { body } = await list(alice, { messageBox: 'nowhere' })
+    expect(body).toEqual({ status: 'success', messages: [], limit: 1000, offset: 0, hasMore: false, nextOffset: null })
+  })
+
+  test('a message shows who sent what and when, in both spellings', async () => {
+    const [bob, before] = [await handshake(server.origin), Date.now()]
+    const alice = await handshake(server.origin)
+    await post(alice, '/sendMessage', { message: { recipient: bob.identityKey, messageBox: 'inbox', messageId: 'one', body: { a: 1 } } })
+
+    const { messages } = await page(bob, {})
+
+    const time = messages[0]!.createdAt!
+    expect(messages).toEqual([{
+      messageId: 'one', body: '{"a":1}', sender: alice.identityKey, created_at: time, updated_at: time, createdAt: time, updatedAt: time
+    }])
+    expect(time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
+    expect(Date.parse(time)).toBeGreaterThanOrEqual(before)
+    expect(Date.parse(time)).toBeLessThanOrEqual(Date.now())
+  })
+
+  test('a box belongs to its recipient, and listing takes nothing out of it', async () => {
+    const bob = await handshake(server.origin)
+    const alice = await handshake(server.origin)
+    await fill(server, alice.identityKey, ['hers'])
+    await fill(server, bob.identityKey, ['his'])
+
+    for (let round = 0; round < 2; round++) {
+      expect((await page(alice, { recipient: bob.identityKey })).messages).toMatchObject([{ body: 'hers' }])
+      expect((await page(bob, {})).messages).toMatchObject([{ body: 'his' }])
+    }
+  })
+
+  test('pages come in order of arrival, bounded by their limit', async () => {
+    const alice = await handshake(server.origin)
+    await fill(server, alice.identityKey, ['0', '1', '2', '3', '4'])
+    await fill(server, alice.identityKey, ['elsewhere'], 'other')
+    const bodies = ({ messages }: Page): string => messages.map(message => message.body).join('')
+
+    const [first, second, third] = [await page(alice, { limit: 2 }), await page(alice, { limit: 2, offset: 2 }), await page(alice, { limit: 2, skip: 4 })]
+
+    expect([first, second, third].map(bodies)).toEqual(['01', '23', '4'])
+    expect([first, second, third].map(({ messages: _messages, ...rest }) => rest)).toEqual([
+      { status: 'success', limit: 2, offset: 0, hasMore: true, nextOffset: 2 },
+      { status: 'success', limit: 2, offset: 2, hasMore: true, nextOffset: 4 },
+      { status: 'success', limit: 2, offset: 4, hasMore: false, nextOffset: null }
+    ])
+    expect(await page(alice, { limit: 5 })).toMatchObject({ hasMore: false, nextOffset: null })
+    expect(await page(alice, { limit: 1000, offset: 3, skip: 1 })).toMatchObject({ offset: 3, messages: [{ body: '3' }, { body: '4' }] })
+    expect(await page(alice, { offset: 5 })).toMatchObject({ messages: [], hasMore: false, nextOffset: null })
+    expect(await page(alice, { offset: Number.MAX_SAFE_INTEGER })).toMatchObject({ messages: [], hasMore: false, nextOffset: null })
+  })
+
+  test('pages are bounded by their bytes, but hold one message at least', async () => {
+    const alice = await handshake(server.origin)
+    const sizes = [500, 524, 1, 3000, 1024, 400]
+    await fill(server, alice.identityKey, sizes.map(size => 'x'.repeat(size)))
+
+    const pages: Page[] = []
+    for (let offset: number | null = 0; offset !== null; offset = pages.at(-1)!.nextOffset) pages.push(await page(alice, { offset }))
+
+    expect(pages.map(({ messages }) => messages.map(message => message.body!.length))).toEqual([[500, 524], [1], [3000], [1024], [400]])
+    expect(pages.map(({ hasMore }) => hasMore)).toEqual([true, true, true, true, false])
+  })
+
+  test('bytes are counted as UTF-8', async () => {
+    const alice = await handshake(server.origin)
+    await fill(server, alice.identityKey, ['📦'.repeat(128), '📦'.repeat(128), '📦'])
+
+    expect(await page(alice, {})).toMatchObject({ messages: { length: 2 }, hasMore: true, nextOffset: 2 })
+  })
+
+  test('the name of a box is trimmed, and else exact', async () => {
+    const alice = await handshake(server.origin)
+    await fill(server, alice.identityKey, ['hello'], 'Böx')
+
+    expect((await page(alice, { messageBox: ' Böx\t' })).messages).toHaveLength(1)
+    for (const messageBox of ['böx', 'Box', 'Bo\u0308x', 'Böx\u0000', 'Bö', 'B%']) expect((await page(alice, { messageBox })).messages).toEqual([])
+  })
+})
