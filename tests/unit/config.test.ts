@@ -1,0 +1,181 @@
+import { describe, expect, test } from '@jest/globals'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import { inspect } from 'node:util'
+import { ConfigError, parseConfig, readEnv, VARIABLES, type Config, type FlatEnv } from '../../src/config'
+
+const KEY = '0123456789abcdef'.repeat(4)
+const ORDER = 'fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141'
+const DAY = 24 * 60 * 60 * 1000
+const MYSQL = '{"host":"db","user":"u","password":"p","database":"messagebox"}'
+
+function problemsOf (flat: FlatEnv): string[] {
+  try {
+    parseConfig(flat)
+    return []
+  } catch (error) {
+    expect(error).toBeInstanceOf(ConfigError)
+    return (error as ConfigError).problems
+  }
+}
+
+test('nothing set: SQLite, port 8080, development', () => {
+  expect(parseConfig({})).toEqual({
+    env: 'development',
+    http: { port: 8080, prefix: '', hostingDomain: undefined, maxBodyBytes: 10 * 1024 * 1024 },
+    auth: { privateKey: undefined, sessionTtl: 30 * DAY },
+    network: 'main',
+    db: { client: 'better-sqlite3', connection: { filename: 'data/messagebox.sqlite' } },
+    mailbox: { maxPageBytes: 8 * 1024 * 1024 },
+    live: { enabled: false },
+    log: { debug: false, pretty: true },
+    wallet: { storageUrl: undefined },
+    migrate: { key: undefined }
+  })
+})
+
+test('.env.example holds every variable, in the order of src/config.ts, and can be used as it is', () => {
+  const lines = readFileSync(join(__dirname, '../../.env.example'), 'utf8').split('\n')
+  const settings = lines.flatMap((line, at) => {
+    const [, name, value] = /^(?:# )?([A-Z_]+)=(.*)$/.exec(line) ?? []
+    return name === undefined ? [] : [{ name, value, meaning: lines[at - 1] }]
+  })
+  expect(settings.map(({ name }) => name)).toEqual([...VARIABLES])
+  for (const { meaning } of settings) expect(meaning).toMatch(/^# \w/)
+
+  const withDefaults = readEnv(Object.fromEntries(settings.map(({ name, value }) => [name, value])))
+  // The client stands for the default where a connection is given; none is.
+  delete withDefaults.KNEX_DB_CLIENT
+  expect(parseConfig(withDefaults)).toEqual(parseConfig({ ENABLE_WEBSOCKETS: 'true' }))
+})
+
+test('readEnv picks this server\'s variables, trimmed; blank ones count as not set', () => {
+  expect(readEnv({ PORT: ' 81 ', HTTP_PORT: '', NETWORK: ' \t', PATH: '/bin', port: '82' })).toEqual({ PORT: '81' })
+  expect(readEnv({})).toEqual({})
+})
+
+describe('values and what they mean', () => {
+  test.each<[FlatEnv, (config: Config) => unknown, unknown]>([
+    [{ NODE_ENV: 'test' }, config => [config.env, config.log.pretty, config.http.port], ['test', false, 8080]],
+    [{ NODE_ENV: 'staging', SERVER_PRIVATE_KEY: KEY }, config => [config.env, config.http.port], ['staging', 3000]],
+    [{ NODE_ENV: 'production', SERVER_PRIVATE_KEY: KEY }, config => [config.env, config.log.pretty, config.http.port], ['production', false, 3000]],
+    [{ NODE_ENV: 'production', SERVER_PRIVATE_KEY: KEY, PORT: '8080' }, config => config.http.port, 8080],
+    [{ NODE_ENV: 'production', SERVER_PRIVATE_KEY: KEY, HTTP_PORT: '8081' }, config => config.http.port, 8081],
+    [{ PORT: '1', HTTP_PORT: '2' }, config => config.http.port, 1],
+    [{ PORT: '0' }, config => config.http.port, 0],
+    [{ HTTP_PORT: '65535' }, config => config.http.port, 65535],
+    [{ ROUTING_PREFIX: '/api' }, config => config.http.prefix, '/api'],
+    [{ ROUTING_PREFIX: '/api/v1//' }, config => config.http.prefix, '/api/v1'],
+    [{ ROUTING_PREFIX: '/' }, config => config.http.prefix, ''],
+    [{ HOSTING_DOMAIN: 'https://box.example.com/' }, config => config.http.hostingDomain, 'https://box.example.com'],
+    [{ SERVER_PRIVATE_KEY: KEY.toUpperCase() }, config => config.auth.privateKey?.reveal(), KEY],
+    [{ SERVER_PRIVATE_KEY: `${'0'.repeat(63)}1` }, config => config.auth.privateKey?.reveal(), `${'0'.repeat(63)}1`],
+    [{ SERVER_PRIVATE_KEY: `${ORDER.slice(0, -1)}0` }, config => config.auth.privateKey?.reveal(), `${ORDER.slice(0, -1)}0`],
+    [{ WALLET_STORAGE_URL: 'http://localhost:1' }, config => config.wallet.storageUrl, 'http://localhost:1'],
+    ...(['main', 'mainnet', 'MAIN'].map(name => [{ NETWORK: name }, config => config.network, 'main'] as [FlatEnv, (config: Config) => unknown, unknown])),
+    ...(['test', 'testnet', 'Testnet'].map(name => [{ NETWORK: name }, config => config.network, 'test'] as [FlatEnv, (config: Config) => unknown, unknown])),
+    ...(['regtest', 'local'].map(name => [{ BSV_NETWORK: name }, config => config.network, 'local'] as [FlatEnv, (config: Config) => unknown, unknown])),
+    [{ NETWORK: 'test', BSV_NETWORK: 'local' }, config => config.network, 'test'],
+    [{ KNEX_DB_CONNECTION: MYSQL }, config => config.db, { client: 'mysql2', connection: JSON.parse(MYSQL) as object }],
+    [{ KNEX_DB_CLIENT: 'mysql', KNEX_DB_CONNECTION: MYSQL }, config => config.db.client, 'mysql2'],
+    [{ KNEX_DB_CLIENT: 'better-sqlite3' }, config => config.db.connection.filename, 'data/messagebox.sqlite'],
+    [{ KNEX_DB_CLIENT: 'better-sqlite3', KNEX_DB_CONNECTION: '{"filename":"x"}' }, config => config.db, { client: 'better-sqlite3', connection: { filename: 'x' } }],
+    [{ ENABLE_WEBSOCKETS: 'true' }, config => config.live.enabled, true],
+    [{ ENABLE_WEBSOCKETS: 'false' }, config => config.live.enabled, false],
+    [{ LOGGING_ENABLED: 'true' }, config => config.log.debug, true],
+    [{ MIGRATE_KEY: '12345678901' }, config => config.migrate.key?.reveal(), '12345678901'],
+    [{ MAX_BODY_SIZE: '1kb' }, config => config.http.maxBodyBytes, 1024],
+    [{ MAX_BODY_SIZE: '100 MB' }, config => config.http.maxBodyBytes, 100 * 1024 * 1024],
+    [{ MAX_PAGE_BYTES: '5000' }, config => config.mailbox.maxPageBytes, 5000],
+    [{ MAX_PAGE_BYTES: '5000b' }, config => config.mailbox.maxPageBytes, 5000],
+    [{ SESSION_TTL: '60' }, config => config.auth.sessionTtl, 60_000],
+    [{ SESSION_TTL: '90s' }, config => config.auth.sessionTtl, 90_000],
+    [{ SESSION_TTL: '1 minute' }, config => config.auth.sessionTtl, 60_000],
+    [{ SESSION_TTL: '12 Hours' }, config => config.auth.sessionTtl, DAY / 2],
+    [{ SESSION_TTL: '3650 days' }, config => config.auth.sessionTtl, 3650 * DAY]
+  ])('%j', (flat, pick, wanted) => {
+    expect(pick(parseConfig(flat))).toEqual(wanted)
+  })
+})
+
+const BAD: Array<[variable: typeof VARIABLES[number], values: string[]]> = [
+  ['NODE_ENV', ['prod', 'Production', 'toString']],
+  ['PORT', ['-1', '65536', '80.5', '0x50', 'http', '1e3', '80 81']],
+  ['HTTP_PORT', ['-1', '99999', 'http']],
+  ['ROUTING_PREFIX', ['api', '/api?x', '/a b', '/a//b', '/{id}', '/*', '/:id', '/ä']],
+  ['HOSTING_DOMAIN', ['box.example.com', 'ftp://box.example.com', 'https://', 'localhost:8080']],
+  ['SERVER_PRIVATE_KEY', [KEY.slice(1), `${KEY}0`, `0x${KEY.slice(2)}`, KEY.replace('a', 'g'), '0'.repeat(64), ORDER, 'f'.repeat(64)]],
+  ['WALLET_STORAGE_URL', ['storage', 'wss://storage.example.com']],
+  ['NETWORK', ['live', 'mainnet2', 'constructor']],
+  ['BSV_NETWORK', ['live', '1']],
+  ['KNEX_DB_CLIENT', ['postgres', 'MySQL', 'constructor', '__proto__']],
+  ['KNEX_DB_CONNECTION', ['mysql://u:p@db/x', '{"host":"db"', '"db"', '[]', 'null', '5', '{}', '{"host":"db"}', '{"database":5}']],
+  ['ENABLE_WEBSOCKETS', ['yes', '1', 'TRUE']],
+  ['LOGGING_ENABLED', ['on', '0']],
+  ['MIGRATE_KEY', ['1234567890']],
+  ['MAX_BODY_SIZE', ['1023', '101mb', '10 gb', '-1kb', '1.5mb', 'mb', 'constructor']],
+  ['MAX_PAGE_BYTES', ['0', '1e6', '200mb']],
+  ['SESSION_TTL', ['59', '0', '-1 day', '4000 days', '5 fortnights', 'constructor', '1.5 days', '1 day 2 hours']]
+]
+
+describe('what cannot be used', () => {
+  test('a bad value of every variable is tried', () => {
+    expect(BAD.map(([variable]) => variable)).toEqual([...VARIABLES])
+  })
+
+  test.each(BAD.flatMap(([variable, values]) => values.map(value => [variable, value] as const)))('%s=%s', (variable, value) => {
+    const problems = problemsOf({ [variable]: value })
+    expect(problems).toEqual([expect.stringMatching(new RegExp(`^${variable} .*\\w`))])
+  })
+
+  test.each(['staging', 'production'])('no private key in %s', env => {
+    expect(problemsOf({ NODE_ENV: env })).toEqual([expect.stringContaining('SERVER_PRIVATE_KEY is required')])
+  })
+
+  test('MySQL without a connection, and SQLite without a file', () => {
+    expect(problemsOf({ KNEX_DB_CLIENT: 'mysql2' })).toEqual([expect.stringContaining('KNEX_DB_CONNECTION is required')])
+    expect(problemsOf({ KNEX_DB_CLIENT: 'better-sqlite3', KNEX_DB_CONNECTION: MYSQL })).toEqual([expect.stringContaining('filename')])
+  })
+
+  test('a value is wrong even where another one wins', () => {
+    expect(problemsOf({ PORT: '80', HTTP_PORT: 'http', NETWORK: 'main', BSV_NETWORK: 'live' })).toEqual([
+      expect.stringMatching(/^HTTP_PORT /), expect.stringMatching(/^BSV_NETWORK /)
+    ])
+  })
+
+  test('every problem at once, one for each variable', () => {
+    const flat = Object.fromEntries(BAD.map(([variable, [value]]) => [variable, value])) as FlatEnv
+    const problems = problemsOf(flat)
+    expect(problems.map(problem => problem.split(' ')[0]).sort()).toEqual([...VARIABLES].sort())
+    const { message } = new ConfigError(problems)
+    for (const problem of problems) expect(message).toContain(problem)
+    expect(message).toContain('17 problems')
+  })
+})
+
+describe('a secret is never printed', () => {
+  const SECRETS = ['SERVER_PRIVATE_KEY', 'MIGRATE_KEY'] as const
+
+  test('where the configuration is', () => {
+    const config = parseConfig({ SERVER_PRIVATE_KEY: KEY, MIGRATE_KEY: 'open sesame!' })
+    const { privateKey } = config.auth
+    const { key } = config.migrate
+    const printed = [
+      JSON.stringify(config), inspect(config, { depth: 9, showHidden: true }), `${String(privateKey)} ${String(key)}`,
+      Object.entries({ ...privateKey, ...key }).join(), JSON.stringify([privateKey, key])
+    ].join()
+    expect(printed).toContain('[secret]')
+    for (const secret of [KEY, 'open sesame!']) expect(printed).not.toContain(secret)
+  })
+
+  test.each([
+    ...SECRETS.map(variable => [variable, 's3cr3t'] as const),
+    ['SERVER_PRIVATE_KEY', `${KEY}s3cr3t`], ['KNEX_DB_CONNECTION', 'mysql://root:s3cr3t@db/x'], ['KNEX_DB_CONNECTION', '{"password":"s3cr3t"'],
+    ['KNEX_DB_CONNECTION', '{"password":"s3cr3t"}'], ['KNEX_DB_CONNECTION', '["s3cr3t"]'], ['WALLET_STORAGE_URL', 'ftp://me:s3cr3t@storage'],
+    ['HOSTING_DOMAIN', 's3cr3t']
+  ] as const)('where a bad value of %s is named', (variable, value) => {
+    const problems = problemsOf({ [variable]: value })
+    expect(problems).toHaveLength(1)
+    expect(new ConfigError(problems).message).not.toMatch(/s3cr3t|0123456789abcdef/)
+  })
+})
