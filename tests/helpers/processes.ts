@@ -55,7 +55,13 @@ export class Child {
   /** Resolves when the process is gone. */
   async end (signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     this.signal(signal)
+    await this.ended()
+  }
+
+  /** Waits until the process is gone, and tells what ended it: its exit code, or a signal. */
+  async ended (): Promise<number | NodeJS.Signals | null> {
     await this.#closed
+    return this.#process.exitCode ?? this.#process.signalCode
   }
 
   #keep (text: string): void {
