@@ -1,11 +1,15 @@
 /** Brings the schema up to date; safe when several nodes start at once, and after a crash in the middle. */
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Knex } from 'knex'
 import { migrationSource } from '../../migrations'
 import type { DatabaseConfig } from '../config'
+import { codeOf } from './faults'
 import { createKnex } from './knex'
 
 /** How long a node waits for another one that is migrating, in seconds. */
 const LOCK_TIMEOUT = 60
+/** How often it looks whether that one is done, in milliseconds, where the database does not tell. */
+const LOCK_INTERVAL = 20
 
 /** @returns Knex's number of the batch, and the names of the migrations that ran now */
 export async function migrate (knex: Knex, config: DatabaseConfig): Promise<[batch: number, names: string[]]> {
@@ -27,7 +31,7 @@ async function withMysqlLock<T> (knex: Knex, work: () => Promise<T>): Promise<T>
   const name = 'concat(\'messagebox migrations \', md5(database()))'
   try {
     const [[row]] = await knex.raw(`select get_lock(${name}, ${LOCK_TIMEOUT}) as held`).connection(connection)
-    if (Number(row.held) !== 1) throw new Error(`Another node has been migrating the database for ${LOCK_TIMEOUT} seconds: try again when it is done`)
+    if (Number(row.held) !== 1) throw stillLocked()
     try {
       return await work()
     } finally {
@@ -44,10 +48,29 @@ async function withSqliteLock<T> (config: DatabaseConfig, work: () => Promise<T>
   if (filename === ':memory:') return await work()
   const lock = createKnex({ client: config.client, connection: { filename: `${filename}.lock` } })
   try {
-    await lock.raw(`pragma busy_timeout = ${LOCK_TIMEOUT * 1000}`)
-    await lock.raw('begin exclusive')
+    await takeSqliteLock(lock)
     return await work()
   } finally {
     await lock.destroy()
   }
+}
+
+/** SQLite's own waiting would hold up the whole process, and with it a node that holds the lock from in here. */
+async function takeSqliteLock (lock: Knex): Promise<void> {
+  await lock.raw('pragma busy_timeout = 0')
+  const end = Date.now() + LOCK_TIMEOUT * 1000
+  for (;;) {
+    try {
+      await lock.raw('begin exclusive')
+      return
+    } catch (error) {
+      if (!codeOf(error).startsWith('SQLITE_BUSY')) throw error
+      if (Date.now() > end) throw stillLocked()
+    }
+    await pause(LOCK_INTERVAL)
+  }
+}
+
+function stillLocked (): Error {
+  return new Error(`Another node has been migrating the database for ${LOCK_TIMEOUT} seconds: try again when it is done`)
 }
