@@ -1,0 +1,114 @@
+import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import { transformFile } from '@swc/core'
+import { execFile } from 'node:child_process'
+import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { dirname, join } from 'node:path'
+import { promisify } from 'node:util'
+import type { Knex } from 'knex'
+import { createKnex } from '../../src/db/knex'
+import { migrate } from '../../src/db/migrate'
+import { createDatabase, ENGINES, type TestDatabase } from '../helpers/databases'
+
+const ROOT = join(__dirname, '../..')
+const NAMES = ['0001-messages']
+const run = promisify(execFile)
+
+let compiled: string
+
+/** The server as JavaScript, in a folder of its own: as it is deployed. */
+beforeAll(async () => {
+  compiled = mkdtempSync(join(tmpdir(), 'messagebox-compiled-'))
+  symlinkSync(join(ROOT, 'node_modules'), join(compiled, 'node_modules'))
+  for (const source of ['src', 'migrations'].flatMap(folder => readdirSync(join(ROOT, folder), { recursive: true }).map(file => join(folder, String(file))))) {
+    if (!source.endsWith('.ts')) continue
+    const { code } = await transformFile(join(ROOT, source), { swcrc: false, jsc: { parser: { syntax: 'typescript' }, target: 'es2022' }, module: { type: 'commonjs' } })
+    const target = join(compiled, source.replace(/\.ts$/, '.js'))
+    mkdirSync(dirname(target), { recursive: true })
+    writeFileSync(target, code)
+  }
+})
+
+afterAll(() => { rmSync(compiled, { recursive: true, force: true }) })
+
+describe.each(ENGINES)('migrations on %s', engine => {
+  const databases: TestDatabase[] = []
+  const pools: Knex[] = []
+
+  afterEach(async () => {
+    for (const pool of pools.splice(0)) await pool.destroy()
+    for (const database of databases.splice(0)) await database.drop()
+  })
+
+  const newDatabase = async (): Promise<TestDatabase> => {
+    const database = await createDatabase(engine)
+    databases.push(database)
+    return database
+  }
+  const open = ({ config }: TestDatabase): Knex => {
+    const pool = createKnex(config)
+    pools.push(pool)
+    return pool
+  }
+  /** Runs the command that migrates, as a process of its own: from TypeScript or as JavaScript. */
+  const command = async ({ env }: TestDatabase, language: 'ts' | 'js'): Promise<string> => {
+    const script = language === 'ts' ? [join(ROOT, 'scripts/run.js'), 'src/cli/migrate'] : [join(compiled, 'src/cli/migrate.js')]
+    return (await run(process.execPath, script, { env: { PATH: process.env.PATH, NODE_ENV: 'test', ...env } })).stdout.trim()
+  }
+  const applied = async (knex: Knex): Promise<string[]> => (await knex('knex_migrations').select('name')).map(row => row.name)
+
+  test('three nodes of one process start at once on a fresh database: one migrates, the others find it done', async () => {
+    const database = await newDatabase()
+    const nodes = [open(database), open(database), open(database)]
+
+    const results = await Promise.all(nodes.map(async knex => await migrate(knex, database.config)))
+
+    expect(results.map(([, names]) => names).sort((a, b) => b.length - a.length)).toEqual([NAMES, [], []])
+    expect(await applied(nodes[0]!)).toEqual(NAMES)
+    expect(await nodes[1]!('messages').select()).toEqual([])
+  })
+
+  test('four processes start at once on a fresh database', async () => {
+    const database = await newDatabase()
+
+    const outputs = await Promise.all(Array.from({ length: 4 }, async () => await command(database, 'js')))
+
+    expect(outputs.sort()).toEqual([`Batch 1: ${NAMES.join(', ')}`, ...Array.from({ length: 3 }, () => 'The schema is up to date.')])
+    expect(await applied(open(database))).toEqual(NAMES)
+  })
+
+  test('a run from TypeScript is the same run as one as JavaScript', async () => {
+    const database = await newDatabase()
+
+    expect(await command(database, 'ts')).toBe(`Batch 1: ${NAMES.join(', ')}`)
+    expect(await command(database, 'js')).toBe('The schema is up to date.')
+
+    expect(await applied(open(database))).toEqual(NAMES)
+  })
+
+  test('a lock that a crash left behind is no obstacle', async () => {
+    const database = await newDatabase()
+    const knex = open(database)
+    await migrate(knex, database.config)
+    // As if killed in the middle of the first run: the lock is held, and nothing is noted down yet.
+    await knex('knex_migrations_lock').update({ is_locked: 1 })
+    await knex('knex_migrations').delete()
+    await knex.schema.dropTable('messages')
+
+    expect(await migrate(open(database), database.config)).toEqual([1, NAMES])
+    expect(await migrate(knex, database.config)).toMatchObject([expect.any(Number), []])
+    expect(await knex('knex_migrations_lock').select('is_locked')).toEqual([{ is_locked: 0 }])
+  })
+
+  test('a run that is cut off while it holds the lock frees it', async () => {
+    const database = await newDatabase()
+    // A schema that the migration cannot build: its table is there, and is none of ours.
+    const knex = open(database)
+    await knex.schema.createTable('messages', table => { table.integer('other') })
+
+    await expect(migrate(knex, database.config)).rejects.toThrow()
+    await knex.schema.dropTable('messages')
+
+    expect(await migrate(open(database), database.config)).toEqual([1, NAMES])
+  })
+})
