@@ -1,0 +1,194 @@
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { randomBytes } from 'node:crypto'
+import type { Knex } from 'knex'
+import { createKnex } from '../../src/db/knex'
+import { deleteMessages, findByIds, insertInPieces, insertMessages, selectPage, text, type StoredMessage } from '../../src/db/messages'
+import { migrate } from '../../src/db/migrate'
+import { createDatabase, ENGINES, type TestDatabase } from '../helpers/databases'
+
+const newKey = (): string => `02${randomBytes(32).toString('hex')}`
+const SENDER = newKey()
+const EVERYTHING = { limit: 1000, offset: 0 }
+const PLENTY = 1e9
+
+const messageOf = (recipient: string, messageId: string, more: Partial<StoredMessage> = {}): StoredMessage => {
+  return { recipient, messageBox: 'inbox', messageId, sender: SENDER, body: `body of ${messageId}`, ...more }
+}
+
+describe.each(ENGINES)('messages on %s', engine => {
+  let database: TestDatabase
+  let knex: Knex
+
+  beforeAll(async () => {
+    database = await createDatabase(engine)
+    knex = createKnex(database.config)
+    await migrate(knex, database.config)
+    // Something to search through: with less, a database may well read it all.
+    for (const recipient of [SENDER, ...Array.from({ length: 20 }, newKey)]) {
+      await insertMessages(knex, Array.from({ length: 200 }, (_value, i) => messageOf(recipient, `id ${i}`, { messageBox: `box ${i % 4}` })), 1)
+    }
+    await knex.raw(engine === 'mysql' ? 'analyze table messages' : 'analyze')
+  })
+
+  afterAll(async () => {
+    await knex.destroy()
+    await database.drop()
+  })
+
+  const idsOf = async (recipient: string, messageBox = 'inbox'): Promise<string[]> => {
+    const { rows } = await selectPage(knex, recipient, { messageBox, ...EVERYTHING }, PLENTY)
+    return rows.map(row => text(row.message_id))
+  }
+
+  describe('no query reads more than it needs', () => {
+    interface Query { sql: string, bindings: Knex.RawBinding[] }
+
+    /** The statements that a piece of work runs, inserts aside. */
+    async function statementsOf (work: (db: Knex) => Promise<unknown>): Promise<Query[]> {
+      const queries: Query[] = []
+      const listen = ({ sql, bindings }: Query): void => { if (!/^(insert|begin|commit)/i.test(sql)) queries.push({ sql, bindings }) }
+      knex.on('query', listen)
+      await work(knex)
+      knex.off('query', listen)
+      return queries
+    }
+
+    /** How the database goes about the table of messages in a statement: one line for each access to it. */
+    async function accessesOf ({ sql, bindings }: Query): Promise<string[]> {
+      if (engine === 'sqlite') {
+        const plan = await knex.raw<Array<{ detail: string }>>(`explain query plan ${sql}`, bindings)
+        return plan.map(row => row.detail).filter(detail => /\b(messages|m)\b/.test(detail) && /^(SCAN|SEARCH)/.test(detail))
+      }
+      const [plan] = await knex.raw(`explain ${sql}`, bindings) as [Array<Record<'table' | 'type' | 'key' | 'Extra', string | null>>]
+      return plan.filter(row => row.table === 'm' || row.table === 'messages').map(row => `${row.type} ${row.key}: ${row.Extra}`)
+    }
+
+    const long = 'x'.repeat(5 * 1024 * 1024)
+    const box = async (db: Knex): Promise<unknown> => await selectPage(db, SENDER, { messageBox: 'box 1', limit: 20, offset: 10 }, 1e6)
+
+    test.each<[string, (db: Knex) => Promise<unknown>]>([
+      ['a page', box],
+      ['one id', async db => await findByIds(db, [messageOf(SENDER, 'id 0')])],
+      ['500 ids', async db => await findByIds(db, Array.from({ length: 500 }, (_value, i) => messageOf(newKey(), `id ${i}`)))],
+      ['one acknowledgement', async db => await deleteMessages(db, SENDER, ['id 0'])],
+      ['1000 acknowledgements', async db => await deleteMessages(db, SENDER, Array.from({ length: 1000 }, (_value, i) => `id ${i}`))],
+      ['a body in pieces', async db => await insertInPieces(db, messageOf(SENDER, 'long', { body: long }), 1)]
+    ])('%s', async (_name, work) => {
+      const [query, ...others] = await statementsOf(work)
+
+      expect(others).toEqual([])
+      const accesses = await accessesOf(query!)
+      expect(accesses.length).toBeGreaterThan(0)
+      for (const access of accesses) {
+        expect(access).toMatch(engine === 'sqlite' ? /^SEARCH .* USING .*(INDEX messages_|INTEGER PRIMARY KEY)/ : /^(const|ref|eq_ref|range) (messages_|PRIMARY)/)
+      }
+    })
+
+    test('a page is measured in the index of its box, in the order of that index', async () => {
+      const [query] = await statementsOf(box)
+      const accesses = await accessesOf(query!)
+      expect(accesses).toContainEqual(expect.stringMatching(engine === 'sqlite' ? /COVERING INDEX messages_box \(recipient=\? AND message_box=\?\)/ : /^ref messages_box: .*Using index/))
+      expect(accesses.join()).not.toContain('filesort')
+    })
+  })
+
+  describe('keys, names and ids compare as bytes', () => {
+    const SPELLINGS = ['a', 'A', 'á', 'a\u0301', 'ä', 'ａ', 'a ', 'a  ', ' a', 'a\u0000', 'a\t', 'ß', 'ss', 'SS', 'ı', 'i', 'İ', 'K', '\u212a', '📦', '📫', 'x'.repeat(255), '📦'.repeat(255)]
+
+    test('each spelling of an id is another id', async () => {
+      const recipient = newKey()
+      await insertMessages(knex, SPELLINGS.map(id => messageOf(recipient, id)), 1)
+
+      for (const id of SPELLINGS) expect(await findByIds(knex, [messageOf(recipient, id)])).toMatchObject([{ messageId: id }])
+      expect(await idsOf(recipient)).toEqual(SPELLINGS)
+      for (const [index, id] of SPELLINGS.entries()) {
+        expect(await deleteMessages(knex, recipient, [id])).toBe(1)
+        expect(await idsOf(recipient)).toEqual(SPELLINGS.slice(index + 1))
+      }
+    })
+
+    test('each spelling of a box is another box', async () => {
+      const recipient = newKey()
+      await insertMessages(knex, SPELLINGS.map((messageBox, index) => messageOf(recipient, `id ${index}`, { messageBox })), 1)
+
+      for (const [index, messageBox] of SPELLINGS.entries()) expect(await idsOf(recipient, messageBox)).toEqual([`id ${index}`])
+    })
+
+    test('an id that is taken fails the whole statement', async () => {
+      const recipient = newKey()
+      await insertMessages(knex, [messageOf(recipient, 'a')], 1)
+
+      await expect(insertMessages(knex, [messageOf(recipient, 'b'), messageOf(recipient, 'a')], 2)).rejects.toThrow()
+
+      expect(await idsOf(recipient)).toEqual(['a'])
+    })
+
+    test('who sent what, and when', async () => {
+      const [one, two] = [newKey(), newKey()]
+      await insertMessages(knex, [messageOf(one, 'a', { messageBox: 'Böx' }), messageOf(two, 'b')], 1234567890123)
+
+      const found = await findByIds(knex, [messageOf(one, 'a'), messageOf(two, 'b'), messageOf(one, 'b'), messageOf(two, 'a')])
+
+      expect(found.sort((x, y) => x.messageId < y.messageId ? -1 : 1)).toEqual([
+        { recipient: one, messageBox: 'Böx', messageId: 'a', sender: SENDER, createdAt: 1234567890123 },
+        { recipient: two, messageBox: 'inbox', messageId: 'b', sender: SENDER, createdAt: 1234567890123 }
+      ])
+    })
+  })
+
+  describe('a page', () => {
+    test('comes in order of arrival, whatever the ids and times', async () => {
+      const recipient = newKey()
+      const ids = ['c', 'a', 'b', 'z', 'y']
+      for (const [index, id] of ids.entries()) await insertMessages(knex, [messageOf(recipient, id), messageOf(newKey(), id)], 100 - index)
+      expect(await idsOf(recipient)).toEqual(ids)
+    })
+
+    test('is bounded by its limit, and tells whether there is more', async () => {
+      const recipient = newKey()
+      await insertMessages(knex, ['a', 'b', 'c'].map(id => messageOf(recipient, id)), 1)
+      const page = async (limit: number, offset: number): Promise<[string, boolean]> => {
+        const { rows, more } = await selectPage(knex, recipient, { messageBox: 'inbox', limit, offset }, PLENTY)
+        return [rows.map(row => text(row.message_id)).join(''), more]
+      }
+
+      expect(await page(1, 0)).toEqual(['a', true])
+      expect(await page(2, 1)).toEqual(['bc', false])
+      expect(await page(3, 0)).toEqual(['abc', false])
+      expect(await page(1000, 2)).toEqual(['c', false])
+      expect(await page(1000, 3)).toEqual(['', false])
+    })
+
+    test.each([
+      [[10, 10, 10], 30, 3], [[10, 10, 10], 29, 2], [[10, 10, 10], 20, 2], [[10, 10, 10], 19, 1], [[10, 10, 10], 1, 1],
+      [[100, 1, 1], 50, 1], [[1, 100, 1], 50, 1], [[1, 1, 100], 50, 2], [[100], 50, 1]
+    ])('of bodies of %j bytes holds, within %i bytes, %i', async (sizes, maxBytes, count) => {
+      const recipient = newKey()
+      await insertMessages(knex, sizes.map((size, index) => messageOf(recipient, `id ${index}`, { body: 'x'.repeat(size) })), 1)
+
+      const { rows, more } = await selectPage(knex, recipient, { messageBox: 'inbox', ...EVERYTHING }, maxBytes)
+
+      expect([rows.length, more]).toEqual([count, count < sizes.length])
+    })
+
+    test('counts the bytes of UTF-8', async () => {
+      const recipient = newKey()
+      await insertMessages(knex, ['📦📦', 'ää', 'xx'].map((body, index) => messageOf(recipient, `id ${index}`, { body })), 1)
+      for (const [maxBytes, count] of [[11, 1], [12, 2], [13, 2], [14, 3]] as const) {
+        expect((await selectPage(knex, recipient, { messageBox: 'inbox', ...EVERYTHING }, maxBytes)).rows).toHaveLength(count)
+      }
+    })
+  })
+
+  test('a body that is written in pieces is the same text, and is counted as a whole', async () => {
+    const recipient = newKey()
+    // Its characters lie across every boundary of 4 MiB.
+    const body = `x${'📦'.repeat(3 * 1024 * 1024)}\u0000'"\\ end`
+    await knex.transaction(async trx => { await insertInPieces(trx, messageOf(recipient, 'long', { body }), 1) })
+    await insertMessages(knex, [messageOf(recipient, 'short')], 1)
+
+    const { rows, more } = await selectPage(knex, recipient, { messageBox: 'inbox', ...EVERYTHING }, Buffer.byteLength(body))
+
+    expect([rows.length, more, rows[0]!.body === body]).toEqual([1, true, true])
+  })
+})
