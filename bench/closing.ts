@@ -3,6 +3,11 @@ export class Closing {
   readonly #closers: Array<() => unknown> = []
 
   constructor () {
+    // Such as a closed pipe behind standard output.
+    process.once('uncaughtException', error => {
+      process.stderr.write(`${String(error)}\n`)
+      void this.run().then(() => process.exit(1))
+    })
     for (const signal of ['SIGINT', 'SIGTERM'] as const) {
       process.once(signal, () => {
         void this.run().then(() => process.exit(130))
