@@ -64,7 +64,7 @@ export class AuthSocket {
     this.id = io.id
     this.#io = io
     this.attach(io)
-    this.#proof = setTimeout(() => { this.disconnect() }, options.proofTimeout).unref()
+    this.#proof = setTimeout(() => { this.close() }, options.proofTimeout).unref()
     const { query, auth } = io.handshake
     if ((auth.identityKey ?? query.identityKey) !== undefined) this.#openHandshake('named')
     else this.#silence = setTimeout(() => { this.#openHandshake('silence') }, options.silence).unref()
@@ -101,8 +101,14 @@ export class AuthSocket {
     return this
   }
 
+  /** Ends the socket for good: its client does not connect again by itself. */
   disconnect (): void {
     this.#io.disconnect(true)
+  }
+
+  /** Closes the connection; its client may connect again. */
+  close (): void {
+    this.#io.conn.close()
   }
 
   /** Takes a connection over: the first one, or the one on which a client came back. */

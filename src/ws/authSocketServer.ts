@@ -55,11 +55,11 @@ export class AuthSocketServer {
     return this.#sockets.size
   }
 
-  /** Disconnects everybody; the HTTP server is left to its owner. */
+  /** Closes every connection, so that clients look for a server again; the HTTP server is left to its owner. */
   async close (): Promise<void> {
-    this.#io.disconnectSockets(true)
     for (const namespace of this.#io._nsps.values()) await namespace.adapter.close()
     this.#io.engine.close()
+    for (const id of [...this.#sockets.keys()]) this.#end(id, 'server shutting down')
   }
 
   #serve (namespace: Namespace): void {

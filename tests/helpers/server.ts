@@ -17,7 +17,12 @@ export interface TestServer {
   restart: () => Promise<void>
 }
 
-const closers: Array<() => Promise<void>> = []
+const closers: Array<() => unknown> = []
+
+/** Closes something when the file's tests are done, the latest first: clients before their server. */
+export function onEnd (close: () => unknown): void {
+  closers.push(close)
+}
 
 afterAll(async () => {
   for (const close of closers.splice(0).reverse()) await close()
@@ -47,7 +52,7 @@ export async function startServer ({ engine = 'sqlite', env = {}, overrides = {}
       running.server = await create(port)
     }
   }
-  closers.push(async () => {
+  onEnd(async () => {
     await running.server.stop()
     await database.drop()
   })

@@ -1,0 +1,116 @@
+import { describe, expect, test } from '@jest/globals'
+import type { Release } from '../helpers/clients'
+import { ENGINES } from '../helpers/databases'
+import { liveClient, startLive, until } from '../helpers/live'
+
+/** What a listener heard, as the client gives it to its app. */
+type Message = { body: unknown, sender: string, messageId: string }
+
+describe.each(ENGINES)('released clients, live, on %s', engine => {
+  test.each<Release>(engine === 'sqlite' ? ['1.1.10', '1.4.5', '2.1.1'] : ['2.1.1'])('%s listens and sends', async release => {
+    const { host } = await startLive({ engine })
+    const alice = await liveClient(host, { release })
+    const bob = await liveClient(host, { release })
+    const heard: Message[] = []
+    // Before 2.1 the client takes five seconds to connect, whatever the server does.
+    await Promise.all([
+      bob.client.listenForLiveMessages({ messageBox: 'chat-room', onMessage: message => { heard.push(message) } }),
+      alice.client.initializeConnection()
+    ])
+    const encrypted = await alice.client.sendLiveMessage({ recipient: bob.identityKey, messageBox: 'chat-room', body: 'for your eyes only' }, host)
+    const plain = await alice.client.sendLiveMessage({ recipient: bob.identityKey, messageBox: 'chat-room', body: 'for everybody', skipEncryption: true }, host)
+
+    await until(() => heard.length === 2)
+    expect(heard).toMatchObject([
+      { body: 'for your eyes only', sender: alice.identityKey, messageId: encrypted.messageId },
+      // Before 2.1 the client did not know of plain messages.
+      { sender: alice.identityKey, messageId: plain.messageId, ...(release === '2.1.1' && { body: 'for everybody' }) }
+    ])
+    expect(await bob.client.listMessages({ messageBox: 'chat-room', host })).toHaveLength(2)
+  })
+})
+
+test('a message over HTTP is heard as well', async () => {
+  const { host } = await startLive()
+  const alice = await liveClient(host)
+  const bob = await liveClient(host)
+  const heard: Message[] = []
+  await bob.client.listenForLiveMessages({ messageBox: 'inbox', onMessage: message => { heard.push(message) } })
+
+  await alice.client.sendMessage({ recipient: bob.identityKey, messageBox: 'inbox', body: 'by post' }, host)
+
+  await until(() => heard.length === 1)
+  expect(heard).toMatchObject([{ body: 'by post', sender: alice.identityKey }])
+})
+
+test('nothing is heard after leaveRoom', async () => {
+  const { host } = await startLive()
+  const alice = await liveClient(host)
+  const bob = await liveClient(host)
+  const heard: Message[] = []
+  await bob.client.listenForLiveMessages({ messageBox: 'left', onMessage: message => { heard.push(message) } })
+  await bob.client.listenForLiveMessages({ messageBox: 'stayed', onMessage: message => { heard.push(message) } })
+  await bob.client.leaveRoom('left')
+  // The server takes a client's frames in their order, so with this answer the room has been left.
+  await bob.client.sendLiveMessage({ recipient: bob.identityKey, messageBox: 'other', body: 'x' }, host)
+
+  await alice.client.sendLiveMessage({ recipient: bob.identityKey, messageBox: 'left', body: 'unheard' }, host)
+  await alice.client.sendLiveMessage({ recipient: bob.identityKey, messageBox: 'stayed', body: 'heard' }, host)
+
+  await until(() => heard.length > 0)
+  expect(heard.map(message => message.body)).toEqual(['heard'])
+})
+
+test.each<[string, { body: string, skipEncryption?: boolean, messageId?: string }]>([
+  ['is too large for the socket', { body: 'x'.repeat(1_100_000), skipEncryption: true }],
+  ['has an id that is taken', { body: 'x', messageId: 'taken' }]
+])('a send that %s falls back to HTTP at once', async (_name, message) => {
+  const { host } = await startLive()
+  const alice = await liveClient(host)
+  const bob = await liveClient(host)
+  await bob.client.sendMessage({ recipient: bob.identityKey, messageBox: 'inbox', messageId: 'taken', body: 'first' }, host)
+  await alice.client.initializeConnection()
+  const requests: string[] = []
+  const { authFetch } = alice.client
+  const fetch = authFetch.fetch.bind(authFetch)
+  authFetch.fetch = async (url, config) => {
+    requests.push(url)
+    return await fetch(url, config)
+  }
+  const since = Date.now()
+
+  const sent = alice.client.sendLiveMessage({ recipient: bob.identityKey, messageBox: 'inbox', ...message }, host)
+
+  if (message.messageId === 'taken') await expect(sent).rejects.toThrow('400')
+  else await expect(sent).resolves.toMatchObject({ status: 'success' })
+  expect(requests).toEqual([`${host}/sendMessage`])
+  expect(Date.now() - since).toBeLessThan(8000)
+})
+
+test('with a routing prefix, a client whose host ends in it', async () => {
+  const { host } = await startLive({ env: { ROUTING_PREFIX: '/api' } })
+  expect(host).toMatch(/\/api$/)
+  const alice = await liveClient(host)
+  const bob = await liveClient(host)
+  const heard: Message[] = []
+  await bob.client.listenForLiveMessages({ messageBox: 'inbox', onMessage: message => { heard.push(message) } })
+
+  await alice.client.sendLiveMessage({ recipient: bob.identityKey, messageBox: 'inbox', body: 'under a prefix' }, host)
+
+  await until(() => heard.length === 1)
+  expect(heard).toMatchObject([{ body: 'under a prefix' }])
+  expect(await bob.client.listMessages({ messageBox: 'inbox', host })).toHaveLength(1)
+})
+
+test('1 MiB of plain text', async () => {
+  const { host } = await startLive()
+  const alice = await liveClient(host)
+  const heard: Message[] = []
+  await alice.client.listenForLiveMessages({ messageBox: 'large', onMessage: message => { heard.push(message) } })
+  const body = 'm'.repeat(1024 * 1024)
+
+  await alice.client.sendLiveMessage({ recipient: alice.identityKey, messageBox: 'large', body, skipEncryption: true }, host)
+
+  await until(() => heard.length === 1)
+  expect(heard[0]!.body === body).toBe(true)
+})
