@@ -1,0 +1,63 @@
+/** A TCP proxy whose line a test can cut in every way that a network knows. */
+import net from 'node:net'
+
+/** `refuse` closes the port; `stall` takes connections and bytes and passes nothing on: a black hole. */
+export type Line = 'up' | 'refuse' | 'stall'
+
+export class TcpProxy {
+  readonly #server = net.createServer(socket => { this.#accept(socket) })
+  readonly #pairs = new Set<[net.Socket, net.Socket]>()
+  #line: Line = 'up'
+  #port = 0
+
+  constructor (private readonly target: { host: string, port: number }) {}
+
+  get port (): number {
+    return this.#port
+  }
+
+  /** Opens the port: the same one again after it was closed. */
+  async open (): Promise<void> {
+    await new Promise<void>((resolve, reject) => {
+      this.#server.once('error', reject).listen(this.#port, '127.0.0.1', resolve)
+    })
+    this.#port = (this.#server.address() as net.AddressInfo).port
+  }
+
+  /** What becomes of the line from now on. Connections that are open stay so, but pass nothing while it stalls. */
+  async set (line: Line): Promise<void> {
+    this.#line = line
+    for (const [near, far] of this.#pairs) {
+      for (const socket of [near, far]) {
+        if (line === 'stall') socket.pause()
+        else socket.resume()
+      }
+    }
+    if (line === 'refuse') await new Promise<void>(resolve => { this.#close(resolve) })
+    else if (!this.#server.listening) await this.open()
+  }
+
+  /** Resets every connection that is open; new ones meet the line as it is set. */
+  cut (): void {
+    for (const pair of this.#pairs) pair.forEach(socket => socket.destroy())
+  }
+
+  #close (done: () => void): void {
+    this.#server.close(() => { done() })
+    this.cut()
+  }
+
+  #accept (near: net.Socket): void {
+    const far = net.connect(this.target)
+    const pair: [net.Socket, net.Socket] = [near, far]
+    this.#pairs.add(pair)
+    const end = (): void => {
+      this.#pairs.delete(pair)
+      pair.forEach(socket => socket.destroy())
+    }
+    pair.forEach(socket => socket.on('error', end).on('close', end))
+    near.pipe(far)
+    far.pipe(near)
+    if (this.#line === 'stall') pair.forEach(socket => socket.pause())
+  }
+}
