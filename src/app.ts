@@ -1,6 +1,7 @@
 import express, { Router, type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
 import { hasCredentials } from './auth/http'
 import type { Context } from './context'
+import { cors } from './cors'
 import { ApiError, toApiError } from './errors'
 import { HANDSHAKE_PATH } from './protocol'
 import { routes, type Route } from './routes'
@@ -19,19 +20,6 @@ export function createApp ({ config, auth, mailbox, store, logger }: Context): E
   app.use(notFound)
   app.use(answerError(logger))
   return app
-}
-
-/** Browsers may call from anywhere: what protects a request is its signature, not its origin. */
-const cors: RequestHandler = (req, res, next) => {
-  res.set({
-    'access-control-allow-origin': '*',
-    'access-control-allow-headers': req.get('access-control-request-headers') ?? '*',
-    'access-control-allow-methods': '*',
-    'access-control-expose-headers': '*',
-    'access-control-allow-private-network': 'true'
-  })
-  if (req.method === 'OPTIONS') res.status(200).end()
-  else next()
 }
 
 /** For supervisors and load balancers, without authentication: the process is up; the database answers. */

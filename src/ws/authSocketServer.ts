@@ -1,6 +1,7 @@
 import type { Server as HttpServer } from 'node:http'
 import { Server, type Namespace, type Socket } from 'socket.io'
 import type { Brc103 } from '../auth/brc103'
+import { cors } from '../cors'
 import { AuthSocket, type AuthSocketCounters, type AuthSocketOptions } from './authSocket'
 import { RecoveryAdapter } from './recovery'
 
@@ -33,15 +34,10 @@ export class AuthSocketServer {
     this.#io = new Server(http, {
       serveClient: false,
       maxHttpBufferSize: maxFrameBytes,
-      cors: { origin: '*' },
       adapter: RecoveryAdapter,
       connectionStateRecovery: { maxDisconnectionDuration: recoveryTime }
     })
-    this.#io.engine.use((_req: unknown, res: { setHeader?: (name: string, value: string) => void }, next: () => void) => {
-      // An upgrade to a WebSocket has no response to speak of.
-      res.setHeader?.('access-control-allow-private-network', 'true')
-      next()
-    })
+    this.#io.engine.use(cors)
     for (const name of namespaces) this.#serve(this.#io.of(name))
   }
 

@@ -1,0 +1,116 @@
+import { beforeAll, describe, expect, test } from '@jest/globals'
+import { randomBytes } from 'node:crypto'
+import type { LightSocket } from '../helpers/lightSocket'
+import { lightSocket, startLive } from '../helpers/live'
+import type { TestServer } from '../helpers/server'
+
+let running: TestServer
+let innocent: LightSocket
+
+beforeAll(async () => {
+  running = await startLive()
+  innocent = await lightSocket(running.origin).authenticate()
+})
+
+async function stillWorks (): Promise<void> {
+  innocent.emit('joinRoom', `${innocent.identityKey}-inbox`)
+  await innocent.next('joinedRoom')
+}
+
+const deep = (depth: number): unknown => {
+  let value: unknown = 1
+  for (let i = 0; i < depth; i++) value = [value]
+  return value
+}
+
+describe('broken frames never end the process, nor an innocent connection', () => {
+  test.each<[string, (socket: LightSocket) => unknown]>([
+    ['null', () => null],
+    ['a text', () => 'rubbish'],
+    ['a number', () => 7],
+    ['an array', () => [1, 2, 3]],
+    ['an empty object', () => ({})],
+    ['bytes', () => randomBytes(100)],
+    ['another version', socket => ({ ...socket.sign({ eventName: 'x', data: 1 }), version: '0.2' })],
+    ['an unknown type', () => ({ version: '0.1', messageType: 'rubbish' })],
+    ['a handshake without a key', () => ({ version: '0.1', messageType: 'initialRequest', initialNonce: 'abc' })],
+    ['an answer to no handshake', socket => ({ version: '0.1', messageType: 'initialResponse', identityKey: socket.identityKey, initialNonce: 'a', yourNonce: 'b', signature: [1] })],
+    ['a request for certificates', socket => ({ version: '0.1', messageType: 'certificateRequest', identityKey: socket.identityKey })],
+    ['an unknown session', socket => ({ ...socket.sign({ eventName: 'x', data: 1 }), yourNonce: randomBytes(48).toString('base64') })],
+    ['no signature', socket => ({ ...socket.sign({ eventName: 'x', data: 1 }), signature: undefined })],
+    ['a signature that is a text', socket => ({ ...socket.sign({ eventName: 'x', data: 1 }), signature: 'deadbeef' })],
+    ['a payload that was not signed', socket => ({ ...socket.sign({ eventName: 'x', data: 1 }), payload: [123, 125] })],
+    ['a payload that is deep', socket => ({ ...socket.sign({ eventName: 'x', data: 1 }), payload: deep(3000) })],
+    ['a payload that is no JSON', socket => socket.sign('no json')],
+    ['a payload that is no event', socket => socket.sign([1])],
+    ['an event whose name is a number', socket => socket.sign({ eventName: 7, data: 1 })],
+    ['an event of the library\'s own', socket => socket.sign({ eventName: 'disconnect', data: 'fooled' })]
+  ])('%s', async (_name, frameOf) => {
+    const socket = await lightSocket(running.origin).authenticate()
+    socket.raw.emit('authMessage', frameOf(socket))
+
+    // The socket itself goes on as well: one fault is forgiven.
+    socket.emit('joinRoom', `${socket.identityKey}-inbox`)
+    expect(await socket.next('joinedRoom')).toEqual({ roomId: `${socket.identityKey}-inbox` })
+    await stillWorks()
+  })
+
+  test('too many of them close the socket', async () => {
+    const socket = await lightSocket(running.origin).authenticate()
+    for (let i = 0; i < 20; i++) socket.raw.emit('authMessage', null)
+    await socket.closed()
+    await stillWorks()
+  })
+
+  test('too many unsigned events close the socket', async () => {
+    const socket = lightSocket(running.origin)
+    for (let i = 0; i < 20; i++) socket.raw.emit('joinRoom', 'x')
+    await socket.closed()
+    await stillWorks()
+  })
+
+  test('a frame over the transport\'s limit closes the socket', async () => {
+    const socket = await lightSocket(running.origin, { options: { reconnection: false } }).authenticate()
+    socket.raw.emit('authMessage', 'x'.repeat(17 * 1024 * 1024))
+    await socket.closed()
+    await stillWorks()
+  })
+
+  test('packets that are no Socket.IO close the connection', async () => {
+    const socket = await lightSocket(running.origin, { options: { reconnection: false } }).authenticate()
+    const { engine } = socket.raw.io
+    engine.write('9rubbish')
+    await socket.closed()
+    await stillWorks()
+  })
+})
+
+test('a socket that proves no identity is closed', async () => {
+  const { origin } = await startLive({ live: { proofTimeout: 300 } })
+  const silent = lightSocket(origin, { options: { reconnection: false } })
+  silent.raw.off('authMessage')
+  const proven = await lightSocket(origin).authenticate()
+  await new Promise(resolve => silent.raw.once('disconnect', resolve))
+
+  expect(proven.raw.connected).toBe(true)
+})
+
+test('a reader that takes nothing is closed, and what it missed is stored', async () => {
+  const { origin, server } = await startLive({ live: { maxUnsentBytes: 2 * 1024 * 1024 } })
+  const [slow, sender] = await Promise.all([lightSocket(origin, { options: { reconnection: false } }).authenticate(), lightSocket(origin).authenticate()])
+  const roomId = `${slow.identityKey}-inbox`
+  slow.emit('joinRoom', roomId)
+  await slow.next('joinedRoom')
+  // The client's own socket stops reading, as on a stalled line.
+  const transport = slow.raw.io.engine.transport as unknown as { ws: { _socket: { pause: () => void, resume: () => void } } }
+  transport.ws._socket.pause()
+  let sent = 0
+  while (server.context.hub.size > 0 && sent < 200) {
+    sender.emit('sendMessage', { roomId, message: { messageId: String(sent++), recipient: slow.identityKey, body: 'x'.repeat(100_000) } })
+    await sender.next(`sendMessageAck-${roomId}`)
+  }
+
+  expect(sent).toBeLessThan(200)
+  const { messages } = await server.context.mailbox.list(slow.identityKey, { messageBox: 'inbox', limit: 1000, offset: 0 })
+  expect(messages).toHaveLength(sent)
+})
