@@ -1,6 +1,7 @@
 /**
  * The long form of the crash test: kills the server under load on both databases, and MariaDB from under it.
- *   npm run crash -- --rounds 20 --victims sqlite,mysql,mariadb --build
+ *   npm run crash -- --rounds 20 --victims sqlite,mysql,mariadb
+ * With --build the server runs from what `npm run build` made.
  */
 import { parseArgs } from 'node:util'
 import globalSetup from '../helpers/globalSetup'
@@ -10,21 +11,30 @@ import { isSound } from './audit'
 import { crash, VICTIMS, type Victim } from './crash'
 
 async function main (): Promise<void> {
-  const { values: { rounds, victims, build } } = parseArgs({
+  const { values } = parseArgs({
     options: {
       rounds: { type: 'string', default: '20' },
       victims: { type: 'string', default: VICTIMS.join(',') },
       build: { type: 'boolean', default: false }
     }
   })
+  const kills = Number(values.rounds)
+  if (!(Number.isInteger(kills) && kills > 0)) throw new Error('--rounds takes a whole number above 0')
+  const victims = values.victims.split(',').map(parseVictim)
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
   await globalSetup()
   try {
-    for (const victim of victims.split(',') as Victim[]) await report(victim, Number(rounds), build)
+    for (const victim of victims) await report(victim, kills, values.build)
   } finally {
     await endChildren()
     await globalTeardown()
   }
+}
+
+function parseVictim (name: string): Victim {
+  const victim = VICTIMS.find(known => known === name)
+  if (victim === undefined) throw new Error(`--victims takes some of ${VICTIMS.join(',')}`)
+  return victim
 }
 
 async function report (victim: Victim, kills: number, build: boolean): Promise<void> {
