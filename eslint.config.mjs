@@ -42,5 +42,5 @@ export default tseslint.config(
     rules: { 'no-restricted-properties': ['error', { object: 'process', property: 'env', message: 'The environment is read in main.ts and src/config.ts alone.' }] }
   },
   { files: ['src/auth/wallet.ts', 'src/logger.ts', '**/*.js'], rules: { '@typescript-eslint/no-require-imports': 'off' } },
-  { files: ['scripts/**', 'bench/**'], rules: { 'no-console': 'off' } }
+  { files: ['scripts/**', 'bench/**', 'tests/**/run.ts'], rules: { 'no-console': 'off' } }
 )

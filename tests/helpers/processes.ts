@@ -44,6 +44,10 @@ export class Child {
     void this.#closed.then(() => children.delete(this))
   }
 
+  get pid (): number | undefined {
+    return this.#process.pid
+  }
+
   get running (): boolean {
     return this.#process.pid !== undefined && this.#process.exitCode === null && this.#process.signalCode === null
   }
@@ -111,6 +115,10 @@ export class ServerProcess {
 
   get running (): boolean {
     return this.#child?.running === true
+  }
+
+  get pid (): number | undefined {
+    return this.#child?.pid
   }
 
   get output (): string {

@@ -1,0 +1,109 @@
+/** An app that listens, and does nothing else, hears on after its connection broke. */
+import { expect, test } from '@jest/globals'
+import { setTimeout as pause } from 'node:timers/promises'
+import { newClient } from '../helpers/clients'
+import { createDatabase } from '../helpers/databases'
+import { lightSocket, liveClient, startLive, until } from '../helpers/live'
+import { ServerProcess } from '../helpers/processes'
+import { onEnd } from '../helpers/server'
+import { TcpProxy } from '../helpers/tcpProxy'
+
+test('the network is cut for five seconds: what was sent meanwhile is heard, and what comes then', async () => {
+  const { host, server } = await startLive()
+  const line = new TcpProxy({ host: '127.0.0.1', port: server.port })
+  await line.open()
+  onEnd(async () => { await line.set('refuse') })
+  const listener = await liveClient(`http://127.0.0.1:${line.port}`)
+  const sender = await newClient(host)
+  const heard: unknown[] = []
+  await listener.client.listenForLiveMessages({ messageBox: 'inbox', onMessage: ({ body }) => { heard.push(body) } })
+  const send = async (body: string): Promise<unknown> => await sender.client.sendMessage({ recipient: listener.identityKey, messageBox: 'inbox', body }, host)
+  await send('before')
+  await until(() => heard.includes('before'))
+
+  await line.set('refuse')
+  await send('meanwhile')
+  await pause(5000)
+  await line.set('up')
+
+  await until(() => heard.includes('meanwhile'))
+  await send('after')
+  await until(() => heard.includes('after'))
+  expect(heard).toEqual(['before', 'meanwhile', 'after'])
+  expect(await listener.client.listMessages({ messageBox: 'inbox', host })).toHaveLength(3)
+})
+
+test('the server is killed and started again: the next message is heard, and nothing is missing from the box', async () => {
+  const database = await createDatabase('sqlite')
+  const server = await ServerProcess.start({ env: { ...database.env, ENABLE_WEBSOCKETS: 'true' } })
+  onEnd(async () => {
+    await server.kill()
+    await database.drop()
+  })
+  const host = server.origin
+  const listener = await liveClient(host)
+  const sender = await newClient(host)
+  const heard: string[] = []
+  for (const messageBox of ['inbox', 'other-box']) {
+    await listener.client.listenForLiveMessages({ messageBox, onMessage: ({ body }) => { heard.push(String(body)) } })
+  }
+  const send = async (body: string, messageBox = 'inbox'): Promise<unknown> => await sender.client.sendMessage({ recipient: listener.identityKey, messageBox, body }, host)
+  await send('before')
+  await until(() => heard.includes('before'))
+
+  await server.kill()
+  await pause(6000)
+  await server.start()
+  await send('while it is away')
+
+  // The client comes back by itself, the server begins the handshake after two seconds of silence.
+  let sent = 0
+  await until(async () => {
+    await send(`again ${sent++}`)
+    return heard.some(body => body.startsWith('again'))
+  }, 30_000)
+  await send('elsewhere', 'other-box')
+  await until(() => heard.includes('elsewhere'))
+  expect(await listener.client.listMessages({ messageBox: 'inbox', host })).toHaveLength(2 + sent)
+})
+
+test('a socket that was silent hears everything until it joins a room', async () => {
+  const { origin } = await startLive({ live: { silence: 50 } })
+  const silent = lightSocket(origin)
+  const sender = await lightSocket(origin).authenticate()
+  const say = async (messageBox: string, messageId: string): Promise<void> => {
+    const roomId = `${silent.identityKey}-${messageBox}`
+    sender.emit('sendMessage', { roomId, message: { messageId, recipient: silent.identityKey, body: 'x' } })
+    await sender.next(`sendMessageAck-${roomId}`)
+  }
+  let tries = 0
+  await until(async () => {
+    await say('any', String(tries++))
+    return silent.heard.length > 0
+  })
+  await say('some-other', 'second')
+  await silent.wait(({ eventName }) => eventName === `sendMessage-${silent.identityKey}-some-other`)
+
+  silent.emit('joinRoom', `${silent.identityKey}-one`)
+  await silent.next('joinedRoom')
+  await say('any', 'unheard')
+  await say('one', 'heard')
+
+  expect(await silent.next(`sendMessage-${silent.identityKey}-one`)).toMatchObject({ messageId: 'heard' })
+  expect(silent.heard.map(({ data }) => (data as { messageId: string }).messageId)).not.toContain('unheard')
+})
+
+test('a session the server began on one socket proves the identity on another', async () => {
+  const { origin, server } = await startLive({ live: { silence: 50 } })
+  const first = lightSocket(origin)
+  await until(() => first.serverNonce !== '')
+  const { port } = server
+  // Another process of the server would know as little of the first socket as another socket does.
+  const second = lightSocket(`http://127.0.0.1:${port}`)
+  await new Promise<void>(resolve => second.raw.once('connect', resolve))
+  Object.assign(second, { wallet: first.wallet, serverKey: first.serverKey, serverNonce: first.serverNonce })
+
+  second.emit('joinRoom', `${second.identityKey}-inbox`)
+
+  expect(await second.next('joinedRoom')).toEqual({ roomId: `${second.identityKey}-inbox` })
+})
