@@ -1,5 +1,5 @@
 /** A message's life, told by two fresh wallets and the released client, against a running server or one of its own. */
-import { MessageBoxClient } from '@bsv/message-box-client'
+import { MessageBoxClient, type PeerMessage } from '@bsv/message-box-client'
 import { PrivateKey, ProtoWallet, type WalletInterface } from '@bsv/sdk'
 import dotenv from 'dotenv'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -34,6 +34,7 @@ async function startServer (): Promise<Host> {
     NODE_ENV: 'test',
     PORT: '0',
     SERVER_PRIVATE_KEY: PrivateKey.fromRandom().toHex().padStart(64, '0'),
+    ENABLE_WEBSOCKETS: 'true',
     KNEX_DB_CLIENT: 'better-sqlite3',
     KNEX_DB_CONNECTION: JSON.stringify({ filename: join(folder, 'demo.sqlite') })
   })
@@ -49,8 +50,10 @@ async function startServer (): Promise<Host> {
   }
 }
 
+interface Person { client: MessageBoxClient, identityKey: string }
+
 /** A person: a fresh key, and the released client on top of it. */
-function person (host: string): { client: MessageBoxClient, identityKey: string } {
+function person (host: string): Person {
   const key = PrivateKey.fromRandom()
   const walletClient = new ProtoWallet(key) as unknown as WalletInterface
   return { client: new MessageBoxClient({ host, walletClient, networkPreset: 'local' }), identityKey: key.toPublicKey().toString() }
@@ -74,6 +77,36 @@ async function tell (host: string): Promise<void> {
   await bob.client.acknowledgeMessage({ messageIds: messages.map(message => message.messageId), host })
   const left = await bob.client.listMessages({ messageBox: 'letters', host })
   console.log(`  His box now holds ${left.length} messages.\n`)
+
+  if (await hasLiveMessages(host)) await tellLive(host, alice, bob)
+  else console.log('Live messages are off on this server: ENABLE_WEBSOCKETS=true turns them on.')
+}
+
+/** Listening and sending over the socket: the recipient hears a message the moment it is stored. */
+async function tellLive (host: string, alice: Person, bob: Person): Promise<void> {
+  console.log('Now live: Bob listens to his box "chat", over a socket.')
+  const { promise: heard, resolve: onMessage } = withResolvers<PeerMessage>()
+  await bob.client.listenForLiveMessages({ messageBox: 'chat', onMessage })
+
+  console.log('Alice sends "Are you there?" over hers.')
+  await alice.client.sendLiveMessage({ recipient: bob.identityKey, messageBox: 'chat', body: 'Are you there?' }, host)
+  const { sender, body, messageId } = await heard
+  console.log(`  Bob hears from ${sender.slice(0, 16)}…: ${JSON.stringify(body)}\n`)
+
+  console.log('The message is in his box as well, until he acknowledges it.')
+  await bob.client.acknowledgeMessage({ messageIds: [messageId], host })
+  console.log('  He did, and it is gone.\n')
+  await Promise.all([alice.client.disconnectWebSocket(), bob.client.disconnectWebSocket()])
+}
+
+function withResolvers<T> (): { promise: Promise<T>, resolve: (value: T) => void } {
+  let resolve!: (value: T) => void
+  return { promise: new Promise<T>(settle => { resolve = settle }), resolve }
+}
+
+async function hasLiveMessages (host: string): Promise<boolean> {
+  const { ok } = await fetch(`${new URL(host).origin}/socket.io/?EIO=4&transport=polling`)
+  return ok
 }
 
 async function main (): Promise<void> {
