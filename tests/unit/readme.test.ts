@@ -40,18 +40,18 @@ function rows (heading: string, first: RegExp): string[][] {
 let running: TestServer
 
 beforeAll(async () => {
-  running = await startServer()
+  running = await startServer({ env: { ENABLE_WEBSOCKETS: 'true' } })
 })
 
-test('the README\'s example runs and prints what the README says', async () => {
-  const part = section('A first message')
+test.each(['A first message', 'Live messages'])('the README\'s example runs and prints what the README says: %s', async heading => {
+  const part = section(heading)
   const example = block(part, 'js')
   expect(example).toContain('\'http://localhost:8080\'')
   const folder = mkdtempSync(join(tmpdir(), 'messagebox-readme-'))
   try {
     symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
-    writeFileSync(join(folder, 'hello.mjs'), example.replace('http://localhost:8080', running.host))
-    const { stdout } = await promisify(execFile)(process.execPath, [join(folder, 'hello.mjs')], { timeout: 30_000 })
+    writeFileSync(join(folder, 'example.mjs'), example.replace('http://localhost:8080', running.host))
+    const { stdout } = await promisify(execFile)(process.execPath, [join(folder, 'example.mjs')], { timeout: 30_000 })
     expect(stdout).toBe(block(part, 'text'))
   } finally {
     rmSync(folder, { recursive: true, force: true })
