@@ -6,6 +6,11 @@ import { createContext, type Context, type Overrides } from './context'
 import { migrate } from './db/migrate'
 import { attachLive, type LiveLayer } from './ws'
 
+/** How long an idle connection is kept, in milliseconds: longer than proxies and clients keep theirs. */
+const KEEP_ALIVE = 65_000
+/** How often, while stopping, connections that have become idle are closed. */
+const SWEEP = 50
+
 /** A MessageBox server: `create`, `start`, `stop`. Also the way to embed one. */
 export class MessageBoxServer {
   readonly #http: Server
@@ -13,7 +18,7 @@ export class MessageBoxServer {
 
   private constructor (readonly context: Context) {
     const { config, live } = context
-    this.#http = createServer(createApp(context))
+    this.#http = createServer({ keepAliveTimeout: KEEP_ALIVE }, createApp(context))
     if (config.live.enabled) this.#live = attachLive(this.#http, config.http.prefix, context, live)
   }
 
@@ -46,11 +51,14 @@ export class MessageBoxServer {
   /** Answers what is under way, then closes the port and the database. */
   async stop (): Promise<void> {
     await this.#live?.close()
-    if (this.#http.listening) {
-      const closed = new Promise(resolve => this.#http.close(resolve))
-      this.#http.closeIdleConnections()
-      await closed
-    }
+    if (this.#http.listening) await this.#closePort()
     await this.context.knex.destroy()
+  }
+
+  async #closePort (): Promise<void> {
+    const closed = new Promise(resolve => this.#http.close(resolve))
+    const sweep = setInterval(() => { this.#http.closeIdleConnections() }, SWEEP)
+    await closed
+    clearInterval(sweep)
   }
 }
