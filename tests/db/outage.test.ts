@@ -160,11 +160,14 @@ whereMysqlIs('a MySQL that goes away', () => {
     expect(stalled.sort()).toEqual(Array.from({ length: 7 }, (_value, i) => `stalled ${i}`))
   })
 
-  test('takes connections and says nothing', async () => {
+  test('takes connections and says nothing, ever', async () => {
     await proxy.set('stall')
     proxy.cut()
+    const lists = alice.fillPool()
     await alice.expectUnavailable()
+    for (const answer of await lists) expectRefusal(answer, 503, 'ERR_UNAVAILABLE')
 
+    proxy.lose()
     await proxy.set('up')
     await alice.expectRecovery('confirmed')
   })

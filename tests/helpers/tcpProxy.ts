@@ -7,6 +7,7 @@ export type Line = 'up' | 'refuse' | 'stall'
 export class TcpProxy {
   readonly #server = net.createServer(socket => { this.#accept(socket) })
   readonly #pairs = new Set<[net.Socket, net.Socket]>()
+  readonly #lost = new Set<net.Socket>()
   #line: Line = 'up'
   #port = 0
 
@@ -42,9 +43,16 @@ export class TcpProxy {
     for (const pair of this.#pairs) pair.forEach(socket => socket.destroy())
   }
 
+  /** Loses every connection that is open without a word to either end: it passes nothing, ever. */
+  lose (): void {
+    for (const pair of this.#pairs) pair.forEach(socket => this.#lost.add(socket.pause()))
+    this.#pairs.clear()
+  }
+
   #close (done: () => void): void {
     this.#server.close(() => { done() })
     this.cut()
+    this.#lost.forEach(socket => socket.destroy())
   }
 
   #accept (near: net.Socket): void {
