@@ -14,14 +14,19 @@ export function isDeadlock (error: unknown): boolean {
 
 const DATA_ERRORS = [
   'ER_DATA_TOO_LONG', 'ER_TRUNCATED_WRONG_VALUE', 'ER_TRUNCATED_WRONG_VALUE_FOR_FIELD', 'ER_BAD_NULL_ERROR',
-  'ER_WARN_DATA_OUT_OF_RANGE', 'ER_INVALID_CHARACTER_STRING', 'ER_CANNOT_CONVERT_STRING', 'ER_NET_PACKET_TOO_LARGE',
-  'SQLITE_MISMATCH', 'SQLITE_TOOBIG'
+  'ER_WARN_DATA_OUT_OF_RANGE', 'ER_INVALID_CHARACTER_STRING', 'ER_CANNOT_CONVERT_STRING', 'SQLITE_MISMATCH'
 ]
+
+/** The database takes no value of this size, now or later: MySQL's max_allowed_packet is smaller. */
+export function isTooLarge (error: unknown): boolean {
+  return ['ER_NET_PACKET_TOO_LARGE', 'ER_WARN_ALLOWED_PACKET_OVERFLOWED', 'SQLITE_TOOBIG'].includes(codeOf(error))
+}
 
 /** It was the row's fault, not the database's: others in its batch can still be stored. */
 export function isDataError (error: unknown): boolean {
   const code = codeOf(error)
-  return DATA_ERRORS.includes(code) || code.startsWith('SQLITE_CONSTRAINT') || isDuplicateKey(error) || isDeadlock(error)
+  return DATA_ERRORS.includes(code) || code.startsWith('SQLITE_CONSTRAINT') ||
+    isDuplicateKey(error) || isDeadlock(error) || isTooLarge(error)
 }
 
 /** A short name of an error for the log; the full text may hold values, and so messages. */

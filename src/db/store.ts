@@ -3,7 +3,7 @@ import type { Knex } from 'knex'
 import type { Logger } from 'pino'
 import { ApiError } from '../errors'
 import type { IdentityKey, ListedMessage, ListRequest, MessagePage } from '../protocol'
-import { codeOf, isDeadlock } from './faults'
+import { codeOf, isDeadlock, isTooLarge } from './faults'
 import { GroupCommit, type Stored } from './groupCommit'
 import { deleteMessages, selectPage, text, type MessageRow, type StoredMessage } from './messages'
 
@@ -31,7 +31,7 @@ export function createMessageStore ({ knex, logger, maxPageBytes }: { knex: Knex
     } catch (error) {
       if (error instanceof ApiError) throw error
       logger.error({ operation: name, fault: codeOf(error) }, 'the database failed')
-      throw new ApiError('ERR_UNAVAILABLE')
+      throw isTooLarge(error) ? new ApiError('ERR_BODY_TOO_LARGE') : new ApiError('ERR_UNAVAILABLE')
     }
   }
 

@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { Knex } from 'knex'
 import pino from 'pino'
 import { parseConfig } from '../../src/config'
+import { isDataError, isTooLarge } from '../../src/db/faults'
 import { GroupCommit, type Stored } from '../../src/db/groupCommit'
 import { createKnex } from '../../src/db/knex'
 import { selectPage, text, type StoredMessage } from '../../src/db/messages'
@@ -102,6 +103,16 @@ describe.each(ENGINES)('group commit on %s', engine => {
     expect(outcomes.filter(text => text === 'stored')).toHaveLength(19)
     expect(outcomes[7]).toMatch(/^(ER_BAD_NULL_ERROR|SQLITE_CONSTRAINT_NOTNULL)$/)
     expect(await boxOf(knex, bob)).toEqual(times(20, i => `id ${i}`).filter((_id, i) => i !== 7))
+  })
+
+  test('what is too large for the database is the fault of its row', async () => {
+    const bob = newKey()
+    await commits.insert([messageOf(bob, 'one')])
+    const large = engine === 'mysql' ? 'concat(repeat(body, @@max_allowed_packet / length(body)), body)' : 'zeroblob(2000000000)'
+
+    const error: unknown = await knex.raw(`update messages set body = ${large} where recipient = ?`, [bob]).catch((error: unknown) => error)
+
+    expect([isTooLarge(error), isDataError(error)]).toEqual([true, true])
   })
 
   test('the same message again is a duplicate, in flight and later, and keeps its time', async () => {
