@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createDatabase, type Engine } from '../helpers/databases'
 import { LightSocket } from '../helpers/lightSocket'
-import { ServerProcess } from '../helpers/processes'
+import { eventually, ServerProcess } from '../helpers/processes'
 import { handshake, post } from '../helpers/signedRequests'
 
 export interface LiveCounts { sent: number, acked: number, stored: number, missing: number, twice: number }
@@ -24,7 +24,9 @@ export async function killUnderLiveLoad (engine: Engine, rounds: number): Promis
       const senders = await Promise.all(Array.from({ length: SENDERS }, async () => await new LightSocket(server.origin).authenticate()))
       const stop = new AbortController()
       const sending = senders.map(async socket => { sent += await sendUntilAborted(socket, recipient, acked, stop.signal) })
-      await pause(150 + Math.random() * 350)
+      const before = acked.size
+      await eventually(() => acked.size >= before + 50 || undefined, () => 'too few messages were acked')
+      await pause(Math.random() * 300)
       await server.kill()
       stop.abort()
       await Promise.all(sending)

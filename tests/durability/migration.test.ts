@@ -1,0 +1,28 @@
+import { expect, test } from '@jest/globals'
+import { join } from 'node:path'
+import { createKnex } from '../../src/db/knex'
+import { migrate } from '../../src/db/migrate'
+import { createDatabase, ENGINES } from '../helpers/databases'
+import { Child } from '../helpers/processes'
+
+const PROGRAM = ['-r', join(__dirname, '..', 'helpers', 'transpile.js'), join(__dirname, 'migrateAndDie.ts')]
+
+/** @returns whether the migration was killed before its end */
+async function killAfter (statements: number, env: Record<string, string>): Promise<boolean> {
+  const child = new Child(process.execPath, [...PROGRAM, String(statements)], { env: { ...process.env, NODE_ENV: 'test', ...env } })
+  return await child.ended() === 'SIGKILL'
+}
+
+test.each(ENGINES)('a first migration that is killed behind any of its statements is finished by the next start, on %s', async engine => {
+  const stuck: string[] = []
+  for (let statements = 1, killed = true; killed; statements++) {
+    const database = await createDatabase(engine)
+    killed = await killAfter(statements, database.env)
+    const knex = createKnex(database.config)
+    await migrate(knex, database.config).catch(error => { stuck.push(`${statements}: ${String(error).slice(-90)}`) })
+    await knex.destroy()
+    await database.drop()
+  }
+
+  expect(stuck).toEqual([])
+})
