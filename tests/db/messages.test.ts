@@ -118,7 +118,7 @@ describe.each(ENGINES)('messages on %s', engine => {
       const recipient = newKey()
       await insertMessages(knex, [messageOf(recipient, 'a')], 1)
 
-      await expect(insertMessages(knex, [messageOf(recipient, 'b'), messageOf(recipient, 'a')], 2)).rejects.toThrow()
+      await expect(insertMessages(knex, [messageOf(recipient, 'b'), messageOf(recipient, 'a')], 2)).rejects.toMatchObject({ code: expect.stringMatching(/ER_DUP_ENTRY|SQLITE_CONSTRAINT_UNIQUE/) })
 
       expect(await idsOf(recipient)).toEqual(['a'])
     })
