@@ -31,7 +31,7 @@ const MAX_BYTES = 2 * 1024 * 1024
 /** What a row weighs beside its body, in bytes, about. */
 const ROW_OVERHEAD = 512
 /** A commit is given up, its outcome unknown, after this many milliseconds and the time for its bytes. */
-const COMMIT_TIMEOUT = 8000
+const COMMIT_TIMEOUT = 5000
 const BYTES_PER_MILLISECOND = 10_000
 /** A send that has waited longer, in milliseconds, is not tried after a commit that the database did not answer. */
 const PATIENCE = 1000

@@ -20,7 +20,7 @@ export interface MessageRow {
 }
 
 /** After how long a query counts as lost, in milliseconds. */
-export const QUERY_TIMEOUT = 5000
+export const QUERY_TIMEOUT = 4000
 /** Longer texts are written in pieces: a statement must fit the database's max_allowed_packet, escaped. */
 const PIECE = 4 * 1024 * 1024
 
