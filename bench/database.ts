@@ -12,6 +12,8 @@ import { migrate } from '../src/db/migrate'
 export interface BenchDatabase {
   config: DatabaseConfig
   knex: Knex
+  /** Of the database's process, where that runs on this machine. */
+  pid?: number
   drop: () => Promise<void>
 }
 
@@ -47,13 +49,14 @@ async function mysqlServer (connection: Connection): Promise<DatabaseServer> {
     'innodb_flush_log_at_trx_commit', 'sync_binlog', 'log_bin', 'innodb_doublewrite', 'innodb_buffer_pool_size')`)
   const variables = Object.fromEntries((rows as Array<{ Variable_name: string, Value: string }>).map(row => [row.Variable_name, row.Value]))
   const durable = variables.innodb_flush_log_at_trx_commit === '1' && (variables.log_bin === 'OFF' || variables.sync_binlog === '1')
+  const pid = findProcess(variables.pid_file)
   return {
     description: `${/mariadb/i.test(variables.version ?? '') ? 'MariaDB' : 'MySQL'} ${variables.version}, ` +
       ['innodb_flush_log_at_trx_commit', 'log_bin', 'sync_binlog', 'innodb_doublewrite'].map(name => `${name}=${variables[name]}`).join(' ') +
       `, buffer pool ${Number(variables.innodb_buffer_pool_size) / 1024 ** 2} MiB`,
     ...(!durable && { warning: 'THE DATABASE IS NOT AT FULL DURABILITY: sends are faster than they would be.' }),
-    pid: findProcess(variables.pid_file),
-    create: async () => await createMysql(connection),
+    pid,
+    create: async () => ({ ...await createMysql(connection), pid }),
     close: async () => { await connection.end() }
   }
 }

@@ -3,6 +3,7 @@ import type { Knex } from 'knex'
 import type { Session } from './client'
 import { Connection } from './connection'
 import type { Plan } from './plan'
+import { cpuSeconds } from './processTime'
 import type { ServerProcess } from './serverProcess'
 import type { Answered, Operation, Scenario } from './scenarios'
 
@@ -12,6 +13,8 @@ export interface Subject {
   server: ServerProcess
   sessions: Session[]
   knex: Knex
+  /** Where the database is a process of this machine. */
+  databasePid: number | undefined
 }
 
 /** Of one measurement. */
@@ -20,27 +23,37 @@ export interface Sample {
   seconds: number
   /** In milliseconds, one for each operation. */
   latencies: number[]
-  /** What the server's process spent, in seconds; undefined where the system does not tell. */
-  cpu: number | undefined
+  /** What the server's process and the database's spent, in seconds; undefined where the system does not tell. */
+  serverCpu: number | undefined
+  databaseCpu: number | undefined
 }
 
 /**
  * @param rate about how many operations a millisecond to expect; where it is not known yet, the scenario is warmed
  *   up to learn it
  */
-export async function measure ({ server, sessions, knex }: Subject, scenario: Scenario, plan: Plan, rate?: number): Promise<Sample> {
+export async function measure ({ server, sessions, knex, databasePid }: Subject, scenario: Scenario, plan: Plan, rate?: number): Promise<Sample> {
   const connections = await Promise.all(Array.from({ length: scenario.connections }, async () => await Connection.open(server.port)))
   try {
     const prepare = async (count: number): Promise<Operation[]> => await scenario.prepare(knex, sessions, roundUp(count, scenario.connections))
     const leastBytes = await probe(connections[0]!, sessions, scenario, await scenario.prepare(knex, sessions, 1))
     const expected = rate ?? (plan.warmUp === 0 ? 0 : await warmUp(connections, prepare, leastBytes, plan.warmUp))
     const operations = await prepare(Math.max(expected * plan.window, plan.leastEach * connections.length))
-    const before = server.cpuSeconds()
+    const stopServerClock = startClock(server.pid)
+    const stopDatabaseClock = startClock(databasePid)
     const { seconds, latencies } = await workOff(connections, operations, leastBytes)
-    const after = server.cpuSeconds()
-    return { operations: operations.length, seconds, latencies, cpu: before === undefined || after === undefined ? undefined : after - before }
+    return { operations: operations.length, seconds, latencies, serverCpu: stopServerClock(), databaseCpu: stopDatabaseClock() }
   } finally {
     for (const connection of connections) connection.close()
+  }
+}
+
+/** @returns a function that tells what a process has spent since, in seconds */
+function startClock (pid: number | undefined): () => number | undefined {
+  const before = cpuSeconds(pid)
+  return () => {
+    const after = cpuSeconds(pid)
+    return before === undefined || after === undefined ? undefined : after - before
   }
 }
 
@@ -48,14 +61,14 @@ export async function measure ({ server, sessions, knex }: Subject, scenario: Sc
  * Makes one operation and looks closely at its answers: content and signature.
  * @returns how many bytes any answer must have: a little less than these
  */
-async function probe (connection: Connection, sessions: Session[], { name, holds }: Scenario, operations: Operation[]): Promise<number> {
+async function probe (connection: Connection, sessions: Session[], { holds }: Scenario, operations: Operation[]): Promise<number> {
   let least = Infinity
   for (const request of operations[0]!) {
     const answer = await connection.exchange(request, true)
     const text = answer.body.toString()
-    if (answer.status !== 200 || !holds(JSON.parse(text) as Answered)) throw new Error(`${name}: unexpected answer ${answer.status} ${text.slice(0, 300)}`)
+    if (answer.status !== 200 || !holds(JSON.parse(text) as Answered)) throw new Error(`unexpected answer ${answer.status} ${text.slice(0, 300)}`)
     const signed = /^x-bsv-auth-request-id/im.test(answer.head)
-    if (signed && !sessions[0]!.verifies(answer)) throw new Error(`${name}: the signature of an answer does not hold`)
+    if (signed && !sessions[0]!.verifies(answer)) throw new Error('the signature of an answer does not hold')
     least = Math.min(least, answer.length)
   }
   return least * 0.9

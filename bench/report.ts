@@ -31,7 +31,7 @@ export interface Row {
 
 /** Every subject's figures for every scenario. */
 export function figures (rows: Row[]): string {
-  const heading = ['', '', 'clients', 'per second', '(slowest..fastest)', 'p50 ms', 'p99 ms', 'CPU ms each', 'core used']
+  const heading = ['', '', 'clients', 'per second', '(slowest..fastest)', 'p50 ms', 'p99 ms', 'CPU ms each', 'database ms', 'core used']
   return table([heading, ...rows.flatMap(({ scenario, subjects }) => subjects.map(([name, summary], index) => [
     index === 0 ? scenario.name : '',
     name,
@@ -40,23 +40,37 @@ export function figures (rows: Row[]): string {
     `(${figure(summary.slowest)}..${figure(summary.fastest)})`,
     figure(summary.p50),
     figure(summary.p99),
-    figure(summary.cpu),
+    figure(summary.serverCpu),
+    figure(summary.databaseCpu),
     summary.busy === undefined ? '-' : `${Math.round(summary.busy * 100)} %`
   ]))])
 }
 
+export const LEGEND = `CPU ms each: what the server's process spends on one; database ms: what the database's does, others' queries included.
+core used: how much of its core the server took. Below about 90 % it waited: for the database, the load, or whatever else ran.`
+
 /** The first subject against the second. */
 export function ratios (rows: Row[]): string {
   const [first = '', second = ''] = rows[0]?.subjects.map(([name]) => name) ?? []
-  return table([[`${first} : ${second}`, 'per second', 'CPU each', 'to reach', ''], ...rows.map(({ scenario, subjects }) => {
+  const heading = [`${first} : ${second}`, 'per second', 'CPU each', 'database', ...(rows.some(({ scenario }) => scenario.goal !== undefined) ? ['to reach', ''] : [])]
+  return table([heading, ...rows.map(({ scenario, subjects }) => {
     const [a, b] = subjects.map(([, summary]) => summary) as [Summary, Summary]
     const ratio = a.rate / b.rate
+    const { goal } = scenario
     return [
       scenario.name,
-      `${figure(ratio)} x`,
-      a.cpu === undefined || b.cpu === undefined || a.cpu === 0 ? '-' : `1 / ${figure(b.cpu / a.cpu)}`,
-      scenario.goal === undefined ? '' : `${scenario.goal} x`,
-      scenario.goal === undefined ? '' : ratio >= scenario.goal ? 'reached' : 'MISSED'
+      times(ratio),
+      times(quotient(a.serverCpu, b.serverCpu)),
+      times(quotient(a.databaseCpu, b.databaseCpu)),
+      ...(goal === undefined ? [] : [times(goal), ratio >= goal ? 'reached' : 'MISSED'])
     ]
   })])
+}
+
+function times (ratio: number | undefined): string {
+  return ratio === undefined ? '-' : `${figure(ratio)} x`
+}
+
+function quotient (a: number | undefined, b: number | undefined): number | undefined {
+  return a === undefined || b === undefined || b === 0 ? undefined : a / b
 }

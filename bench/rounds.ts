@@ -35,7 +35,10 @@ export async function runRounds (candidates: Candidate[], scenarios: Scenario[],
         progress(`round ${round} of ${plan.rounds}: ${scenario.name}, ${subject.name}`)
         const key = `${scenario.name} ${subject.name}`
         const earlier = samples.get(key) ?? []
-        samples.set(key, [...earlier, await measure(subject, scenario, plan, rateOf(earlier.at(-1)))])
+        const sample = await measure(subject, scenario, plan, rateOf(earlier.at(-1))).catch((error: unknown) => {
+          throw new Error(`${scenario.name}, ${subject.name}: ${(error as Error).message}\n${subject.server.log()}`)
+        })
+        samples.set(key, [...earlier, sample])
       }
     }
   }
@@ -57,5 +60,5 @@ async function start ({ name, arrangement, database }: Candidate, { wallets, ser
   closing.add(server.stop)
   const sessions: Session[] = []
   for (const wallet of wallets) sessions.push(await Session.open(server.port, wallet))
-  return { name, server, sessions, knex: database.knex }
+  return { name, server, sessions, knex: database.knex, databasePid: database.pid }
 }

@@ -2,7 +2,6 @@
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
-import { readFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DatabaseConfig } from '../src/config'
@@ -11,8 +10,9 @@ export type Arrangement = 'ours' | 'stock'
 
 export interface ServerProcess {
   port: number
-  /** User and system time of the process so far; undefined where there is no /proc. */
-  cpuSeconds: () => number | undefined
+  pid: number
+  /** The end of what it wrote. */
+  log: () => string
   stop: () => Promise<void>
 }
 
@@ -24,8 +24,6 @@ const PROGRAMS: Record<Arrangement, string[]> = {
 }
 const START_TIMEOUT = 30_000
 const STOP_TIMEOUT = 5000
-/** Linux counts a process's time in hundredths of a second, on every platform. */
-const TICKS = 100
 
 /** @param core the core to keep it on; anywhere where undefined */
 export async function startServer (arrangement: Arrangement, database: DatabaseConfig, core: string | undefined): Promise<ServerProcess> {
@@ -45,42 +43,36 @@ export async function startServer (arrangement: Arrangement, database: DatabaseC
     },
     stdio: ['ignore', 'pipe', 'pipe']
   })
-  const port = await listening(child)
-  return { port, cpuSeconds: () => cpuSeconds(child.pid!), stop: async () => { await stop(child) } }
+  const log = keepLog(child)
+  const port = await listening(child, log)
+  return { port, pid: child.pid!, log, stop: async () => { await stop(child) } }
+}
+
+function keepLog (child: ChildProcess): () => string {
+  let output = ''
+  for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (chunk: Buffer) => { output = (output + chunk.toString()).slice(-2000) })
+  return () => output
 }
 
 /** Waits for the line that tells the port. */
-async function listening (child: ChildProcess): Promise<number> {
-  let output = ''
+async function listening (child: ChildProcess, log: () => string): Promise<number> {
   return await new Promise((resolve, reject) => {
     const fail = (reason: string): void => {
       child.kill('SIGKILL')
-      reject(new Error(`A server ${reason}:\n${output}`))
+      reject(new Error(`A server ${reason}:\n${log()}`))
     }
     const timer = setTimeout(() => { fail('did not start in time') }, START_TIMEOUT)
-    const read = (chunk: Buffer): void => {
-      output = (output + chunk.toString()).slice(-10_000)
-      const port = /"url":"http:\/\/localhost:(\d+)"/.exec(output)?.[1]
+    child.stdout!.on('data', () => {
+      const port = /"url":"http:\/\/localhost:(\d+)"/.exec(log())?.[1]
       if (port === undefined) return
       clearTimeout(timer)
       resolve(Number(port))
-    }
-    child.stdout!.on('data', read)
-    child.stderr!.on('data', read)
+    })
     child.once('exit', () => {
       clearTimeout(timer)
       fail('ended')
     })
   })
-}
-
-function cpuSeconds (pid: number): number | undefined {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ').at(-1)!.split(' ')
-    return (Number(fields[11]) + Number(fields[12])) / TICKS
-  } catch {
-    return undefined
-  }
 }
 
 async function stop (child: ChildProcess): Promise<void> {

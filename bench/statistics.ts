@@ -9,8 +9,9 @@ export interface Summary {
   /** Over the operations of all rounds, in milliseconds. */
   p50: number
   p99: number
-  /** Of the server's process for one operation, in milliseconds. */
-  cpu: number | undefined
+  /** Of the server's process, and of the database's, for one operation, in milliseconds. */
+  serverCpu: number | undefined
+  databaseCpu: number | undefined
   /** How much of one core the server's process used, 1 being all of it. */
   busy: number | undefined
 }
@@ -18,15 +19,18 @@ export interface Summary {
 export function summarize (samples: Sample[]): Summary {
   const rates = sorted(samples.map(({ operations, seconds }) => operations / seconds))
   const latencies = sorted(samples.flatMap(sample => sample.latencies))
-  const cpu = samples.every(sample => sample.cpu !== undefined) ? sum(samples.map(sample => sample.cpu!)) : undefined
+  const operations = sum(samples.map(sample => sample.operations))
+  const serverCpu = sumOfAll(samples.map(sample => sample.serverCpu))
+  const databaseCpu = sumOfAll(samples.map(sample => sample.databaseCpu))
   return {
     rate: median(rates),
     slowest: rates[0]!,
     fastest: rates.at(-1)!,
     p50: quantile(latencies, 0.5),
     p99: quantile(latencies, 0.99),
-    cpu: cpu === undefined ? undefined : cpu * 1000 / sum(samples.map(({ operations }) => operations)),
-    busy: cpu === undefined ? undefined : cpu / sum(samples.map(({ seconds }) => seconds))
+    serverCpu: serverCpu && serverCpu * 1000 / operations,
+    databaseCpu: databaseCpu && databaseCpu * 1000 / operations,
+    busy: serverCpu && serverCpu / sum(samples.map(({ seconds }) => seconds))
   }
 }
 
@@ -42,6 +46,11 @@ function quantile (ordered: number[], share: number): number {
 
 function sorted (values: number[]): number[] {
   return values.sort((a, b) => a - b)
+}
+
+/** Undefined where one of them is. */
+function sumOfAll (values: Array<number | undefined>): number | undefined {
+  return values.every(value => value !== undefined) ? sum(values) : undefined
 }
 
 function sum (values: number[]): number {
