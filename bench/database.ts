@@ -22,8 +22,8 @@ export interface DatabaseServer {
   description: string
   /** Said loudly, where the figures are not those that the goals are about. */
   warning?: string
-  /** Its process, where that runs on this machine. */
-  pid?: number
+  /** Its process, where that runs on this machine; 'embedded' where it is part of the server's. */
+  pid?: number | 'embedded'
   create: () => Promise<BenchDatabase>
   close: () => Promise<void>
 }
@@ -79,6 +79,7 @@ function sqlite (warning: string): DatabaseServer {
   return {
     description: 'SQLite, journal_mode=WAL synchronous=FULL',
     warning,
+    pid: 'embedded',
     async create () {
       const folder = mkdtempSync(join(tmpdir(), 'messagebox-bench-'))
       return await open({ client: 'better-sqlite3', connection: { filename: join(folder, 'bench.sqlite') } },

@@ -4,7 +4,6 @@
  */
 import { spawnSync } from 'node:child_process'
 import { cpus } from 'node:os'
-import { progress } from './progress'
 
 export interface Pinning {
   /** Where the server goes; undefined where nothing can be pinned. */
@@ -15,31 +14,32 @@ export interface Pinning {
   restore: () => void
 }
 
-/** @param databasePid the database's process, where it is known and on this machine */
-export function pin (databasePid: number | undefined): Pinning {
+/** @param database its process, where that is known and on this machine; 'embedded' where the server holds it */
+export function pin (database: number | 'embedded' | undefined): Pinning {
   const unpinned = (reason: string): Pinning => ({ serverCore: undefined, description: `none: ${reason}`, restore: () => {} })
   const cores = allowedCores(process.pid)
   if (cores === undefined) return unpinned('taskset is not to be had here')
-  const [serverCore, ...others] = expand(cores)
-  if (serverCore === undefined || others.length === 0) return unpinned(`there is one core alone (of ${cpus().length})`)
-  const rest = others.join(',')
+  const [serverCore, ...remaining] = cores
+  if (serverCore === undefined || remaining.length === 0) return unpinned(`there is one core alone (of ${cpus().length})`)
+  const rest = remaining.join(',')
   move(process.pid, rest)
-  const databaseCores = databasePid === undefined ? undefined : allowedCores(databasePid)
-  const databasePinned = databasePid !== undefined && databaseCores !== undefined && move(databasePid, rest)
-  return {
-    serverCore,
-    description: `server on core ${serverCore}; load${databasePinned ? ' and database' : ''} on core${others.length > 1 ? 's' : ''} ${rest}` +
-      (databasePinned ? '' : '; the database runs where it will (not found here, or not permitted)'),
-    restore () {
-      if (databasePinned && !move(databasePid, databaseCores)) progress(`The database could not be given back its cores ${databaseCores}\n`)
-    }
+  const others = `core${cores.length > 2 ? 's' : ''} ${rest}`
+  const describe = (text: string, restore = (): void => {}): Pinning => ({ serverCore, restore, description: `server on core ${serverCore}; ${text}` })
+  if (database === 'embedded') return describe(`load on ${others}`)
+  const before = database === undefined ? undefined : allowedCores(database)?.join(',')
+  if (database === undefined || before === undefined || !move(database, rest)) {
+    return describe(`load on ${others}; the database runs where it will (not found here, or not permitted)`)
   }
+  return describe(`load and database on ${others}`, () => {
+    if (!move(database, before)) throw new Error(`the database could not be given back its cores ${before}`)
+  })
 }
 
-/** The cores of a process as taskset lists them, such as `0-3,8`. */
-function allowedCores (pid: number): string | undefined {
+/** The cores that a process may use; undefined where taskset does not tell. */
+function allowedCores (pid: number): string[] | undefined {
   const { status, stdout } = spawnSync('taskset', ['-cp', String(pid)], { encoding: 'utf8' })
-  return status === 0 ? /: ([\d,-]+)\s*$/.exec(stdout)?.[1] : undefined
+  const list = status === 0 ? /: ([\d,-]+)\s*$/.exec(stdout)?.[1] : undefined
+  return list === undefined ? undefined : expand(list)
 }
 
 /** Moves all threads of a process. */
@@ -47,6 +47,7 @@ function move (pid: number, cores: string): boolean {
   return spawnSync('taskset', ['-acp', cores, String(pid)]).status === 0
 }
 
+/** Such as `0-3,8`. */
 function expand (cores: string): string[] {
   return cores.split(',').flatMap(range => {
     const [first = 0, last = first] = range.split('-').map(Number)
