@@ -7,7 +7,7 @@ import { handshake, post, type Answer, type HandSession } from '../helpers/signe
 import { TcpProxy } from '../helpers/tcpProxy'
 
 /** What "within a few seconds" means here, in milliseconds. */
-const A_FEW_SECONDS = 8000
+const A_FEW_SECONDS = 6500
 
 /** Each answer, and how long it took. */
 const timed = async <T>(work: Promise<T>): Promise<[T, number]> => {
