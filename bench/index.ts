@@ -1,11 +1,12 @@
 /**
  * The benchmark: the compiled server under load, with its own authentication and with the stock arrangement in its
- * place, on one database; with --full also an empty table against a full one. Its figures go to standard output.
+ * place, over HTTP and live, on one database; with --full also an empty table against a full one. Its figures go to standard output.
  */
 import { randomBytes } from 'node:crypto'
 import { newWallet } from './client'
 import { Closing } from './closing'
 import { findDatabaseServer, type BenchDatabase, type DatabaseServer } from './database'
+import { compareLive } from './live'
 import { fillBox } from './messages'
 import { pin } from './pinning'
 import { parsePlan, USAGE } from './plan'
@@ -26,6 +27,7 @@ async function main (closing: Closing): Promise<void> {
   const setting: Setting = { plan, wallets, serverCore: pinning.serverCore, closing }
   print(`${describeRun(databases, pinning.description, plan)}\n`)
   await compareArrangements(databases, setting)
+  print(`\n${await compareLive(databases, setting)}`)
   if (plan.crowd > 0) await compareTables(databases, setting)
   else print('\nLeft out: an empty table against a full one, which takes minutes more: npm run bench -- --full')
   print(`\nIt took ${Math.round((performance.now() - started) / 1000)} s.`)

@@ -25,7 +25,7 @@ function describeRounds ({ rounds, window, warmUp }: Plan): string {
 }
 
 export interface Row {
-  scenario: Scenario
+  scenario: Pick<Scenario, 'name' | 'connections' | 'goal'>
   subjects: Array<[name: string, summary: Summary]>
 }
 

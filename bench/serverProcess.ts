@@ -6,7 +6,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DatabaseConfig } from '../src/config'
 
-export type Arrangement = 'ours' | 'stock'
+export type Arrangement = 'ours' | 'stock' | 'proto'
 
 export interface ServerProcess {
   port: number
@@ -17,10 +17,12 @@ export interface ServerProcess {
 }
 
 const ROOT = join(__dirname, '..')
-/** Ours is what `npm start` runs. The stock arrangement embeds the same compiled server. */
+const EMBEDDED = ['-r', require.resolve('ts-node/register/transpile-only'), join(ROOT, 'bench', 'stockServer.ts')]
+/** Ours is what `npm start` runs. The others embed the same compiled server. */
 const PROGRAMS: Record<Arrangement, string[]> = {
   ours: [join(ROOT, 'dist', 'src', 'main.js')],
-  stock: ['-r', require.resolve('ts-node/register/transpile-only'), join(ROOT, 'bench', 'stockServer.ts')]
+  stock: [...EMBEDDED, 'stock'],
+  proto: [...EMBEDDED, 'proto']
 }
 const START_TIMEOUT = 30_000
 const STOP_TIMEOUT = 5000
@@ -37,6 +39,7 @@ export async function startServer (arrangement: Arrangement, database: DatabaseC
       TS_NODE_PROJECT: join(ROOT, 'tsconfig.json'),
       NODE_ENV: 'production',
       PORT: '0',
+      ENABLE_WEBSOCKETS: 'true',
       SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'),
       KNEX_DB_CLIENT: database.client,
       KNEX_DB_CONNECTION: JSON.stringify(database.connection)

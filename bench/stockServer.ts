@@ -1,28 +1,38 @@
 /**
- * The stock arrangement as a process: the compiled server, with the package's middleware and the SDK's wallet in
- * the place of its own authentication.
+ * The compiled server as a process, with parts of the stock arrangement in the place of its own: `stock`, the
+ * package's middleware and the SDK's wallet for HTTP; `proto`, the SDK's wallet alone, for the socket.
  */
 import { createAuthMiddleware } from '@bsv/auth-express-middleware'
 import { PrivateKey, ProtoWallet, type WalletInterface } from '@bsv/sdk'
 import express from 'express'
 import { join } from 'node:path'
-import { parseConfig, readEnv } from '../src/config'
+import { parseConfig, readEnv, type Config } from '../src/config'
+import type { Overrides } from '../src/context'
+import { protoWallet } from './protoWallet'
 
 async function main (): Promise<void> {
   const compiled = join(__dirname, '..', 'dist', 'src', 'server.js')
   const { MessageBoxServer } = await import(compiled) as typeof import('../src/server')
   const config = parseConfig(readEnv(process.env))
-  const wallet = new ProtoWallet(new PrivateKey(config.auth.privateKey!.reveal(), 'hex'))
-  const server = await MessageBoxServer.create(config, {
-    auth: [
-      express.json({ limit: config.http.maxBodyBytes }),
-      // The wallet does all that authentication asks for; the rest of the interface is never called.
-      createAuthMiddleware({ wallet: wallet as unknown as WalletInterface })
-    ]
-  })
+  const server = await MessageBoxServer.create(config, process.argv[2] === 'proto' ? proto(config) : stock(config))
   const port = await server.start()
   process.stdout.write(`{"url":"http://localhost:${port}"}\n`)
   process.once('SIGTERM', () => { void server.stop().then(() => process.exit(0)) })
+}
+
+function stock ({ auth, http }: Config): Overrides {
+  const wallet = new ProtoWallet(new PrivateKey(auth.privateKey!.reveal(), 'hex'))
+  return {
+    auth: [
+      express.json({ limit: http.maxBodyBytes }),
+      // The wallet does all that authentication asks for; the rest of the interface is never called.
+      createAuthMiddleware({ wallet: wallet as unknown as WalletInterface })
+    ]
+  }
+}
+
+function proto ({ auth }: Config): Overrides {
+  return { wallet: protoWallet(auth.privateKey!.reveal()) }
 }
 
 main().catch((error: unknown) => {
