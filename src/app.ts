@@ -1,4 +1,5 @@
-import express, { Router, type ErrorRequestHandler, type Express, type RequestHandler } from 'express'
+import express, { Router, type ErrorRequestHandler, type Request, type RequestHandler, type Response } from 'express'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { hasCredentials } from './auth/http'
 import type { Context } from './context'
 import { cors } from './cors'
@@ -7,7 +8,7 @@ import { HANDSHAKE_PATH } from './protocol'
 import { routes, type Route } from './routes'
 
 /** The HTTP side, top to bottom: CORS, health, handshake, authentication, routes, errors. */
-export function createApp ({ config, auth, mailbox, store, logger }: Context): Express {
+export function createApp ({ config, auth, mailbox, store, logger }: Context): RequestListener {
   const { prefix } = config.http
   const table = routes(mailbox)
   const app = express()
@@ -19,7 +20,15 @@ export function createApp ({ config, auth, mailbox, store, logger }: Context): E
   app.use(prefix === '' ? '/' : prefix, mount(table))
   app.use(notFound)
   app.use(answerError(logger))
-  return app
+  // Express gives up on a target that is no URL before any of the above is asked.
+  return (req, res) => { app(req as Request, res as Response, () => { refuseTarget(req, res) }) }
+}
+
+function refuseTarget (req: IncomingMessage, res: ServerResponse): void {
+  cors(req, res, () => {
+    const refusal = new ApiError('ERR_BAD_REQUEST')
+    res.writeHead(refusal.status, { 'content-type': 'application/json; charset=utf-8' }).end(JSON.stringify(refusal.toBody()))
+  })
 }
 
 /** For supervisors and load balancers, without authentication: the process is up; the database answers. */

@@ -8,6 +8,7 @@ export const ERRORS = {
   ERR_CERTIFICATES_NOT_SUPPORTED: [400, 'This server neither asks for certificates nor gives any.'],
   ERR_INVALID_JSON: [400, 'The body is no valid JSON in UTF-8.'],
   ERR_BODY_TOO_LARGE: [413, 'The body is larger than this server accepts.'],
+  ERR_BAD_REQUEST: [400, 'This is no HTTP request that the server understands.'],
   ERR_NOT_FOUND: [404, 'There is nothing at this path.'],
   ERR_METHOD_NOT_ALLOWED: [405, 'This path does not answer this method.'],
   ERR_MESSAGE_REQUIRED: [400, 'Put the message into "message", as an object.'],

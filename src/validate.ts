@@ -10,15 +10,16 @@ type Fields = Record<string, unknown>
 
 /** The body of POST /sendMessage; unknown keys are ignored, `recipients` wins over `recipient`. */
 export function parseSendRequest (request: unknown): OutgoingMessage {
-  const message = asFields(asFields(request)?.message)
+  const fields = asFields(request)
+  const message = asFields(fields?.message)
   if (message === undefined) throw new ApiError('ERR_MESSAGE_REQUIRED')
-  return parseMessage(message)
+  return parseMessage(message, asFields(fields?.payment))
 }
 
-/** A message that is to be sent, whichever way it came. */
-export function parseMessage (message: Fields): OutgoingMessage {
+/** A message that is to be sent, whichever way it came; a payment that came with it is passed on to the recipient. */
+export function parseMessage (message: Fields, payment?: Fields): OutgoingMessage {
   const messageBox = parseBoxName(message.messageBox)
-  const { body, listedBody } = parseBody(message.body)
+  const { body, listedBody } = parseBody(message.body, payment)
   const named = toList(message.recipients ?? message.recipient)
   if (named.length === 0) throw new ApiError('ERR_RECIPIENT_REQUIRED')
   const ids = message.messageId === '' ? [''] : toList(message.messageId)
@@ -106,16 +107,21 @@ function parseRecipients (named: unknown[]): IdentityKey[] {
   return keys
 }
 
-function parseBody (body: unknown): { body: string, listedBody: string } {
+function parseBody (body: unknown, payment: Fields | undefined): { body: string, listedBody: string } {
   if (typeof body === 'string') {
     if (body.trim() === '') throw new ApiError('ERR_INVALID_MESSAGE_BODY')
     if (!isWellFormed(body)) throw new ApiError('ERR_INVALID_MESSAGE_BODY', '"body" holds half of a surrogate pair, which no UTF-8 text can hold.')
-    return { body, listedBody: looksWrapped(body) ? JSON.stringify({ message: body }) : body }
+    return { body, listedBody: payment !== undefined || looksWrapped(body) ? wrap(JSON.stringify(body), payment) : body }
   }
   const fields = asFields(body)
   if (fields === undefined) throw new ApiError('ERR_INVALID_MESSAGE_BODY')
   const json = toJson(fields)
-  return { body: json, listedBody: Object.hasOwn(fields, 'message') ? `{"message":${json}}` : json }
+  return { body: json, listedBody: payment !== undefined || Object.hasOwn(fields, 'message') ? wrap(json, payment) : json }
+}
+
+/** The wrapper in which the released client looks for a payment; `body` is JSON. */
+function wrap (body: string, payment: Fields | undefined): string {
+  return payment === undefined ? `{"message":${body}}` : `{"message":${body},"payment":${toJson(payment)}}`
 }
 
 /**
@@ -135,7 +141,7 @@ function toJson (fields: Fields): string {
   try {
     return JSON.stringify(fields)
   } catch {
-    throw new ApiError('ERR_INVALID_MESSAGE_BODY', '"body" is nested too deeply.')
+    throw new ApiError('ERR_INVALID_MESSAGE_BODY', 'What is sent is nested too deeply.')
   }
 }
 

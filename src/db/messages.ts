@@ -21,8 +21,8 @@ export interface MessageRow {
 
 /** After how long a query counts as lost, in milliseconds. */
 export const QUERY_TIMEOUT = 4000
-/** Longer texts are written in pieces: a statement must fit the database's max_allowed_packet, escaped. */
-const PIECE = 4 * 1024 * 1024
+/** Longer texts are written in pieces: escaped, or in UTF-8 of three bytes a character, each fits MySQL's smallest max_allowed_packet of 16 MiB. */
+const PIECE = 5 * 1024 * 1024
 
 /**
  * Inserts rows in one statement; when it fails, for a duplicate key say, none of them is there.

@@ -1,5 +1,6 @@
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { request as httpRequest } from 'node:http'
+import { connect } from 'node:net'
 import { ENGINES } from '../helpers/databases'
 import { expectError, expectRefusal } from '../helpers/refusals'
 import { startServer, type TestServer } from '../helpers/server'
@@ -236,5 +237,27 @@ describe('too large a body', () => {
   test('a stranger\'s is not read at all', async () => {
     const response = await fetch(`${server.origin}/listMessages`, { method: 'POST', body: listRequest(LIMIT * 2) })
     expect([response.status, ((await response.json()) as { code: string }).code]).toEqual([401, 'UNAUTHORIZED'])
+  })
+})
+
+describe('what is no proper HTTP', () => {
+  test.each([
+    ['a target that is no URL', 'GET http:// HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n'],
+    ['a target with a broken host', 'POST http://[::1/sendMessage HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n'],
+    ['no HTTP at all', 'rubbish\r\n\r\n'],
+    ['a header of 100 kB', `GET /health HTTP/1.1\r\nhost: x\r\nx-long: ${'x'.repeat(100_000)}\r\n\r\n`]
+  ])('%s gets the error body', async (_name, text) => {
+    const { server } = await startServer()
+    const answer = await new Promise<string>((resolve, reject) => {
+      const socket = connect(server.port, '127.0.0.1', () => { socket.write(text) })
+      let received = ''
+      socket.on('data', data => { received += String(data) })
+      socket.on('error', error => { if (received === '') reject(error) })
+      socket.on('close', () => { resolve(received) })
+    })
+
+    expect(answer).toMatch(/^HTTP\/1\.1 400 /)
+    expect(answer).toMatch(/access-control-allow-origin: \*/i)
+    expect(JSON.parse(answer.split('\r\n\r\n')[1]!)).toEqual({ status: 'error', code: 'ERR_BAD_REQUEST', description: expect.any(String) })
   })
 })

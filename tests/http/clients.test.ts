@@ -48,6 +48,24 @@ describe.each(ENGINES)('released clients on %s', engine => {
     expect(message!.body).toEqual(body === 'plain text' ? body : typeof body === 'string' ? JSON.parse(body) : body)
   })
 
+  test('a payment that comes with a message reaches its recipient', async () => {
+    const { host } = await startServer({ engine })
+    const alice = await newClient(host)
+    const bob = await newClient(host)
+    const payment = { tx: [1, 2, 3], outputs: [{ outputIndex: 0, protocol: 'wallet payment' }], description: 'for the letter' }
+    const body = { greeting: 'hello' }
+    await alice.client.authFetch.fetch(`${host}/sendMessage`, {
+      method: 'POST',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({ message: { recipient: bob.identityKey, messageBox: 'inbox', messageId: 'paid', body }, payment })
+    })
+    const internalized: unknown[] = []
+    Object.assign(bob.wallet, { internalizeAction: async (args: unknown) => { internalized.push(args); return { accepted: true } } })
+
+    expect(await bob.client.listMessages({ messageBox: 'inbox', host })).toMatchObject([{ messageId: 'paid', body }])
+    expect(internalized).toEqual([payment])
+  })
+
   test('bodies of 1 MB', async () => {
     const { host } = await startServer({ engine })
     const alice = await newClient(host)
