@@ -27,7 +27,8 @@ export function createApp ({ config, auth, mailbox, store, logger }: Context): R
 function refuseTarget (req: IncomingMessage, res: ServerResponse): void {
   cors(req, res, () => {
     const refusal = new ApiError('ERR_BAD_REQUEST')
-    res.writeHead(refusal.status, { 'content-type': 'application/json; charset=utf-8' }).end(JSON.stringify(refusal.toBody()))
+    const body = JSON.stringify(refusal.toBody())
+    res.writeHead(refusal.status, { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(body) }).end(body)
   })
 }
 
