@@ -30,8 +30,14 @@ export interface AuthWallet {
   createHmac: (data: Buffer, key: KeyName) => Buffer | Promise<Buffer>
 }
 
-/** How many counterparties' ECDH secrets are kept: about 200 bytes each. */
-const CACHED_SECRETS = 10_000
+/** What is kept of a counterparty: its key, uncompressed since that is read faster, and the ECDH secret shared with it. */
+interface Relation {
+  publicKey: Uint8Array
+  secret: Uint8Array
+}
+
+/** How many counterparties are kept, at about 500 bytes each. */
+const KNOWN_COUNTERPARTIES = 10_000
 
 /** The generator point: the public key of "anyone", whose private key is 1. */
 const ANYONE = '0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798'
@@ -51,7 +57,7 @@ export class NativeWallet implements AuthWallet {
   readonly #rootKey: Buffer
   readonly #publicKey: Buffer
   /** Least recently used first. Only counterparties that have proven themselves are kept, so strangers evict nobody. */
-  readonly #secrets = new Map<string, Buffer>()
+  readonly #known = new Map<Counterparty, Relation>()
 
   constructor (privateKey: Secret) {
     this.#rootKey = Buffer.from(privateKey.reveal(), 'hex')
@@ -65,17 +71,18 @@ export class NativeWallet implements AuthWallet {
   }
 
   verifyHash (hash: Buffer, signature: Buffer, key: KeyName): boolean {
-    let publicKey: Buffer
+    let publicKey: Uint8Array
     let compact: Uint8Array
+    const relation = this.#relate(key.counterparty)
     try {
-      publicKey = this.derivePublicKey(key)
+      publicKey = secp256k1.publicKeyTweakAdd(relation.publicKey, tweak(relation, key), false)
       // libsecp256k1 verifies the lower of the two possible S alone; the SDK's verification takes both.
       compact = secp256k1.signatureNormalize(secp256k1.signatureImport(signature))
     } catch {
       return false
     }
     if (!secp256k1.ecdsaVerify(compact, hash, publicKey)) return false
-    this.#remember(key.counterparty)
+    this.#remember(key.counterparty, relation)
     return true
   }
 
@@ -91,16 +98,12 @@ export class NativeWallet implements AuthWallet {
   /** The counterparty's derived public key, or with `forSelf` our own, compressed. */
   derivePublicKey (key: KeyName, forSelf = false): Buffer {
     if (forSelf) return toBuffer(secp256k1.publicKeyCreate(this.#derivePrivateKey(key), true))
-    return toBuffer(secp256k1.publicKeyTweakAdd(this.#counterpartyKey(key.counterparty), this.#tweak(key), true))
+    const relation = this.#relate(key.counterparty)
+    return toBuffer(secp256k1.publicKeyTweakAdd(relation.publicKey, tweak(relation, key), true))
   }
 
   #derivePrivateKey (key: KeyName): Buffer {
-    return toBuffer(secp256k1.privateKeyTweakAdd(Buffer.from(this.#rootKey), this.#tweak(key)))
-  }
-
-  /** BRC-42's HMAC of the invoice number under the shared secret: what is added to both sides' root keys. */
-  #tweak (key: KeyName): Buffer {
-    return createHmac('sha256', this.#sharedSecret(key.counterparty)).update(invoiceNumber(key), 'utf8').digest()
+    return toBuffer(secp256k1.privateKeyTweakAdd(Buffer.from(this.#rootKey), tweak(this.#relate(key.counterparty), key)))
   }
 
   #deriveSymmetricKey (key: KeyName): Buffer {
@@ -111,17 +114,17 @@ export class NativeWallet implements AuthWallet {
     return toBuffer(point).subarray(start)
   }
 
-  #sharedSecret (counterparty: Counterparty): Buffer {
-    const cached = this.#secrets.get(counterparty)
-    if (cached !== undefined) return cached
-    return toBuffer(secp256k1.publicKeyTweakMul(this.#counterpartyKey(counterparty), this.#rootKey, true))
+  #relate (counterparty: Counterparty): Relation {
+    const known = this.#known.get(counterparty)
+    if (known !== undefined) return known
+    const publicKey = secp256k1.publicKeyConvert(this.#counterpartyKey(counterparty), false)
+    return { publicKey, secret: secp256k1.publicKeyTweakMul(publicKey, this.#rootKey, true) }
   }
 
-  #remember (counterparty: Counterparty): void {
-    const secret = this.#sharedSecret(counterparty)
-    this.#secrets.delete(counterparty)
-    this.#secrets.set(counterparty, secret)
-    if (this.#secrets.size > CACHED_SECRETS) this.#secrets.delete(this.#secrets.keys().next().value!)
+  #remember (counterparty: Counterparty, relation: Relation): void {
+    this.#known.delete(counterparty)
+    this.#known.set(counterparty, relation)
+    if (this.#known.size > KNOWN_COUNTERPARTIES) this.#known.delete(this.#known.keys().next().value!)
   }
 
   #counterpartyKey (counterparty: Counterparty): Buffer {
@@ -153,6 +156,11 @@ export function invoiceNumber ({ protocolID: [level, name], keyID }: KeyName): s
     throw new Error('A protocol name has letters, digits and single blanks, and does not end in " protocol"')
   }
   return `${level}-${normalized}-${keyID}`
+}
+
+/** BRC-42's HMAC of the invoice number under the shared secret: what is added to both sides' root keys. */
+function tweak ({ secret }: Relation, key: KeyName): Buffer {
+  return createHmac('sha256', secret).update(invoiceNumber(key), 'utf8').digest()
 }
 
 function toBuffer (bytes: Uint8Array): Buffer {
