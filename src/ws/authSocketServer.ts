@@ -66,7 +66,8 @@ export class AuthSocketServer {
       if (known === undefined) this.#add(io)
       else known.attach(io)
       io.on('disconnect', reason => {
-        if (adapter.isAway(io.id)) return
+        const proven = this.#sockets.get(io.id)?.identityKey !== undefined
+        if (proven && adapter.isAway(io.id)) return
         adapter.forget(io.id)
         this.#end(io.id, reason)
       })

@@ -8,6 +8,8 @@ import { Adapter, type BroadcastOptions, type Session, type SocketId } from 'soc
 /** About how many bytes of frames are kept for a socket that is connected, and for one that is away. */
 const CONNECTED_BYTES = 128 * 1024
 const AWAY_BYTES = 1024 * 1024
+/** How many sockets may be away at once; beyond it, who went first is let go. */
+const MAX_AWAY = 10_000
 /** How often old frames and expired sessions are let go, in milliseconds. */
 const SWEEP = 10_000
 
@@ -59,6 +61,7 @@ export class RecoveryAdapter extends Adapter {
   override persistSession (session: SessionToPersist): void {
     this.#away.set(session.pid, { session, until: Date.now() + this.#duration })
     this.#awayIds.set(session.sid, session.pid)
+    if (this.#away.size > MAX_AWAY) this.#expire(this.#awayIds.keys().next().value!)
   }
 
   override async restoreSession (pid: string, offset: string): Promise<Session> {
