@@ -82,6 +82,11 @@ export const messageEvent = (roomId: string): string => `sendMessage-${roomId}`
 /** Largest body of a live message, in bytes; larger ones go over HTTP. */
 export const MAX_LIVE_BODY = 1024 * 1024
 
+/** Larger bodies, in characters, are not pushed to listeners: they wait in the box. */
+export const MAX_DELIVERED_BODY = 4 * 1024 * 1024
+/** Of a room's name, in UTF-16 units: a key, a hyphen, the longest name of a box, and some blanks around it. */
+export const MAX_ROOM_LENGTH = 1024
+
 /** A box as the socket names it. */
 export interface Room {
   recipient: IdentityKey

@@ -2,7 +2,7 @@
 import { publicKeyConvert } from 'secp256k1'
 import { ApiError, type ErrorCode } from './errors'
 import {
-  MAX_ACKNOWLEDGED_IDS, MAX_LIVE_BODY, MAX_NAME_LENGTH, MAX_PAGE_MESSAGES, MAX_RECIPIENTS, splitRoom,
+  MAX_ACKNOWLEDGED_IDS, MAX_LIVE_BODY, MAX_NAME_LENGTH, MAX_PAGE_MESSAGES, MAX_RECIPIENTS, MAX_ROOM_LENGTH, splitRoom,
   type IdentityKey, type ListRequest, type OutgoingMessage, type Room
 } from './protocol'
 
@@ -68,7 +68,7 @@ export function parseLiveSend (data: unknown): OutgoingMessage {
 
 /** A room's name: an identity key, a hyphen, the name of a box, further hyphens included. */
 export function parseRoom (value: unknown): Room {
-  const room = typeof value === 'string' ? splitRoom(value) : undefined
+  const room = typeof value === 'string' && value.length <= MAX_ROOM_LENGTH ? splitRoom(value) : undefined
   const recipient = toIdentityKey(room?.recipient)
   const messageBox = room?.messageBox.trim()
   if (recipient === undefined || !isName(messageBox)) throw new ApiError('ERR_INVALID_ROOM')
@@ -150,7 +150,8 @@ function parseName (value: unknown, code: ErrorCode): string {
   return value
 }
 
-function isName (value: unknown): value is string {
+/** Whether a value can be the name of a box, or a message's id. */
+export function isName (value: unknown): value is string {
   if (typeof value !== 'string' || value.trim() === '' || !isWellFormed(value)) return false
   return value.length <= MAX_NAME_LENGTH || (value.length <= 2 * MAX_NAME_LENGTH && [...value].length <= MAX_NAME_LENGTH)
 }

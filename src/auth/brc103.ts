@@ -69,6 +69,8 @@ export class Brc103 {
     if (version !== AUTH_VERSION) throw invalid(`"version" must be "${AUTH_VERSION}".`)
     const identityKey = toIdentityKey(claimedKey)
     if (identityKey === undefined) throw invalid('"identityKey" must be a secp256k1 public key in hex.')
+    // In its own name, the server's answer would be a message signed by the one whom it answers.
+    if (identityKey === this.wallet.identityKey) throw invalid('"identityKey" is this server\'s own.')
     if (!isNonce(initialNonce)) throw invalid(`"initialNonce" must be a string of 1 to ${MAX_CLIENT_NONCE} printable ASCII characters.`)
 
     const session = this.sealer.seal(identityKey, initialNonce)
@@ -111,7 +113,7 @@ export class Brc103 {
   async acceptResponse (message: unknown, request: InitialRequest): Promise<Session> {
     const { version, identityKey: claimedKey, initialNonce, yourNonce, signature } = asMessage(message)
     const identityKey = toIdentityKey(claimedKey)
-    if (version !== AUTH_VERSION || identityKey === undefined || !isNonce(initialNonce) || yourNonce !== request.initialNonce) {
+    if (version !== AUTH_VERSION || identityKey === undefined || identityKey === this.wallet.identityKey || !isNonce(initialNonce) || yourNonce !== request.initialNonce) {
       throw unauthorized('This does not answer the handshake.')
     }
     const hash = createHash('sha256')
@@ -149,7 +151,7 @@ export class Brc103 {
   openForeignHandshake ({ version, identityKey: claimedKey, nonce, yourNonce }: MessageClaims): Session | undefined {
     const session = this.#unseal(yourNonce)
     const identityKey = toIdentityKey(claimedKey)
-    if (session?.clientNonce !== '' || identityKey === undefined || version !== AUTH_VERSION || !isNonce(nonce)) return undefined
+    if (session?.clientNonce !== '' || identityKey === undefined || identityKey === this.wallet.identityKey || version !== AUTH_VERSION || !isNonce(nonce)) return undefined
     return { ...session, identityKey }
   }
 

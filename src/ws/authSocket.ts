@@ -7,6 +7,7 @@ import { toBytes, type Brc103, type InitialRequest, type MessageClaims } from '.
 import type { Session } from '../auth/session'
 import { AUTH_MESSAGE, EVENTS, type IdentityKey } from '../protocol'
 import { decodeEvent, encodeEvent, hashPayload, type EncodedEvent } from './events'
+import type { RecoveryAdapter } from './recovery'
 
 /** How an identity came to be proven: the client began, the server began with a client that named a key, or with a silent one. */
 export type Opening = 'client' | 'named' | 'silence'
@@ -32,8 +33,8 @@ export interface AuthSocketCounters {
 type Lifecycle = 'identified' | 'disconnect'
 const RESERVED = new Set<string>(['identified', 'disconnect'] satisfies Lifecycle[])
 
-/** Events that wait for a session to be signed for: a client that never answers leaves no more than these. */
-const MAX_QUEUED = 100
+/** Events that wait for a session to be signed for, in characters: a client that never answers leaves no more. */
+const MAX_QUEUED = 1024 * 1024
 
 type Listener = (data: unknown) => void
 
@@ -43,15 +44,19 @@ export class AuthSocket {
   /** The proven identity; undefined until there is one. */
   identityKey: IdentityKey | undefined
   readonly id: string
+  /** The key a client named when it connected; only a claim. */
+  readonly claimedKey: unknown
   #io: Socket
   #session: Session | undefined
   #handshake: { request: InitialRequest, opening: Opening } | undefined
   readonly #listeners = new Map<string, Listener[]>()
   #queued: EncodedEvent[] = []
+  #queuedLength = 0
   #inbox = Promise.resolve()
   #outbox = Promise.resolve()
   #faults = 0
   #unflushed = 0
+  readonly #onFlush = (): void => { this.#unflushed = 0 }
   #silence: NodeJS.Timeout | undefined
   #proof: NodeJS.Timeout | undefined
 
@@ -65,15 +70,11 @@ export class AuthSocket {
     this.#io = io
     this.attach(io)
     this.#proof = setTimeout(() => { this.close() }, options.proofTimeout).unref()
-    const { query, auth } = io.handshake
-    if ((auth.identityKey ?? query.identityKey) !== undefined) this.#openHandshake('named')
+    this.claimedKey = io.handshake.auth.identityKey ?? io.handshake.query.identityKey
+    // Whatever else a client said of itself when it connected would stay in memory as long as its socket.
+    io.handshake.auth = {}
+    if (this.claimedKey !== undefined) this.#openHandshake('named')
     else this.#silence = setTimeout(() => { this.#openHandshake('silence') }, options.silence).unref()
-  }
-
-  /** The key a client named when it connected; only a claim. */
-  get claimedKey (): unknown {
-    const { query, auth } = this.#io.handshake
-    return auth.identityKey ?? query.identityKey
   }
 
   /** Listens for an event of the client's, or for `identified` (data: an `Opening`) and `disconnect` (data: a reason). */
@@ -91,12 +92,14 @@ export class AuthSocket {
   send (event: EncodedEvent): this {
     const session = this.#session
     if (session === undefined) {
-      if (this.#queued.length < MAX_QUEUED) this.#queued.push(event)
+      this.#queuedLength += event.payload.length
+      if (this.#queuedLength <= MAX_QUEUED) this.#queued.push(event)
       return this
     }
     this.#outbox = this.#outbox.then(async () => {
       const { signature, ...claims } = await this.brc103.signGeneral(session, event.hash)
-      this.#write({ ...claims, messageType: 'general', payload: event.payload, signature: [...signature] })
+      const head = JSON.stringify({ ...claims, messageType: 'general', signature: [...signature] })
+      this.#write(`${head.slice(0, -1)},"payload":${event.payload}}`)
     }).catch(() => { this.disconnect() })
     return this
   }
@@ -120,7 +123,8 @@ export class AuthSocket {
       this.#inbox = this.#inbox.then(async () => { await this.#receive(frame) })
     })
     io.onAny(eventName => { if (eventName !== AUTH_MESSAGE) this.#refuseUnsigned() })
-    io.conn.on('flush', () => { this.#unflushed = 0 })
+    io.conn.on('flush', this.#onFlush)
+    io.once('disconnect', () => { io.conn.off('flush', this.#onFlush) })
   }
 
   /** The client has gone for good. */
@@ -135,7 +139,7 @@ export class AuthSocket {
       const message = asRecord(frame)
       if (message.messageType === 'general') await this.#receiveGeneral(message)
       else if (message.messageType === 'initialResponse') await this.#receiveResponse(message)
-      else this.#write((await this.brc103.answerHandshake(message)).response)
+      else this.#write(JSON.stringify((await this.brc103.answerHandshake(message)).response))
     } catch {
       this.#fault()
     }
@@ -145,11 +149,12 @@ export class AuthSocket {
     const claims = { ...message, signature: toBytes(message.signature) } as unknown as MessageClaims
     const payload = toBytes(message.payload)
     const session = this.#findSession(claims)
+    const event = decodeEvent(payload)
+    // What was signed for HTTP is no event: it must not prove anything here, nor be used up.
+    if (event === undefined || RESERVED.has(event.eventName)) return this.#fault()
     await this.brc103.verifyGeneral(session, claims, hashPayload(payload))
     this.#prove(session, 'client')
-    const event = decodeEvent(payload)
-    if (event === undefined || RESERVED.has(event.eventName)) this.#fault()
-    else this.#dispatch(event.eventName, event.data)
+    this.#dispatch(event.eventName, event.data)
   }
 
   /** A session need not have been made on this socket; one that nobody knows is replaced by a new handshake. */
@@ -191,17 +196,18 @@ export class AuthSocket {
   #openHandshake (opening: Opening): void {
     const request = this.brc103.openHandshake()
     this.#handshake = { request, opening }
-    this.#write(request)
+    this.#write(JSON.stringify(request))
   }
 
-  #write (message: object): void {
-    // Numbers take about four characters each, with their commas.
-    this.#unflushed += 512 + 4 * ((message as { payload?: number[] }).payload?.length ?? 0)
-    this.#io.emit(AUTH_MESSAGE, message)
-    if (this.#io.connected && this.#unflushed + bufferedBytes(this.#io) > this.options.maxUnsentBytes) {
+  /** @param message a BRC-103 message in JSON */
+  #write (message: string): void {
+    const waiting = this.#unflushed + bufferedBytes(this.#io)
+    if (this.#io.connected && waiting > this.options.maxUnsentBytes) {
       this.counters.slowReaders++
-      terminate(this.#io)
+      return terminate(this.#io)
     }
+    this.#unflushed += message.length
+    ;(this.#io.nsp.adapter as RecoveryAdapter).emitTo(this.id, `["${AUTH_MESSAGE}",${message}]`)
   }
 
   #dispatch (eventName: string, data: unknown): void {

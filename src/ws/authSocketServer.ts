@@ -17,6 +17,8 @@ export interface AuthSocketServerOptions extends Partial<AuthSocketOptions> {
 const DEFAULTS: AuthSocketOptions = { silence: 2000, proofTimeout: 30_000, maxUnsentBytes: 16 * 1024 * 1024, maxFaults: 10 }
 const MAX_FRAME_BYTES = 16 * 1024 * 1024
 const RECOVERY_TIME = 2 * 60 * 1000
+/** How often a connection may ask to enter each namespace. */
+const MAX_CONNECTS = 10
 
 type ConnectionListener = (socket: AuthSocket) => void
 
@@ -38,6 +40,7 @@ export class AuthSocketServer {
       connectionStateRecovery: { maxDisconnectionDuration: recoveryTime }
     })
     this.#io.engine.use(cors)
+    limitConnects(this.#io, namespaces.length * MAX_CONNECTS)
     for (const name of namespaces) this.#serve(this.#io.of(name))
   }
 
@@ -85,3 +88,21 @@ export class AuthSocketServer {
     this.#sockets.delete(id)
   }
 }
+
+/**
+ * Closes a connection that asks to enter namespaces again and again: Socket.IO makes a socket of each such packet,
+ * and thousands of them fit into one request.
+ */
+function limitConnects (io: Server, most: number): void {
+  io.engine.on('connection', (connection: EngineSocket) => {
+    let connects = 0
+    connection.on('packet', ({ type, data }: { type: string, data?: unknown }) => {
+      if (type === 'message' && typeof data === 'string' && data.startsWith(CONNECT_PACKET) && ++connects > most) connection.close(true)
+    })
+  })
+}
+
+/** How Socket.IO's packets begin that ask to enter a namespace. */
+const CONNECT_PACKET = '0'
+
+type EngineSocket = Socket['conn']

@@ -5,13 +5,13 @@ import { createHash } from 'node:crypto'
 export interface EncodedEvent {
   /** SHA-256 of the payload. */
   hash: Buffer
-  /** The payload as it travels: bytes as numbers. */
-  payload: number[]
+  /** The payload as it travels, bytes as numbers, in JSON. */
+  payload: string
 }
 
 export function encodeEvent (eventName: string, data: unknown): EncodedEvent {
   const bytes = Buffer.from(JSON.stringify({ eventName, data }))
-  return { hash: hashPayload(bytes), payload: [...bytes] }
+  return { hash: hashPayload(bytes), payload: `[${bytes.join(',')}]` }
 }
 
 export function hashPayload (payload: Buffer): Buffer {

@@ -3,15 +3,13 @@
  * or with the live layer off, there is simply nobody to tell.
  */
 import type { Publish, PublishedMessage } from '../mailbox'
-import { formatRoom, messageEvent, type IdentityKey, type LiveMessage, type Room } from '../protocol'
+import { formatRoom, MAX_DELIVERED_BODY, messageEvent, type IdentityKey, type LiveMessage, type Room } from '../protocol'
 import type { AuthSocket } from './authSocket'
 import { encodeEvent, type EncodedEvent } from './events'
 
-/** The names under which a socket joined one room: blanks around a box's name make no other box, but another name. */
-type Spellings = Set<string>
-
 export class Hub {
-  readonly #rooms = new Map<string, Map<AuthSocket, Spellings>>()
+  /** The members of each room, with the name under which each joined: blanks around a box's name make no other box. */
+  readonly #rooms = new Map<string, Map<AuthSocket, string>>()
   readonly #memberships = new Map<AuthSocket, Set<string>>()
   /** Sockets that came back without a word, by identity: they hear whatever arrives for it. */
   readonly #everything = new Map<IdentityKey, Set<AuthSocket>>()
@@ -23,19 +21,18 @@ export class Hub {
 
   join (socket: AuthSocket, room: Room, roomId: string): void {
     const name = formatRoom(room)
-    const members = this.#rooms.get(name) ?? new Map<AuthSocket, Spellings>()
-    this.#rooms.set(name, members.set(socket, (members.get(socket) ?? new Set()).add(roomId)))
+    const members = this.#rooms.get(name) ?? new Map<AuthSocket, string>()
+    socket.rooms.delete(members.get(socket) ?? '')
+    this.#rooms.set(name, members.set(socket, roomId))
     this.#memberships.set(socket, (this.#memberships.get(socket) ?? new Set()).add(name))
     socket.rooms.add(roomId)
     this.#forgetEverything(socket)
   }
 
-  leave (socket: AuthSocket, room: Room, roomId: string): void {
+  leave (socket: AuthSocket, room: Room): void {
     const name = formatRoom(room)
-    const spellings = this.#rooms.get(name)?.get(socket)
-    spellings?.delete(roomId)
-    socket.rooms.delete(roomId)
-    if (spellings?.size === 0) this.#remove(socket, name)
+    socket.rooms.delete(this.#rooms.get(name)?.get(socket) ?? '')
+    this.#remove(socket, name)
   }
 
   /** Delivers to a socket all messages of its identity, until it joins a room. */
@@ -52,6 +49,7 @@ export class Hub {
   }
 
   readonly publish: Publish = message => {
+    if (message.body.length > MAX_DELIVERED_BODY) return
     const room = formatRoom(message)
     const listeners = this.#listeners(message.recipient, room)
     if (listeners.length === 0) return
@@ -65,9 +63,8 @@ export class Hub {
   }
 
   #listeners (recipient: IdentityKey, room: string): Array<[AuthSocket, roomId: string]> {
-    const members = [...this.#rooms.get(room) ?? []].flatMap(([socket, spellings]) => [...spellings].map((roomId): [AuthSocket, string] => [socket, roomId]))
     const others = [...this.#everything.get(recipient) ?? []].map((socket): [AuthSocket, string] => [socket, room])
-    return [...members, ...others]
+    return [...this.#rooms.get(room) ?? [], ...others]
   }
 
   #remove (socket: AuthSocket, name: string): void {

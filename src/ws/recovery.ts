@@ -8,13 +8,16 @@ import { Adapter, type BroadcastOptions, type Session, type SocketId } from 'soc
 /** About how many bytes of frames are kept for a socket that is connected, and for one that is away. */
 const CONNECTED_BYTES = 128 * 1024
 const AWAY_BYTES = 1024 * 1024
+/** How Socket.IO's packets of an event begin. */
+const EVENT_PACKET = '2'
 /** How many sockets may be away at once; beyond it, who went first is let go. */
 const MAX_AWAY = 10_000
 /** How often old frames and expired sessions are let go, in milliseconds. */
 const SWEEP = 10_000
 
 type SessionToPersist = Omit<Session, 'missedPackets'>
-type Frame = unknown[]
+/** The arguments of one event, in JSON. */
+type Frame = string
 
 /** The last frames of one socket; `start` is the number of the first one. The client knows a number as its offset. */
 interface FrameLog {
@@ -49,13 +52,20 @@ export class RecoveryAdapter extends Adapter {
     return this.#awayIds.has(id)
   }
 
-  /** Every emit to a socket comes through here: it is numbered, kept, and written where the socket is there. */
-  override broadcast (packet: { type: number, data: Frame }, { rooms, flags = {} }: BroadcastOptions): void {
-    for (const id of rooms) {
-      const socket = this.nsp.sockets.get(id)
-      this.#keep(id, packet.data, socket !== undefined)
-      socket?.packet(packet, flags)
-    }
+  /** Socket.IO's own emits come through here; `rooms` are the ids of the sockets they are for. */
+  override broadcast (packet: { data: unknown[] }, { rooms }: BroadcastOptions): void {
+    for (const id of rooms) this.emitTo(id, JSON.stringify(packet.data))
+  }
+
+  /**
+   * Emits to a socket, be it there or away: the event is numbered, kept, and written where the socket is there.
+   * @param event name and arguments as a JSON array: what Socket.IO would make of them, without making it again
+   */
+  emitTo (id: SocketId, event: string): void {
+    const socket = this.nsp.sockets.get(id)
+    const frame = this.#keep(id, event, socket !== undefined)
+    const namespace = this.nsp.name === '/' ? '' : `${this.nsp.name},`
+    socket?.client.writeToEngine([`${EVENT_PACKET}${namespace}${frame}`], {})
   }
 
   override persistSession (session: SessionToPersist): void {
@@ -72,7 +82,7 @@ export class RecoveryAdapter extends Adapter {
     if (away === undefined || log === undefined || !(skipped >= 0) || away.until < Date.now()) return null as unknown as Session
     this.#away.delete(pid)
     this.#awayIds.delete(away.session.sid)
-    return { ...away.session, missedPackets: log.frames.slice(skipped) }
+    return { ...away.session, missedPackets: log.frames.slice(skipped).map(frame => JSON.parse(frame) as unknown[]) }
   }
 
   /** Lets go of all that is kept for a socket: it cannot come back. */
@@ -82,18 +92,20 @@ export class RecoveryAdapter extends Adapter {
     this.#awayIds.delete(id)
   }
 
-  #keep (id: SocketId, frame: Frame, connected: boolean): void {
+  /** @returns the event with its number behind it, which a client that comes back shows */
+  #keep (id: SocketId, event: string, connected: boolean): Frame {
     let log = this.#logs.get(id)
     if (log === undefined) this.#logs.set(id, log = { start: 1, frames: [], bytes: 0, touched: 0 })
-    frame.push(String(log.start + log.frames.length))
+    const frame = `${event.slice(0, -1)},"${log.start + log.frames.length}"]`
     log.frames.push(frame)
     log.bytes += weigh(frame)
     log.touched = Date.now()
-    if (!connected && log.bytes > AWAY_BYTES) return this.#expire(id)
+    if (!connected && log.bytes > AWAY_BYTES) this.#expire(id)
     while (connected && log.bytes > CONNECTED_BYTES) {
       log.bytes -= weigh(log.frames.shift()!)
       log.start++
     }
+    return frame
   }
 
   #expire (id: SocketId): void {
@@ -115,8 +127,7 @@ export class RecoveryAdapter extends Adapter {
   }
 }
 
-/** About how many bytes a frame takes; each number of its payload takes eight. */
-function weigh ([, message]: Frame): number {
-  const { payload } = (message ?? {}) as { payload?: unknown[] }
-  return 512 + 8 * (payload?.length ?? 0)
+/** About how many bytes a frame takes. */
+function weigh (frame: Frame): number {
+  return 128 + frame.length
 }

@@ -2,8 +2,8 @@
 import type { Logger } from 'pino'
 import { ApiError, toApiError } from '../errors'
 import type { Mailbox } from '../mailbox'
-import { ackEvent, EVENTS, type Room } from '../protocol'
-import { parseLiveSend, parseRoom, toIdentityKey } from '../validate'
+import { ackEvent, EVENTS, MAX_ROOM_LENGTH, type Room } from '../protocol'
+import { isName, parseLiveSend, parseRoom, toIdentityKey } from '../validate'
 import type { AuthSocket, Opening } from './authSocket'
 import type { Hub } from './hub'
 
@@ -41,7 +41,7 @@ export function serveSocket (socket: AuthSocket, { mailbox, hub, logger }: Sessi
 
     [EVENTS.leaveRoom] (roomId) {
       try {
-        hub.leave(socket, ownRoom(socket, roomId), roomId as string)
+        hub.leave(socket, ownRoom(socket, roomId))
         socket.emit(EVENTS.leftRoom, { roomId })
       } catch (error) {
         refuse(EVENTS.leaveFailed, error)
@@ -66,9 +66,10 @@ export function serveSocket (socket: AuthSocket, { mailbox, hub, logger }: Sessi
 
   function answerSend (data: unknown, refusal: ApiError | undefined): void {
     const { roomId, message } = (data ?? {}) as { roomId?: unknown, message?: { messageId?: unknown } | null }
-    const messageId = message?.messageId
+    // Only what could be a name is said again: the client chose it, and it may be of any shape and size.
+    const messageId = isName(message?.messageId) ? message.messageId : undefined
     if (refusal !== undefined) socket.emit(EVENTS.messageFailed, { reason: refusal.message })
-    if (typeof roomId !== 'string') return
+    if (typeof roomId !== 'string' || roomId.length > MAX_ROOM_LENGTH) return
     socket.emit(ackEvent(roomId), refusal === undefined ? { status: 'success', messageId } : { ...refusal.toBody(), messageId })
   }
 
