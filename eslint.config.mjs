@@ -9,7 +9,7 @@ const FLOORS = [
   ['auth', 'db'],
   ['mailbox.ts'],
   ['routes', 'ws'],
-  ['context.ts'],
+  ['context.ts', 'httpServer.ts'],
   ['app.ts'],
   ['server.ts'],
   ['cli'],

@@ -16,12 +16,20 @@ export function createApp ({ config, auth, mailbox, store, logger }: Context): R
   app.disable('etag')
   app.use(cors)
   app.use(prefix, health(store.ping))
-  app.use(refuseUnknown(prefix, table), ...auth)
+  const notFound = notFoundAt(config.live.enabled)
+  app.use(refuseUnknown(prefix, table, notFound), ...auth)
   app.use(prefix === '' ? '/' : prefix, mount(table))
-  app.use(notFound)
+  app.use(req => { throw notFound(req.path) })
   app.use(answerError(logger))
-  // Express gives up on a target that is no URL before any of the above is asked.
-  return (req, res) => { app(req as Request, res as Response, () => { refuseTarget(req, res) }) }
+  return (req, res) => {
+    if (isTarget(req.url)) app(req as Request, res as Response, () => { refuseTarget(req, res) })
+    else refuseTarget(req, res)
+  }
+}
+
+/** A path, or a whole URL: Express gives up on anything else before any of the above is asked. */
+function isTarget (target = ''): boolean {
+  return target.startsWith('/') || target === '*' || URL.canParse(target)
 }
 
 function refuseTarget (req: IncomingMessage, res: ServerResponse): void {
@@ -44,12 +52,12 @@ function health (ping: () => Promise<void>): Router {
 }
 
 /** Tells someone who claims no identity what a path is, rather than that an identity is missing. */
-function refuseUnknown (prefix: string, table: Route[]): RequestHandler {
+function refuseUnknown (prefix: string, table: Route[], notFound: NotFound): RequestHandler {
   const known = new Map(table.map(({ method, path }) => [`${prefix}${path}`.toLowerCase(), method.toUpperCase()]))
   return (req, _res, next) => {
     if (req.path === HANDSHAKE_PATH || hasCredentials(req)) return next()
     const method = known.get(req.path.toLowerCase().replace(/\/$/, ''))
-    if (method === undefined) throw notFoundAt(req.path)
+    if (method === undefined) throw notFound(req.path)
     if (method !== req.method) throw methodNotAllowed(method)
     next()
   }
@@ -68,13 +76,13 @@ function methodNotAllowed (allowed: string): ApiError {
   return new ApiError('ERR_METHOD_NOT_ALLOWED', `This path answers ${allowed} alone.`)
 }
 
-const notFound: RequestHandler = req => {
-  throw notFoundAt(req.path)
-}
+type NotFound = (path: string) => ApiError
 
-function notFoundAt (path: string): ApiError {
-  const live = path.startsWith('/socket.io')
-  return new ApiError('ERR_NOT_FOUND', live ? 'Live messaging is off on this server: it takes ENABLE_WEBSOCKETS=true.' : undefined)
+function notFoundAt (live: boolean): NotFound {
+  return path => {
+    const off = !live && path.startsWith('/socket.io')
+    return new ApiError('ERR_NOT_FOUND', off ? 'Live messaging is off on this server: it takes ENABLE_WEBSOCKETS=true.' : undefined)
+  }
 }
 
 /** The one place where an error becomes a response. */

@@ -11,7 +11,7 @@ import type { Config } from './config'
 import { createKnex } from './db/knex'
 import { createMessageStore, type MessageStore } from './db/store'
 import { createLogger } from './logger'
-import { allowAll, createMailbox, type Mailbox, type Policy } from './mailbox'
+import { allowAll, createMailbox, type Mailbox, type Policy, type Publish } from './mailbox'
 import { Secret } from './secret'
 import type { AuthSocketServerOptions } from './ws/authSocketServer'
 import { Hub } from './ws/hub'
@@ -49,9 +49,20 @@ export async function createContext (config: Config, overrides: Overrides = {}):
   const knex = createKnex(config.db)
   const store = createMessageStore({ knex, logger, maxPageBytes: config.mailbox.maxPageBytes })
   const hub = new Hub()
-  const mailbox = createMailbox({ store, policy: overrides.policy ?? allowAll, publish: hub.publish })
+  const mailbox = createMailbox({ store, policy: overrides.policy ?? allowAll, publish: guard(hub.publish, logger) })
   const auth = overrides.auth ?? httpAuth({ brc103, maxBodyBytes: config.http.maxBodyBytes })
   return { config, logger, knex, wallet, brc103, auth, store, hub, mailbox, live: overrides.live ?? {} }
+}
+
+/** Telling is best effort: nothing that goes wrong there may reach whoever stored the message. */
+function guard (publish: Publish, logger: Logger): Publish {
+  return message => {
+    try {
+      publish(message)
+    } catch (error) {
+      logger.error({ err: error }, 'a live message was not delivered')
+    }
+  }
 }
 
 function makeKey (logger: Logger): Secret {

@@ -32,6 +32,7 @@ export const ERRORS = {
   ERR_INVALID_ROOM: [400, 'A room is named {identityKey}-{messageBox}.'],
   ERR_NOT_YOUR_ROOM: [403, 'A room is open to its owner alone.'],
   ERR_TOO_MANY_ROOMS: [400, 'A socket may be in up to 1000 rooms.'],
+  ERR_SERVER_BUSY: [503, 'The server has too much to do at the moment: try again in a few seconds.'],
   ERR_UNAVAILABLE: [503, 'The database does not answer. Nothing was acknowledged: try again in a few seconds.'],
   ERR_INTERNAL: [500, 'Something went wrong on this server. It was logged.']
 } as const satisfies Record<string, readonly [number, string]>

@@ -57,6 +57,9 @@ export interface MessagePage {
   nextOffset: number | null
 }
 
+/** Where Socket.IO answers; always at the root, whatever the routing prefix. */
+export const SOCKET_PATH = '/socket.io/'
+
 /** The one raw event of the socket, each way; it carries BRC-103 messages. */
 export const AUTH_MESSAGE = 'authMessage'
 

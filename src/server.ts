@@ -1,15 +1,13 @@
-import { createServer, type Server } from 'node:http'
+import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
-import type { Duplex } from 'node:stream'
 import { createApp } from './app'
 import type { Config } from './config'
 import { createContext, type Context, type Overrides } from './context'
 import { migrate } from './db/migrate'
-import { ApiError } from './errors'
+import { createHttpServer, ignoreOtherUpgrades } from './httpServer'
+import { SOCKET_PATH } from './protocol'
 import { attachLive, type LiveLayer } from './ws'
 
-/** How long an idle connection is kept, in milliseconds: longer than proxies and clients keep theirs. */
-const KEEP_ALIVE = 65_000
 /** How often, while stopping, connections that have become idle are closed. */
 const SWEEP = 50
 
@@ -20,9 +18,11 @@ export class MessageBoxServer {
 
   private constructor (readonly context: Context) {
     const { config, live } = context
-    this.#http = createServer({ keepAliveTimeout: KEEP_ALIVE }, createApp(context))
-    this.#http.on('clientError', refuseMalformed)
-    if (config.live.enabled) this.#live = attachLive(this.#http, config.http.prefix, context, live)
+    this.#http = createHttpServer(createApp(context))
+    if (config.live.enabled) {
+      this.#live = attachLive(this.#http, config.http.prefix, context, live)
+      ignoreOtherUpgrades(this.#http, SOCKET_PATH)
+    }
   }
 
   /**
@@ -64,19 +64,4 @@ export class MessageBoxServer {
     await closed
     clearInterval(sweep)
   }
-}
-
-/** What Node cannot parse never becomes a request: it is answered on the bare connection, which then ends. */
-function refuseMalformed (_error: Error, socket: Duplex): void {
-  if (!socket.writable) return void socket.destroy()
-  const body = JSON.stringify(new ApiError('ERR_BAD_REQUEST').toBody())
-  socket.end([
-    'HTTP/1.1 400 Bad Request',
-    'content-type: application/json; charset=utf-8',
-    'access-control-allow-origin: *',
-    `content-length: ${Buffer.byteLength(body)}`,
-    'connection: close',
-    '',
-    body
-  ].join('\r\n'))
 }

@@ -2,6 +2,28 @@
 import type { Request, Response } from 'express'
 import { ApiError } from '../errors'
 
+/** Bodies up to this many bytes are always read; larger ones share a budget until their signature is checked. */
+const SMALL_BODY = 64 * 1024
+/** How many bytes of larger bodies all requests together may have under way. */
+const BUDGET = 256 * 1024 * 1024
+
+/** Bounds what unverified bodies take of memory: a session alone, which costs nothing, must not fill it. */
+export class BodyBudget {
+  #used = 0
+
+  /**
+   * Takes the memory for a body.
+   * @returns a function that gives it back
+   * @throws ApiError ERR_SERVER_BUSY where there is none left
+   */
+  take (bytes: number): () => void {
+    if (bytes <= SMALL_BODY) return () => {}
+    if (this.#used + bytes > BUDGET) throw new ApiError('ERR_SERVER_BUSY')
+    this.#used += bytes
+    return () => { this.#used -= bytes }
+  }
+}
+
 /** How much of an unwanted body is swallowed to keep the connection; beyond it, the connection is closed. */
 const SWALLOWED_BYTES = 64 * 1024
 /** How long a closing connection waits, unread, so that its client gets to see the answer. */
@@ -12,7 +34,7 @@ const LINGER = 500
  * @throws ApiError ERR_BODY_TOO_LARGE as soon as it is known to be longer than `limit` bytes
  */
 export async function readBody (req: Request, limit: number): Promise<Buffer> {
-  if (Number(req.headers['content-length'] ?? 0) > limit) throw tooLarge(req, limit)
+  if (Number(req.headers['content-length'] ?? 0) > limit) throw tooLarge(limit)
   const chunks: Buffer[] = []
   let length = 0
   return await new Promise((resolve, reject) => {
@@ -22,7 +44,7 @@ export async function readBody (req: Request, limit: number): Promise<Buffer> {
         chunks.push(chunk)
       } else {
         req.removeAllListeners('data').pause()
-        reject(tooLarge(req, limit))
+        reject(tooLarge(limit))
       }
     })
     req.on('end', () => { resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length)) })
@@ -31,8 +53,7 @@ export async function readBody (req: Request, limit: number): Promise<Buffer> {
   })
 }
 
-function tooLarge (req: Request, limit: number): ApiError {
-  if (req.res !== undefined) refuseUnread(req, req.res)
+function tooLarge (limit: number): ApiError {
   return new ApiError('ERR_BODY_TOO_LARGE', `The body is larger than this server accepts: ${limit} bytes.`, { limit })
 }
 

@@ -7,7 +7,7 @@ import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { isUtf8 } from 'node:buffer'
 import { ApiError } from '../errors'
 import { HANDSHAKE_PATH, type IdentityKey } from '../protocol'
-import { readBody, refuseUnread } from './body'
+import { BodyBudget, readBody, refuseUnread } from './body'
 import { unauthorized, type Brc103, type MessageClaims } from './brc103'
 import { AUTH_HEADERS, hashRequest, hashResponse } from './brc104'
 import type { Session } from './session'
@@ -34,7 +34,11 @@ function handshake (brc103: Brc103): RequestHandler {
   return async (req, res, next) => {
     if (req.path !== HANDSHAKE_PATH) return next()
     if (req.method !== 'POST') throw new ApiError('ERR_METHOD_NOT_ALLOWED')
-    const { response } = await brc103.answerHandshake(parseJson(await readBody(req, MAX_HANDSHAKE_BYTES)))
+    const body = await readBody(req, MAX_HANDSHAKE_BYTES).catch((error: unknown) => {
+      refuseUnread(req, res)
+      throw error
+    })
+    const { response } = await brc103.answerHandshake(parseJson(body))
     res.set({
       [AUTH_HEADERS.version]: response.version,
       [AUTH_HEADERS.messageType]: response.messageType,
@@ -47,14 +51,18 @@ function handshake (brc103: Brc103): RequestHandler {
 }
 
 function authenticate (brc103: Brc103, maxBodyBytes: number): RequestHandler {
+  const budget = new BodyBudget()
   return async (req, res, next) => {
     const { claims, requestId, session } = openRequest(brc103, req, res)
     let body: Buffer
     try {
+      const release = budget.take(bodyLength(req, maxBodyBytes))
+      res.once('close', release)
       body = await readBody(req, maxBodyBytes)
     } catch (error) {
       // Too large a body is never read, so its signature cannot be checked; the answer is signed all the same,
       // or the client would not show it to its user.
+      refuseUnread(req, res)
       signResponse(brc103, session, requestId, res, next)
       throw error
     }
@@ -110,6 +118,12 @@ function signResponse (brc103: Brc103, session: Session, requestId: Buffer, res:
     }).catch(next)
     return res
   }
+}
+
+/** How long a body will be at most, as far as its headers tell. */
+function bodyLength (req: Request, limit: number): number {
+  const length = Number(req.headers['content-length'] ?? (req.headers['transfer-encoding'] === undefined ? 0 : limit))
+  return Math.min(length, limit)
 }
 
 /** JSON is what is said to be, and what is not said to be anything else. */

@@ -2,6 +2,7 @@ import type { Server as HttpServer } from 'node:http'
 import { Server, type Namespace, type Socket } from 'socket.io'
 import type { Brc103 } from '../auth/brc103'
 import { cors } from '../cors'
+import { SOCKET_PATH } from '../protocol'
 import { AuthSocket, type AuthSocketCounters, type AuthSocketOptions } from './authSocket'
 import { RecoveryAdapter } from './recovery'
 
@@ -34,7 +35,9 @@ export class AuthSocketServer {
     const { namespaces = ['/'], maxFrameBytes = MAX_FRAME_BYTES, recoveryTime = RECOVERY_TIME, ...rest } = options
     this.#options = { ...DEFAULTS, ...rest }
     this.#io = new Server(http, {
+      path: SOCKET_PATH,
       serveClient: false,
+      destroyUpgrade: false,
       maxHttpBufferSize: maxFrameBytes,
       adapter: RecoveryAdapter,
       connectionStateRecovery: { maxDisconnectionDuration: recoveryTime }

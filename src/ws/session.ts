@@ -50,7 +50,7 @@ export function serveSocket (socket: AuthSocket, { mailbox, hub, logger }: Sessi
 
     [EVENTS.sendMessage] (data) {
       const stored = send(data)
-      answered = answered.then(async () => { answerSend(data, await stored) })
+      answered = answered.then(async () => { answerSend(data, await stored) }).catch(error => { toRefusal(error, logger) })
     }
   }
 

@@ -1,0 +1,120 @@
+/** What a hostile client once could do to the live layer. */
+import { expect, test } from '@jest/globals'
+import { PrivateKey } from '@bsv/sdk'
+import { randomBytes } from 'node:crypto'
+import { lightSocket, startLive } from '../helpers/live'
+import { handshake, post, sign } from '../helpers/signedRequests'
+
+async function alive (origin: string): Promise<void> {
+  expect((await fetch(`${origin}/health`)).status).toBe(200)
+}
+
+test('a message id that is 100,000 deep is refused, and its socket goes on', async () => {
+  const { origin } = await startLive()
+  const socket = await lightSocket(origin).authenticate()
+  const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
+  socket.raw.emit('authMessage', socket.sign(`{"eventName":"sendMessage","data":{"roomId":"x","message":{"messageId":${deep}}}}`))
+  expect(await socket.next('sendMessageAck-x')).toEqual({ status: 'error', code: 'ERR_INVALID_ROOM', description: expect.any(String) })
+
+  socket.emit('joinRoom', `${socket.identityKey}-inbox`)
+  expect(await socket.next('joinedRoom')).toEqual({ roomId: `${socket.identityKey}-inbox` })
+})
+
+test('thousands of requests to enter a namespace, in one frame, make no sockets', async () => {
+  const { origin } = await startLive()
+  const open = await fetch(`${origin}/socket.io/?EIO=4&transport=polling`)
+  const { sid } = JSON.parse((await open.text()).slice(1)) as { sid: string }
+  const before = process.memoryUsage().heapUsed
+  await fetch(`${origin}/socket.io/?EIO=4&transport=polling&sid=${sid}`, { method: 'POST', body: '40\x1e'.repeat(50_000) + '40' }).catch(() => {})
+
+  await alive(origin)
+  expect(process.memoryUsage().heapUsed - before).toBeLessThan(100_000_000)
+  // The connection has ended.
+  expect((await fetch(`${origin}/socket.io/?EIO=4&transport=polling&sid=${sid}`)).status).toBe(400)
+})
+
+test('a socket that never proved an identity cannot come back', async () => {
+  const { origin } = await startLive({ live: { silence: 10 } })
+  const socket = lightSocket(origin, { options: { query: { identityKey: 'rubbish' }, reconnectionDelay: 10 } })
+  socket.raw.off('authMessage')
+  await new Promise<void>(resolve => socket.raw.once('authMessage', () => { resolve() }))
+  socket.raw.io.engine.close()
+  await new Promise<void>(resolve => socket.raw.once('connect', () => { resolve() }))
+
+  expect(socket.raw.recovered).toBe(false)
+})
+
+test('one that did can', async () => {
+  const { origin } = await startLive()
+  const socket = await lightSocket(origin, { options: { reconnectionDelay: 10 } }).authenticate()
+  socket.raw.io.engine.close()
+  await new Promise<void>(resolve => socket.raw.once('connect', () => { resolve() }))
+
+  expect(socket.raw.recovered).toBe(true)
+})
+
+test('a room joined under many spellings is one membership', async () => {
+  const { origin } = await startLive()
+  const socket = await lightSocket(origin).authenticate()
+  for (let blanks = 0; blanks < 50; blanks++) {
+    socket.emit('joinRoom', `${socket.identityKey}-a${' '.repeat(blanks)}`)
+    await socket.next('joinedRoom')
+  }
+  const before = socket.frames
+  socket.emit('sendMessage', { roomId: `${socket.identityKey}-a`, message: { messageId: '1', recipient: socket.identityKey, body: 'x' } })
+  await socket.next(`sendMessage-${socket.identityKey}-a${' '.repeat(49)}`)
+  socket.emit('leaveRoom', `${socket.identityKey}-a`)
+  await socket.next('leftRoom')
+
+  expect(socket.frames - before).toBe(3) // the acknowledgement, the message, the answer to leaving
+})
+
+test('the name of a room has a bound, blanks included', async () => {
+  const { origin } = await startLive()
+  const socket = await lightSocket(origin).authenticate()
+  socket.emit('joinRoom', `${socket.identityKey}-a${' '.repeat(10_000)}`)
+  expect(await socket.next('joinFailed')).toEqual({ reason: expect.any(String) })
+})
+
+test('a large message over HTTP throws no listener off its socket', async () => {
+  const { origin } = await startLive()
+  const victim = await lightSocket(origin, { options: { reconnection: false } }).authenticate()
+  victim.emit('joinRoom', `${victim.identityKey}-inbox`)
+  await victim.next('joinedRoom')
+  const stranger = await handshake(origin)
+  for (const [messageId, size] of [['huge', 4_500_000], ['large', 3_000_000], ['small', 10]] as const) {
+    const { status } = await post(stranger, '/sendMessage', { message: { recipient: victim.identityKey, messageBox: 'inbox', messageId, body: 'x'.repeat(size) } })
+    expect(status).toBe(200)
+  }
+
+  const heard = [await victim.next(`sendMessage-${victim.identityKey}-inbox`), await victim.next(`sendMessage-${victim.identityKey}-inbox`)]
+  // What is too large to be pushed is in the box.
+  expect(heard).toMatchObject([{ messageId: 'large' }, { messageId: 'small' }])
+  expect(victim.raw.connected).toBe(true)
+})
+
+test('nobody passes for the server itself', async () => {
+  const { origin, server } = await startLive()
+  const response = await fetch(`${origin}/.well-known/auth`, {
+    method: 'POST',
+    body: JSON.stringify({ version: '0.1', messageType: 'initialRequest', identityKey: server.context.wallet.identityKey, initialNonce: randomBytes(48).toString('base64') })
+  })
+  expect(response.status).toBe(400)
+  expect(await response.json()).toMatchObject({ code: 'ERR_INVALID_AUTH_MESSAGE' })
+})
+
+test('a request that was signed for HTTP proves nothing on a socket, and still works over HTTP', async () => {
+  const { origin } = await startLive({ live: { silence: 60_000 } })
+  const session = await handshake(origin, PrivateKey.fromRandom())
+  const { url, init } = await sign(session, { target: '/listMessages', headers: { 'content-type': 'application/json' }, body: '{"messageBox":"inbox"}' })
+  const socket = await lightSocket(origin).authenticate()
+  const header = (name: string): string => init.headers[`x-bsv-auth-${name}`]!
+  socket.raw.emit('authMessage', {
+    version: '0.1', messageType: 'general', identityKey: session.identityKey, nonce: header('nonce'), yourNonce: header('your-nonce'),
+    payload: [...Buffer.from(String(init.body))], signature: [...Buffer.from(header('signature'), 'hex')]
+  })
+  socket.emit('joinRoom', `${socket.identityKey}-inbox`)
+  await socket.next('joinedRoom')
+
+  expect((await fetch(url, init as RequestInit)).status).toBe(200)
+})
