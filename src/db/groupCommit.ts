@@ -172,7 +172,11 @@ async function insertAll (knex: Knex, rows: StoredMessage[], now: number): Promi
     return
   }
   await knex.transaction(async trx => {
-    for (const row of rows) await insertInPieces(trx, row, now)
+    for (const row of rows) {
+      await insertInPieces(trx, row, now)
+      // SQLite works within this process: between megabytes, others get a turn.
+      await new Promise(setImmediate)
+    }
   })
 }
 
