@@ -31,7 +31,7 @@ async function createOnMysql (knex: Knex): Promise<void> {
     updated_at bigint not null,
     unique messages_recipient_message_id (recipient, message_id),
     index messages_box (recipient, message_box, id, body_bytes)
-  )`)
+  ) engine=InnoDB`)
 }
 
 async function createOnSqlite (knex: Knex): Promise<void> {

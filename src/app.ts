@@ -21,8 +21,12 @@ export function createApp ({ config, auth, mailbox, store, logger }: Context): R
   app.use(prefix === '' ? '/' : prefix, mount(table))
   app.use(req => { throw notFound(req.path) })
   app.use(answerError(logger))
+  const giveUp = (error: unknown, res: ServerResponse): void => {
+    logger.error({ err: error }, 'a request could not be answered')
+    res.destroy()
+  }
   return (req, res) => {
-    if (isTarget(req.url)) app(req as Request, res as Response, () => { refuseTarget(req, res) })
+    if (isTarget(req.url)) app(req as Request, res as Response, error => { giveUp(error, res) })
     else refuseTarget(req, res)
   }
 }
@@ -73,7 +77,7 @@ function mount (table: Route[]): Router {
 }
 
 function methodNotAllowed (allowed: string): ApiError {
-  return new ApiError('ERR_METHOD_NOT_ALLOWED', `This path answers ${allowed} alone.`)
+  return new ApiError('ERR_METHOD_NOT_ALLOWED', `This path answers ${allowed} alone.`, {}, { allow: allowed })
 }
 
 type NotFound = (path: string) => ApiError
@@ -92,6 +96,6 @@ function answerError (logger: Context['logger']): ErrorRequestHandler {
     const refusal = toApiError(error)
     if (refusal !== error) logger.error({ err: error, path: req.path }, 'a request failed')
     if (res.headersSent) return void res.destroy()
-    res.status(refusal.status).json(refusal.toBody())
+    res.status(refusal.status).set(refusal.headers).json(refusal.toBody())
   }
 }

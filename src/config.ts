@@ -195,13 +195,15 @@ function parseSize (value: string): number {
   return bytes
 }
 
-const TIME_UNITS: Record<string, number> = { s: 1000, second: 1000, m: 60_000, minute: 60_000, h: 3_600_000, hour: 3_600_000, d: DAY, day: DAY }
+const TIME_UNITS: Record<string, number> = {
+  '': 1000, s: 1000, second: 1000, seconds: 1000, m: 60_000, minute: 60_000, minutes: 60_000,
+  h: 3_600_000, hour: 3_600_000, hours: 3_600_000, d: DAY, day: DAY, days: DAY
+}
 
 function parseDuration (value: string): number {
   const match = /^(\d+) ?([a-z]*)$/i.exec(value)
   const unit = (match?.[2] ?? '').toLowerCase()
-  const factor = TIME_UNITS[unit] ?? TIME_UNITS[unit.replace(/s$/, '')] ?? (unit === '' ? 1000 : NaN)
-  const duration = Number(match?.[1]) * factor
+  const duration = Number(match?.[1]) * (Object.hasOwn(TIME_UNITS, unit) ? TIME_UNITS[unit]! : NaN)
   if (!(duration >= 60_000 && duration <= 3650 * DAY)) {
     throw new Error('must be a time from 1 minute to 3650 days, such as "30 days", "12 hours" or a number of seconds')
   }

@@ -8,6 +8,8 @@ export const ERRORS = {
   ERR_CERTIFICATES_NOT_SUPPORTED: [400, 'This server neither asks for certificates nor gives any.'],
   ERR_INVALID_JSON: [400, 'The body is no valid JSON in UTF-8.'],
   ERR_BODY_TOO_LARGE: [413, 'The body is larger than this server accepts.'],
+  ERR_HEADERS_TOO_LARGE: [431, 'The headers of the request are larger than this server accepts.'],
+  ERR_REQUEST_TIMEOUT: [408, 'The request took too long to arrive.'],
   ERR_BAD_REQUEST: [400, 'This is no HTTP request that the server understands.'],
   ERR_NOT_FOUND: [404, 'There is nothing at this path.'],
   ERR_METHOD_NOT_ALLOWED: [405, 'This path does not answer this method.'],
@@ -47,11 +49,16 @@ export interface ErrorBody {
   [detail: string]: unknown
 }
 
-/** A refusal from the catalogue, with an optional text of its own and further fields for its body. */
+/** A refusal from the catalogue, with an optional text of its own, further fields for its body, and headers for HTTP. */
 export class ApiError extends Error {
   readonly status: number
 
-  constructor (readonly code: ErrorCode, description?: string, readonly details: Record<string, unknown> = {}) {
+  constructor (
+    readonly code: ErrorCode,
+    description?: string,
+    readonly details: Record<string, unknown> = {},
+    readonly headers: Record<string, string> = {}
+  ) {
     super(description ?? ERRORS[code][1])
     this.name = 'ApiError'
     this.status = ERRORS[code][0]

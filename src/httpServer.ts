@@ -1,8 +1,8 @@
 /** The HTTP server beneath the application: how connections are kept, bounded and refused. */
-import { createServer, ServerResponse, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import { createServer, ServerResponse, STATUS_CODES, type IncomingMessage, type RequestListener, type Server } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
-import { ApiError } from './errors'
+import { ApiError, type ErrorCode } from './errors'
 
 /** How long an idle connection is kept, in milliseconds: longer than proxies and clients keep theirs. */
 const KEEP_ALIVE = 65_000
@@ -11,11 +11,24 @@ const REQUEST_TIMEOUT = 120_000
 /** How many requests one connection may have unanswered: each holds its answer until it is read. */
 const MAX_PIPELINED = 8
 
-export function createHttpServer (listener: RequestListener): Server {
+/** How long closing waits for what is under way, and how often it looks, in milliseconds; Docker waits ten seconds. */
+const CLOSE_DEADLINE = 8000
+const CLOSE_SWEEP = 50
+
+export interface HttpServer {
+  server: Server
+  /** Takes no more connections, and resolves when what was under way is answered. */
+  close: () => Promise<void>
+}
+
+export function createHttpServer (listener: RequestListener): HttpServer {
   const unanswered = new WeakMap<Socket, number>()
-  const options = { keepAliveTimeout: KEEP_ALIVE, requestTimeout: REQUEST_TIMEOUT }
+  /** Connections on which no request has come yet: Node counts them neither as idle nor as busy. */
+  const unused = new Set<Socket>()
+  const options = { keepAliveTimeout: KEEP_ALIVE, requestTimeout: REQUEST_TIMEOUT, requireHostHeader: false }
   const server = createServer(options, (req, res) => {
     const { socket } = req
+    unused.delete(socket)
     const waiting = (unanswered.get(socket) ?? 0) + 1
     if (waiting > MAX_PIPELINED) return void socket.destroy()
     unanswered.set(socket, waiting)
@@ -23,9 +36,26 @@ export function createHttpServer (listener: RequestListener): Server {
     listener(req, res)
   })
   server.timeout = REQUEST_TIMEOUT
-  server.on('clientError', (_error, socket) => { refuse(socket) })
-  return server
+  server.on('connection', socket => {
+    unused.add(socket)
+    socket.once('close', () => { unused.delete(socket) })
+  })
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => { refuse(socket, CLIENT_ERRORS[error.code ?? '']) })
+  return { server, close: async () => { await close(server, unused) } }
 }
+
+async function close (server: Server, unused: Set<Socket>): Promise<void> {
+  const closed = new Promise(resolve => server.close(resolve))
+  for (const socket of unused) socket.destroy()
+  const sweep = setInterval(() => { server.closeIdleConnections() }, CLOSE_SWEEP)
+  const deadline = setTimeout(() => { server.closeAllConnections() }, CLOSE_DEADLINE)
+  await closed
+  clearInterval(sweep)
+  clearTimeout(deadline)
+}
+
+/** What Node says of a request that it gave up, and what it is called here; anything else is a bad request. */
+const CLIENT_ERRORS: Record<string, ErrorCode> = { HPE_HEADER_OVERFLOW: 'ERR_HEADERS_TOO_LARGE', ERR_HTTP_REQUEST_TIMEOUT: 'ERR_REQUEST_TIMEOUT' }
 
 /**
  * Answers requests that ask for an upgrade nobody here makes, such as to HTTP/2, as if they had not asked. Node
@@ -47,11 +77,12 @@ export function ignoreOtherUpgrades (server: Server, taken: string): void {
 }
 
 /** What Node cannot parse never becomes a request: it is answered on the bare connection, which then ends. */
-function refuse (socket: Duplex): void {
+function refuse (socket: Duplex, code: ErrorCode = 'ERR_BAD_REQUEST'): void {
   if (!socket.writable) return void socket.destroy()
-  const body = JSON.stringify(new ApiError('ERR_BAD_REQUEST').toBody())
+  const refusal = new ApiError(code)
+  const body = JSON.stringify(refusal.toBody())
   socket.end([
-    'HTTP/1.1 400 Bad Request',
+    `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]!}`,
     'content-type: application/json; charset=utf-8',
     'access-control-allow-origin: *',
     `content-length: ${Buffer.byteLength(body)}`,

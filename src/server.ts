@@ -1,27 +1,23 @@
-import type { Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { createApp } from './app'
 import type { Config } from './config'
 import { createContext, type Context, type Overrides } from './context'
 import { migrate } from './db/migrate'
-import { createHttpServer, ignoreOtherUpgrades } from './httpServer'
+import { createHttpServer, ignoreOtherUpgrades, type HttpServer } from './httpServer'
 import { SOCKET_PATH } from './protocol'
 import { attachLive, type LiveLayer } from './ws'
 
-/** How often, while stopping, connections that have become idle are closed. */
-const SWEEP = 50
-
 /** A MessageBox server: `create`, `start`, `stop`. Also the way to embed one. */
 export class MessageBoxServer {
-  readonly #http: Server
+  readonly #http: HttpServer
   readonly #live: LiveLayer | undefined
 
   private constructor (readonly context: Context) {
     const { config, live } = context
     this.#http = createHttpServer(createApp(context))
     if (config.live.enabled) {
-      this.#live = attachLive(this.#http, config.http.prefix, context, live)
-      ignoreOtherUpgrades(this.#http, SOCKET_PATH)
+      this.#live = attachLive(this.#http.server, config.http.prefix, context, live)
+      ignoreOtherUpgrades(this.#http.server, SOCKET_PATH)
     }
   }
 
@@ -42,26 +38,19 @@ export class MessageBoxServer {
     const [, names] = await migrate(knex, config.db)
     if (names.length > 0) logger.info({ names }, 'the schema was brought up to date')
     await new Promise<void>((resolve, reject) => {
-      this.#http.once('error', reject).listen(config.http.port, () => { resolve() })
+      this.#http.server.once('error', reject).listen(config.http.port, () => { resolve() })
     })
     return this.port
   }
 
   get port (): number {
-    return (this.#http.address() as AddressInfo).port
+    return (this.#http.server.address() as AddressInfo).port
   }
 
   /** Answers what is under way, then closes the port and the database. */
   async stop (): Promise<void> {
     await this.#live?.close()
-    if (this.#http.listening) await this.#closePort()
+    if (this.#http.server.listening) await this.#http.close()
     await this.context.knex.destroy()
-  }
-
-  async #closePort (): Promise<void> {
-    const closed = new Promise(resolve => this.#http.close(resolve))
-    const sweep = setInterval(() => { this.#http.closeIdleConnections() }, SWEEP)
-    await closed
-    clearInterval(sweep)
   }
 }

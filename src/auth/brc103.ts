@@ -67,17 +67,12 @@ export class Brc103 {
     if (messageType === 'certificateRequest' || messageType === 'certificateResponse') throw new ApiError('ERR_CERTIFICATES_NOT_SUPPORTED')
     if (messageType !== 'initialRequest') throw invalid('"messageType" must be "initialRequest".')
     if (version !== AUTH_VERSION) throw invalid(`"version" must be "${AUTH_VERSION}".`)
-    const identityKey = toIdentityKey(claimedKey)
-    if (identityKey === undefined) throw invalid('"identityKey" must be a secp256k1 public key in hex.')
-    // In its own name, the server's answer would be a message signed by the one whom it answers.
-    if (identityKey === this.wallet.identityKey) throw invalid('"identityKey" is this server\'s own.')
+    const identityKey = this.#peerKey(claimedKey)
+    if (identityKey === undefined) throw invalid('"identityKey" must be a secp256k1 public key in hex, other than this server\'s.')
     if (!isNonce(initialNonce)) throw invalid(`"initialNonce" must be a string of 1 to ${MAX_CLIENT_NONCE} printable ASCII characters.`)
 
     const session = this.sealer.seal(identityKey, initialNonce)
-    const hash = createHash('sha256')
-      .update(Buffer.from(initialNonce, 'base64'))
-      .update(Buffer.from(session.serverNonce, 'base64'))
-      .digest()
+    const hash = hashNonces(initialNonce, session.serverNonce)
     const signature = await this.wallet.signHash(hash, signatureKey(initialNonce, session.serverNonce, identityKey))
     return {
       session,
@@ -93,7 +88,7 @@ export class Brc103 {
     }
   }
 
-  /** Begins a handshake with a client that has not begun one itself. `nonce` names it in the answer. */
+  /** Begins a handshake with a client that has not begun one itself; `initialNonce` names it in the answer. */
   openHandshake (): InitialRequest {
     // Sealed for nobody in particular: who answers is not known yet.
     const { serverNonce } = this.sealer.seal(this.wallet.identityKey, '')
@@ -112,14 +107,11 @@ export class Brc103 {
    */
   async acceptResponse (message: unknown, request: InitialRequest): Promise<Session> {
     const { version, identityKey: claimedKey, initialNonce, yourNonce, signature } = asMessage(message)
-    const identityKey = toIdentityKey(claimedKey)
-    if (version !== AUTH_VERSION || identityKey === undefined || identityKey === this.wallet.identityKey || !isNonce(initialNonce) || yourNonce !== request.initialNonce) {
+    const identityKey = this.#peerKey(claimedKey)
+    if (version !== AUTH_VERSION || identityKey === undefined || !isNonce(initialNonce) || yourNonce !== request.initialNonce) {
       throw unauthorized('This does not answer the handshake.')
     }
-    const hash = createHash('sha256')
-      .update(Buffer.from(request.initialNonce, 'base64'))
-      .update(Buffer.from(initialNonce, 'base64'))
-      .digest()
+    const hash = hashNonces(request.initialNonce, initialNonce)
     if (!await this.wallet.verifyHash(hash, toBytes(signature), signatureKey(request.initialNonce, initialNonce, identityKey))) {
       throw unauthorized('The signature does not belong to this handshake.')
     }
@@ -150,8 +142,8 @@ export class Brc103 {
    */
   openForeignHandshake ({ version, identityKey: claimedKey, nonce, yourNonce }: MessageClaims): Session | undefined {
     const session = this.#unseal(yourNonce)
-    const identityKey = toIdentityKey(claimedKey)
-    if (session?.clientNonce !== '' || identityKey === undefined || identityKey === this.wallet.identityKey || version !== AUTH_VERSION || !isNonce(nonce)) return undefined
+    const identityKey = this.#peerKey(claimedKey)
+    if (session?.clientNonce !== '' || identityKey === undefined || version !== AUTH_VERSION || !isNonce(nonce)) return undefined
     return { ...session, identityKey }
   }
 
@@ -177,9 +169,20 @@ export class Brc103 {
     return { version: AUTH_VERSION, identityKey: this.wallet.identityKey, nonce, yourNonce: session.clientNonce, signature }
   }
 
+  /** Never our own key: in our own name, what we answer would be a message signed by the one whom we answer. */
+  #peerKey (claimed: unknown): IdentityKey | undefined {
+    const key = toIdentityKey(claimed)
+    return key === this.wallet.identityKey ? undefined : key
+  }
+
   #unseal (nonce: unknown): Session | undefined {
     return typeof nonce === 'string' ? this.sealer.open(nonce) : undefined
   }
+}
+
+/** What a handshake signs: the nonce of who began it, then the other's. */
+function hashNonces (first: string, second: string): Buffer {
+  return createHash('sha256').update(Buffer.from(first, 'base64')).update(Buffer.from(second, 'base64')).digest()
 }
 
 /** BRC-103's key for a message: the sender's nonce, then the receiver's. */
@@ -206,6 +209,7 @@ function invalid (description: string): ApiError {
   return new ApiError('ERR_INVALID_AUTH_MESSAGE', description)
 }
 
+/** The refusal of whoever has not proven an identity. */
 export function unauthorized (description?: string): ApiError {
   return new ApiError('UNAUTHORIZED', description)
 }

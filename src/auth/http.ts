@@ -97,7 +97,7 @@ function openRequest (brc103: Brc103, req: Request, res: Response): { claims: Me
 
 /** Makes whatever ends this response sign it first: the answer is held back until it is whole. */
 function signResponse (brc103: Brc103, session: Session, requestId: Buffer, res: Response, next: NextFunction): void {
-  const end = res.end.bind(res) as (body: Buffer) => void
+  const { write, end } = res
   const parts: Buffer[] = []
   res.write = (chunk: unknown): boolean => {
     parts.push(Buffer.from(chunk as string))
@@ -114,8 +114,12 @@ function signResponse (brc103: Brc103, session: Session, requestId: Buffer, res:
       res.setHeader(AUTH_HEADERS.yourNonce, yourNonce)
       res.setHeader(AUTH_HEADERS.requestId, requestId.toString('base64'))
       res.setHeader(AUTH_HEADERS.signature, signature.toString('hex'))
-      end(body)
-    }).catch(next)
+      end.call(res, body, 'utf8')
+    }).catch(error => {
+      // The error itself leaves unsigned.
+      Object.assign(res, { write, end })
+      next(error)
+    })
     return res
   }
 }

@@ -28,6 +28,10 @@ interface Send {
 /** Bounds of one transaction, but for a single send that is larger by itself. */
 const MAX_ROWS = 500
 const MAX_BYTES = 2 * 1024 * 1024
+/** Of one send, over all its recipients. */
+const MAX_SEND_BYTES = 64 * 1024 * 1024
+/** Of all sends that wait; beyond it, more are refused rather than kept in memory. */
+const MAX_WAITING_BYTES = 256 * 1024 * 1024
 /** What a row weighs beside its body, in bytes, about. */
 const ROW_OVERHEAD = 512
 /** A commit is given up, its outcome unknown, after this many milliseconds and the time for its bytes. */
@@ -42,6 +46,7 @@ export class GroupCommit {
   readonly #small: Lane
   /** Sends that fill a transaction by themselves: apart, so that nobody waits behind megabytes of another. */
   readonly #large: Lane
+  #waitingBytes = 0
 
   constructor (knex: Knex) {
     this.#small = new Lane(knex)
@@ -54,7 +59,18 @@ export class GroupCommit {
    */
   async insert (messages: StoredMessage[]): Promise<Stored[]> {
     const bytes = sizeOf(messages)
-    return await (bytes > MAX_BYTES ? this.#large : this.#small).insert(messages, bytes)
+    if (bytes > MAX_SEND_BYTES) throw new ApiError('ERR_BODY_TOO_LARGE', `A message for ${messages.length} recipients may have up to ${MAX_SEND_BYTES} bytes in all.`, { limit: MAX_SEND_BYTES })
+    if (this.#waitingBytes + bytes > MAX_WAITING_BYTES) throw new ApiError('ERR_SERVER_BUSY')
+    this.#waitingBytes += bytes
+    try {
+      return await this.#lane(bytes).insert(messages, bytes)
+    } finally {
+      this.#waitingBytes -= bytes
+    }
+  }
+
+  #lane (bytes: number): Lane {
+    return bytes > MAX_BYTES ? this.#large : this.#small
   }
 }
 
@@ -174,7 +190,7 @@ async function insertAll (knex: Knex, rows: StoredMessage[], now: number): Promi
   await knex.transaction(async trx => {
     for (const row of rows) {
       await insertInPieces(trx, row, now)
-      // SQLite works within this process: between megabytes, others get a turn.
+      // SQLite works within this process: between megabytes, whatever needs no database gets a turn.
       await new Promise(setImmediate)
     }
   })
@@ -191,7 +207,7 @@ function sizeOf (messages: StoredMessage[]): number {
 async function withDeadline<T> (work: Promise<T>, bytes: number): Promise<T> {
   let timer: NodeJS.Timeout | undefined
   const deadline = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(() => { reject(new ApiError('ERR_UNAVAILABLE')) }, COMMIT_TIMEOUT + bytes / BYTES_PER_MILLISECOND)
+    timer = setTimeout(() => { reject(Object.assign(new Error('the commit took too long'), { code: 'COMMIT_TIMEOUT' })) }, COMMIT_TIMEOUT + bytes / BYTES_PER_MILLISECOND)
   })
   try {
     return await Promise.race([work, deadline])

@@ -6,6 +6,7 @@ import type { DatabaseConfig } from '../config'
 
 /** How long anything waits for a connection, in milliseconds. */
 const CONNECT_TIMEOUT = 3000
+const SQLITE_WAIT = 60_000
 const MYSQL_POOL = 10
 
 export function createKnex (config: DatabaseConfig): Knex {
@@ -47,7 +48,8 @@ function sqliteOptions ({ client, connection }: DatabaseConfig): Knex.Config {
     client,
     connection,
     useNullAsDefault: true,
-    acquireConnectionTimeout: CONNECT_TIMEOUT,
+    // There is one connection, and waiting for a transaction of our own is no outage.
+    acquireConnectionTimeout: SQLITE_WAIT,
     pool: {
       min: 1,
       max: 1,

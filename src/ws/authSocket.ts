@@ -5,6 +5,7 @@
 import type { Socket } from 'socket.io'
 import { toBytes, type Brc103, type InitialRequest, type MessageClaims } from '../auth/brc103'
 import type { Session } from '../auth/session'
+import { ApiError } from '../errors'
 import { AUTH_MESSAGE, EVENTS, type IdentityKey } from '../protocol'
 import { decodeEvent, encodeEvent, hashPayload, type EncodedEvent } from './events'
 import type { RecoveryAdapter } from './recovery'
@@ -100,7 +101,7 @@ export class AuthSocket {
       const { signature, ...claims } = await this.brc103.signGeneral(session, event.hash)
       const head = JSON.stringify({ ...claims, messageType: 'general', signature: [...signature] })
       this.#write(`${head.slice(0, -1)},"payload":${event.payload}}`)
-    }).catch(() => { this.disconnect() })
+    }).catch(() => { this.close() })
     return this
   }
 
@@ -140,19 +141,21 @@ export class AuthSocket {
       if (message.messageType === 'general') await this.#receiveGeneral(message)
       else if (message.messageType === 'initialResponse') await this.#receiveResponse(message)
       else this.#write(JSON.stringify((await this.brc103.answerHandshake(message)).response))
-    } catch {
+    } catch (error) {
+      if (error instanceof ApiError && error.code === 'ERR_CERTIFICATES_NOT_SUPPORTED') this.#io.emit(EVENTS.authenticationFailed, { reason: error.message })
       this.#fault()
     }
   }
 
   async #receiveGeneral (message: Record<string, unknown>): Promise<void> {
     const claims = { ...message, signature: toBytes(message.signature) } as unknown as MessageClaims
-    const payload = toBytes(message.payload)
     const session = this.#findSession(claims)
+    const payload = toBytes(message.payload)
     const event = decodeEvent(payload)
     // What was signed for HTTP is no event: it must not prove anything here, nor be used up.
     if (event === undefined || RESERVED.has(event.eventName)) return this.#fault()
     await this.brc103.verifyGeneral(session, claims, hashPayload(payload))
+    this.#faults = 0
     this.#prove(session, 'client')
     this.#dispatch(event.eventName, event.data)
   }
@@ -215,6 +218,7 @@ export class AuthSocket {
   }
 
   #refuseUnsigned (): void {
+    clearTimeout(this.#silence)
     this.#io.emit(EVENTS.authenticationFailed, {
       reason: 'This connection must be authenticated with BRC-103: connect with @bsv/authsocket-client, which signs every event.'
     })

@@ -29,6 +29,10 @@ export class Hub {
     this.#forgetEverything(socket)
   }
 
+  has (socket: AuthSocket, room: Room): boolean {
+    return this.#rooms.get(formatRoom(room))?.has(socket) === true
+  }
+
   leave (socket: AuthSocket, room: Room): void {
     const name = formatRoom(room)
     socket.rooms.delete(this.#rooms.get(name)?.get(socket) ?? '')

@@ -63,6 +63,7 @@ export class RecoveryAdapter extends Adapter {
    */
   emitTo (id: SocketId, event: string): void {
     const socket = this.nsp.sockets.get(id)
+    if (socket === undefined && !this.isAway(id)) return // it cannot come back
     const frame = this.#keep(id, event, socket !== undefined)
     const namespace = this.nsp.name === '/' ? '' : `${this.nsp.name},`
     socket?.client.writeToEngine([`${EVENT_PACKET}${namespace}${frame}`], {})

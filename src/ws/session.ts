@@ -32,7 +32,9 @@ export function serveSocket (socket: AuthSocket, { mailbox, hub, logger }: Sessi
 
     [EVENTS.joinRoom] (roomId) {
       try {
-        hub.join(socket, ownRoom(socket, roomId), roomId as string)
+        const room = ownRoom(socket, roomId)
+        if (socket.rooms.size >= MAX_ROOMS && !hub.has(socket, room)) throw new ApiError('ERR_TOO_MANY_ROOMS')
+        hub.join(socket, room, roomId as string)
         socket.emit(EVENTS.joinedRoom, { roomId })
       } catch (error) {
         refuse(EVENTS.joinFailed, error)
@@ -86,11 +88,10 @@ function authenticate (socket: AuthSocket, claimedKey: unknown): void {
   else socket.emit(EVENTS.authenticationFailed, { reason: 'This connection is authenticated as another identity key than the one that was named.' })
 }
 
-/** @throws ApiError where the room is malformed, somebody else's, or one too many */
+/** @throws ApiError where the room is malformed, or somebody else's */
 function ownRoom (socket: AuthSocket, roomId: unknown): Room {
   const room = parseRoom(roomId)
   if (room.recipient !== socket.identityKey) throw new ApiError('ERR_NOT_YOUR_ROOM')
-  if (socket.rooms.size >= MAX_ROOMS && !socket.rooms.has(roomId as string)) throw new ApiError('ERR_TOO_MANY_ROOMS')
   return room
 }
 

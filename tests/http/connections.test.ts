@@ -1,7 +1,10 @@
 import { beforeAll, expect, test } from '@jest/globals'
+import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
+import { NativeWallet, type AuthWallet } from '../../src/auth/wallet'
+import { Secret } from '../../src/secret'
 import { startServer, type TestServer } from '../helpers/server'
-import { handshake } from '../helpers/signedRequests'
+import { handshake, post } from '../helpers/signedRequests'
 
 let running: TestServer
 
@@ -52,4 +55,49 @@ test('large bodies whose signatures are not checked yet share a budget; small on
 
   expect(answers.filter(answer => answer.includes('ERR_SERVER_BUSY')).length).toBeGreaterThan(0)
   expect(answers[2]).toMatch(/^HTTP\/1\.1 401 /)
+})
+
+test('too large headers are named as such', async () => {
+  const answer = await tell(`GET /health HTTP/1.1\r\nhost: x\r\nx-long: ${'x'.repeat(100_000)}\r\n\r\n`)
+  expect(answer).toMatch(/^HTTP\/1\.1 431 /)
+  expect(answer).toContain('ERR_HEADERS_TOO_LARGE')
+})
+
+test('a method that a path does not answer comes with those that it does', async () => {
+  const response = await fetch(`${running.origin}/sendMessage`)
+  expect(response.status).toBe(405)
+  expect(response.headers.get('allow')).toBe('POST')
+})
+
+test('a connection on which nothing was ever said does not hold up the end', async () => {
+  const { server } = await startServer()
+  const socket = connect(server.port, '127.0.0.1')
+  await new Promise<void>(resolve => socket.once('connect', () => { resolve() }))
+  const closed = new Promise<void>(resolve => socket.once('close', () => { resolve() }))
+  // The server has it as well once it has answered somebody who came later.
+  await fetch(`http://127.0.0.1:${server.port}/health`)
+  const since = Date.now()
+  await server.stop()
+
+  expect(Date.now() - since).toBeLessThan(4000)
+  await closed
+})
+
+test('a wallet that cannot sign fails the request, not the server', async () => {
+  const wallet = new NativeWallet(new Secret(randomBytes(32).toString('hex')))
+  let broken = false
+  const frail: AuthWallet = {
+    identityKey: wallet.identityKey,
+    signHash: async (hash, key) => broken ? await Promise.reject(new Error('the wallet is away')) : wallet.signHash(hash, key),
+    verifyHash: (hash, signature, key) => wallet.verifyHash(hash, signature, key),
+    createHmac: (data, key) => wallet.createHmac(data, key)
+  }
+  const { origin } = await startServer({ overrides: { wallet: frail } })
+  const session = await handshake(origin)
+  broken = true
+  const answer = await post(session, '/listMessages', { messageBox: 'inbox' })
+  broken = false
+
+  expect(answer).toMatchObject({ status: 500, verified: false, body: { code: 'ERR_INTERNAL' } })
+  expect(await post(session, '/listMessages', { messageBox: 'inbox' })).toMatchObject({ status: 200, verified: true })
 })

@@ -115,7 +115,7 @@ const BAD: Array<[variable: typeof VARIABLES[number], values: string[]]> = [
   ['MIGRATE_KEY', ['1234567890']],
   ['MAX_BODY_SIZE', ['1023', '101mb', '10 gb', '-1kb', '1.5mb', 'mb', 'constructor']],
   ['MAX_PAGE_BYTES', ['0', '1e6', '200mb']],
-  ['SESSION_TTL', ['59', '0', '-1 day', '4000 days', '5 fortnights', 'constructor', '1.5 days', '1 day 2 hours']]
+  ['SESSION_TTL', ['59', '0', '-1 day', '4000 days', '5 fortnights', 'constructor', '1.5 days', '1 day 2 hours', '90000 ms', '60ss']]
 ]
 
 describe('what cannot be used', () => {
