@@ -2,4 +2,6 @@
 const { rmSync } = require('node:fs')
 const { join } = require('node:path')
 
+// Without a compiler the old build is all there is.
+require.resolve('typescript')
 rmSync(join(__dirname, '..', 'dist'), { recursive: true, force: true })

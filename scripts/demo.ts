@@ -6,6 +6,7 @@ import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pino from 'pino'
+import { explainFailure } from '../src/cli/failure'
 import { parseConfig, readEnv } from '../src/config'
 import { MessageBoxServer } from '../src/server'
 
@@ -25,10 +26,10 @@ async function findServer (): Promise<Host> {
   } catch {
     // None runs there: the demo starts one for itself.
   }
-  return await startServer()
+  return await startServer(host)
 }
 
-async function startServer (): Promise<Host> {
+async function startServer (tried: string): Promise<Host> {
   const folder = mkdtempSync(join(tmpdir(), 'messagebox-demo-'))
   const config = parseConfig({
     NODE_ENV: 'test',
@@ -40,7 +41,7 @@ async function startServer (): Promise<Host> {
   })
   const server = await MessageBoxServer.create(config, { logger: pino({ level: 'silent' }) })
   const host = `http://localhost:${await server.start()}`
-  console.log(`No server runs here, so the demo started one of its own at ${host}\n`)
+  console.log(`No server answers at ${tried}, so the demo started one of its own at ${host}\n`)
   return {
     host,
     async stop () {
@@ -118,7 +119,4 @@ async function main (): Promise<void> {
   }
 }
 
-main().catch(error => {
-  console.error(error)
-  process.exitCode = 1
-})
+main().catch(explainFailure)

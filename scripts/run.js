@@ -11,4 +11,10 @@ try {
 } catch (error) {
   if (error.code !== 'MODULE_NOT_FOUND') throw error
 }
+try {
+  require.resolve(join(root, folder, program))
+} catch {
+  process.stderr.write(`"${program}" needs the development dependencies: npm ci\n`)
+  process.exit(1)
+}
 require(join(root, folder, program))

@@ -14,6 +14,7 @@ export function createApp ({ config, auth, mailbox, store, logger }: Context): R
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
+  if (logger.isLevelEnabled('debug')) app.use(logRequests(logger))
   app.use(cors)
   app.use(prefix, health(store.ping))
   const notFound = notFoundAt(config.live.enabled)
@@ -42,6 +43,16 @@ function refuseTarget (req: IncomingMessage, res: ServerResponse): void {
     const body = JSON.stringify(refusal.toBody())
     res.writeHead(refusal.status, { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(body) }).end(body)
   })
+}
+
+/** A line for each request, without what it holds. */
+function logRequests (logger: Context['logger']): RequestHandler {
+  return (req, res, next) => {
+    const since = performance.now()
+    const { method, path } = req
+    res.once('finish', () => { logger.debug({ method, path, status: res.statusCode, milliseconds: Math.round(performance.now() - since) }, 'request') })
+    next()
+  }
 }
 
 /** For supervisors and load balancers, without authentication: the process is up; the database answers. */

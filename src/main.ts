@@ -11,7 +11,7 @@ async function main (): Promise<void> {
   announce(server.context, port)
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
-      void server.stop().then(() => process.exit(0))
+      void server.stop().then(() => process.exit(0), explainFailure)
     })
   }
 }

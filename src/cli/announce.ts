@@ -1,5 +1,6 @@
 import { usesNativeSecp256k1 } from '../auth/wallet'
 import type { Context } from '../context'
+import { describeDatabase } from './describe'
 
 /** Says, once the port is open, what runs here: readable in development, a log line elsewhere. */
 export function announce ({ config, wallet, logger }: Context, port: number): void {
@@ -8,7 +9,7 @@ export function announce ({ config, wallet, logger }: Context, port: number): vo
   const cryptography = usesNativeSecp256k1 ? 'native libsecp256k1' : 'JavaScript'
   if (!usesNativeSecp256k1) logger.warn('secp256k1 has no native build for this platform: signatures are about ten times slower in JavaScript')
   if (config.env !== 'development') {
-    logger.info({ url, port, identityKey: wallet.identityKey, database, network: config.network, cryptography, env: config.env }, 'listening')
+    logger.info({ url, port, identityKey: wallet.identityKey, database, network: config.network, live: config.live.enabled, cryptography, env: config.env }, 'listening')
     return
   }
   process.stdout.write([
@@ -18,14 +19,10 @@ export function announce ({ config, wallet, logger }: Context, port: number): vo
     `  identity key  ${wallet.identityKey}`,
     `  database      ${database}`,
     `  network       ${config.network}`,
+    `  live messages ${config.live.enabled ? 'on' : 'off'}`,
     `  cryptography  ${cryptography}`,
     '',
     '  Try it: npm run demo   (in another terminal)',
     '', ''
   ].join('\n'))
-}
-
-function describeDatabase ({ client, connection }: Context['config']['db']): string {
-  if (client === 'better-sqlite3') return `SQLite, ${String(connection.filename)}`
-  return `MySQL, ${String(connection.database)} at ${String(connection.socketPath ?? `${String(connection.host ?? 'localhost')}:${String(connection.port ?? 3306)}`)}`
 }

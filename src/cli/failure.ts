@@ -2,18 +2,32 @@ import { ConfigError } from '../config'
 
 const HINTS: Record<string, (error: NodeJS.ErrnoException) => string> = {
   EADDRINUSE: error => `The port is taken: ${error.message}. Stop what uses it, or choose another with PORT.`,
-  EACCES: error => `Not allowed: ${error.message}.`,
+  EACCES: error => `Not allowed: ${error.message}. SQLite's file is made below the working directory.`,
   ECONNREFUSED: () => 'The database does not answer at the address in KNEX_DB_CONNECTION. Is it running?',
   ENOTFOUND: () => 'The host in KNEX_DB_CONNECTION cannot be found.',
   ETIMEDOUT: () => 'The database does not answer in time at the address in KNEX_DB_CONNECTION.',
-  ER_ACCESS_DENIED_ERROR: () => 'The database refuses the user or the password in KNEX_DB_CONNECTION.',
-  ER_BAD_DB_ERROR: () => 'The database named in KNEX_DB_CONNECTION does not exist: create it first, as DEPLOYING.md shows.',
+  ER_ACCESS_DENIED_ERROR: error => `The database refuses the user or the password in KNEX_DB_CONNECTION.${saidBy(error)}`,
+  ER_TABLEACCESS_DENIED_ERROR: noSchemaRights,
+  ER_DBACCESS_DENIED_ERROR: noSchemaRights,
+  ER_BAD_DB_ERROR: error => `The database named in KNEX_DB_CONNECTION does not exist: create it first, as DEPLOYING.md shows.${saidBy(error)}`,
+  SQLITE_READONLY: () => 'The SQLite file may not be written by this user. Whose is it?',
+  SQLITE_NOTADB: () => 'The file in KNEX_DB_CONNECTION is no SQLite database.',
+  KnexTimeoutError: () => 'The database does not answer in time at the address in KNEX_DB_CONNECTION.',
   SQLITE_CANTOPEN: () => 'The SQLite file in KNEX_DB_CONNECTION cannot be opened. Does its folder exist, and may this user write there?'
+}
+
+function noSchemaRights (error: NodeJS.ErrnoException): string {
+  return `This account may not change the schema: grant what DEPLOYING.md lists, or run "npm run migrate" with one that may.${saidBy(error)}`
+}
+
+/** The database's own words; they name users and databases, and hold no password. */
+function saidBy (error: NodeJS.ErrnoException & { sqlMessage?: string }): string {
+  return error.sqlMessage === undefined ? '' : ` It says: ${error.sqlMessage}`
 }
 
 /** Ends a process that could not do its work, with a text for people: what was wrong and what to do. */
 export function explainFailure (error: unknown): void {
-  const { code = '', stack, message } = error as NodeJS.ErrnoException
+  const { code = (error as Error).name, stack, message } = error as NodeJS.ErrnoException
   const text = error instanceof ConfigError ? message : HINTS[code]?.(error as NodeJS.ErrnoException) ?? stack ?? String(error)
   process.stderr.write(`\n${text}\n\n`)
   process.exit(1)

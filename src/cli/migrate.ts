@@ -2,6 +2,7 @@ import dotenv from 'dotenv'
 import { parseConfig, readEnv } from '../config'
 import { createKnex } from '../db/knex'
 import { migrate } from '../db/migrate'
+import { describeDatabase } from './describe'
 import { explainFailure } from './failure'
 
 /** Brings the configured database's schema up to date, as a start of the server does. */
@@ -10,8 +11,8 @@ async function main (): Promise<void> {
   const { db } = parseConfig(readEnv(process.env))
   const knex = createKnex(db)
   try {
-    const [batch, names] = await migrate(knex, db)
-    process.stdout.write(names.length === 0 ? 'The schema is up to date.\n' : `Batch ${batch}: ${names.join(', ')}\n`)
+    const [, names] = await migrate(knex, db)
+    process.stdout.write(`${describeDatabase(db)}: ${names.length === 0 ? 'the schema is up to date' : `the schema was brought up to date (${names.join(', ')})`}\n`)
   } finally {
     await knex.destroy()
   }

@@ -73,15 +73,15 @@ describe.each(ENGINES)('migrations on %s', engine => {
 
     const outputs = await Promise.all(Array.from({ length: 4 }, async () => await command(database, 'js')))
 
-    expect(outputs.sort()).toEqual([`Batch 1: ${NAMES.join(', ')}`, ...Array.from({ length: 3 }, () => 'The schema is up to date.')])
+    expect(outputs.map(output => output.split(': the schema ')[1]).sort()).toEqual([...Array.from({ length: 3 }, () => 'is up to date'), `was brought up to date (${NAMES.join(', ')})`])
     expect(await applied(open(database))).toEqual(NAMES)
   })
 
   test('a run from TypeScript is the same run as one as JavaScript', async () => {
     const database = await newDatabase()
 
-    expect(await command(database, 'ts')).toBe(`Batch 1: ${NAMES.join(', ')}`)
-    expect(await command(database, 'js')).toBe('The schema is up to date.')
+    expect(await command(database, 'ts')).toContain(`brought up to date (${NAMES.join(', ')})`)
+    expect(await command(database, 'js')).toContain('the schema is up to date')
 
     expect(await applied(open(database))).toEqual(NAMES)
   })

@@ -10,8 +10,8 @@ export interface IdleCounts {
   /** Still connected in the end. */
   stayed: number
   /** Median and worst time from a send to its delivery, in milliseconds. */
-  median: number
-  worst: number
+  medianMilliseconds: number
+  worstMilliseconds: number
   /** What each socket adds to the server's resident memory, in bytes. */
   bytesPerSocket: number
 }
@@ -36,7 +36,7 @@ export async function holdIdle (count: number, seconds: number, log: (text: stri
     const bytesPerSocket = Math.round((residentBytes(server.pid!) - before) / count)
     const times = await measureDelivery(server.origin, sockets)
     const stayed = sockets.filter(socket => socket.raw.connected).length
-    return { sockets: count, stayed, median: times[SAMPLES >> 1]!, worst: times.at(-1)!, bytesPerSocket }
+    return { sockets: count, stayed, medianMilliseconds: times[SAMPLES >> 1]!, worstMilliseconds: times.at(-1)!, bytesPerSocket }
   } finally {
     sockets.forEach(socket => { socket.close() })
     await server.kill()

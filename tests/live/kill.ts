@@ -23,13 +23,13 @@ export async function killUnderLiveLoad (engine: Engine, rounds: number): Promis
     for (let round = 0; round < rounds; round++) {
       const senders = await Promise.all(Array.from({ length: SENDERS }, async () => await new LightSocket(server.origin).authenticate()))
       const stop = new AbortController()
-      const sending = senders.map(async socket => { sent += await sendUntilAborted(socket, recipient, acked, stop.signal) })
+      const sending = senders.map(async socket => await sendUntilAborted(socket, recipient, acked, stop.signal))
       const before = acked.size
       await eventually(() => acked.size >= before + 50 || undefined, () => 'too few messages were acked')
       await pause(Math.random() * 300)
       await server.kill()
       stop.abort()
-      await Promise.all(sending)
+      for (const count of await Promise.all(sending)) sent += count
       senders.forEach(socket => { socket.close() })
       await server.start()
     }
@@ -44,22 +44,26 @@ async function sendUntilAborted (socket: LightSocket, recipient: string, acked: 
   const roomId = `${recipient}-load`
   const prefix = randomBytes(8).toString('hex')
   let sent = 0
+  let answered = 0
   while (!signal.aborted) {
     socket.emit('sendMessage', { roomId, message: { messageId: `${prefix} ${sent++}`, recipient, body: 'x'.repeat(200) } })
     // Some are always under way, as many as a client would have.
     if (sent % 8 === 0) await new Promise(setImmediate)
-    collect(socket, acked)
-    if (sent - acked.size > 500) await pause(5)
+    answered += collect(socket, acked)
+    if (sent - answered > 500) await pause(5)
   }
   collect(socket, acked)
   return sent
 }
 
-function collect (socket: LightSocket, acked: Set<string>): void {
-  for (const { data } of socket.heard.splice(0)) {
+/** @returns how many answers there were */
+function collect (socket: LightSocket, acked: Set<string>): number {
+  const heard = socket.heard.splice(0)
+  for (const { data } of heard) {
     const { status, messageId } = data as { status: string, messageId: string }
     if (status === 'success') acked.add(messageId)
   }
+  return heard.length
 }
 
 async function audit (origin: string, key: PrivateKey, acked: Set<string>): Promise<Pick<LiveCounts, 'stored' | 'missing' | 'twice'>> {

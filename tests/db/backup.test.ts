@@ -1,0 +1,30 @@
+import { expect, test } from '@jest/globals'
+import { execFile } from 'node:child_process'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import Database from 'better-sqlite3'
+import { newClient } from '../helpers/clients'
+import { startServer } from '../helpers/server'
+
+const SCRIPT = join(__dirname, '../../scripts/run.js')
+const run = promisify(execFile)
+
+test('a backup made while the server runs holds its messages', async () => {
+  const { host, database } = await startServer()
+  const { client, identityKey } = await newClient(host)
+  await client.sendMessage({ recipient: identityKey, messageBox: 'inbox', body: 'kept' }, host)
+  const target = `${String(database.config.connection.filename)}.backup`
+  const env = { ...process.env, NODE_ENV: 'test', ...database.env }
+
+  const { stdout } = await run(process.execPath, [SCRIPT, 'src/cli/backup', target], { env })
+
+  expect(stdout).toContain('1 messages')
+  const copy = new Database(target, { readonly: true })
+  expect(copy.prepare('select sender from messages').all()).toEqual([{ sender: identityKey }])
+  copy.close()
+})
+
+test('a database that is not there is no success', async () => {
+  const env = { ...process.env, NODE_ENV: 'test', KNEX_DB_CLIENT: 'better-sqlite3', KNEX_DB_CONNECTION: '{"filename":"nowhere/messagebox.sqlite"}' }
+  await expect(run(process.execPath, [SCRIPT, 'src/cli/backup', 'unused'], { env })).rejects.toMatchObject({ code: 1, stderr: expect.stringMatching(/does not exist|cannot be opened/) })
+})
