@@ -3,5 +3,10 @@ const { rmSync } = require('node:fs')
 const { join } = require('node:path')
 
 // Without a compiler the old build is all there is.
-require.resolve('typescript')
+try {
+  require.resolve('typescript')
+} catch {
+  process.stderr.write('A build needs the development dependencies: npm ci --include=dev\n')
+  process.exit(1)
+}
 rmSync(join(__dirname, '..', 'dist'), { recursive: true, force: true })

@@ -11,7 +11,10 @@ async function main (): Promise<void> {
   announce(server.context, port)
   for (const signal of ['SIGTERM', 'SIGINT'] as const) {
     process.once(signal, () => {
-      void server.stop().then(() => process.exit(0), explainFailure)
+      void server.stop().then(() => {
+        server.context.logger.info('stopped')
+        process.exit(0)
+      }).catch(explainFailure)
     })
   }
 }

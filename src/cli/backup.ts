@@ -1,16 +1,22 @@
 import Database from 'better-sqlite3'
 import dotenv from 'dotenv'
+import { existsSync } from 'node:fs'
+import { dirname, resolve } from 'node:path'
 import { parseConfig, readEnv } from '../config'
 import { describeDatabase } from './describe'
-import { explainFailure } from './failure'
+import { explainFailure, UsageError } from './failure'
 
 /** Copies the configured SQLite database to a file, while the server may run: `npm run backup -- TARGET`. */
 async function main (target: string | undefined): Promise<void> {
   dotenv.config({ quiet: true })
   const { db } = parseConfig(readEnv(process.env))
-  if (db.client !== 'better-sqlite3') throw new Error('The configured database is MySQL: back it up with mysqldump, as DEPLOYING.md shows.')
-  if (target === undefined) throw new Error('Say where to: npm run backup -- TARGET')
-  const database = new Database(String(db.connection.filename), { fileMustExist: true })
+  if (db.client !== 'better-sqlite3') throw new UsageError('The configured database is MySQL: back it up with mysqldump, as DEPLOYING.md shows.')
+  if (target === undefined) throw new UsageError('Say where to: npm run backup -- TARGET')
+  const source = resolve(String(db.connection.filename))
+  if (!existsSync(source)) throw new UsageError(`There is no database at ${source}: run this where the server runs, with its environment.`)
+  if (!existsSync(dirname(resolve(target)))) throw new UsageError(`There is no folder ${dirname(resolve(target))} to copy to.`)
+  if (resolve(target) === source) throw new UsageError('The backup needs a file of its own.')
+  const database = new Database(source, { fileMustExist: true })
   try {
     await database.backup(target)
   } finally {

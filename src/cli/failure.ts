@@ -2,7 +2,7 @@ import { ConfigError } from '../config'
 
 const HINTS: Record<string, (error: NodeJS.ErrnoException) => string> = {
   EADDRINUSE: error => `The port is taken: ${error.message}. Stop what uses it, or choose another with PORT.`,
-  EACCES: error => `Not allowed: ${error.message}. SQLite's file is made below the working directory.`,
+  EACCES: error => `Not allowed: ${error.message}.${error.syscall === 'mkdir' ? ' SQLite\'s file is made below the working directory.' : ''}`,
   ECONNREFUSED: () => 'The database does not answer at the address in KNEX_DB_CONNECTION. Is it running?',
   ENOTFOUND: () => 'The host in KNEX_DB_CONNECTION cannot be found.',
   ETIMEDOUT: () => 'The database does not answer in time at the address in KNEX_DB_CONNECTION.',
@@ -25,10 +25,13 @@ function saidBy (error: NodeJS.ErrnoException & { sqlMessage?: string }): string
   return error.sqlMessage === undefined ? '' : ` It says: ${error.sqlMessage}`
 }
 
+/** Something that a command cannot do as it was asked to; the message says what to do instead. */
+export class UsageError extends Error {}
+
 /** Ends a process that could not do its work, with a text for people: what was wrong and what to do. */
 export function explainFailure (error: unknown): void {
   const { code = (error as Error).name, stack, message } = error as NodeJS.ErrnoException
-  const text = error instanceof ConfigError ? message : HINTS[code]?.(error as NodeJS.ErrnoException) ?? stack ?? String(error)
+  const text = error instanceof ConfigError || error instanceof UsageError ? message : HINTS[code]?.(error as NodeJS.ErrnoException) ?? stack ?? String(error)
   process.stderr.write(`\n${text}\n\n`)
   process.exit(1)
 }
