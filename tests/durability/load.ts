@@ -14,7 +14,7 @@ const RECIPIENTS = 4
 const READERS = 2
 const SMALL = 300
 /** More than one statement takes, so that it is written in pieces. */
-const LARGE = 4.5 * 1024 * 1024
+const LARGE = 5.5 * 1024 * 1024
 /** Between two large messages, and before something is asked again, in milliseconds. */
 const LARGE_PAUSE = 400
 const RETRY_PAUSE = 50
