@@ -24,8 +24,23 @@ export interface Setting {
   closing: Closing
 }
 
-/** Measures every scenario on both candidates, round by round. */
-export async function runRounds (candidates: Candidate[], scenarios: Scenario[], setting: Setting): Promise<Row[]> {
+/**
+ * Measures every scenario on both candidates, round by round.
+ * @param generations how often to begin again with new processes: two of the same program differ by some per cent
+ */
+export async function runRounds (candidates: Candidate[], scenarios: Scenario[], setting: Setting, generations = 1): Promise<Row[]> {
+  const samples = new Map<string, Sample[]>()
+  for (let generation = 0; generation < generations; generation++) {
+    for (const [key, more] of await runGeneration(candidates, scenarios, setting)) samples.set(key, [...samples.get(key) ?? [], ...more])
+  }
+  progressDone()
+  return scenarios.map(scenario => ({
+    scenario,
+    subjects: candidates.map(({ name }) => [name, summarize(samples.get(`${scenario.name} ${name}`)!)])
+  }))
+}
+
+async function runGeneration (candidates: Candidate[], scenarios: Scenario[], setting: Setting): Promise<Map<string, Sample[]>> {
   const { plan } = setting
   const subjects = await Promise.all(candidates.map(async candidate => await start(candidate, setting)))
   const samples = new Map<string, Sample[]>()
@@ -43,11 +58,7 @@ export async function runRounds (candidates: Candidate[], scenarios: Scenario[],
     }
   }
   await Promise.all(subjects.map(async ({ server }) => { await server.stop() }))
-  progressDone()
-  return scenarios.map(scenario => ({
-    scenario,
-    subjects: candidates.map(({ name }) => [name, summarize(samples.get(`${scenario.name} ${name}`)!)])
-  }))
+  return samples
 }
 
 /** In operations a millisecond. */
