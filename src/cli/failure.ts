@@ -6,7 +6,9 @@ const HINTS: Record<string, (error: NodeJS.ErrnoException) => string> = {
   ECONNREFUSED: () => 'The database does not answer at the address in KNEX_DB_CONNECTION. Is it running?',
   ENOTFOUND: () => 'The host in KNEX_DB_CONNECTION cannot be found.',
   ETIMEDOUT: () => 'The database does not answer in time at the address in KNEX_DB_CONNECTION.',
-  ER_ACCESS_DENIED_ERROR: error => `The database refuses the user or the password in KNEX_DB_CONNECTION.${saidBy(error)}`,
+  ER_ACCESS_DENIED_ERROR: accessDenied,
+  // What MariaDB says of a user that it does not know.
+  ER_ACCESS_DENIED_NO_PASSWORD_ERROR: accessDenied,
   ER_TABLEACCESS_DENIED_ERROR: noSchemaRights,
   ER_DBACCESS_DENIED_ERROR: noSchemaRights,
   ER_BAD_DB_ERROR: error => `The database named in KNEX_DB_CONNECTION does not exist: create it first, as DEPLOYING.md shows.${saidBy(error)}`,
@@ -14,6 +16,10 @@ const HINTS: Record<string, (error: NodeJS.ErrnoException) => string> = {
   SQLITE_NOTADB: () => 'The file in KNEX_DB_CONNECTION is no SQLite database.',
   KnexTimeoutError: () => 'The database does not answer in time at the address in KNEX_DB_CONNECTION.',
   SQLITE_CANTOPEN: () => 'The SQLite file in KNEX_DB_CONNECTION cannot be opened. Does its folder exist, and may this user write there?'
+}
+
+function accessDenied (error: NodeJS.ErrnoException): string {
+  return `The database refuses the user or the password in KNEX_DB_CONNECTION.${saidBy(error)}`
 }
 
 function noSchemaRights (error: NodeJS.ErrnoException): string {
