@@ -4,6 +4,8 @@ const { join } = require('node:path')
 const root = join(__dirname, '..')
 const program = process.argv[2]
 process.argv.splice(1, 2, join(root, program))
+// From any folder: ts-node would look for its settings in the current one.
+process.env.TS_NODE_PROJECT ??= join(root, 'tsconfig.json')
 let folder = 'dist'
 try {
   require('ts-node/register/transpile-only')
