@@ -39,7 +39,12 @@ export async function findDatabaseServer (): Promise<DatabaseServer> {
     const { code = 'no answer' } = error as NodeJS.ErrnoException
     return sqlite(`NO MYSQL AT ${new URL(URL_OF_MYSQL).host} (${code}): THIS RUNS ON SQLITE. Start one, or set TEST_MYSQL_URL.`)
   }
-  return await mysqlServer(connection)
+  try {
+    return await mysqlServer(connection)
+  } catch (error) {
+    await connection.end()
+    throw error
+  }
 }
 
 async function mysqlServer (connection: Connection): Promise<DatabaseServer> {
