@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DatabaseConfig } from '../src/config'
+import { UNMETERED } from '../tests/helpers/unmetered'
 
 export type Arrangement = 'ours' | 'stock' | 'proto'
 
@@ -40,6 +41,7 @@ export async function startServer (arrangement: Arrangement, database: DatabaseC
       NODE_ENV: 'production',
       PORT: '0',
       ENABLE_WEBSOCKETS: 'true',
+      ...UNMETERED,
       SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'),
       KNEX_DB_CLIENT: database.client,
       KNEX_DB_CONNECTION: JSON.stringify(database.connection)

@@ -1,34 +1,46 @@
 import express, { Router, type ErrorRequestHandler, type Request, type RequestHandler, type Response } from 'express'
-import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
-import { hasCredentials } from './auth/http'
+import type { RequestListener, ServerResponse } from 'node:http'
+import { refuseUnread } from './auth/body'
+import { hasCredentials, type AuthRequest } from './auth/http'
 import type { Context } from './context'
 import { cors } from './cors'
 import { ApiError, toApiError } from './errors'
+import { unlimited, type RateLimiter } from './limits/rates'
+import { operatorRoutes } from './operator'
+import { healthRoutes } from './operator/health'
+import { faultLogOf, followRequests } from './operator/requests'
 import { HANDSHAKE_PATH } from './protocol'
+import { sendRefusal } from './refusal'
 import { routes, type Route } from './routes'
 
-/** The HTTP side, top to bottom: CORS, health, handshake, authentication, routes, errors. */
-export function createApp ({ config, auth, mailbox, store, logger }: Context): RequestListener {
+/** The HTTP side, top to bottom: CORS, health, limits, what is public, handshake, authentication, routes, errors. */
+export function createApp (context: Context): RequestListener {
+  const { config, auth, limits, logger, tracing } = context
   const { prefix } = config.http
-  const table = routes(mailbox)
+  const [health, open, closed] = [healthRoutes(context), operatorRoutes(context), routes(context.mailbox)]
+  const nameOf = namesOf(prefix, [...health, ...open, ...closed])
+  const notFound = notFoundAt(config.live.enabled)
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
-  if (logger.isLevelEnabled('debug')) app.use(logRequests(logger))
+  if (tracing !== undefined) app.use(tracing.middleware(nameOf))
+  app.use(followRequests({ ...context, trustsProxy: config.http.trustProxy !== 0, routeOf: nameOf, isPolled: path => health.some(route => route.path === nameOf(path)) }))
   app.use(cors)
-  app.use(prefix, health(store.ping))
-  const notFound = notFoundAt(config.live.enabled)
-  app.use(refuseUnknown(prefix, table, notFound), ...auth)
-  app.use(prefix === '' ? '/' : prefix, mount(table))
+  app.use(prefix, mount(health))
+  app.use(...limitBy(limits.perAddress, limits.address))
+  app.use(prefix, mount(open))
+  app.use(refuseUnknown(prefix, closed, notFound), ...auth)
+  app.use(...limitBy(limits.perIdentity, req => (req as AuthRequest).auth.identityKey))
+  app.use(prefix, mount(closed))
   app.use(req => { throw notFound(req.path) })
-  app.use(answerError(logger))
+  app.use(answerError(context))
   const giveUp = (error: unknown, res: ServerResponse): void => {
     logger.error({ err: error }, 'a request could not be answered')
     res.destroy()
   }
   return (req, res) => {
     if (isTarget(req.url)) app(req as Request, res as Response, error => { giveUp(error, res) })
-    else refuseTarget(req, res)
+    else cors(req, res, () => { sendRefusal(res, new ApiError('ERR_BAD_REQUEST')) })
   }
 }
 
@@ -37,41 +49,36 @@ function isTarget (target = ''): boolean {
   return target.startsWith('/') || target === '*' || URL.canParse(target)
 }
 
-function refuseTarget (req: IncomingMessage, res: ServerResponse): void {
-  cors(req, res, () => {
-    const refusal = new ApiError('ERR_BAD_REQUEST')
-    const body = JSON.stringify(refusal.toBody())
-    res.writeHead(refusal.status, { 'content-type': 'application/json; charset=utf-8', 'content-length': Buffer.byteLength(body) }).end(body)
-  })
+/** Names a path by its route, without the prefix; what is no route is "other", so that nobody can make names up. */
+function namesOf (prefix: string, known: Route[]): (path: string) => string {
+  const names = new Map(known.map(({ path }) => [normalize(`${prefix}${path}`), path]))
+  names.set(normalize(HANDSHAKE_PATH), HANDSHAKE_PATH)
+  return path => names.get(normalize(path)) ?? 'other'
 }
 
-/** A line for each request, without what it holds. */
-function logRequests (logger: Context['logger']): RequestHandler {
-  return (req, res, next) => {
-    const since = performance.now()
-    const { method, path } = req
-    res.once('finish', () => { logger.debug({ method, path, status: res.statusCode, milliseconds: Math.round(performance.now() - since) }, 'request') })
-    next()
-  }
+/** Paths are compared as Express does: in any case, and with a slash at their end or without. */
+function normalize (path: string): string {
+  return path.toLowerCase().replace(/(?<=.)\/$/, '')
 }
 
-/** For supervisors and load balancers, without authentication: the process is up; the database answers. */
-function health (ping: () => Promise<void>): Router {
-  return Router()
-    .get('/health', (_req, res) => { res.json({ status: 'ok' }) })
-    .get('/ready', async (_req, res) => {
-      await ping()
-      res.json({ status: 'ready' })
+/** Refuses whoever asks too often; nothing at all where nobody is counted. */
+function limitBy (limiter: RateLimiter, keyOf: (req: Request) => string): [RequestHandler, ...RequestHandler[]] {
+  if (limiter === unlimited) return [(_req, _res, next) => { next() }]
+  return [async (req, res, next) => {
+    await limiter.consume(keyOf(req)).catch((error: unknown) => {
+      if (!req.readableEnded) refuseUnread(req, res)
+      throw error
     })
-    .all(['/health', '/ready'], () => { throw methodNotAllowed('GET') })
+    next()
+  }]
 }
 
 /** Tells someone who claims no identity what a path is, rather than that an identity is missing. */
 function refuseUnknown (prefix: string, table: Route[], notFound: NotFound): RequestHandler {
-  const known = new Map(table.map(({ method, path }) => [`${prefix}${path}`.toLowerCase(), method.toUpperCase()]))
+  const known = new Map(table.map(({ method, path }) => [normalize(`${prefix}${path}`), method.toUpperCase()]))
   return (req, _res, next) => {
     if (req.path === HANDSHAKE_PATH || hasCredentials(req)) return next()
-    const method = known.get(req.path.toLowerCase().replace(/\/$/, ''))
+    const method = known.get(normalize(req.path))
     if (method === undefined) throw notFound(req.path)
     if (method !== req.method) throw methodNotAllowed(method)
     next()
@@ -88,7 +95,7 @@ function mount (table: Route[]): Router {
 }
 
 function methodNotAllowed (allowed: string): ApiError {
-  return new ApiError('ERR_METHOD_NOT_ALLOWED', `This path answers ${allowed} alone.`, {}, { allow: allowed })
+  return new ApiError('ERR_METHOD_NOT_ALLOWED', `This path answers ${allowed} alone.`, {}, { headers: { allow: allowed } })
 }
 
 type NotFound = (path: string) => ApiError
@@ -101,11 +108,11 @@ function notFoundAt (live: boolean): NotFound {
 }
 
 /** The one place where an error becomes a response. */
-function answerError (logger: Context['logger']): ErrorRequestHandler {
+function answerError ({ logger, metrics }: Pick<Context, 'logger' | 'metrics'>): ErrorRequestHandler {
   // Express knows an error handler by its four parameters.
   return (error: unknown, req, res, _next) => {
-    const refusal = toApiError(error)
-    if (refusal !== error) logger.error({ err: error, path: req.path }, 'a request failed')
+    const refusal = toApiError(error, faultLogOf(req, logger))
+    metrics.refused(refusal.code, 'http')
     if (res.headersSent) return void res.destroy()
     res.status(refusal.status).set(refusal.headers).json(refusal.toBody())
   }

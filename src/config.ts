@@ -3,13 +3,21 @@
  * flat strings into a nested, validated `Config`. Every problem is reported at once, and no message ever
  * repeats the value of a variable that may hold a secret.
  */
-import { Secret } from './secret'
+import type { Secret } from './secret'
+import {
+  DAY, duration, GIB, limit, MIB, parseBoolean, parseCount, parseDays, parseEnvironment, parseHost, parseLogLevel, parseMigrateKey, parseNetwork,
+  parsePort, parsePrefix, parsePrivateKey, parseRedisUrl, parseTrustProxy, parseUrl, SECOND, size,
+  type Environment, type Limit, type LogLevel, type Network, type TrustProxy
+} from './settings'
 
 /** The variables, in the order of `.env.example`. */
 export const VARIABLES = [
-  'NODE_ENV', 'PORT', 'HTTP_PORT', 'ROUTING_PREFIX', 'HOSTING_DOMAIN', 'SERVER_PRIVATE_KEY',
-  'WALLET_STORAGE_URL', 'NETWORK', 'BSV_NETWORK', 'KNEX_DB_CLIENT', 'KNEX_DB_CONNECTION',
-  'ENABLE_WEBSOCKETS', 'LOGGING_ENABLED', 'MIGRATE_KEY', 'MAX_BODY_SIZE', 'MAX_PAGE_BYTES', 'SESSION_TTL'
+  'NODE_ENV', 'PORT', 'HTTP_PORT', 'ROUTING_PREFIX', 'HOSTING_DOMAIN', 'TRUST_PROXY', 'SERVER_PRIVATE_KEY',
+  'WALLET_STORAGE_URL', 'NETWORK', 'BSV_NETWORK', 'KNEX_DB_CLIENT', 'KNEX_DB_CONNECTION', 'REDIS_URL',
+  'ENABLE_WEBSOCKETS', 'LOGGING_ENABLED', 'LOG_LEVEL', 'METRICS_PORT', 'METRICS_HOST', 'OTEL_EXPORTER_OTLP_ENDPOINT',
+  'MIGRATE_KEY', 'MIGRATE_ON_START', 'SHUTDOWN_TIMEOUT', 'MAX_BODY_SIZE', 'MAX_PAGE_BYTES', 'SESSION_TTL',
+  'RATE_LIMIT_ADDRESS', 'RATE_LIMIT_IDENTITY', 'INBOX_QUOTA_MESSAGES', 'INBOX_QUOTA_BYTES', 'SENDER_QUOTA_MESSAGES',
+  'SENDER_QUOTA_BYTES', 'MAX_CONCURRENT_REQUESTS', 'MESSAGE_RETENTION_DAYS'
 ] as const
 
 export type Variable = typeof VARIABLES[number]
@@ -17,13 +25,22 @@ export type Variable = typeof VARIABLES[number]
 /** What the environment says, untouched but for blanks: an empty variable counts as not set. */
 export type FlatEnv = Partial<Record<Variable, string>>
 
-export type Environment = 'development' | 'staging' | 'production' | 'test'
-export type Network = 'main' | 'test' | 'local'
-
 export interface DatabaseConfig {
   client: 'better-sqlite3' | 'mysql2'
   /** Handed to Knex as it is; for SQLite `{filename}`. */
   connection: Record<string, unknown>
+}
+
+/** Of what is stored for a recipient, or from a sender. */
+export interface Quota {
+  messages: Limit
+  /** Of bodies. */
+  bytes: Limit
+}
+
+export interface Quotas {
+  inbox: Quota
+  sender: Quota
 }
 
 export interface Config {
@@ -33,8 +50,11 @@ export interface Config {
     /** Before all routes but the handshake: '' or '/api', never with a slash at its end. */
     prefix: string
     hostingDomain?: string
+    trustProxy: TrustProxy
     /** Largest request body, in bytes. */
     maxBodyBytes: number
+    /** How long a stop waits for what is under way, in milliseconds. */
+    shutdownTimeout: number
   }
   auth: {
     /** 64 hex digits. Undefined only in development and test: a key is then made for this run. */
@@ -44,14 +64,22 @@ export interface Config {
   }
   network: Network
   db: DatabaseConfig
+  redis: { url?: Secret }
   mailbox: {
     /** About how many bytes of bodies one page of /listMessages holds. */
     maxPageBytes: number
+    quotas: Quotas
+    /** After how many milliseconds a message is removed, though nobody acknowledged it; undefined keeps it. */
+    retention: Limit
   }
+  /** Requests a minute, and requests at once. */
+  limits: { perAddress: Limit, perIdentity: Limit, concurrent: Limit }
   live: { enabled: boolean }
-  log: { debug: boolean, pretty: boolean }
+  log: { level: LogLevel, pretty: boolean }
+  metrics: { port?: number, host: string }
+  tracing: { endpoint?: string }
   wallet: { storageUrl?: string }
-  migrate: { key?: Secret }
+  migrate: { key?: Secret, onStart: boolean }
 }
 
 /** A configuration that cannot be used. `problems` holds one sentence each. */
@@ -91,6 +119,10 @@ export function parseConfig (flat: FlatEnv): Config {
       return undefined
     }
   }
+  /** As `take`, for a limit that is in force unless it is said to be off. */
+  const takeLimit = (name: Variable, parse: (value: string) => number, usual: number): Limit => {
+    return flat[name] === undefined ? usual : take(name, limit(parse))
+  }
 
   const env = take('NODE_ENV', parseEnvironment) ?? 'development'
   const local = env === 'development' || env === 'test'
@@ -100,114 +132,43 @@ export function parseConfig (flat: FlatEnv): Config {
   if (flat.SERVER_PRIVATE_KEY === undefined && !local) {
     problems.push('SERVER_PRIVATE_KEY is required outside development and test: make one with "npm run keygen"')
   }
+  const [logging, level] = [take('LOGGING_ENABLED', parseBoolean), take('LOG_LEVEL', parseLogLevel)]
   const config: Config = {
     env,
     http: {
       port: port ?? httpPort ?? (local ? 8080 : 3000),
       prefix: take('ROUTING_PREFIX', parsePrefix) ?? '',
       hostingDomain: take('HOSTING_DOMAIN', parseUrl),
-      maxBodyBytes: take('MAX_BODY_SIZE', parseSize) ?? 10 * MIB
+      trustProxy: take('TRUST_PROXY', parseTrustProxy) ?? 0,
+      maxBodyBytes: take('MAX_BODY_SIZE', size('1kb', '100mb')) ?? 10 * MIB,
+      shutdownTimeout: take('SHUTDOWN_TIMEOUT', duration('1 second', '10 minutes', '"30 seconds"')) ?? 10 * SECOND
     },
-    auth: { privateKey, sessionTtl: take('SESSION_TTL', parseDuration) ?? 30 * DAY },
+    auth: { privateKey, sessionTtl: take('SESSION_TTL', duration('1 minute', '3650 days', '"30 days", "12 hours"')) ?? 30 * DAY },
     network: network ?? bsvNetwork ?? 'main',
     db: parseDatabase(take, flat, problems),
-    mailbox: { maxPageBytes: take('MAX_PAGE_BYTES', parseSize) ?? 8 * MIB },
+    redis: { url: take('REDIS_URL', parseRedisUrl) },
+    mailbox: {
+      maxPageBytes: take('MAX_PAGE_BYTES', size('1kb', '100mb')) ?? 8 * MIB,
+      quotas: {
+        inbox: { messages: takeLimit('INBOX_QUOTA_MESSAGES', parseCount, 10_000), bytes: takeLimit('INBOX_QUOTA_BYTES', size('1b', '1024tb'), GIB) },
+        sender: { messages: takeLimit('SENDER_QUOTA_MESSAGES', parseCount, 10_000), bytes: takeLimit('SENDER_QUOTA_BYTES', size('1b', '1024tb'), GIB) }
+      },
+      retention: take('MESSAGE_RETENTION_DAYS', limit(parseDays))
+    },
+    limits: {
+      perAddress: takeLimit('RATE_LIMIT_ADDRESS', parseCount, 1200),
+      perIdentity: takeLimit('RATE_LIMIT_IDENTITY', parseCount, 3000),
+      concurrent: takeLimit('MAX_CONCURRENT_REQUESTS', parseCount, 500)
+    },
     live: { enabled: take('ENABLE_WEBSOCKETS', parseBoolean) ?? false },
-    log: { debug: take('LOGGING_ENABLED', parseBoolean) ?? false, pretty: env === 'development' },
+    log: { level: level ?? (logging === true ? 'debug' : 'info'), pretty: env === 'development' },
+    metrics: { port: take('METRICS_PORT', parsePort), host: take('METRICS_HOST', parseHost) ?? '127.0.0.1' },
+    tracing: { endpoint: take('OTEL_EXPORTER_OTLP_ENDPOINT', parseUrl) },
     wallet: { storageUrl: take('WALLET_STORAGE_URL', parseUrl) },
-    migrate: { key: take('MIGRATE_KEY', parseMigrateKey) }
+    migrate: { key: take('MIGRATE_KEY', parseMigrateKey), onStart: take('MIGRATE_ON_START', parseBoolean) ?? true }
   }
   if (problems.length > 0) throw new ConfigError(problems)
   return config
-}
-
-const MIB = 1024 * 1024
-const DAY = 24 * 60 * 60 * 1000
-
-function parseEnvironment (value: string): Environment {
-  const environments: Environment[] = ['development', 'staging', 'production', 'test']
-  const found = environments.find(name => name === value)
-  if (found === undefined) throw new Error(`must be one of ${environments.join(', ')}`)
-  return found
-}
-
-function parsePort (value: string): number {
-  const port = Number(value)
-  if (!/^\d+$/.test(value) || port > 65535) throw new Error('must be a port number from 0 to 65535')
-  return port
-}
-
-function parsePrefix (value: string): string {
-  const prefix = value.replace(/\/+$/, '')
-  if (prefix !== '' && !/^(\/[A-Za-z0-9._~-]+)+$/.test(prefix)) {
-    throw new Error('must be a path like /api: a slash, then letters, digits, dots, dashes or underscores')
-  }
-  return prefix
-}
-
-function parseUrl (value: string): string {
-  let url: URL
-  try {
-    url = new URL(value)
-  } catch {
-    throw new Error('must be a URL like https://box.example.com')
-  }
-  if (url.protocol !== 'https:' && url.protocol !== 'http:') throw new Error('must begin with https:// or http://')
-  return value.replace(/\/+$/, '')
-}
-
-/** The order of secp256k1: a private key lies between 1 and this less one. */
-const CURVE_ORDER = BigInt('0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141')
-
-function parsePrivateKey (value: string): Secret {
-  if (!/^[0-9a-fA-F]{64}$/.test(value)) throw new Error('must be 64 hex digits (256 bits): make one with "npm run keygen"')
-  const scalar = BigInt(`0x${value}`)
-  if (scalar === 0n || scalar >= CURVE_ORDER) throw new Error('is not in the range of the curve: make one with "npm run keygen"')
-  return new Secret(value.toLowerCase())
-}
-
-function parseNetwork (value: string): Network {
-  switch (value.toLowerCase()) {
-    case 'main': case 'mainnet': return 'main'
-    case 'test': case 'testnet': return 'test'
-    case 'local': case 'regtest': return 'local'
-    default: throw new Error('must be main (or mainnet), test (or testnet), local (or regtest)')
-  }
-}
-
-function parseBoolean (value: string): boolean {
-  if (value === 'true') return true
-  if (value === 'false') return false
-  throw new Error('must be true or false')
-}
-
-function parseMigrateKey (value: string): Secret {
-  if (value.length <= 10) throw new Error('must be longer than 10 characters')
-  return new Secret(value)
-}
-
-const SIZE_UNITS: Record<string, number> = { '': 1, b: 1, kb: 1024, mb: MIB }
-
-function parseSize (value: string): number {
-  const match = /^(\d+) ?(b|kb|mb)?$/i.exec(value)
-  const bytes = match === null ? NaN : Number(match[1]) * SIZE_UNITS[(match[2] ?? '').toLowerCase()]!
-  if (!(bytes >= 1024 && bytes <= 100 * MIB)) throw new Error('must be a size from 1kb to 100mb, such as 10mb')
-  return bytes
-}
-
-const TIME_UNITS: Record<string, number> = {
-  '': 1000, s: 1000, second: 1000, seconds: 1000, m: 60_000, minute: 60_000, minutes: 60_000,
-  h: 3_600_000, hour: 3_600_000, hours: 3_600_000, d: DAY, day: DAY, days: DAY
-}
-
-function parseDuration (value: string): number {
-  const match = /^(\d+) ?([a-z]*)$/i.exec(value)
-  const unit = (match?.[2] ?? '').toLowerCase()
-  const duration = Number(match?.[1]) * (Object.hasOwn(TIME_UNITS, unit) ? TIME_UNITS[unit]! : NaN)
-  if (!(duration >= 60_000 && duration <= 3650 * DAY)) {
-    throw new Error('must be a time from 1 minute to 3650 days, such as "30 days", "12 hours" or a number of seconds')
-  }
-  return duration
 }
 
 type Take = <T>(name: Variable, parse: (value: string) => T) => T | undefined

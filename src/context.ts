@@ -2,34 +2,74 @@ import type { RequestHandler } from 'express'
 import { randomBytes } from 'node:crypto'
 import type { Knex } from 'knex'
 import type { Logger } from 'pino'
+import type { Registry } from 'prom-client'
 import { Brc103 } from './auth/brc103'
 import { httpAuth } from './auth/http'
-import { MemoryReplayGuard } from './auth/replay'
+import { MemoryReplayGuard, type ReplayGuard } from './auth/replay'
 import { deriveSealingKey, SessionSealer } from './auth/session'
+import { SharedReplayGuard } from './auth/sharedReplay'
 import { NativeWallet, type AuthWallet } from './auth/wallet'
 import type { Config } from './config'
+import { GroupCommit } from './db/groupCommit'
+import { Housekeeping } from './db/housekeeping'
 import { createKnex } from './db/knex'
+import { createLedger } from './db/quotas'
+import { createRemoval } from './db/removal'
+import { Schema } from './db/schema'
 import { createMessageStore, type MessageStore } from './db/store'
+import type { JoinFanout } from './fanout'
+import { MemoryBus } from './fanout/memory'
+import { RedisFanout } from './fanout/redis'
+import { clientAddress, type ClientAddress } from './limits/address'
+import { Gate } from './limits/gate'
+import { createRateLimiter, type RateLimiter } from './limits/rates'
 import { createLogger } from './logger'
 import { allowAll, createMailbox, type Mailbox, type Policy, type Publish } from './mailbox'
+import { noMetrics, type Metrics } from './metrics'
+import { createPrometheus } from './metrics/prometheus'
+import type { Lifecycle } from './operator/health'
+import { describeServer, type Info } from './operator/info'
+import { SharedRedis } from './redis'
 import { Secret } from './secret'
+import { startTracing, type Tracing } from './tracing'
 import type { AuthSocketServerOptions } from './ws/authSocketServer'
 import { Hub } from './ws/hub'
 
 /** Everything that lives as long as the server does, built once and passed down. */
 export interface Context {
   config: Config
+  info: Info
+  lifecycle: Lifecycle
   logger: Logger
+  metrics: Metrics
+  /** What Prometheus reads; undefined where nothing is counted. */
+  registry: Registry | undefined
+  tracing: Tracing | undefined
   knex: Knex
+  redis: SharedRedis | undefined
   wallet: AuthWallet
   brc103: Brc103
   /** Express middlewares that answer the handshake and set `req.auth.identityKey`. */
   auth: RequestHandler[]
+  limits: Limits
+  schema: Schema
   store: MessageStore
+  housekeeping: Housekeeping
   hub: Hub
   mailbox: Mailbox
   /** How the live layer is set up; see `config.live` for whether it is. */
   live: AuthSocketServerOptions
+  /** How long a stop keeps idle connections, in milliseconds. */
+  idleGrace?: number
+}
+
+export interface Limits {
+  address: ClientAddress
+  perAddress: RateLimiter
+  perIdentity: RateLimiter
+  /** Of attempts to migrate. */
+  migrations: RateLimiter
+  gate: Gate
 }
 
 /** What whoever embeds the server may put in place of its own parts. */
@@ -39,19 +79,110 @@ export interface Overrides {
   auth?: RequestHandler[]
   policy?: Policy
   live?: AuthSocketServerOptions
+  idleGrace?: number
+  joinFanout?: JoinFanout
 }
 
 export async function createContext (config: Config, overrides: Overrides = {}): Promise<Context> {
   const logger = overrides.logger ?? createLogger(config)
   const wallet = overrides.wallet ?? new NativeWallet(config.auth.privateKey ?? makeKey(logger))
-  const sealer = new SessionSealer(await deriveSealingKey(wallet), config.auth.sessionTtl)
-  const brc103 = new Brc103(wallet, sealer, new MemoryReplayGuard())
+  const info = describeServer(config, wallet.identityKey)
+  const labels = { version: info.version, network: info.network }
+  const { metrics, registry } = config.metrics.port === undefined ? { metrics: noMetrics, registry: undefined } : createPrometheus(labels)
+  const tracing = config.tracing.endpoint === undefined ? undefined : await startTracing(config.tracing.endpoint, { 'service.name': info.name, 'service.version': info.version })
+  const redis = config.redis.url === undefined ? undefined : new SharedRedis(config.redis.url, wallet.identityKey.slice(0, 16), logger)
+
   const knex = createKnex(config.db)
-  const store = createMessageStore({ knex, logger, maxPageBytes: config.mailbox.maxPageBytes })
-  const hub = new Hub()
-  const mailbox = createMailbox({ store, policy: overrides.policy ?? allowAll, publish: guard(hub.publish, logger) })
-  const auth = overrides.auth ?? httpAuth({ brc103, maxBodyBytes: config.http.maxBodyBytes })
-  return { config, logger, knex, wallet, brc103, auth, store, hub, mailbox, live: overrides.live ?? {} }
+  const storage = createStorage({ config, knex, logger, metrics })
+  const limits = createLimits(config, redis)
+  const joinFanout = overrides.joinFanout ?? (redis === undefined ? new MemoryBus().join : deliver => new RedisFanout(redis, deliver, logger))
+  const hub = new Hub(joinFanout, metrics.delivered)
+  const inner = createMailbox({ store: storage.store, policy: overrides.policy ?? allowAll, publish: guard(hub.publish, logger), metrics })
+  const brc103 = new Brc103(wallet, await createSealer(wallet, config), createReplayGuard(redis))
+  const auth = overrides.auth ?? httpAuth({
+    brc103,
+    maxBodyBytes: config.http.maxBodyBytes,
+    enter: res => { limits.gate.enter(res) },
+    onHandshake: () => { metrics.handshake('http') }
+  })
+  watchParts(metrics, { knex, redis, hub, gate: limits.gate })
+  return {
+    config,
+    info,
+    lifecycle: { stopping: false },
+    logger,
+    metrics,
+    registry,
+    tracing,
+    knex,
+    redis,
+    wallet,
+    brc103,
+    auth,
+    limits,
+    ...storage,
+    hub,
+    mailbox: tracing === undefined ? inner : tracing.trace(inner),
+    live: {
+      admit: async req => { await limits.perAddress.consume(limits.address(req)) },
+      onHandshake: () => { metrics.handshake('socket') },
+      ...overrides.live
+    },
+    ...(overrides.idleGrace !== undefined && { idleGrace: overrides.idleGrace })
+  }
+}
+
+/** Lets go of everything that a context holds; its HTTP and its sockets are closed by now. */
+export async function closeContext ({ housekeeping, hub, redis, tracing, knex }: Context): Promise<void> {
+  await housekeeping.stop()
+  hub.close()
+  redis?.close()
+  await tracing?.close()
+  await knex.destroy()
+}
+
+function createStorage ({ config, knex, logger, metrics }: Pick<Context, 'config' | 'knex' | 'logger' | 'metrics'>): Pick<Context, 'schema' | 'store' | 'housekeeping'> {
+  const { maxPageBytes, quotas, retention } = config.mailbox
+  const ledger = createLedger(quotas)
+  const commits = new GroupCommit(knex, ledger, metrics.committed)
+  const removal = createRemoval(knex, ledger, metrics.committed)
+  const housekeeping = new Housekeeping({ knex, removal, ledger, retention, logger, onExpired: metrics.expired })
+  return {
+    schema: new Schema({ knex, db: config.db, quotas, logger, onReady: () => { housekeeping.start() } }),
+    store: createMessageStore({ knex, commits, removal, maxPageBytes }),
+    housekeeping
+  }
+}
+
+/** How many attempts to migrate an address has in a minute. */
+const MIGRATION_ATTEMPTS = 10
+
+function createLimits ({ http, limits }: Config, redis: SharedRedis | undefined): Limits {
+  return {
+    address: clientAddress(http.trustProxy),
+    perAddress: createRateLimiter('address', limits.perAddress, redis),
+    perIdentity: createRateLimiter('identity', limits.perIdentity, redis),
+    migrations: createRateLimiter('migrations', MIGRATION_ATTEMPTS, redis),
+    gate: new Gate(limits.concurrent)
+  }
+}
+
+async function createSealer (wallet: AuthWallet, { auth }: Config): Promise<SessionSealer> {
+  return new SessionSealer(await deriveSealingKey(wallet), auth.sessionTtl)
+}
+
+function createReplayGuard (redis: SharedRedis | undefined): ReplayGuard {
+  const own = new MemoryReplayGuard()
+  return redis === undefined ? own : new SharedReplayGuard(own, redis)
+}
+
+function watchParts (metrics: Metrics, { knex, redis, hub, gate }: { knex: Knex, redis: SharedRedis | undefined, hub: Hub, gate: Gate }): void {
+  metrics.watch('rooms', () => hub.size)
+  metrics.watch('requests_in_progress', () => gate.working)
+  metrics.watch('database_connections', () => knex.client.pool.numUsed())
+  metrics.watch('database_connections_idle', () => knex.client.pool.numFree())
+  metrics.watch('database_waiting', () => knex.client.pool.numPendingAcquires())
+  metrics.watch('redis_up', () => redis === undefined || redis.up ? 1 : 0)
 }
 
 /** Telling is best effort: nothing that goes wrong there may reach whoever stored the message. */

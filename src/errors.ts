@@ -34,8 +34,15 @@ export const ERRORS = {
   ERR_INVALID_ROOM: [400, 'A room is named {identityKey}-{messageBox}.'],
   ERR_NOT_YOUR_ROOM: [403, 'A room is open to its owner alone.'],
   ERR_TOO_MANY_ROOMS: [400, 'A socket may be in up to 1000 rooms.'],
+  ERR_RATE_LIMITED: [429, 'Too many requests: wait for "retryAfterMs" milliseconds.'],
+  ERR_INBOX_QUOTA_EXCEEDED: [429, 'The recipient\'s inbox is full: it takes messages again when some were acknowledged.'],
+  ERR_SENDER_QUOTA_EXCEEDED: [429, 'Too much of what you sent still waits for its recipients: send again when they have acknowledged some.'],
+  ERR_UNAUTHORIZED: [401, 'This is not the key of the migrations.'],
+  ERR_MIGRATION_FAILED: [500, 'The schema could not be brought up to date. What went wrong was logged.'],
   ERR_SERVER_BUSY: [503, 'The server has too much to do at the moment: try again in a few seconds.'],
+  ERR_STOPPING: [503, 'This server is stopping: ask another node, or try again in a few seconds.'],
   ERR_UNAVAILABLE: [503, 'The database does not answer. Nothing was acknowledged: try again in a few seconds.'],
+  ERR_SCHEMA_OUTDATED: [503, 'The database\'s schema is not up to date: its operator has to run the migrations.'],
   ERR_INTERNAL: [500, 'Something went wrong on this server. It was logged.']
 } as const satisfies Record<string, readonly [number, string]>
 
@@ -49,19 +56,33 @@ export interface ErrorBody {
   [detail: string]: unknown
 }
 
-/** A refusal from the catalogue, with an optional text of its own, further fields for its body, and headers for HTTP. */
+/** What the log is told where a refusal is the server's fault; its client is not. Nothing in it may hold a body, a key or a signature. */
+export interface Fault {
+  /** The line of the log. */
+  what: string
+  [field: string]: unknown
+}
+
+/** A refusal from the catalogue, with an optional text of its own and further fields for its body. */
 export class ApiError extends Error {
   readonly status: number
+  readonly headers: Record<string, string>
+  readonly fault: Fault | undefined
 
+  /**
+   * @param options headers for HTTP, and the fault, where it is the server's
+   */
   constructor (
     readonly code: ErrorCode,
     description?: string,
     readonly details: Record<string, unknown> = {},
-    readonly headers: Record<string, string> = {}
+    { headers = {}, fault }: { headers?: Record<string, string>, fault?: Fault } = {}
   ) {
     super(description ?? ERRORS[code][1])
     this.name = 'ApiError'
     this.status = ERRORS[code][0]
+    this.headers = headers
+    this.fault = fault
   }
 
   /** The answer's body, the same for HTTP and for a socket's acknowledgement. */
@@ -76,7 +97,21 @@ export class ApiError extends Error {
   }
 }
 
-/** Any thrown value as a refusal: what is not from the catalogue is an `ERR_INTERNAL`, whose cause the caller logs. */
-export function toApiError (error: unknown): ApiError {
-  return error instanceof ApiError ? error : new ApiError('ERR_INTERNAL')
+/** The part of a logger that refusals need. */
+export interface FaultLog { error: (fields: object, text: string) => void }
+
+/**
+ * Any thrown value as the refusal that its client is told: what is not from the catalogue is an `ERR_INTERNAL`.
+ * @param log where the cause goes, if the fault is the server's
+ */
+export function toApiError (error: unknown, log: FaultLog): ApiError {
+  if (!(error instanceof ApiError)) {
+    log.error({ err: error }, 'something unexpected went wrong')
+    return new ApiError('ERR_INTERNAL')
+  }
+  if (error.fault !== undefined) {
+    const { what, ...fields } = error.fault
+    log.error(fields, what)
+  }
+  return error
 }

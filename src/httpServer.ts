@@ -1,8 +1,9 @@
 /** The HTTP server beneath the application: how connections are kept, bounded and refused. */
-import { createServer, ServerResponse, STATUS_CODES, type IncomingMessage, type RequestListener, type Server } from 'node:http'
-import type { Socket } from 'node:net'
-import type { Duplex } from 'node:stream'
+import { createServer, ServerResponse, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import { Server as TcpServer, type Socket } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
 import { ApiError, type ErrorCode } from './errors'
+import { writeRefusal } from './refusal'
 
 /** How long an idle connection is kept, in milliseconds: longer than proxies and clients keep theirs. */
 const KEEP_ALIVE = 65_000
@@ -11,17 +12,27 @@ const REQUEST_TIMEOUT = 120_000
 /** How many requests one connection may have unanswered: each holds its answer until it is read. */
 const MAX_PIPELINED = 8
 
-/** How long closing waits for what is under way, and how often it looks, in milliseconds; Docker waits ten seconds. */
+/**
+ * How long a server that stops keeps idle connections, in milliseconds: a request may be on its way on one, and would
+ * be lost if the connection was closed in that moment. Those that come are answered, and told that the connection ends.
+ */
+const IDLE_GRACE = 500
+/** How long closing waits for what is under way, and how often it looks, in milliseconds. */
 const CLOSE_DEADLINE = 8000
 const CLOSE_SWEEP = 50
 
 export interface HttpServer {
   server: Server
-  /** Takes no more connections, and resolves when what was under way is answered. */
-  close: () => Promise<void>
+  /**
+   * Takes no more connections, and resolves when what was under way is answered.
+   * @param deadline when to cut off whatever is not, in milliseconds from now
+   */
+  close: (deadline?: number) => Promise<void>
 }
 
-export function createHttpServer (listener: RequestListener): HttpServer {
+export function createHttpServer (listener: RequestListener, { idleGrace = IDLE_GRACE }: { idleGrace?: number } = {}): HttpServer {
+  let stopping = false
+  const underWay = new Set<ServerResponse>()
   const unanswered = new WeakMap<Socket, number>()
   /** Connections on which no request has come yet: Node counts them neither as idle nor as busy. */
   const unused = new Set<Socket>()
@@ -32,7 +43,12 @@ export function createHttpServer (listener: RequestListener): HttpServer {
     const waiting = (unanswered.get(socket) ?? 0) + 1
     if (waiting > MAX_PIPELINED) return void socket.destroy()
     unanswered.set(socket, waiting)
-    res.once('close', () => { unanswered.set(socket, unanswered.get(socket)! - 1) })
+    underWay.add(res)
+    res.once('close', () => {
+      underWay.delete(res)
+      unanswered.set(socket, unanswered.get(socket)! - 1)
+    })
+    if (stopping) res.shouldKeepAlive = false
     listener(req, res)
   })
   server.timeout = REQUEST_TIMEOUT
@@ -40,18 +56,34 @@ export function createHttpServer (listener: RequestListener): HttpServer {
     unused.add(socket)
     socket.once('close', () => { unused.delete(socket) })
   })
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => { refuse(socket, CLIENT_ERRORS[error.code ?? '']) })
-  return { server, close: async () => { await close(server, unused) } }
+  // What Node cannot parse never becomes a request.
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => { writeRefusal(socket, new ApiError(CLIENT_ERRORS[error.code ?? ''] ?? 'ERR_BAD_REQUEST')) })
+  return {
+    server,
+    async close (deadline = CLOSE_DEADLINE) {
+      stopping = true
+      // Their clients must not send another request on the same connection.
+      for (const res of underWay) res.shouldKeepAlive = false
+      await stopListening(server, unused, idleGrace, deadline)
+    }
+  }
 }
 
-async function close (server: Server, unused: Set<Socket>): Promise<void> {
-  const closed = new Promise(resolve => server.close(resolve))
+async function stopListening (server: Server, unused: Set<Socket>, idleGrace: number, deadline: number): Promise<void> {
+  // Whoever has connected by now is still accepted: those wait for the next turns of the event loop.
+  for (let turn = 0; turn < 2; turn++) await new Promise(setImmediate)
+  // As a server of plain connections, since that of HTTP would close idle ones at once.
+  const closed = new Promise(resolve => TcpServer.prototype.close.call(server, resolve))
+  const end = setTimeout(() => { server.closeAllConnections() }, deadline)
+  await Promise.race([closed, pause(Math.min(idleGrace, deadline), undefined, { ref: false })])
   for (const socket of unused) socket.destroy()
+  server.closeIdleConnections()
   const sweep = setInterval(() => { server.closeIdleConnections() }, CLOSE_SWEEP)
-  const deadline = setTimeout(() => { server.closeAllConnections() }, CLOSE_DEADLINE)
   await closed
+  // It also ends what Node keeps for the server's connections.
+  server.close()
   clearInterval(sweep)
-  clearTimeout(deadline)
+  clearTimeout(end)
 }
 
 /** What Node says of a request that it gave up, and what it is called here; anything else is a bad request. */
@@ -66,7 +98,7 @@ export function ignoreOtherUpgrades (server: Server, taken: string): void {
   server.on('upgrade', (req: IncomingMessage, socket: Socket) => {
     if (req.url?.startsWith(taken) === true) return
     // A body would no longer be parsed.
-    if (Number(req.headers['content-length'] ?? 0) > 0 || req.headers['transfer-encoding'] !== undefined) return refuse(socket)
+    if (Number(req.headers['content-length'] ?? 0) > 0 || req.headers['transfer-encoding'] !== undefined) return writeRefusal(socket, new ApiError('ERR_BAD_REQUEST'))
     const res = new ServerResponse(req)
     res.shouldKeepAlive = false
     res.assignSocket(socket)
@@ -74,20 +106,4 @@ export function ignoreOtherUpgrades (server: Server, taken: string): void {
     socket.on('error', () => { socket.destroy() })
     server.emit('request', req, res)
   })
-}
-
-/** What Node cannot parse never becomes a request: it is answered on the bare connection, which then ends. */
-function refuse (socket: Duplex, code: ErrorCode = 'ERR_BAD_REQUEST'): void {
-  if (!socket.writable) return void socket.destroy()
-  const refusal = new ApiError(code)
-  const body = JSON.stringify(refusal.toBody())
-  socket.end([
-    `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]!}`,
-    'content-type: application/json; charset=utf-8',
-    'access-control-allow-origin: *',
-    `content-length: ${Buffer.byteLength(body)}`,
-    'connection: close',
-    '',
-    body
-  ].join('\r\n'))
 }

@@ -6,7 +6,7 @@ import type { Config } from './config'
  * body, a key's private half, or a signature; where a whole request slips in, its headers are left out.
  */
 export function createLogger ({ log }: Pick<Config, 'log'>): Logger {
-  const level = log.debug ? 'debug' : 'info'
+  const { level } = log
   const redact = { paths: ['*.headers', 'headers', '*.body', 'body', '*.signature'], remove: true }
   if (log.pretty && isInstalled('pino-pretty')) {
     return pino({ level, redact, base: null, transport: { target: 'pino-pretty', options: { translateTime: 'HH:MM:ss', singleLine: true } } })

@@ -5,7 +5,8 @@
  */
 import { ApiError } from './errors'
 import type { MessageStore } from './db/store'
-import type { IdentityKey, ListRequest, MessagePage, OutgoingMessage, SendResult } from './protocol'
+import type { Metrics } from './metrics'
+import type { IdentityKey, ListRequest, MessagePage, OutgoingMessage, PublishedMessage, SendResult } from './protocol'
 
 /**
  * Decides, before anything is stored, whether a sender may write to these recipients' box.
@@ -16,16 +17,6 @@ export type Policy = (sender: IdentityKey, message: OutgoingMessage) => Promise<
 /** Tells live listeners about a message that has just been stored. Best effort: the table is the truth. */
 export type Publish = (message: PublishedMessage) => void
 
-export interface PublishedMessage {
-  messageId: string
-  messageBox: string
-  sender: IdentityKey
-  recipient: IdentityKey
-  body: string
-  /** When it was stored, in milliseconds since 1970. */
-  createdAt: number
-}
-
 export interface Mailbox {
   send: (sender: IdentityKey, message: OutgoingMessage) => Promise<SendResult[]>
   list: (recipient: IdentityKey, request: ListRequest) => Promise<MessagePage>
@@ -35,7 +26,14 @@ export interface Mailbox {
 /** Everybody may write to everybody. */
 export const allowAll: Policy = async () => {}
 
-export function createMailbox ({ store, policy, publish }: { store: MessageStore, policy: Policy, publish: Publish }): Mailbox {
+export interface MailboxParts {
+  store: MessageStore
+  policy: Policy
+  publish: Publish
+  metrics: Metrics
+}
+
+export function createMailbox ({ store, policy, publish, metrics }: MailboxParts): Mailbox {
   return {
     async send (sender, message) {
       await policy(sender, message)
@@ -43,14 +41,16 @@ export function createMailbox ({ store, policy, publish }: { store: MessageStore
       const stored = await store.insert(recipients.map((recipient, index) => {
         return { recipient, messageBox, messageId: messageIds[index]!, sender, body: listedBody }
       }))
-      return recipients.map((recipient, index) => {
+      const results = recipients.map((recipient, index): SendResult => {
         const messageId = messageIds[index]!
         const { createdAt, duplicate } = stored[index]!
-        if (duplicate) return { recipient, messageId, duplicate }
+        if (duplicate) return { recipient, messageId, duplicate: true }
         // The sender's answer leaves first; listeners come after it.
         setImmediate(publish, { messageId, messageBox, sender, recipient, body, createdAt })
         return { recipient, messageId }
       })
+      metrics.sent(results)
+      return results
     },
 
     list: store.list,
@@ -58,6 +58,7 @@ export function createMailbox ({ store, policy, publish }: { store: MessageStore
     async acknowledge (recipient, messageIds) {
       const removed = messageIds.length === 0 ? 0 : await store.remove(recipient, messageIds)
       if (removed === 0) throw new ApiError('ERR_INVALID_ACKNOWLEDGMENT')
+      metrics.acknowledged(removed)
     }
   }
 }

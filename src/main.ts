@@ -1,6 +1,7 @@
 import dotenv from 'dotenv'
 import { announce } from './cli/announce'
 import { explainFailure } from './cli/failure'
+import { stopOnSignal } from './cli/signals'
 import { parseConfig, readEnv } from './config'
 import { MessageBoxServer } from './server'
 
@@ -9,14 +10,7 @@ async function main (): Promise<void> {
   const server = await MessageBoxServer.create(parseConfig(readEnv(process.env)))
   const port = await server.start()
   announce(server.context, port)
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) {
-    process.once(signal, () => {
-      void server.stop().then(() => {
-        server.context.logger.info('stopped')
-        process.exit(0)
-      }).catch(explainFailure)
-    })
-  }
+  stopOnSignal(server)
 }
 
 main().catch(explainFailure)

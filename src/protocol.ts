@@ -23,6 +23,17 @@ export interface OutgoingMessage {
   listedBody: string
 }
 
+/** A message that has just been stored, as listeners are told of it. */
+export interface PublishedMessage {
+  messageId: string
+  messageBox: string
+  sender: IdentityKey
+  recipient: IdentityKey
+  body: string
+  /** When it was stored, in milliseconds since 1970. */
+  createdAt: number
+}
+
 /** What became of a message for one recipient. */
 export interface SendResult {
   recipient: IdentityKey

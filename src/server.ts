@@ -1,22 +1,27 @@
 import type { AddressInfo } from 'node:net'
 import { createApp } from './app'
 import type { Config } from './config'
-import { createContext, type Context, type Overrides } from './context'
-import { migrate } from './db/migrate'
+import { closeContext, createContext, type Context, type Overrides } from './context'
 import { createHttpServer, ignoreOtherUpgrades, type HttpServer } from './httpServer'
+import { MetricsServer } from './operator/metricsServer'
 import { SOCKET_PATH } from './protocol'
 import { attachLive, type LiveLayer } from './ws'
+
+/** Of the time that a stop may take, the part in which what is under way may still be answered. */
+const ANSWERING = 0.8
 
 /** A MessageBox server: `create`, `start`, `stop`. Also the way to embed one. */
 export class MessageBoxServer {
   readonly #http: HttpServer
   readonly #live: LiveLayer | undefined
+  #metrics: MetricsServer | undefined
+  #stopped: Promise<void> | undefined
 
   private constructor (readonly context: Context) {
-    const { config, live } = context
-    this.#http = createHttpServer(createApp(context))
+    const { config, live, idleGrace } = context
+    this.#http = createHttpServer(createApp(context), { idleGrace })
     if (config.live.enabled) {
-      this.#live = attachLive(this.#http.server, config.http.prefix, context, live)
+      this.#live = attachLive(this.#http.server, config.http.prefix, { ...context, perIdentity: context.limits.perIdentity }, live)
       ignoreOtherUpgrades(this.#http.server, SOCKET_PATH)
     }
   }
@@ -34,9 +39,10 @@ export class MessageBoxServer {
    * @returns the port, which the system chose where 0 was configured
    */
   async start (): Promise<number> {
-    const { config, knex, logger } = this.context
-    const [, names] = await migrate(knex, config.db)
-    if (names.length > 0) logger.info({ names }, 'the schema was brought up to date')
+    const { config, registry, schema } = this.context
+    if (config.migrate.onStart) await schema.migrate()
+    else await schema.check()
+    if (registry !== undefined) this.#metrics = await MetricsServer.start(registry, { ...config.metrics, port: config.metrics.port! })
     await new Promise<void>((resolve, reject) => {
       this.#http.server.once('error', reject).listen(config.http.port, () => { resolve() })
     })
@@ -47,10 +53,28 @@ export class MessageBoxServer {
     return (this.#http.server.address() as AddressInfo).port
   }
 
-  /** Answers what is under way, then closes the port and the database. */
+  /** Where Prometheus reads the metrics; undefined where they are off. */
+  get metricsPort (): number | undefined {
+    return this.#metrics?.port
+  }
+
+  /**
+   * Answers what is under way, tells the sockets to look for another server, then closes the port and the database.
+   * What is not answered within most of `SHUTDOWN_TIMEOUT` is cut off.
+   */
   async stop (): Promise<void> {
-    await this.#live?.close()
-    if (this.#http.server.listening) await this.#http.close()
-    await this.context.knex.destroy()
+    return await (this.#stopped ??= this.#stop())
+  }
+
+  async #stop (): Promise<void> {
+    const { config, lifecycle } = this.context
+    lifecycle.stopping = true
+    const deadline = config.http.shutdownTimeout * ANSWERING
+    await Promise.all([
+      this.#live?.close(deadline),
+      this.#http.server.listening ? this.#http.close(deadline) : undefined
+    ])
+    await this.#metrics?.close()
+    await closeContext(this.context)
   }
 }

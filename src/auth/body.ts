@@ -1,5 +1,6 @@
 /** Reading a request's body within a bound, and not reading it at all. */
 import type { Request, Response } from 'express'
+import { isUtf8 } from 'node:buffer'
 import { ApiError } from '../errors'
 
 /** Bodies up to this many bytes are always read; larger ones share a budget until their signature is checked. */
@@ -55,6 +56,16 @@ export async function readBody (req: Request, limit: number): Promise<Buffer> {
 
 function tooLarge (limit: number): ApiError {
   return new ApiError('ERR_BODY_TOO_LARGE', `The body is larger than this server accepts: ${limit} bytes.`, { limit })
+}
+
+/** @throws ApiError ERR_INVALID_JSON */
+export function parseJson (body: Buffer): unknown {
+  if (!isUtf8(body)) throw new ApiError('ERR_INVALID_JSON')
+  try {
+    return JSON.parse(body.toString('utf8'))
+  } catch {
+    throw new ApiError('ERR_INVALID_JSON')
+  }
 }
 
 /**

@@ -156,7 +156,7 @@ export class Brc103 {
     const nonce = claims.nonce as string
     const valid = await this.wallet.verifyHash(hash, claims.signature, signatureKey(nonce, session.serverNonce, session.identityKey))
     if (!valid) throw unauthorized('The signature does not belong to this message.')
-    if (!this.replays.firstSeen(session.identityKey, nonce)) throw unauthorized('This message was received before.')
+    if (!await this.replays.firstSeen(session.identityKey, nonce)) throw unauthorized('This message was received before.')
   }
 
   /**

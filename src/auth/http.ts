@@ -4,10 +4,9 @@
  * it is JSON, else a Buffer), and a signed response. Its shape is that of @bsv/auth-express-middleware.
  */
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
-import { isUtf8 } from 'node:buffer'
 import { ApiError } from '../errors'
 import { HANDSHAKE_PATH, type IdentityKey } from '../protocol'
-import { BodyBudget, readBody, refuseUnread } from './body'
+import { BodyBudget, parseJson, readBody, refuseUnread } from './body'
 import { unauthorized, type Brc103, type MessageClaims } from './brc103'
 import { AUTH_HEADERS, hashRequest, hashResponse } from './brc104'
 import type { Session } from './session'
@@ -20,9 +19,18 @@ export interface AuthRequest extends Request {
 /** A handshake holds a key, a nonce and perhaps a list of wanted certificates: this many bytes at most. */
 const MAX_HANDSHAKE_BYTES = 64 * 1024
 
+export interface HttpAuthParts {
+  brc103: Brc103
+  maxBodyBytes: number
+  /** Called when a request has arrived whole, before the work on it begins; it may refuse. */
+  enter?: (res: Response) => void
+  /** Told of each handshake that was answered. */
+  onHandshake?: () => void
+}
+
 /** The middlewares to mount at the root, before every route that needs an identity. */
-export function httpAuth ({ brc103, maxBodyBytes }: { brc103: Brc103, maxBodyBytes: number }): RequestHandler[] {
-  return [handshake(brc103), authenticate(brc103, maxBodyBytes)]
+export function httpAuth ({ brc103, maxBodyBytes, enter = () => {}, onHandshake = () => {} }: HttpAuthParts): RequestHandler[] {
+  return [handshake(brc103, enter, onHandshake), authenticate(brc103, maxBodyBytes, enter)]
 }
 
 /** Whether a request claims to be authenticated; whether it is, is another matter. */
@@ -30,7 +38,7 @@ export function hasCredentials (req: Request): boolean {
   return req.headers[AUTH_HEADERS.requestId] !== undefined || req.headers[AUTH_HEADERS.signature] !== undefined
 }
 
-function handshake (brc103: Brc103): RequestHandler {
+function handshake (brc103: Brc103, enter: (res: Response) => void, onHandshake: () => void): RequestHandler {
   return async (req, res, next) => {
     if (req.path !== HANDSHAKE_PATH) return next()
     if (req.method !== 'POST') throw new ApiError('ERR_METHOD_NOT_ALLOWED')
@@ -38,7 +46,9 @@ function handshake (brc103: Brc103): RequestHandler {
       refuseUnread(req, res)
       throw error
     })
+    enter(res)
     const { response } = await brc103.answerHandshake(parseJson(body))
+    onHandshake()
     res.set({
       [AUTH_HEADERS.version]: response.version,
       [AUTH_HEADERS.messageType]: response.messageType,
@@ -50,7 +60,7 @@ function handshake (brc103: Brc103): RequestHandler {
   }
 }
 
-function authenticate (brc103: Brc103, maxBodyBytes: number): RequestHandler {
+function authenticate (brc103: Brc103, maxBodyBytes: number, enter: (res: Response) => void): RequestHandler {
   const budget = new BodyBudget()
   return async (req, res, next) => {
     const { claims, requestId, session } = openRequest(brc103, req, res)
@@ -59,8 +69,9 @@ function authenticate (brc103: Brc103, maxBodyBytes: number): RequestHandler {
       const release = budget.take(bodyLength(req, maxBodyBytes))
       res.once('close', release)
       body = await readBody(req, maxBodyBytes)
+      enter(res)
     } catch (error) {
-      // Too large a body is never read, so its signature cannot be checked; the answer is signed all the same,
+      // Too large a body is never read, and a busy server checks no signature; the answer is signed all the same,
       // or the client would not show it to its user.
       refuseUnread(req, res)
       signResponse(brc103, session, requestId, res, next)
@@ -138,15 +149,6 @@ function isJson (req: Request): boolean {
 
 function parseBody (body: Buffer): unknown {
   return body.length === 0 ? {} : parseJson(body)
-}
-
-function parseJson (body: Buffer): unknown {
-  if (!isUtf8(body)) throw new ApiError('ERR_INVALID_JSON')
-  try {
-    return JSON.parse(body.toString('utf8'))
-  } catch {
-    throw new ApiError('ERR_INVALID_JSON')
-  }
 }
 
 function decode (header: string | string[] | undefined, encoding: 'base64' | 'hex'): Buffer {

@@ -7,11 +7,12 @@ import { createHmac, randomBytes } from 'node:crypto'
 
 export interface ReplayGuard {
   /** Remembers a nonce of an identity. False where it was seen before: the message is a repeat. */
-  firstSeen: (identityKey: string, nonce: string) => boolean
+  firstSeen: (identityKey: string, nonce: string) => boolean | Promise<boolean>
 }
 
 const SLOTS = 1 << 20
-const WINDOW = 10 * 60 * 1000
+/** In milliseconds. */
+export const REPLAY_WINDOW = 10 * 60 * 1000
 
 export class MemoryReplayGuard implements ReplayGuard {
   /** Fingerprints are keyed, so that nobody can look for two nonces that share one. */
@@ -26,7 +27,7 @@ export class MemoryReplayGuard implements ReplayGuard {
    * @param slots size of each of the two tables, a power of two; half of it is used, at 8 bytes a slot
    * @param window after how many milliseconds a table becomes the older one
    */
-  constructor (slots = SLOTS, window = WINDOW) {
+  constructor (slots = SLOTS, window = REPLAY_WINDOW) {
     this.#slots = slots
     this.#window = window
     this.#current = new FingerprintTable(slots)

@@ -11,6 +11,16 @@ export interface StoredMessage {
   body: string
 }
 
+/** What names a message: the recipient and the id together. */
+export interface MessageName {
+  recipient: IdentityKey
+  messageId: string
+}
+
+export function idKey ({ recipient, messageId }: MessageName): string {
+  return `${recipient} ${messageId}`
+}
+
 export interface MessageRow {
   message_id: string | Buffer
   sender: IdentityKey
@@ -60,12 +70,11 @@ function toRow (message: StoredMessage, body: string, now: number): Record<strin
 }
 
 /** Who sent what holds an id: the rows that stand under any of these (recipient, id) pairs. */
-export async function findByIds (db: Knex, messages: StoredMessage[]): Promise<Array<Omit<StoredMessage, 'body'> & { createdAt: number }>> {
-  const pairs = messages.map(({ recipient, messageId }) => [recipient, bytes(db, messageId)] as const)
+export async function findByIds (db: Knex, messages: MessageName[]): Promise<Array<Omit<StoredMessage, 'body'> & { createdAt: number }>> {
   const rows = await db('messages')
     .select('recipient', 'message_box', 'message_id', 'sender', 'created_at')
-    .whereIn(['recipient', 'message_id'], pairs as never)
-    .limit(pairs.length)
+    .where(named(db, messages))
+    .limit(messages.length)
     .timeout(QUERY_TIMEOUT)
   return rows.map(row => ({
     recipient: row.recipient,
@@ -98,12 +107,44 @@ export async function selectPage (db: Knex, recipient: IdentityKey, request: Lis
 }
 
 /** @returns how many rows are gone */
-export async function deleteMessages (db: Knex, recipient: IdentityKey, messageIds: string[]): Promise<number> {
-  return await db('messages')
-    .where({ recipient })
-    .whereIn('message_id', messageIds.map(id => bytes(db, id)) as never)
-    .delete()
+export async function deleteMessages (db: Knex, names: MessageName[]): Promise<number> {
+  if (names.length === 0) return 0
+  return await db('messages').where(named(db, names)).delete().timeout(QUERY_TIMEOUT)
+}
+
+/** Locks those of these messages that are there, until the transaction ends. */
+export async function lockMessages (trx: Knex, names: MessageName[]): Promise<Array<MessageName & { id: number, sender: IdentityKey, bytes: number }>> {
+  if (names.length === 0) return []
+  const query = trx('messages')
+    .select('id', 'recipient', 'message_id', 'sender', 'body_bytes')
+    .where(named(trx, names))
     .timeout(QUERY_TIMEOUT)
+  // SQLite's transactions have the database to themselves.
+  const rows = await (isMysql(trx) ? query.forUpdate() : query)
+  return rows.map(row => ({ id: row.id, recipient: row.recipient, messageId: text(row.message_id), sender: row.sender, bytes: Number(row.body_bytes) }))
+}
+
+export async function deleteByIds (trx: Knex, ids: number[]): Promise<void> {
+  if (ids.length > 0) await trx('messages').whereIn('id', ids).delete().timeout(QUERY_TIMEOUT)
+}
+
+/** The messages that arrived first, of all recipients. */
+export async function selectOldest (db: Knex, limit: number): Promise<Array<MessageName & { createdAt: number }>> {
+  const rows = await db('messages').select('recipient', 'message_id', 'created_at').orderBy('id').limit(limit).timeout(QUERY_TIMEOUT)
+  return rows.map(row => ({ recipient: row.recipient, messageId: text(row.message_id), createdAt: Number(row.created_at) }))
+}
+
+/** The condition of being one of these messages: by recipient, since MariaDB finds single pairs in no index. */
+function named (db: Knex, names: MessageName[]): (query: Knex.QueryBuilder) => void {
+  const idsOf = new Map<IdentityKey, Array<string | Buffer>>()
+  for (const { recipient, messageId } of names) {
+    const ids = idsOf.get(recipient)
+    if (ids === undefined) idsOf.set(recipient, [bytes(db, messageId)])
+    else ids.push(bytes(db, messageId))
+  }
+  return query => {
+    for (const [recipient, ids] of idsOf) void query.orWhere({ recipient }).whereIn('message_id', ids as never)
+  }
 }
 
 /** A name or id for comparison: MySQL keeps them as bytes, and would not use the index for a text. */
@@ -111,7 +152,7 @@ function bytes (db: Knex, value: string): string | Buffer {
   return isMysql(db) ? Buffer.from(value, 'utf8') : value
 }
 
-function isMysql (db: Knex): boolean {
+export function isMysql (db: Knex): boolean {
   return db.client.config.client === 'mysql2'
 }
 

@@ -2,9 +2,11 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Knex } from 'knex'
 import { migrationSource } from '../../migrations'
-import type { DatabaseConfig } from '../config'
+import type { DatabaseConfig, Quotas } from '../config'
 import { codeOf } from './faults'
 import { createKnex } from './knex'
+import { isLimited } from './quotas'
+import { forgetUsage, isCounted, recount } from './usage'
 
 /** How long a node waits for another one that is migrating, in seconds. */
 const LOCK_TIMEOUT = 60
@@ -18,6 +20,32 @@ export async function migrate (knex: Knex, config: DatabaseConfig): Promise<[bat
     // Whoever holds our lock is alone, so a lock of Knex's own can only be one that a crash left behind.
     if (await knex.schema.hasTable('knex_migrations_lock')) await knex.migrate.forceFreeMigrationsLock(options)
     return await knex.migrate.latest(options) as [number, string[]]
+  })
+}
+
+/** Whether every migration has run. */
+export async function isMigrated (knex: Knex): Promise<boolean> {
+  if (!await knex.schema.hasTable('knex_migrations')) return false
+  const done = new Set((await knex('knex_migrations').select('name')).map(({ name }) => name))
+  const all = await migrationSource.getMigrations([])
+  return all.every(migration => done.has(migrationSource.getMigrationName(migration)))
+}
+
+/**
+ * Counts what is stored, where there are quotas and nothing was counted before; forgets the counts where there are
+ * none, since nobody keeps them any more. To be called before this node stores or removes anything.
+ * @returns whether everything was counted now
+ */
+export async function settleUsage (knex: Knex, config: DatabaseConfig, quotas: Quotas): Promise<boolean> {
+  return await withLock(knex, config, async () => {
+    const { messages, usage } = await isCounted(knex)
+    if (!isLimited(quotas)) {
+      if (usage) await forgetUsage(knex)
+      return false
+    }
+    if (usage || !messages) return false
+    await recount(knex)
+    return true
   })
 }
 
@@ -72,5 +100,5 @@ async function takeSqliteLock (lock: Knex): Promise<void> {
 }
 
 function stillLocked (): Error {
-  return new Error(`Another node has been migrating the database for ${LOCK_TIMEOUT} seconds: try again when it is done`)
+  return new Error(`Another node has been preparing the database for ${LOCK_TIMEOUT} seconds: try again when it is done`)
 }

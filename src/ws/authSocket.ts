@@ -2,10 +2,11 @@
  * AuthSocket: BRC-103 over Socket.IO. A library of its own that knows nothing of boxes. Both sides sign every
  * message; a socket's identity is the one that was proven by a signature, and no other.
  */
+import type { IncomingMessage } from 'node:http'
 import type { Socket } from 'socket.io'
 import { toBytes, type Brc103, type InitialRequest, type MessageClaims } from '../auth/brc103'
 import type { Session } from '../auth/session'
-import { ApiError } from '../errors'
+import { ApiError, type ErrorCode } from '../errors'
 import { AUTH_MESSAGE, EVENTS, type IdentityKey } from '../protocol'
 import { decodeEvent, encodeEvent, hashPayload, type EncodedEvent } from './events'
 import type { RecoveryAdapter } from './recovery'
@@ -24,15 +25,28 @@ export interface AuthSocketOptions {
   maxFaults: number
 }
 
-/** Shared by all sockets of a server: what they did wrong, for whoever counts. */
+/** Shared by all sockets of a server, for whoever counts. */
 export interface AuthSocketCounters {
   faults: number
   slowReaders: number
+  /** Whether something that a client has asked for is not answered yet: how many such things there are. */
+  unanswered: number
+}
+
+/** What the server that a socket belongs to does for it. */
+export interface AuthSocketHost {
+  counters: AuthSocketCounters
+  /** Asked before a frame from somebody who has not proven an identity is looked at; it may refuse. */
+  admit: (req: IncomingMessage) => Promise<void>
+  onHandshake: () => void
 }
 
 /** Events that the library raises itself; a client that sends one of these names is not heard. */
 type Lifecycle = 'identified' | 'disconnect'
 const RESERVED = new Set<string>(['identified', 'disconnect'] satisfies Lifecycle[])
+
+/** Refusals of a frame that its client is told, unsigned, though it has proven no identity. */
+const TOLD = new Set<ErrorCode>(['ERR_CERTIFICATES_NOT_SUPPORTED', 'ERR_RATE_LIMITED'])
 
 /** Events that wait for a session to be signed for, in characters: a client that never answers leaves no more. */
 const MAX_QUEUED = 1024 * 1024
@@ -65,7 +79,7 @@ export class AuthSocket {
     io: Socket,
     private readonly brc103: Brc103,
     private readonly options: AuthSocketOptions,
-    private readonly counters: AuthSocketCounters
+    private readonly host: AuthSocketHost
   ) {
     this.id = io.id
     this.#io = io
@@ -122,10 +136,18 @@ export class AuthSocket {
     io.on(AUTH_MESSAGE, frame => {
       clearTimeout(this.#silence)
       this.#inbox = this.#inbox.then(async () => { await this.#receive(frame) })
+      this.hold(this.#inbox)
     })
     io.onAny(eventName => { if (eventName !== AUTH_MESSAGE) this.#refuseUnsigned() })
     io.conn.on('flush', this.#onFlush)
     io.once('disconnect', () => { io.conn.off('flush', this.#onFlush) })
+  }
+
+  /** Counts work for the client as unanswered until it ends: a server that stops waits for it. */
+  hold (work: Promise<void>): void {
+    this.host.counters.unanswered++
+    const done = (): void => { this.host.counters.unanswered-- }
+    work.then(done, done)
   }
 
   /** The client has gone for good. */
@@ -137,12 +159,13 @@ export class AuthSocket {
 
   async #receive (frame: unknown): Promise<void> {
     try {
+      if (this.identityKey === undefined) await this.host.admit(this.#io.request)
       const message = asRecord(frame)
       if (message.messageType === 'general') await this.#receiveGeneral(message)
       else if (message.messageType === 'initialResponse') await this.#receiveResponse(message)
       else this.#write(JSON.stringify((await this.brc103.answerHandshake(message)).response))
     } catch (error) {
-      if (error instanceof ApiError && error.code === 'ERR_CERTIFICATES_NOT_SUPPORTED') this.#io.emit(EVENTS.authenticationFailed, { reason: error.message })
+      if (error instanceof ApiError && TOLD.has(error.code)) this.#io.emit(EVENTS.authenticationFailed, { reason: error.message })
       this.#fault()
     }
   }
@@ -184,6 +207,7 @@ export class AuthSocket {
   #prove (session: Session, opening: Opening): void {
     if (this.identityKey !== undefined && this.identityKey !== session.identityKey) throw new Error('another identity was proven on this socket before')
     const first = this.identityKey === undefined
+    if (first) this.host.onHandshake()
     this.identityKey = session.identityKey
     clearTimeout(this.#proof)
     if (session.clientNonce === '') {
@@ -206,7 +230,7 @@ export class AuthSocket {
   #write (message: string): void {
     const waiting = this.#unflushed + bufferedBytes(this.#io)
     if (this.#io.connected && waiting > this.options.maxUnsentBytes) {
-      this.counters.slowReaders++
+      this.host.counters.slowReaders++
       return terminate(this.#io)
     }
     this.#unflushed += message.length
@@ -226,7 +250,7 @@ export class AuthSocket {
   }
 
   #fault (): void {
-    this.counters.faults++
+    this.host.counters.faults++
     if (++this.#faults > this.options.maxFaults) this.disconnect()
   }
 }

@@ -1,8 +1,11 @@
-import type { Server as HttpServer } from 'node:http'
+import { ServerResponse, type IncomingMessage, type Server as HttpServer } from 'node:http'
+import { setTimeout as pause } from 'node:timers/promises'
 import { Server, type Namespace, type Socket } from 'socket.io'
 import type { Brc103 } from '../auth/brc103'
 import { cors } from '../cors'
+import { ApiError } from '../errors'
 import { SOCKET_PATH } from '../protocol'
+import { sendRefusal, writeRefusal } from '../refusal'
 import { AuthSocket, type AuthSocketCounters, type AuthSocketOptions } from './authSocket'
 import { RecoveryAdapter } from './recovery'
 
@@ -13,11 +16,24 @@ export interface AuthSocketServerOptions extends Partial<AuthSocketOptions> {
   maxFrameBytes?: number
   /** For how many milliseconds a client whose connection broke may come back as if nothing had happened. */
   recoveryTime?: number
+  /** For how many milliseconds a server that stops still hears what clients had sent before they knew. */
+  grace?: number
+  /**
+   * Asked for each request that opens or polls a connection, and for each frame of somebody unproven.
+   * @throws ApiError that the client is told
+   */
+  admit?: (req: IncomingMessage) => Promise<void>
+  /** Told of each identity that was proven. */
+  onHandshake?: () => void
 }
 
 const DEFAULTS: AuthSocketOptions = { silence: 2000, proofTimeout: 30_000, maxUnsentBytes: 16 * 1024 * 1024, maxFaults: 10 }
 const MAX_FRAME_BYTES = 16 * 1024 * 1024
 const RECOVERY_TIME = 2 * 60 * 1000
+const GRACE = 250
+/** How long closing waits for what is unanswered, and how often it looks, in milliseconds. */
+const CLOSE_DEADLINE = 8000
+const CLOSE_INTERVAL = 10
 /** How often a connection may ask to enter each namespace. */
 const MAX_CONNECTS = 10
 
@@ -25,15 +41,22 @@ type ConnectionListener = (socket: AuthSocket) => void
 
 /** Socket.IO with BRC-103 on every socket; used as one uses Socket.IO: `server.on('connection', socket => …)`. */
 export class AuthSocketServer {
-  readonly counters: AuthSocketCounters = { faults: 0, slowReaders: 0 }
+  readonly counters: AuthSocketCounters = { faults: 0, slowReaders: 0, unanswered: 0 }
   readonly #io: Server
   readonly #options: AuthSocketOptions
   readonly #sockets = new Map<string, AuthSocket>()
   readonly #listeners: ConnectionListener[] = []
+  readonly #admit: (req: IncomingMessage) => Promise<void>
+  readonly #onHandshake: () => void
+  readonly #grace: number
+  #stopping = false
 
   constructor (http: HttpServer, private readonly brc103: Brc103, options: AuthSocketServerOptions = {}) {
-    const { namespaces = ['/'], maxFrameBytes = MAX_FRAME_BYTES, recoveryTime = RECOVERY_TIME, ...rest } = options
+    const { namespaces = ['/'], maxFrameBytes = MAX_FRAME_BYTES, recoveryTime = RECOVERY_TIME, grace = GRACE, admit = async () => {}, onHandshake = () => {}, ...rest } = options
     this.#options = { ...DEFAULTS, ...rest }
+    this.#grace = grace
+    this.#admit = admit
+    this.#onHandshake = onHandshake
     this.#io = new Server(http, {
       path: SOCKET_PATH,
       serveClient: false,
@@ -43,6 +66,7 @@ export class AuthSocketServer {
       connectionStateRecovery: { maxDisconnectionDuration: recoveryTime }
     })
     this.#io.engine.use(cors)
+    this.#io.engine.use((req: IncomingMessage, res: ServerResponse, next: () => void) => { void this.#letIn(req, res, next) })
     limitConnects(this.#io, namespaces.length * MAX_CONNECTS)
     for (const name of namespaces) this.#serve(this.#io.of(name))
   }
@@ -57,11 +81,33 @@ export class AuthSocketServer {
     return this.#sockets.size
   }
 
-  /** Closes every connection, so that clients look for a server again; the HTTP server is left to its owner. */
-  async close (): Promise<void> {
+  /**
+   * Answers what clients have sent, then closes every connection, so that they look for a server again; the HTTP
+   * server is left to its owner.
+   * @param deadline when to close whatever is unanswered, in milliseconds from now
+   */
+  async close (deadline = CLOSE_DEADLINE): Promise<void> {
+    this.#stopping = true
+    const end = Date.now() + deadline
+    if (this.#sockets.size > 0) await pause(Math.min(this.#grace, deadline))
+    while (this.counters.unanswered > 0 && Date.now() < end) await pause(CLOSE_INTERVAL)
     for (const namespace of this.#io._nsps.values()) await namespace.adapter.close()
     this.#io.engine.close()
     for (const id of [...this.#sockets.keys()]) this.#end(id, 'server shutting down')
+  }
+
+  async #letIn (req: IncomingMessage, res: ServerResponse, next: () => void): Promise<void> {
+    try {
+      if (this.#stopping && !hasSession(req)) throw new ApiError('ERR_STOPPING')
+      await this.#admit(req)
+    } catch (error) {
+      if (!(error instanceof ApiError)) throw error
+      // For an upgrade, Engine.IO's response is none that could be written to.
+      if (res instanceof ServerResponse) sendRefusal(res, error)
+      else writeRefusal(req.socket, error)
+      return
+    }
+    next()
   }
 
   #serve (namespace: Namespace): void {
@@ -81,7 +127,7 @@ export class AuthSocketServer {
   }
 
   #add (io: Socket): void {
-    const socket = new AuthSocket(io, this.brc103, this.#options, this.counters)
+    const socket = new AuthSocket(io, this.brc103, this.#options, { counters: this.counters, admit: this.#admit, onHandshake: this.#onHandshake })
     this.#sockets.set(socket.id, socket)
     for (const listener of this.#listeners) listener(socket)
   }
@@ -90,6 +136,11 @@ export class AuthSocketServer {
     this.#sockets.get(id)?.end(reason)
     this.#sockets.delete(id)
   }
+}
+
+/** Whether a request belongs to a connection that is open already: it polls, or upgrades one that polled. */
+function hasSession (req: IncomingMessage): boolean {
+  return /[?&]sid=/.test(req.url ?? '')
 }
 
 /**

@@ -4,12 +4,17 @@ import { AuthSocketServer, type AuthSocketServerOptions } from './authSocketServ
 import { serveSocket, type SessionParts } from './session'
 
 export interface LiveLayer {
-  close: () => Promise<void>
+  /** Answers what clients have sent, then closes their connections; after so many milliseconds, whatever is unanswered. */
+  close: (deadline?: number) => Promise<void>
 }
 
 /** Attaches live messaging to the HTTP server: at the root and, where there is one, under the routing prefix. */
 export function attachLive (http: Server, prefix: string, parts: SessionParts & { brc103: Brc103 }, options: AuthSocketServerOptions = {}): AuthSocketServer {
   const namespaces = prefix === '' ? ['/'] : ['/', prefix]
-  return new AuthSocketServer(http, parts.brc103, { namespaces, ...options })
+  const server = new AuthSocketServer(http, parts.brc103, { namespaces, ...options })
     .on('connection', socket => { serveSocket(socket, parts) })
+  parts.metrics.watch('sockets', () => server.size)
+  parts.metrics.watch('socket_faults_total', () => server.counters.faults)
+  parts.metrics.watch('socket_slow_readers_total', () => server.counters.slowReaders)
+  return server
 }

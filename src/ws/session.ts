@@ -1,7 +1,9 @@
 /** One socket of the message box: which event does what. */
 import type { Logger } from 'pino'
 import { ApiError, toApiError } from '../errors'
+import { unlimited, type RateLimiter } from '../limits/rates'
 import type { Mailbox } from '../mailbox'
+import type { Metrics } from '../metrics'
 import { ackEvent, EVENTS, MAX_ROOM_LENGTH, type Room } from '../protocol'
 import { isName, parseLiveSend, parseRoom, toIdentityKey } from '../validate'
 import type { AuthSocket, Opening } from './authSocket'
@@ -13,46 +15,74 @@ export interface SessionParts {
   mailbox: Mailbox
   hub: Hub
   logger: Logger
+  metrics: Metrics
+  /** How often one identity may say something. */
+  perIdentity: RateLimiter
+}
+
+/** What becomes of an event; a refusal is told in the event's own way. */
+interface Handler {
+  handle: (data: unknown) => void
+  refuse: (data: unknown, error: unknown) => void
 }
 
 /** Serves a socket's events, from its connection until it has gone. */
-export function serveSocket (socket: AuthSocket, { mailbox, hub, logger }: SessionParts): void {
-  /** Sends are stored together, but acknowledged in their order: the client takes the first answer for its own. */
+export function serveSocket (socket: AuthSocket, { mailbox, hub, logger, metrics, perIdentity }: SessionParts): void {
+  /** Sends are stored together, but answered in their order: the client takes the first answer for its own. */
   let answered = Promise.resolve()
 
-  const refuse = (event: string, error: unknown): void => {
-    socket.emit(event, { reason: toRefusal(error, logger).message })
+  /** Answers behind everything that was asked before. */
+  const answer = (work: Promise<() => void>): void => {
+    answered = answered.then(async () => { (await work)() }).catch(error => { toRefusal(error) })
+    socket.hold(answered)
   }
 
-  const handlers: Record<string, (data: unknown) => void> = {
-    [EVENTS.authenticated] (data) {
-      const { identityKey } = (data ?? {}) as { identityKey?: unknown }
-      authenticate(socket, identityKey)
+  /** The refusal to tell the client. */
+  const toRefusal = (error: unknown): ApiError => {
+    const refusal = toApiError(error, { error (fields, text) { logger.error({ socketId: socket.id, ...fields }, text) } })
+    metrics.refused(refusal.code, 'socket')
+    return refusal
+  }
+
+  const refuseBy = (event: string) => (_data: unknown, error: unknown): void => {
+    const { message } = toRefusal(error)
+    answer(Promise.resolve(() => { socket.emit(event, { reason: message }) }))
+  }
+
+  const handlers: Record<string, Handler> = {
+    [EVENTS.authenticated]: {
+      handle (data) {
+        const { identityKey } = (data ?? {}) as { identityKey?: unknown }
+        authenticate(socket, identityKey)
+      },
+      refuse: refuseBy(EVENTS.authenticationFailed)
     },
 
-    [EVENTS.joinRoom] (roomId) {
-      try {
+    [EVENTS.joinRoom]: {
+      handle (roomId) {
         const room = ownRoom(socket, roomId)
         if (socket.rooms.size >= MAX_ROOMS && !hub.has(socket, room)) throw new ApiError('ERR_TOO_MANY_ROOMS')
-        hub.join(socket, room, roomId as string)
-        socket.emit(EVENTS.joinedRoom, { roomId })
-      } catch (error) {
-        refuse(EVENTS.joinFailed, error)
-      }
+        answer(hub.join(socket, room, roomId as string).then(() => () => { socket.emit(EVENTS.joinedRoom, { roomId }) }))
+      },
+      refuse: refuseBy(EVENTS.joinFailed)
     },
 
-    [EVENTS.leaveRoom] (roomId) {
-      try {
+    [EVENTS.leaveRoom]: {
+      handle (roomId) {
         hub.leave(socket, ownRoom(socket, roomId))
-        socket.emit(EVENTS.leftRoom, { roomId })
-      } catch (error) {
-        refuse(EVENTS.leaveFailed, error)
-      }
+        answer(Promise.resolve(() => { socket.emit(EVENTS.leftRoom, { roomId }) }))
+      },
+      refuse: refuseBy(EVENTS.leaveFailed)
     },
 
-    [EVENTS.sendMessage] (data) {
-      const stored = send(data)
-      answered = answered.then(async () => { answerSend(data, await stored) }).catch(error => { toRefusal(error, logger) })
+    [EVENTS.sendMessage]: {
+      handle (data) {
+        answer(send(data).then(refusal => () => { answerSend(data, refusal) }))
+      },
+      refuse (data, error) {
+        const refusal = toRefusal(error)
+        answer(Promise.resolve(() => { answerSend(data, refusal) }))
+      }
     }
   }
 
@@ -62,7 +92,7 @@ export function serveSocket (socket: AuthSocket, { mailbox, hub, logger }: Sessi
       await mailbox.send(socket.identityKey!, parseLiveSend(data))
       return undefined
     } catch (error) {
-      return toRefusal(error, logger)
+      return toRefusal(error)
     }
   }
 
@@ -75,12 +105,35 @@ export function serveSocket (socket: AuthSocket, { mailbox, hub, logger }: Sessi
     socket.emit(ackEvent(roomId), refusal === undefined ? { status: 'success', messageId } : { ...refusal.toBody(), messageId })
   }
 
-  for (const [eventName, handler] of Object.entries(handlers)) socket.on(eventName, handler)
+  const admit = inOrder(perIdentity)
+  for (const [eventName, { handle, refuse }] of Object.entries(handlers)) {
+    const attempt = (data: unknown): void => {
+      try {
+        handle(data)
+      } catch (error) {
+        refuse(data, error)
+      }
+    }
+    socket.on(eventName, admit === undefined ? attempt : data => {
+      socket.hold(admit(socket.identityKey!).then(() => { attempt(data) }, (error: unknown) => { refuse(data, error) }))
+    })
+  }
   socket.on('identified', opening => {
     if (opening as Opening === 'named') authenticate(socket, socket.claimedKey)
     if (opening as Opening === 'silence') hub.joinEverything(socket, socket.identityKey!)
   })
   socket.on('disconnect', () => { hub.drop(socket) })
+}
+
+/** Counts events one after the other, so that they are handled in the order in which they came; undefined where none are counted. */
+function inOrder (limiter: RateLimiter): ((identityKey: string) => Promise<void>) | undefined {
+  if (limiter === unlimited) return undefined
+  let before: Promise<unknown> = Promise.resolve()
+  return async identityKey => {
+    const mine = before.then(async () => { await limiter.consume(identityKey) })
+    before = mine.catch(() => {})
+    await mine
+  }
 }
 
 function authenticate (socket: AuthSocket, claimedKey: unknown): void {
@@ -93,11 +146,4 @@ function ownRoom (socket: AuthSocket, roomId: unknown): Room {
   const room = parseRoom(roomId)
   if (room.recipient !== socket.identityKey) throw new ApiError('ERR_NOT_YOUR_ROOM')
   return room
-}
-
-/** The refusal to tell the client; what is not from the catalogue is logged. */
-function toRefusal (error: unknown, logger: Logger): ApiError {
-  const refusal = toApiError(error)
-  if (refusal !== error) logger.error({ err: error }, 'an event failed')
-  return refusal
 }

@@ -4,14 +4,17 @@ import type { Knex } from 'knex'
 import pino from 'pino'
 import { parseConfig } from '../../src/config'
 import { isDataError, isTooLarge } from '../../src/db/faults'
-import { GroupCommit, type Stored } from '../../src/db/groupCommit'
+import { GroupCommit } from '../../src/db/groupCommit'
+import type { Stored } from '../../src/db/insertion'
 import { createKnex } from '../../src/db/knex'
 import { selectPage, text, type StoredMessage } from '../../src/db/messages'
 import { migrate } from '../../src/db/migrate'
+import { createLedger } from '../../src/db/quotas'
 import { MessageBoxServer } from '../../src/server'
 import { createDatabase, ENGINES, type TestDatabase } from '../helpers/databases'
 import { handshake, post } from '../helpers/signedRequests'
 
+const NO_QUOTAS = { inbox: { messages: undefined, bytes: undefined }, sender: { messages: undefined, bytes: undefined } }
 const newKey = (): string => `02${randomBytes(32).toString('hex')}`
 const [ALICE, CAROL] = [newKey(), newKey()]
 
@@ -39,7 +42,7 @@ describe.each(ENGINES)('group commit on %s', engine => {
     database = await createDatabase(engine)
     knex = createKnex(database.config)
     await migrate(knex, database.config)
-    commits = new GroupCommit(knex)
+    commits = new GroupCommit(knex, createLedger(NO_QUOTAS))
   })
 
   afterAll(async () => {

@@ -70,8 +70,8 @@ describe.each(ENGINES)('messages on %s', engine => {
       ['a page', box],
       ['one id', async db => await findByIds(db, [messageOf(SENDER, 'id 0')])],
       ['500 ids', async db => await findByIds(db, Array.from({ length: 500 }, (_value, i) => messageOf(newKey(), `id ${i}`)))],
-      ['one acknowledgement', async db => await deleteMessages(db, SENDER, ['id 0'])],
-      ['1000 acknowledgements', async db => await deleteMessages(db, SENDER, Array.from({ length: 1000 }, (_value, i) => `id ${i}`))],
+      ['one acknowledgement', async db => await deleteMessages(db, [messageOf(SENDER, 'id 0')])],
+      ['1000 acknowledgements', async db => await deleteMessages(db, Array.from({ length: 1000 }, (_value, i) => messageOf(SENDER, `id ${i}`)))],
       ['a body in pieces', async db => await insertInPieces(db, messageOf(SENDER, 'long', { body: long }), 1)]
     ])('%s', async (_name, work) => {
       const [query, ...others] = await statementsOf(work)
@@ -102,7 +102,7 @@ describe.each(ENGINES)('messages on %s', engine => {
       for (const id of SPELLINGS) expect(await findByIds(knex, [messageOf(recipient, id)])).toMatchObject([{ messageId: id }])
       expect(await idsOf(recipient)).toEqual(SPELLINGS)
       for (const [index, id] of SPELLINGS.entries()) {
-        expect(await deleteMessages(knex, recipient, [id])).toBe(1)
+        expect(await deleteMessages(knex, [messageOf(recipient, id)])).toBe(1)
         expect(await idsOf(recipient)).toEqual(SPELLINGS.slice(index + 1))
       }
     })

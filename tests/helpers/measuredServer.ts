@@ -3,10 +3,12 @@ import { randomBytes } from 'node:crypto'
 import pino from 'pino'
 import { parseConfig } from '../../src/config'
 import { MessageBoxServer } from '../../src/server'
+import { UNMETERED } from './unmetered'
 
 async function main (): Promise<void> {
   const config = parseConfig({
     NODE_ENV: 'test',
+    ...UNMETERED,
     PORT: '0',
     SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'),
     KNEX_DB_CLIENT: 'better-sqlite3',

@@ -5,6 +5,7 @@ import { once } from 'node:events'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import { VARIABLES, type FlatEnv } from '../../src/config'
+import { UNMETERED } from './unmetered'
 
 const ROOT = join(__dirname, '..', '..')
 /** So that a test needs no build. */
@@ -94,7 +95,7 @@ export class ServerProcess {
   #child: Child | undefined
 
   private constructor (env: FlatEnv, build: boolean) {
-    this.#env = { NODE_ENV: 'test', SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'), ...env }
+    this.#env = { NODE_ENV: 'test', SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'), ...UNMETERED, ...env }
     this.#program = build ? FROM_BUILD : FROM_SOURCE
   }
 

@@ -6,6 +6,7 @@ import { parseConfig, type FlatEnv } from '../../src/config'
 import type { Overrides } from '../../src/context'
 import { MessageBoxServer } from '../../src/server'
 import { createDatabase, type Engine, type TestDatabase } from './databases'
+import { UNMETERED } from './unmetered'
 
 export interface TestServer {
   server: MessageBoxServer
@@ -32,8 +33,8 @@ export async function startServer ({ engine = 'sqlite', env = {}, overrides = {}
   const database = await createDatabase(engine)
   const key = randomBytes(32).toString('hex')
   const create = async (port: number): Promise<MessageBoxServer> => {
-    const config = parseConfig({ NODE_ENV: 'test', PORT: String(port), SERVER_PRIVATE_KEY: key, ...database.env, ...env })
-    const server = await MessageBoxServer.create(config, { logger: pino({ level: 'silent' }), ...overrides })
+    const config = parseConfig({ NODE_ENV: 'test', PORT: String(port), SERVER_PRIVATE_KEY: key, ...UNMETERED, ...database.env, ...env })
+    const server = await MessageBoxServer.create(config, { logger: pino({ level: 'silent' }), idleGrace: 0, ...overrides, live: { grace: 0, ...overrides.live } })
     await server.start()
     return server
   }

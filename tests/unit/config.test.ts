@@ -7,6 +7,7 @@ import { ConfigError, parseConfig, readEnv, VARIABLES, type Config, type FlatEnv
 const KEY = '0123456789abcdef'.repeat(4)
 const ORDER = 'fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141'
 const DAY = 24 * 60 * 60 * 1000
+const GIB = 1024 ** 3
 const MYSQL = '{"host":"db","user":"u","password":"p","database":"messagebox"}'
 
 function problemsOf (flat: FlatEnv): string[] {
@@ -22,15 +23,23 @@ function problemsOf (flat: FlatEnv): string[] {
 test('nothing set: SQLite, port 8080, development', () => {
   expect(parseConfig({})).toEqual({
     env: 'development',
-    http: { port: 8080, prefix: '', hostingDomain: undefined, maxBodyBytes: 10 * 1024 * 1024 },
+    http: { port: 8080, prefix: '', hostingDomain: undefined, trustProxy: 0, maxBodyBytes: 10 * 1024 * 1024, shutdownTimeout: 10_000 },
     auth: { privateKey: undefined, sessionTtl: 30 * DAY },
     network: 'main',
     db: { client: 'better-sqlite3', connection: { filename: 'data/messagebox.sqlite' } },
-    mailbox: { maxPageBytes: 8 * 1024 * 1024 },
+    redis: { url: undefined },
+    mailbox: {
+      maxPageBytes: 8 * 1024 * 1024,
+      quotas: { inbox: { messages: 10_000, bytes: GIB }, sender: { messages: 10_000, bytes: GIB } },
+      retention: undefined
+    },
+    limits: { perAddress: 1200, perIdentity: 3000, concurrent: 500 },
     live: { enabled: false },
-    log: { debug: false, pretty: true },
+    log: { level: 'info', pretty: true },
+    metrics: { port: undefined, host: '127.0.0.1' },
+    tracing: { endpoint: undefined },
     wallet: { storageUrl: undefined },
-    migrate: { key: undefined }
+    migrate: { key: undefined, onStart: true }
   })
 })
 
@@ -82,7 +91,26 @@ describe('values and what they mean', () => {
     [{ KNEX_DB_CLIENT: 'better-sqlite3', KNEX_DB_CONNECTION: '{"filename":"x"}' }, config => config.db, { client: 'better-sqlite3', connection: { filename: 'x' } }],
     [{ ENABLE_WEBSOCKETS: 'true' }, config => config.live.enabled, true],
     [{ ENABLE_WEBSOCKETS: 'false' }, config => config.live.enabled, false],
-    [{ LOGGING_ENABLED: 'true' }, config => config.log.debug, true],
+    [{ LOGGING_ENABLED: 'true' }, config => config.log.level, 'debug'],
+    [{ LOGGING_ENABLED: 'true', LOG_LEVEL: 'warn' }, config => config.log.level, 'warn'],
+    [{ TRUST_PROXY: 'true' }, config => config.http.trustProxy, 1],
+    [{ TRUST_PROXY: 'false' }, config => config.http.trustProxy, 0],
+    [{ TRUST_PROXY: '2' }, config => config.http.trustProxy, 2],
+    [{ TRUST_PROXY: 'loopback, 10.0.0.0/8,fd00::/8, 192.0.2.1' }, config => config.http.trustProxy, ['loopback', '10.0.0.0/8', 'fd00::/8', '192.0.2.1']],
+    [{ REDIS_URL: 'rediss://u:p@redis:6380/1' }, config => config.redis.url?.reveal(), 'rediss://u:p@redis:6380/1'],
+    [{ METRICS_PORT: '9464', METRICS_HOST: '::' }, config => config.metrics, { port: 9464, host: '::' }],
+    [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://localhost:4318/' }, config => config.tracing.endpoint, 'http://localhost:4318'],
+    [{ MIGRATE_ON_START: 'false' }, config => config.migrate.onStart, false],
+    [{ SHUTDOWN_TIMEOUT: '30 seconds' }, config => config.http.shutdownTimeout, 30_000],
+    [{ SHUTDOWN_TIMEOUT: '5' }, config => config.http.shutdownTimeout, 5000],
+    [{ RATE_LIMIT_ADDRESS: 'off', RATE_LIMIT_IDENTITY: '1', MAX_CONCURRENT_REQUESTS: 'off' }, config => config.limits, { perAddress: undefined, perIdentity: 1, concurrent: undefined }],
+    [
+      { INBOX_QUOTA_MESSAGES: 'off', INBOX_QUOTA_BYTES: '1tb', SENDER_QUOTA_MESSAGES: '5', SENDER_QUOTA_BYTES: 'off' }, config => config.mailbox.quotas,
+      { inbox: { messages: undefined, bytes: 1024 * GIB }, sender: { messages: 5, bytes: undefined } }
+    ],
+    [{ MESSAGE_RETENTION_DAYS: '90' }, config => config.mailbox.retention, 90 * DAY],
+    [{ MESSAGE_RETENTION_DAYS: '0.5' }, config => config.mailbox.retention, DAY / 2],
+    [{ MESSAGE_RETENTION_DAYS: 'off' }, config => config.mailbox.retention, undefined],
     [{ MIGRATE_KEY: '12345678901' }, config => config.migrate.key?.reveal(), '12345678901'],
     [{ MAX_BODY_SIZE: '1kb' }, config => config.http.maxBodyBytes, 1024],
     [{ MAX_BODY_SIZE: '100 MB' }, config => config.http.maxBodyBytes, 100 * 1024 * 1024],
@@ -104,18 +132,34 @@ const BAD: Array<[variable: typeof VARIABLES[number], values: string[]]> = [
   ['HTTP_PORT', ['-1', '99999', 'http']],
   ['ROUTING_PREFIX', ['api', '/api?x', '/a b', '/a//b', '/{id}', '/*', '/:id', '/ä']],
   ['HOSTING_DOMAIN', ['box.example.com', 'ftp://box.example.com', 'https://', 'localhost:8080']],
+  ['TRUST_PROXY', ['yes', '-1', '100', '10.0.0.0/33', '10.0.0.0/8/8', '300.0.0.1', 'loopback;10.0.0.1', 'proxy.example.com', '1,2']],
   ['SERVER_PRIVATE_KEY', [KEY.slice(1), `${KEY}0`, `0x${KEY.slice(2)}`, KEY.replace('a', 'g'), '0'.repeat(64), ORDER, 'f'.repeat(64)]],
   ['WALLET_STORAGE_URL', ['storage', 'wss://storage.example.com']],
   ['NETWORK', ['live', 'mainnet2', 'constructor']],
   ['BSV_NETWORK', ['live', '1']],
   ['KNEX_DB_CLIENT', ['postgres', 'MySQL', 'constructor', '__proto__']],
   ['KNEX_DB_CONNECTION', ['mysql://u:p@db/x', '{"host":"db"', '"db"', '[]', 'null', '5', '{}', '{"host":"db"}', '{"database":5}']],
+  ['REDIS_URL', ['127.0.0.1:6379', 'http://127.0.0.1', 'redis']],
   ['ENABLE_WEBSOCKETS', ['yes', '1', 'TRUE']],
   ['LOGGING_ENABLED', ['on', '0']],
+  ['LOG_LEVEL', ['verbose', 'INFO', 'constructor']],
+  ['METRICS_PORT', ['-1', '65536', 'on']],
+  ['METRICS_HOST', ['metrics.example.com', '0.0.0', '*']],
+  ['OTEL_EXPORTER_OTLP_ENDPOINT', ['localhost:4318', 'grpc://localhost:4317']],
   ['MIGRATE_KEY', ['1234567890']],
+  ['MIGRATE_ON_START', ['no', '0']],
+  ['SHUTDOWN_TIMEOUT', ['0', '11 minutes', '500ms']],
   ['MAX_BODY_SIZE', ['1023', '101mb', '10 gb', '-1kb', '1.5mb', 'mb', 'constructor']],
   ['MAX_PAGE_BYTES', ['0', '1e6', '200mb']],
-  ['SESSION_TTL', ['59', '0', '-1 day', '4000 days', '5 fortnights', 'constructor', '1.5 days', '1 day 2 hours', '90000 ms', '60ss']]
+  ['SESSION_TTL', ['59', '0', '-1 day', '4000 days', '5 fortnights', 'constructor', '1.5 days', '1 day 2 hours', '90000 ms', '60ss']],
+  ['RATE_LIMIT_ADDRESS', ['0', '-1', '1.5', '1,200', 'none', '1e3', '9'.repeat(20)]],
+  ['RATE_LIMIT_IDENTITY', ['0', 'Off']],
+  ['INBOX_QUOTA_MESSAGES', ['0', 'unlimited']],
+  ['INBOX_QUOTA_BYTES', ['0', '1pb', '2000tb', '-1gb']],
+  ['SENDER_QUOTA_MESSAGES', ['0', '10k']],
+  ['SENDER_QUOTA_BYTES', ['0', 'all']],
+  ['MAX_CONCURRENT_REQUESTS', ['0', 'many']],
+  ['MESSAGE_RETENTION_DAYS', ['0', '-1', '30 days', '40000', 'never']]
 ]
 
 describe('what cannot be used', () => {
@@ -149,7 +193,7 @@ describe('what cannot be used', () => {
     expect(problems.map(problem => problem.split(' ')[0]).sort()).toEqual([...VARIABLES].sort())
     const { message } = new ConfigError(problems)
     for (const problem of problems) expect(message).toContain(problem)
-    expect(message).toContain('17 problems')
+    expect(message).toContain(`${VARIABLES.length} problems`)
   })
 })
 
@@ -157,7 +201,7 @@ describe('a secret is never printed', () => {
   const SECRETS = ['SERVER_PRIVATE_KEY', 'MIGRATE_KEY'] as const
 
   test('where the configuration is', () => {
-    const config = parseConfig({ SERVER_PRIVATE_KEY: KEY, MIGRATE_KEY: 'open sesame!' })
+    const config = parseConfig({ SERVER_PRIVATE_KEY: KEY, MIGRATE_KEY: 'open sesame!', REDIS_URL: 'redis://:hush@redis' })
     const { privateKey } = config.auth
     const { key } = config.migrate
     const printed = [
@@ -165,14 +209,14 @@ describe('a secret is never printed', () => {
       Object.entries({ ...privateKey, ...key }).join(), JSON.stringify([privateKey, key])
     ].join()
     expect(printed).toContain('[secret]')
-    for (const secret of [KEY, 'open sesame!']) expect(printed).not.toContain(secret)
+    for (const secret of [KEY, 'open sesame!', 'hush']) expect(printed).not.toContain(secret)
   })
 
   test.each([
     ...SECRETS.map(variable => [variable, 's3cr3t'] as const),
     ['SERVER_PRIVATE_KEY', `${KEY}s3cr3t`], ['KNEX_DB_CONNECTION', 'mysql://root:s3cr3t@db/x'], ['KNEX_DB_CONNECTION', '{"password":"s3cr3t"'],
     ['KNEX_DB_CONNECTION', '{"password":"s3cr3t"}'], ['KNEX_DB_CONNECTION', '["s3cr3t"]'], ['WALLET_STORAGE_URL', 'ftp://me:s3cr3t@storage'],
-    ['HOSTING_DOMAIN', 's3cr3t']
+    ['HOSTING_DOMAIN', 's3cr3t'], ['REDIS_URL', 'http://me:s3cr3t@redis'], ['OTEL_EXPORTER_OTLP_ENDPOINT', 'grpc://me:s3cr3t@otel']
   ] as const)('where a bad value of %s is named', (variable, value) => {
     const problems = problemsOf({ [variable]: value })
     expect(problems).toHaveLength(1)

@@ -1,0 +1,19 @@
+import type { MessageBoxServer } from '../server'
+import { explainFailure } from './failure'
+
+/** Stops the server on SIGTERM and SIGINT, and ends the process within `SHUTDOWN_TIMEOUT`; a second signal ends it at once. */
+export function stopOnSignal (server: MessageBoxServer): void {
+  const { logger, config } = server.context
+  const stop = (signal: NodeJS.Signals): void => {
+    logger.info({ signal }, 'stopping')
+    setTimeout(() => {
+      logger.warn('not everything could be closed in time')
+      process.exit(0)
+    }, config.http.shutdownTimeout).unref()
+    server.stop().then(() => {
+      logger.info('stopped')
+      process.exit(0)
+    }).catch(explainFailure)
+  }
+  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, stop)
+}

@@ -1,0 +1,86 @@
+/** What is done from time to time: messages beyond their retention are removed, and counts of nothing. */
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Knex } from 'knex'
+import type { Logger } from 'pino'
+import type { Limit } from '../settings'
+import { codeOf } from './faults'
+import { selectOldest } from './messages'
+import type { Ledger } from './quotas'
+import type { Removal } from './removal'
+import { removeZeroUsage } from './usage'
+
+/** How often, in milliseconds. */
+const INTERVAL = 60_000
+/** How many messages one step removes, so that its locks are short; and how long it pauses for others, in milliseconds. */
+const STEP = 200
+const PAUSE = 20
+/** How many counts one round looks at. */
+const COUNTS = 1000
+
+export interface HousekeepingParts {
+  knex: Knex
+  removal: Removal
+  ledger: Ledger
+  /** In milliseconds; undefined keeps messages for ever. */
+  retention: Limit
+  logger: Logger
+  onExpired: (messages: number) => void
+}
+
+export class Housekeeping {
+  #timer: NodeJS.Timeout | undefined
+  #round: Promise<void> = Promise.resolve()
+  #stopped = false
+  /** Where the next round goes on looking for counts of nothing. */
+  #behind = ''
+
+  constructor (private readonly parts: HousekeepingParts) {}
+
+  /** Begins at once, where there is anything to do at all and it has not begun. */
+  start (): void {
+    const { retention, ledger } = this.parts
+    if (this.#timer !== undefined || (retention === undefined && !ledger.counts)) return
+    this.#timer = setInterval(() => { this.#begin() }, INTERVAL).unref()
+    this.#begin()
+  }
+
+  /** Resolves when the step that is under way is done. */
+  async stop (): Promise<void> {
+    this.#stopped = true
+    clearInterval(this.#timer)
+    await this.#round
+  }
+
+  /** One round behind the other. Every node makes its own: what one has removed, another does not find. */
+  #begin (): void {
+    this.#round = this.#round.then(async () => {
+      if (this.#stopped) return
+      await this.#expire()
+      await this.#tidy()
+    }).catch(error => {
+      this.parts.logger.error({ operation: 'housekeeping', fault: codeOf(error) }, 'the database failed')
+    })
+  }
+
+  async #expire (): Promise<void> {
+    const { knex, removal, retention, logger, onExpired } = this.parts
+    if (retention === undefined) return
+    let expired = 0
+    for (let more = true; more && !this.#stopped;) {
+      const cutoff = Date.now() - retention
+      const oldest = await selectOldest(knex, STEP)
+      // Messages stand in the order of their arrival: behind one that is to stay, all others stay, too.
+      const due = oldest.filter(({ createdAt }) => createdAt < cutoff)
+      expired += await removal.remove(due)
+      more = due.length === STEP
+      await pause(PAUSE)
+    }
+    if (expired === 0) return
+    logger.info({ messages: expired }, 'messages beyond their retention were removed')
+    onExpired(expired)
+  }
+
+  async #tidy (): Promise<void> {
+    if (this.parts.ledger.counts) this.#behind = await removeZeroUsage(this.parts.knex, this.#behind, COUNTS)
+  }
+}

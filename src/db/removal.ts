@@ -1,0 +1,45 @@
+/** Removes messages and counts them off, by group commit; where nothing is counted, each removal is a statement by itself. */
+import type { Knex } from 'knex'
+import { isDeadlock } from './faults'
+import { Lane, type Job, type OnCommit } from './lane'
+import { deleteByIds, deleteMessages, idKey, lockMessages, type MessageName } from './messages'
+import type { Ledger } from './quotas'
+
+/** How often a removal is tried again when others take its locks from under it. */
+const ATTEMPTS = 5
+
+interface Names extends Job {
+  names: MessageName[]
+}
+
+export interface Removal {
+  /** @returns how many of these messages were there, and are gone now, for good */
+  remove: (names: MessageName[]) => Promise<number>
+}
+
+export function createRemoval (knex: Knex, ledger: Ledger, onCommit: OnCommit = () => {}): Removal {
+  if (!ledger.counts) return { remove: async names => await again(async () => await deleteMessages(knex, names)) }
+  const lane = new Lane<Names, number>(async jobs => await again(async () => await removeTogether(knex, ledger, jobs)), onCommit)
+  return { remove: async names => await lane.run({ names, rows: names.length, bytes: 0, keys: [] }) }
+}
+
+/** @returns how many messages each job has removed; one that two jobs name is the first one's */
+async function removeTogether (knex: Knex, ledger: Ledger, jobs: Names[]): Promise<number[]> {
+  return await knex.transaction(async trx => {
+    const rows = await lockMessages(trx, jobs.flatMap(({ names }) => names))
+    await deleteByIds(trx, rows.map(({ id }) => id))
+    await ledger.subtract(trx, rows)
+    const left = new Set(rows.map(idKey))
+    return jobs.map(({ names }) => names.filter(name => left.delete(idKey(name))).length)
+  })
+}
+
+async function again<T> (work: () => Promise<T>): Promise<T> {
+  for (let attempt = 1; ; attempt++) {
+    try {
+      return await work()
+    } catch (error) {
+      if (attempt === ATTEMPTS || !isDeadlock(error)) throw error
+    }
+  }
+}

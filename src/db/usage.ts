@@ -1,0 +1,101 @@
+/** The SQL of the table of usage: how much is stored for each recipient, and from each sender. */
+import type { Knex } from 'knex'
+import type { IdentityKey } from '../protocol'
+import { isMysql, QUERY_TIMEOUT } from './messages'
+
+/** Whose usage: a recipient's, or a sender's. The order is that in which rows are locked. */
+export type Subject = 'inbox' | 'sender'
+
+export interface Usage {
+  subject: Subject
+  identityKey: IdentityKey
+  messages: number
+  /** Of bodies. */
+  bytes: number
+}
+
+/** What one message counts: for its recipient and for its sender. */
+export interface Counted {
+  recipient: IdentityKey
+  sender: IdentityKey
+  bytes: number
+}
+
+/** How long counting everything anew may take, in milliseconds. */
+const RECOUNT_TIMEOUT = 60 * 60 * 1000
+
+/** Adds up what messages count, one entry for each recipient and each sender, in the order of locking. */
+export function sumUsage (messages: Counted[]): Usage[] {
+  const sums = new Map<string, Usage>()
+  const count = (subject: Subject, identityKey: IdentityKey, bytes: number): void => {
+    const key = usageKey({ subject, identityKey })
+    const sum = sums.get(key) ?? { subject, identityKey, messages: 0, bytes: 0 }
+    sum.messages++
+    sum.bytes += bytes
+    sums.set(key, sum)
+  }
+  for (const { recipient, sender, bytes } of messages) {
+    count('inbox', recipient, bytes)
+    count('sender', sender, bytes)
+  }
+  return [...sums].sort(([a], [b]) => a < b ? -1 : 1).map(([, sum]) => sum)
+}
+
+export function usageKey ({ subject, identityKey }: Pick<Usage, 'subject' | 'identityKey'>): string {
+  return `${subject} ${identityKey}`
+}
+
+/** Adds to what is counted, or takes away where `sign` is -1. Rows are locked in the order of the changes. */
+export async function changeUsage (trx: Knex, changes: Usage[], sign: 1 | -1): Promise<void> {
+  if (changes.length === 0) return
+  const values = changes.flatMap(({ subject, identityKey, messages, bytes }) => [subject, identityKey, sign * messages, sign * bytes])
+  const rows = changes.map(() => '(?, ?, ?, ?)').join(', ')
+  const add = isMysql(trx)
+    ? 'on duplicate key update messages = messages + values(messages), bytes = bytes + values(bytes)'
+    : 'on conflict (identity_key, subject) do update set messages = messages + excluded.messages, bytes = bytes + excluded.bytes'
+  await trx.raw(`insert into quota_usage (subject, identity_key, messages, bytes) values ${rows} ${add}`, values).timeout(QUERY_TIMEOUT)
+}
+
+/** What is counted now, for each of these. */
+export async function readUsage (db: Knex, whose: Array<Pick<Usage, 'subject' | 'identityKey'>>): Promise<Usage[]> {
+  const rows = await db('quota_usage')
+    .select('subject', 'identity_key', 'messages', 'bytes')
+    .whereIn(['identity_key', 'subject'], whose.map(({ subject, identityKey }) => [identityKey, subject]) as never)
+    .limit(whose.length)
+    .timeout(QUERY_TIMEOUT)
+  return rows.map(row => ({ subject: row.subject, identityKey: row.identity_key, messages: Number(row.messages), bytes: Number(row.bytes) }))
+}
+
+/** Counts everything anew. It reads the whole table, and is right while nobody else writes. */
+export async function recount (db: Knex): Promise<void> {
+  await db.transaction(async trx => {
+    await trx('quota_usage').delete()
+    for (const [subject, column] of [['inbox', 'recipient'], ['sender', 'sender']] as const) {
+      await trx.raw(`insert into quota_usage (subject, identity_key, messages, bytes)
+        select ?, ${column}, count(*), sum(body_bytes) from messages group by ${column}`, [subject]).timeout(RECOUNT_TIMEOUT)
+    }
+  })
+}
+
+/** Whether there are messages, and whether anything is counted: both of one moment. */
+export async function isCounted (db: Knex): Promise<{ messages: boolean, usage: boolean }> {
+  const result = await db.raw('select exists(select 1 from messages) as messages, exists(select 1 from quota_usage) as counted').timeout(QUERY_TIMEOUT)
+  const [row] = isMysql(db) ? result[0] : result
+  return { messages: Boolean(row.messages), usage: Boolean(row.counted) }
+}
+
+/** Forgets all counts. */
+export async function forgetUsage (db: Knex): Promise<void> {
+  await db('quota_usage').delete()
+}
+
+/**
+ * Removes rows that count nothing, among the next few behind an identity key.
+ * @returns where to go on, '' at the end
+ */
+export async function removeZeroUsage (db: Knex, behind: IdentityKey, limit: number): Promise<IdentityKey> {
+  const page = await db('quota_usage').select('identity_key', 'subject', 'messages').where('identity_key', '>', behind).orderBy('identity_key').limit(limit).timeout(QUERY_TIMEOUT)
+  const zero = page.filter(({ messages }) => Number(messages) === 0).map(row => [row.identity_key, row.subject])
+  if (zero.length > 0) await db('quota_usage').whereIn(['identity_key', 'subject'], zero as never).where({ messages: 0, bytes: 0 }).delete().timeout(QUERY_TIMEOUT)
+  return page.length < limit ? '' : page.at(-1)!.identity_key
+}

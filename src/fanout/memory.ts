@@ -1,0 +1,32 @@
+import type { IdentityKey, PublishedMessage } from '../protocol'
+import type { Deliver, Fanout } from './index'
+
+/** The nodes of one process; usually there is one, which then has nobody to tell. */
+export class MemoryBus {
+  readonly #listeners = new Map<IdentityKey, Set<Deliver>>()
+
+  readonly join = (deliver: Deliver): Fanout => {
+    const own = new Set<IdentityKey>()
+    const unlisten = (recipient: IdentityKey): void => {
+      own.delete(recipient)
+      const listeners = this.#listeners.get(recipient)
+      listeners?.delete(deliver)
+      if (listeners?.size === 0) this.#listeners.delete(recipient)
+    }
+    return {
+      publish: message => { this.#publish(message, deliver) },
+      listen: async recipient => {
+        own.add(recipient)
+        this.#listeners.set(recipient, (this.#listeners.get(recipient) ?? new Set()).add(deliver))
+      },
+      unlisten,
+      close () {
+        for (const recipient of [...own]) unlisten(recipient)
+      }
+    }
+  }
+
+  #publish (message: PublishedMessage, publisher: Deliver): void {
+    for (const deliver of this.#listeners.get(message.recipient) ?? []) if (deliver !== publisher) deliver(message)
+  }
+}

@@ -1,0 +1,73 @@
+/**
+ * Nodes tell each other through Redis: a channel for each recipient, to which a node listens while it has sockets
+ * of that identity. So what passes between nodes is what somebody listens to, however many of them there are.
+ * What is carried is `{node, room, message}`; each node signs for its own sockets.
+ */
+import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Logger } from 'pino'
+import { formatRoom, type IdentityKey, type PublishedMessage } from '../protocol'
+import type { RedisClient, SharedRedis } from '../redis'
+import type { Deliver, Fanout } from './index'
+
+/** How long somebody who joins a room waits for Redis, in milliseconds; then the room is this node's alone for now. */
+const LISTEN_TIMEOUT = 250
+
+interface Carried {
+  node: string
+  room: string
+  message: PublishedMessage
+}
+
+export class RedisFanout implements Fanout {
+  readonly #node = randomUUID()
+  readonly #listener: RedisClient
+  readonly #listening = new Set<IdentityKey>()
+
+  constructor (private readonly redis: SharedRedis, private readonly deliver: Deliver, private readonly logger: Logger) {
+    this.#listener = redis.listener()
+    this.#listener.on('error', () => {
+      // The connection beside this one reports it; both connect again by themselves.
+    })
+    // The library takes subscriptions up again, but for those that were asked for while it was not connected.
+    this.#listener.on('ready', () => { for (const recipient of this.#listening) void this.#subscribe(recipient) })
+    this.#listener.connect().catch(() => {})
+  }
+
+  publish (message: PublishedMessage): void {
+    const carried: Carried = { node: this.#node, room: formatRoom(message), message }
+    void this.redis.attempt(async client => await client.publish(this.#channel(message.recipient), JSON.stringify(carried)))
+  }
+
+  async listen (recipient: IdentityKey): Promise<void> {
+    this.#listening.add(recipient)
+    if (!this.#listener.isReady) return
+    await Promise.race([this.#subscribe(recipient), pause(LISTEN_TIMEOUT, undefined, { ref: false })])
+  }
+
+  unlisten (recipient: IdentityKey): void {
+    this.#listening.delete(recipient)
+    this.#listener.unsubscribe(this.#channel(recipient), this.#receive).catch(() => {})
+  }
+
+  close (): void {
+    this.#listener.destroy()
+  }
+
+  async #subscribe (recipient: IdentityKey): Promise<void> {
+    await this.#listener.subscribe(this.#channel(recipient), this.#receive).catch(() => {})
+  }
+
+  readonly #receive = (text: string): void => {
+    try {
+      const { node, message } = JSON.parse(text) as Carried
+      if (node !== this.#node) this.deliver(message)
+    } catch (error) {
+      this.logger.error({ fault: (error as Error).name }, 'what another node told could not be delivered')
+    }
+  }
+
+  #channel (recipient: IdentityKey): string {
+    return this.redis.key(`live:${recipient}`)
+  }
+}

@@ -1,0 +1,33 @@
+/** Whose address a request counts for. */
+import type { IncomingMessage } from 'node:http'
+import { isIPv4, isIPv6 } from 'node:net'
+import proxyAddr from 'proxy-addr'
+import type { TrustProxy } from '../settings'
+
+/** Tells the address of whoever sent a request: the nearest one that is no proxy we trust. */
+export type ClientAddress = (req: IncomingMessage) => string
+
+export function clientAddress (trustProxy: TrustProxy): ClientAddress {
+  // proxy-addr counts the connection itself as 0, then the addresses of X-Forwarded-For from its end.
+  const trust = typeof trustProxy === 'number' ? (_address: string, hop: number) => hop < trustProxy : proxyAddr.compile(trustProxy)
+  return req => rateKey(req.socket.remoteAddress === undefined ? '' : proxyAddr(req, trust))
+}
+
+/**
+ * What an address is counted under: itself, but for IPv6 its network of 64 bits, since one customer has all of
+ * that. Whatever is no address, as a proxy may write, is one key.
+ */
+export function rateKey (address: string): string {
+  const v4 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address
+  if (isIPv4(v4)) return v4
+  return isIPv6(address) ? `${expand(address).slice(0, 4).join(':')}::/64` : 'unknown'
+}
+
+/** The eight groups of an IPv6 address. */
+function expand (address: string): string[] {
+  const [head = '', tail] = address.split('%')[0]!.toLowerCase().split('::')
+  const groups = (text: string): string[] => text === '' ? [] : text.split(':').map(group => group.replace(/^0+(?=.)/, ''))
+  if (tail === undefined) return groups(head)
+  const [first, last] = [groups(head), groups(tail)]
+  return [...first, ...Array.from({ length: 8 - first.length - last.length }, () => '0'), ...last]
+}

@@ -1,0 +1,28 @@
+import { ApiError } from '../errors'
+import type { SharedRedis } from '../redis'
+import type { Route } from '../routes'
+import type { MessageStore } from '../db/store'
+
+/** What the server is up to, for whoever asks whether it is ready. */
+export interface Lifecycle {
+  /** It finishes what is under way, and takes nothing new. */
+  stopping: boolean
+}
+
+/** For supervisors and load balancers, without authentication: the process is up; it can do its work. */
+export function healthRoutes ({ store, redis, lifecycle }: { store: MessageStore, redis: SharedRedis | undefined, lifecycle: Lifecycle }): Route[] {
+  return [
+    { method: 'get', path: '/health', handler (_req, res) { res.json({ status: 'ok' }) } },
+    {
+      method: 'get',
+      path: '/ready',
+      async handler (_req, res) {
+        if (lifecycle.stopping) throw new ApiError('ERR_STOPPING')
+        await store.ping()
+        // Without Redis the node goes on alone, so it still takes requests.
+        const shared = redis === undefined ? {} : { redis: redis.up ? 'ok' : 'away' }
+        res.json({ status: shared.redis === 'away' ? 'degraded' : 'ready', database: 'ok', ...shared })
+      }
+    }
+  ]
+}

@@ -1,0 +1,23 @@
+import type { Config } from '../config'
+import type { Schema } from '../db/schema'
+import type { ClientAddress } from '../limits/address'
+import type { RateLimiter } from '../limits/rates'
+import type { Route } from '../routes'
+import type { Info } from './info'
+import { migrationHandler } from './migration'
+
+export interface OperatorParts {
+  config: Config
+  info: Info
+  limits: { address: ClientAddress, migrations: RateLimiter }
+  schema: Schema
+}
+
+/** What needs no identity: what the server is, for anybody, and its migrations, for whoever has their key. */
+export function operatorRoutes ({ config, info, limits, schema }: OperatorParts): Route[] {
+  const { key } = config.migrate
+  return [
+    { method: 'get', path: '/info', handler (_req, res) { res.json(info) } },
+    ...(key === undefined ? [] : [{ method: 'post' as const, path: '/migrate', handler: migrationHandler({ key, attempts: limits.migrations, address: limits.address, schema }) }])
+  ]
+}

@@ -1,0 +1,70 @@
+import type { Config } from '../config'
+import {
+  MAX_ACKNOWLEDGED_IDS, MAX_DELIVERED_BODY, MAX_LIVE_BODY, MAX_NAME_LENGTH, MAX_PAGE_MESSAGES, MAX_RECIPIENTS, type IdentityKey
+} from '../protocol'
+import { DAY, type Limit } from '../settings'
+import { name, version } from '../../package.json'
+
+/** What anybody may know of this server: GET /info. A limit that is off is null. */
+export interface Info {
+  name: string
+  version: string
+  identityKey: IdentityKey
+  network: string
+  hostingDomain: string | null
+  limits: {
+    bodyBytes: number
+    liveBodyBytes: number
+    deliveredBodyCharacters: number
+    recipients: number
+    messageIdCharacters: number
+    messageBoxCharacters: number
+    acknowledgedIds: number
+    page: { messages: number, bytes: number }
+    /** Requests a minute. */
+    rates: { address: number | null, identity: number | null }
+    concurrentRequests: number | null
+    quotas: { inbox: { messages: number | null, bytes: number | null }, sender: { messages: number | null, bytes: number | null } }
+    retentionDays: number | null
+    sessionSeconds: number
+  }
+  features: Record<string, boolean>
+}
+
+export function describeServer (config: Config, identityKey: IdentityKey): Info {
+  const { http, mailbox, limits } = config
+  const { inbox, sender } = mailbox.quotas
+  return {
+    name,
+    version,
+    identityKey,
+    network: config.network,
+    hostingDomain: http.hostingDomain ?? null,
+    limits: {
+      bodyBytes: http.maxBodyBytes,
+      liveBodyBytes: MAX_LIVE_BODY,
+      deliveredBodyCharacters: MAX_DELIVERED_BODY,
+      recipients: MAX_RECIPIENTS,
+      messageIdCharacters: MAX_NAME_LENGTH,
+      messageBoxCharacters: MAX_NAME_LENGTH,
+      acknowledgedIds: MAX_ACKNOWLEDGED_IDS,
+      page: { messages: MAX_PAGE_MESSAGES, bytes: mailbox.maxPageBytes },
+      rates: { address: orNull(limits.perAddress), identity: orNull(limits.perIdentity) },
+      concurrentRequests: orNull(limits.concurrent),
+      quotas: {
+        inbox: { messages: orNull(inbox.messages), bytes: orNull(inbox.bytes) },
+        sender: { messages: orNull(sender.messages), bytes: orNull(sender.bytes) }
+      },
+      retentionDays: mailbox.retention === undefined ? null : mailbox.retention / DAY,
+      sessionSeconds: config.auth.sessionTtl / 1000
+    },
+    features: {
+      live: config.live.enabled,
+      manyNodes: config.redis.url !== undefined
+    }
+  }
+}
+
+function orNull (limit: Limit): number | null {
+  return limit ?? null
+}

@@ -1,0 +1,48 @@
+/** Follows each HTTP request: gives it an id, and says in the log and in the metrics what became of it. */
+import type { Request, RequestHandler } from 'express'
+import { randomUUID } from 'node:crypto'
+import type { Logger } from 'pino'
+import type { FaultLog } from '../errors'
+import type { Metrics } from '../metrics'
+
+export interface RequestParts {
+  logger: Logger
+  metrics: Metrics
+  /** Whether the id that a proxy gave is taken over. */
+  trustsProxy: boolean
+  /** The route's name in the metrics, for a path. */
+  routeOf: (path: string) => string
+  /** Paths that are asked for every few seconds: they are logged at the level debug. */
+  isPolled: (path: string) => boolean
+}
+
+const REQUEST_ID = /^[\w.:-]{1,100}$/
+/** How much of a path the log holds. */
+const MAX_PATH = 200
+
+const ids = new WeakMap<Request, string>()
+
+export function followRequests ({ logger, metrics, trustsProxy, routeOf, isPolled }: RequestParts): RequestHandler {
+  return (req, res, next) => {
+    const since = performance.now()
+    const { method, path } = req
+    const given = req.headers['x-request-id']
+    const requestId = trustsProxy && typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
+    ids.set(req, requestId)
+    res.setHeader('x-request-id', requestId)
+    res.once('close', () => {
+      const milliseconds = performance.now() - since
+      const status = res.statusCode
+      metrics.request(routeOf(path), status, milliseconds / 1000)
+      const level = isPolled(path) ? 'debug' : 'info'
+      if (!logger.isLevelEnabled(level)) return
+      logger[level]({ requestId, method, path: path.slice(0, MAX_PATH), status, milliseconds: Math.round(milliseconds), ...(!res.writableFinished && { aborted: true }) }, 'request')
+    })
+    next()
+  }
+}
+
+/** A log whose lines carry the request's id. */
+export function faultLogOf (req: Request, logger: Logger): FaultLog {
+  return { error (fields, text) { logger.error({ requestId: ids.get(req), ...fields }, text) } }
+}

@@ -1,0 +1,26 @@
+import type { RequestHandler } from 'express'
+import type { Mailbox } from '../mailbox'
+
+/** Where traces go, if they go anywhere: without it, no work is wrapped and no request is followed. */
+export interface Tracing {
+  /**
+   * To be mounted before everything else: a span for each request.
+   * @param routeOf the route's name, for a path
+   */
+  middleware: (routeOf: (path: string) => string) => RequestHandler
+  /** The same mailbox, with a span for each of its operations. */
+  trace: (mailbox: Mailbox) => Mailbox
+  /** Sends what is left. */
+  close: () => Promise<void>
+}
+
+/**
+ * Loads OpenTelemetry and sends traces to its collector.
+ * @param endpoint such as http://localhost:4318, the base of OTLP over HTTP
+ * @param attributes of the server itself, such as its version
+ */
+export async function startTracing (endpoint: string, attributes: Record<string, string>): Promise<Tracing> {
+  // Only here: without an endpoint none of it is in memory.
+  const { createTracing } = await import('./openTelemetry')
+  return createTracing(endpoint, attributes)
+}

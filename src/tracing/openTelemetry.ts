@@ -1,0 +1,54 @@
+/** Traces by OpenTelemetry's own packages, over OTLP. Spans hold names, counts and codes; never a body, a key or a signature. */
+import { context, propagation, SpanKind, SpanStatusCode, trace, type Attributes, type Span } from '@opentelemetry/api'
+import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
+import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources'
+import { BatchSpanProcessor, NodeTracerProvider } from '@opentelemetry/sdk-trace-node'
+import type { RequestHandler } from 'express'
+import { ApiError } from '../errors'
+import type { Mailbox } from '../mailbox'
+import type { Tracing } from './index'
+
+export function createTracing (endpoint: string, attributes: Attributes): Tracing {
+  const provider = new NodeTracerProvider({
+    resource: defaultResource().merge(resourceFromAttributes(attributes)),
+    spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter({ url: `${endpoint}/v1/traces` }))]
+  })
+  // Sets what carries a span from a request to what is done for it, and what reads the headers of W3C's Trace Context.
+  provider.register()
+  const tracer = provider.getTracer('messagebox-server')
+
+  const middleware = (routeOf: (path: string) => string): RequestHandler => (req, res, next) => {
+    const route = routeOf(req.path)
+    const parent = propagation.extract(context.active(), req.headers)
+    const span = tracer.startSpan(`${req.method} ${route}`, { kind: SpanKind.SERVER, attributes: { 'http.request.method': req.method, 'http.route': route } }, parent)
+    res.once('close', () => {
+      span.setAttribute('http.response.status_code', res.statusCode)
+      if (res.statusCode >= 500) span.setStatus({ code: SpanStatusCode.ERROR })
+      span.end()
+    })
+    context.with(trace.setSpan(parent, span), next)
+  }
+
+  const within = async <T>(name: string, attributes: Attributes, work: () => Promise<T>): Promise<T> => {
+    return await tracer.startActiveSpan(name, { attributes }, async span => await finish(span, work))
+  }
+
+  const traceMailbox = ({ send, list, acknowledge }: Mailbox): Mailbox => ({
+    send: async (sender, message) => await within('mailbox.send', { 'messagebox.recipients': message.recipients.length }, async () => await send(sender, message)),
+    list: async (recipient, request) => await within('mailbox.list', { 'messagebox.limit': request.limit }, async () => await list(recipient, request)),
+    acknowledge: async (recipient, ids) => await within('mailbox.acknowledge', { 'messagebox.ids': ids.length }, async () => { await acknowledge(recipient, ids) })
+  })
+
+  return { middleware, trace: traceMailbox, close: async () => { await provider.shutdown() } }
+}
+
+async function finish<T> (span: Span, work: () => Promise<T>): Promise<T> {
+  try {
+    return await work()
+  } catch (error) {
+    span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof ApiError ? error.code : 'ERR_INTERNAL' })
+    throw error
+  } finally {
+    span.end()
+  }
+}
