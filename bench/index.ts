@@ -12,8 +12,8 @@ import { pin } from './pinning'
 import { parsePlan, USAGE } from './plan'
 import { progress, progressDone } from './progress'
 import { describeRun, figures, LEGEND, ratios } from './report'
-import { runRounds, type Setting } from './rounds'
-import { IDENTITIES, LIST_100, SCENARIOS, SEND, type Scenario } from './scenarios'
+import { runRounds, type Candidate, type Setting } from './rounds'
+import { ACKNOWLEDGE, IDENTITIES, LIST_100, SCENARIOS, SEND, type Scenario } from './scenarios'
 
 async function main (closing: Closing): Promise<void> {
   const plan = parsePlan(process.argv.slice(2))
@@ -26,10 +26,13 @@ async function main (closing: Closing): Promise<void> {
   const wallets = Array.from({ length: IDENTITIES }, newWallet)
   const setting: Setting = { plan, wallets, serverCore: pinning.serverCore, closing }
   print(`${describeRun(databases, pinning.description, plan)}\n`)
-  await compareArrangements(databases, setting)
-  print(`\n${await compareLive(databases, setting)}`)
+  if (plan.arrangements) {
+    await compareArrangements(databases, setting)
+    print(`\n${await compareLive(databases, setting)}`)
+  }
+  if (plan.settings) await compareSettings(databases, setting)
   if (plan.crowd > 0) await compareTables(databases, setting)
-  else print('\nLeft out: an empty table against a full one, which takes minutes more: npm run bench -- --full')
+  else if (plan.arrangements) print('\nLeft out: an empty table against a full one, which takes minutes more: npm run bench -- --full')
   print(`\nIt took ${Math.round((performance.now() - started) / 1000)} s.`)
 }
 
@@ -72,6 +75,42 @@ async function createDatabase (databases: DatabaseServer, scenarios: Scenario[],
     await scenario.setUp?.(database.knex, wallets.map(({ identityKey }) => identityKey))
   }
   return database
+}
+
+interface Comparison { title: string, scenarios: Scenario[], on: Candidate, off: Candidate }
+
+/** What settings cost that an operator may turn on or off. */
+async function compareSettings (databases: DatabaseServer, setting: Setting): Promise<void> {
+  const scenarios = withoutGoals([SEND, LIST_100, ACKNOWLEDGE])
+  const database = await createDatabase(databases, scenarios, setting)
+  // Two servers on one set of tables would not agree on whether anything is counted.
+  const uncounted = await createDatabase(databases, scenarios, setting)
+  const comparisons: Comparison[] = [
+    {
+      title: 'Metrics and a line in the log for each request, and neither',
+      scenarios,
+      on: { name: 'on', arrangement: 'ours', database, env: { METRICS_PORT: '0', LOG_LEVEL: 'info' } },
+      off: { name: 'off', arrangement: 'ours', database }
+    },
+    {
+      title: 'All limits on (rates, quotas, requests at once), and all off',
+      scenarios,
+      on: { name: 'on', arrangement: 'ours', database, env: { RATE_LIMIT_ADDRESS: '100000000', RATE_LIMIT_IDENTITY: '100000000' } },
+      off: { name: 'off', arrangement: 'ours', database: uncounted, env: NO_LIMITS }
+    }
+  ]
+  for (const { title, scenarios, on, off } of comparisons) {
+    const rows = await runRounds([on, off], scenarios, { ...setting, plan: { ...setting.plan, rounds: 2 } }, GENERATIONS)
+    print(`\n${title}:\n\n${figures(rows)}\n\n${ratios(rows)}`)
+  }
+}
+
+const NO_LIMITS = {
+  INBOX_QUOTA_MESSAGES: 'off',
+  INBOX_QUOTA_BYTES: 'off',
+  SENDER_QUOTA_MESSAGES: 'off',
+  SENDER_QUOTA_BYTES: 'off',
+  MAX_CONCURRENT_REQUESTS: 'off'
 }
 
 /** Boxes of recipients that take no part, of 4,000 small messages each. */

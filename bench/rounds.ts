@@ -1,5 +1,6 @@
 /** Rounds of measurements that alternate between two subjects, so that a drift of the machine touches both. */
 import type { NativeWallet } from '../src/auth/wallet'
+import type { FlatEnv } from '../src/config'
 import { Session } from './client'
 import type { Closing } from './closing'
 import type { BenchDatabase } from './database'
@@ -15,6 +16,8 @@ export interface Candidate {
   name: string
   arrangement: Arrangement
   database: BenchDatabase
+  /** Further settings of the server. */
+  env?: FlatEnv
 }
 
 export interface Setting {
@@ -66,8 +69,8 @@ function rateOf (sample: Sample | undefined): number | undefined {
   return sample === undefined ? undefined : sample.operations / (sample.seconds * 1000)
 }
 
-async function start ({ name, arrangement, database }: Candidate, { wallets, serverCore, closing }: Setting): Promise<Subject> {
-  const server = await startServer(arrangement, database.config, serverCore)
+async function start ({ name, arrangement, database, env }: Candidate, { wallets, serverCore, closing }: Setting): Promise<Subject> {
+  const server = await startServer(arrangement, database.config, serverCore, env)
   closing.add(server.stop)
   const sessions: Session[] = []
   for (const wallet of wallets) sessions.push(await Session.open(server.port, wallet))

@@ -45,7 +45,7 @@ export const LIST_100 = listing({ name: 'list 100', goal: 6, connections: SMALL,
 const LIST_10_000 = listing({ name: 'list 10,000', connections: LARGE, messages: 10_000, bodyLength: 160 })
 const LIST_5_MB = listing({ name: 'list 5 MB page', goal: 6, connections: LARGE, messages: 1000, bodyLength: 5000 })
 
-const ACKNOWLEDGE: Scenario = {
+export const ACKNOWLEDGE: Scenario = {
   name: 'acknowledge',
   connections: SMALL,
   async prepare (knex, sessions, count) {

@@ -4,7 +4,9 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import type { DatabaseConfig } from '../src/config'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { DatabaseConfig, FlatEnv } from '../src/config'
+import { freePort } from '../tests/helpers/freePort'
 import { UNMETERED } from '../tests/helpers/unmetered'
 
 export type Arrangement = 'ours' | 'stock' | 'proto'
@@ -28,10 +30,14 @@ const PROGRAMS: Record<Arrangement, string[]> = {
 const START_TIMEOUT = 30_000
 const STOP_TIMEOUT = 5000
 
-/** @param core the core to keep it on; anywhere where undefined */
-export async function startServer (arrangement: Arrangement, database: DatabaseConfig, core: string | undefined): Promise<ServerProcess> {
+/**
+ * @param core the core to keep it on; anywhere where undefined
+ * @param settings further ones, that win over those that every server of a benchmark has
+ */
+export async function startServer (arrangement: Arrangement, database: DatabaseConfig, core: string | undefined, settings: FlatEnv = {}): Promise<ServerProcess> {
   const command = [process.execPath, ...PROGRAMS[arrangement]]
   if (core !== undefined) command.unshift('taskset', '-c', core)
+  const port = await freePort()
   const child = spawn(command[0]!, command.slice(1), {
     // Away from any .env, and with nothing of the caller's environment that could configure the server.
     cwd: tmpdir(),
@@ -39,45 +45,40 @@ export async function startServer (arrangement: Arrangement, database: DatabaseC
       PATH: process.env.PATH,
       TS_NODE_PROJECT: join(ROOT, 'tsconfig.json'),
       NODE_ENV: 'production',
-      PORT: '0',
+      PORT: String(port),
       ENABLE_WEBSOCKETS: 'true',
+      LOG_LEVEL: 'warn',
       ...UNMETERED,
       SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'),
       KNEX_DB_CLIENT: database.client,
-      KNEX_DB_CONNECTION: JSON.stringify(database.connection)
+      KNEX_DB_CONNECTION: JSON.stringify(database.connection),
+      ...settings
     },
     stdio: ['ignore', 'pipe', 'pipe']
   })
   const log = keepLog(child)
-  const port = await listening(child, log)
+  await listening(child, port, log)
   return { port, pid: child.pid!, log, stop: async () => { await stop(child) } }
 }
 
 function keepLog (child: ChildProcess): () => string {
   let output = ''
-  for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (chunk: Buffer) => { output = (output + chunk.toString()).slice(-2000) })
+  for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (chunk: Buffer) => { output = (output + chunk.toString('latin1')).slice(-2000) })
   return () => output
 }
 
-/** Waits for the line that tells the port. */
-async function listening (child: ChildProcess, log: () => string): Promise<number> {
-  return await new Promise((resolve, reject) => {
-    const fail = (reason: string): void => {
+/** Waits until the server answers. */
+async function listening (child: ChildProcess, port: number, log: () => string): Promise<void> {
+  const end = Date.now() + START_TIMEOUT
+  for (;;) {
+    const reason = child.exitCode !== null || child.signalCode !== null ? 'ended' : Date.now() > end ? 'did not start in time' : undefined
+    if (reason !== undefined) {
       child.kill('SIGKILL')
-      reject(new Error(`A server ${reason}:\n${log()}`))
+      throw new Error(`A server ${reason}:\n${log()}`)
     }
-    const timer = setTimeout(() => { fail('did not start in time') }, START_TIMEOUT)
-    child.stdout!.on('data', () => {
-      const port = /"url":"http:\/\/localhost:(\d+)"/.exec(log())?.[1]
-      if (port === undefined) return
-      clearTimeout(timer)
-      resolve(Number(port))
-    })
-    child.once('exit', () => {
-      clearTimeout(timer)
-      fail('ended')
-    })
-  })
+    if (await fetch(`http://127.0.0.1:${port}/health`).then(({ ok }) => ok, () => false)) return
+    await pause(20)
+  }
 }
 
 async function stop (child: ChildProcess): Promise<void> {

@@ -15,8 +15,7 @@ async function main (): Promise<void> {
   const { MessageBoxServer } = await import(compiled) as typeof import('../src/server')
   const config = parseConfig(readEnv(process.env))
   const server = await MessageBoxServer.create(config, process.argv[2] === 'proto' ? proto(config) : stock(config))
-  const port = await server.start()
-  process.stdout.write(`{"url":"http://localhost:${port}"}\n`)
+  await server.start()
   process.once('SIGTERM', () => { void server.stop().then(() => process.exit(0)) })
 }
 

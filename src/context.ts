@@ -89,7 +89,7 @@ export async function createContext (config: Config, overrides: Overrides = {}):
   const info = describeServer(config, wallet.identityKey)
   const labels = { version: info.version, network: info.network }
   const { metrics, registry } = config.metrics.port === undefined ? { metrics: noMetrics, registry: undefined } : createPrometheus(labels)
-  const tracing = config.tracing.endpoint === undefined ? undefined : await startTracing(config.tracing.endpoint, { 'service.name': info.name, 'service.version': info.version })
+  const tracing = config.tracing.endpoint === undefined ? undefined : startTracing(config.tracing.endpoint, { 'service.name': info.name, 'service.version': info.version })
   const redis = config.redis.url === undefined ? undefined : new SharedRedis(config.redis.url, wallet.identityKey.slice(0, 16), logger)
 
   const knex = createKnex(config.db)

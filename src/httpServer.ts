@@ -20,6 +20,9 @@ const IDLE_GRACE = 500
 /** How long closing waits for what is under way, and how often it looks, in milliseconds. */
 const CLOSE_DEADLINE = 8000
 const CLOSE_SWEEP = 50
+/** How many turns of the event loop without a new connection show that none waits, and how long it may take, in milliseconds. */
+const QUIET_TURNS = 5
+const ACCEPT_DEADLINE = 1000
 
 export interface HttpServer {
   server: Server
@@ -69,9 +72,21 @@ export function createHttpServer (listener: RequestListener, { idleGrace = IDLE_
   }
 }
 
+/**
+ * Accepts whoever has connected by now: closing the port would cut off those who wait for it, with a request sent,
+ * perhaps. Each turn of the event loop accepts one of them, so a few turns without any mean that nobody waits.
+ */
+async function acceptWaiting (server: Server): Promise<void> {
+  const end = Date.now() + ACCEPT_DEADLINE
+  let quiet = 0
+  const accept = (): void => { quiet = 0 }
+  server.on('connection', accept)
+  for (; quiet < QUIET_TURNS && Date.now() < end; quiet++) await new Promise(setImmediate)
+  server.off('connection', accept)
+}
+
 async function stopListening (server: Server, unused: Set<Socket>, idleGrace: number, deadline: number): Promise<void> {
-  // Whoever has connected by now is still accepted: those wait for the next turns of the event loop.
-  for (let turn = 0; turn < 2; turn++) await new Promise(setImmediate)
+  await acceptWaiting(server)
   // As a server of plain connections, since that of HTTP would close idle ones at once.
   const closed = new Promise(resolve => TcpServer.prototype.close.call(server, resolve))
   const end = setTimeout(() => { server.closeAllConnections() }, deadline)

@@ -14,6 +14,9 @@ const RESPITE = 1000
 /** How long to wait between attempts to connect, at most, in milliseconds. */
 const RECONNECT = 1000
 const CONNECT_TIMEOUT = 2000
+/** How often a quiet connection is tried, and after how long a silence it counts as lost, in milliseconds. */
+const PING = 5000
+const SILENCE = 15_000
 /** How many commands may wait for their answers. */
 const MAX_WAITING = 10_000
 
@@ -80,8 +83,8 @@ export class SharedRedis {
       url: url.reveal(),
       disableOfflineQueue: true,
       commandsQueueMaxLength: MAX_WAITING,
-      pingInterval: 10_000,
-      socket: { connectTimeout: CONNECT_TIMEOUT, reconnectStrategy: retries => Math.min(50 * 2 ** retries, RECONNECT) }
+      pingInterval: PING,
+      socket: { connectTimeout: CONNECT_TIMEOUT, socketTimeout: SILENCE, reconnectStrategy: retries => Math.min(50 * 2 ** retries, RECONNECT) }
     }) as RedisClient
     client.connect().catch(() => {
       // It tries again by itself, and says so by "error".

@@ -7,6 +7,11 @@ export function isDuplicateKey (error: unknown): boolean {
   return ['ER_DUP_ENTRY', 'SQLITE_CONSTRAINT_UNIQUE'].includes(codeOf(error))
 }
 
+/** A column that holds no null was to be given one. */
+export function isNullRefused (error: unknown): boolean {
+  return ['ER_BAD_NULL_ERROR', 'SQLITE_CONSTRAINT_NOTNULL'].includes(codeOf(error))
+}
+
 /** The statement was rolled back so that another one could go on; it may be tried again. */
 export function isDeadlock (error: unknown): boolean {
   return codeOf(error) === 'ER_LOCK_DEADLOCK'

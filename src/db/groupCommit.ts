@@ -1,11 +1,13 @@
 /** Stores messages by group commit: sends that are in flight together share a transaction. */
 import type { Knex } from 'knex'
 import { ApiError } from '../errors'
+import { QUERY_TIMEOUT } from './engine'
 import { isDeadlock, isDuplicateKey } from './faults'
 import { Insertion, type Send, type Stored } from './insertion'
 import { Lane, MAX_BYTES, MAX_ROWS, type OnCommit } from './lane'
 import { idKey, insertInPieces, insertMessages, type StoredMessage } from './messages'
-import { QuotaExceeded, type Ledger } from './quotas'
+import type { Ledger } from './quotas'
+import { transact } from './transaction'
 
 /** Of one send, over all its recipients. */
 const MAX_SEND_BYTES = 64 * 1024 * 1024
@@ -48,34 +50,37 @@ export class GroupCommit {
 
   /** Inserts everything at first, since ids are hardly ever taken and inboxes hardly ever full; looks closer where one is. */
   async #store (sends: Send[]): Promise<Array<Stored[] | ApiError>> {
+    const { knex, ledger } = this
     const now = Date.now()
     const insertion = new Insertion(sends, now)
-    for (let attempt = 1; ;) {
+    for (let attempt = 1; ; attempt++) {
+      const rows = insertion.rows()
       try {
-        await this.#insertAll(insertion.rows(), now)
+        await this.#insert(rows, now)
         return insertion.answers()
       } catch (error) {
-        if (error instanceof QuotaExceeded) {
-          insertion.refuse(error)
-          continue
-        }
-        if (attempt++ === ATTEMPTS || !(isDuplicateKey(error) || isDeadlock(error))) throw error
-        await insertion.lookUp(this.knex)
+        // Each time something is refused there is less to do: that is no attempt in vain.
+        if (ledger.isExceeded(error) && insertion.refuse(await ledger.room(knex, rows))) attempt--
+        else if (attempt >= ATTEMPTS || !(ledger.isExceeded(error) || isDuplicateKey(error) || isDeadlock(error))) throw error
+        else await insertion.lookUp(knex)
       }
     }
   }
 
-  /** One statement is a transaction by itself, where nothing is counted; everything else is made of several in one. */
-  async #insertAll (rows: StoredMessage[], now: number): Promise<void> {
+  async #insert (rows: StoredMessage[], now: number): Promise<void> {
     if (rows.length === 0) return
-    const { ledger } = this
-    const small = rows.length <= MAX_ROWS && sizeOf(rows) <= MAX_BYTES
-    if (small && !ledger.counts) return await insertMessages(this.knex, rows, now)
-    await this.knex.transaction(async trx => {
-      if (small) await insertMessages(trx, rows, now)
-      else await insertOneByOne(trx, rows, now)
-      await ledger.add(trx, rows)
-    })
+    const { knex, ledger } = this
+    if (rows.length > MAX_ROWS || sizeOf(rows) > MAX_BYTES) {
+      await knex.transaction(async trx => {
+        await insertOneByOne(trx, rows, now)
+        for (const { sql, bindings } of ledger.add(trx, rows)) await trx.raw(sql, bindings).timeout(QUERY_TIMEOUT)
+      })
+    } else if (ledger.counts) {
+      await transact(knex, async ({ commit }) => { await commit([insertMessages(knex, rows, now).toSQL().toNative(), ...ledger.add(knex, rows)]) })
+    } else {
+      // One statement is a transaction by itself.
+      await insertMessages(knex, rows, now).timeout(QUERY_TIMEOUT)
+    }
   }
 }
 

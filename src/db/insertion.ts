@@ -3,7 +3,7 @@ import type { Knex } from 'knex'
 import { ApiError } from '../errors'
 import type { Job } from './lane'
 import { findByIds, idKey, type StoredMessage } from './messages'
-import type { QuotaExceeded } from './quotas'
+import type { Room } from './quotas'
 
 /** What became of one message: when it was stored, now or, for a duplicate, then. */
 export interface Stored {
@@ -50,12 +50,17 @@ export class Insertion {
     }
   }
 
-  /** Refuses the sends that do not fit the quotas, in their order: what came first is stored. */
-  refuse (exceeded: QuotaExceeded): void {
+  /**
+   * Refuses the sends that do not fit, in their order: what came first is stored.
+   * @returns whether there are any
+   */
+  refuse (room: Room): boolean {
+    const before = this.#refused.size
     for (const send of this.sends) {
       if (this.#refused.has(send)) continue
-      const refusal = exceeded.admit(send.messages.filter(message => !this.#taken.has(idKey(message))))
+      const refusal = room.admit(send.messages.filter(message => !this.#taken.has(idKey(message))))
       if (refusal !== undefined) this.#refused.set(send, refusal)
     }
+    return this.#refused.size > before
   }
 }

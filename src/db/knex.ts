@@ -19,7 +19,8 @@ const SILENT: Knex.Logger = { debug () {}, warn () {}, error () {}, deprecate ()
 function mysqlOptions ({ client, connection }: DatabaseConfig): Knex.Config {
   return {
     client,
-    connection: { charset: 'utf8mb4', timezone: 'Z', connectTimeout: CONNECT_TIMEOUT, ...connection },
+    // Several statements at once save journeys to the database, see transaction.ts; values are bound, always.
+    connection: { charset: 'utf8mb4', timezone: 'Z', connectTimeout: CONNECT_TIMEOUT, ...connection, multipleStatements: true },
     acquireConnectionTimeout: CONNECT_TIMEOUT,
     pool: {
       min: 0,

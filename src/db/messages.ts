@@ -1,6 +1,8 @@
 /** The SQL of the message table: one operation a function, on the connection it is given. */
 import type { Knex } from 'knex'
 import type { IdentityKey, ListRequest } from '../protocol'
+import { isMysql, QUERY_TIMEOUT } from './engine'
+import type { Rows, Statement } from './transaction'
 
 /** A message as it is stored. `body` is what /listMessages returns. */
 export interface StoredMessage {
@@ -29,8 +31,6 @@ export interface MessageRow {
   updated_at: number
 }
 
-/** After how long a query counts as lost, in milliseconds. */
-export const QUERY_TIMEOUT = 4000
 /** Longer texts are written in pieces: escaped, or in UTF-8 of three bytes a character, each fits MySQL's smallest max_allowed_packet of 16 MiB. */
 const PIECE = 5 * 1024 * 1024
 
@@ -38,8 +38,8 @@ const PIECE = 5 * 1024 * 1024
  * Inserts rows in one statement; when it fails, for a duplicate key say, none of them is there.
  * @param now milliseconds since 1970
  */
-export async function insertMessages (db: Knex, messages: StoredMessage[], now: number): Promise<void> {
-  await db('messages').insert(messages.map(message => toRow(message, message.body, now))).timeout(QUERY_TIMEOUT)
+export function insertMessages (db: Knex, messages: StoredMessage[], now: number): Knex.QueryBuilder {
+  return db('messages').insert(messages.map(message => toRow(message, message.body, now)))
 }
 
 /** Inserts one message of any size; to be called within a transaction. */
@@ -112,20 +112,24 @@ export async function deleteMessages (db: Knex, names: MessageName[]): Promise<n
   return await db('messages').where(named(db, names)).delete().timeout(QUERY_TIMEOUT)
 }
 
-/** Locks those of these messages that are there, until the transaction ends. */
-export async function lockMessages (trx: Knex, names: MessageName[]): Promise<Array<MessageName & { id: number, sender: IdentityKey, bytes: number }>> {
-  if (names.length === 0) return []
-  const query = trx('messages')
-    .select('id', 'recipient', 'message_id', 'sender', 'body_bytes')
-    .where(named(trx, names))
-    .timeout(QUERY_TIMEOUT)
+/** Selects those of these messages that are there, and locks them until the transaction ends. */
+export function lockMessages (db: Knex, names: MessageName[]): Statement {
+  const query = db('messages').select('id', 'recipient', 'message_id', 'sender', 'body_bytes').where(named(db, names))
   // SQLite's transactions have the database to themselves.
-  const rows = await (isMysql(trx) ? query.forUpdate() : query)
-  return rows.map(row => ({ id: row.id, recipient: row.recipient, messageId: text(row.message_id), sender: row.sender, bytes: Number(row.body_bytes) }))
+  return (isMysql(db) ? query.forUpdate() : query).toSQL().toNative()
 }
 
-export async function deleteByIds (trx: Knex, ids: number[]): Promise<void> {
-  if (ids.length > 0) await trx('messages').whereIn('id', ids).delete().timeout(QUERY_TIMEOUT)
+/** What `lockMessages` found. */
+export function toLocked (rows: Rows): Array<MessageName & { id: number, sender: IdentityKey, bytes: number }> {
+  return (rows as unknown as LockedRow[]).map(({ id, recipient, message_id: messageId, sender, body_bytes: bytes }) => {
+    return { id, recipient, messageId: text(messageId), sender, bytes }
+  })
+}
+
+interface LockedRow { id: number, recipient: string, message_id: string | Buffer, sender: string, body_bytes: number }
+
+export function deleteByIds (db: Knex, ids: number[]): Statement {
+  return db('messages').whereIn('id', ids).delete().toSQL().toNative()
 }
 
 /** The messages that arrived first, of all recipients. */
@@ -150,10 +154,6 @@ function named (db: Knex, names: MessageName[]): (query: Knex.QueryBuilder) => v
 /** A name or id for comparison: MySQL keeps them as bytes, and would not use the index for a text. */
 function bytes (db: Knex, value: string): string | Buffer {
   return isMysql(db) ? Buffer.from(value, 'utf8') : value
-}
-
-export function isMysql (db: Knex): boolean {
-  return db.client.config.client === 'mysql2'
 }
 
 export function text (value: string | Buffer): string {

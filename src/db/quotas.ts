@@ -6,38 +6,37 @@
 import type { Knex } from 'knex'
 import type { Quota, Quotas } from '../config'
 import { ApiError } from '../errors'
+import { isNullRefused } from './faults'
 import type { StoredMessage } from './messages'
-import { changeUsage, readUsage, sumUsage, usageKey, type Counted, type Subject, type Usage } from './usage'
+import type { Statement } from './transaction'
+import { addUsage, readUsage, subtractUsage, sumUsage, usageKey, type Counted, type Most, type Subject, type Usage } from './usage'
 
 export interface Ledger {
   /** Whether anything is counted at all. */
   readonly counts: boolean
-  /**
-   * Counts messages that the same transaction stores.
-   * @throws QuotaExceeded where some do not fit; the transaction is to be rolled back
-   */
-  add: (trx: Knex, messages: StoredMessage[]) => Promise<void>
+  /** Counts messages that the same transaction stores; the statement fails where they do not fit. */
+  add: (db: Knex, messages: StoredMessage[]) => Statement[]
   /** Counts messages off that the same transaction removes. */
-  subtract: (trx: Knex, messages: Counted[]) => Promise<void>
+  subtract: (db: Knex, messages: Counted[]) => Statement[]
+  /** Whether a transaction failed since something did not fit; `room` then tells what. */
+  isExceeded: (error: unknown) => boolean
+  /** How much room is left now for such messages. */
+  room: (db: Knex, messages: StoredMessage[]) => Promise<Room>
 }
 
-/** Nothing is counted. */
-const NO_LEDGER: Ledger = { counts: false, add: async () => {}, subtract: async () => {} }
-
 export function createLedger (quotas: Quotas): Ledger {
-  if (!isLimited(quotas)) return NO_LEDGER
+  const room = async (db: Knex, messages: StoredMessage[]): Promise<Room> => {
+    return new Room(quotas, await readUsage(db, sumUsage(messages.map(toCounted))))
+  }
+  // Nothing is counted, so nothing is ever exceeded.
+  if (!isLimited(quotas)) return { counts: false, add: () => [], subtract: () => [], isExceeded: () => false, room }
+  const most = toMost(quotas)
   return {
     counts: true,
-    async add (trx, messages) {
-      const changes = sumUsage(messages.map(toCounted))
-      await changeUsage(trx, changes, 1)
-      // Behind the change, whose locks keep anybody else from changing it until the transaction ends.
-      const now = await readUsage(trx, changes)
-      if (now.some(usage => exceeds(usage, quotas[usage.subject]) !== undefined)) throw new QuotaExceeded(quotas, now, changes)
-    },
-    async subtract (trx, messages) {
-      await changeUsage(trx, sumUsage(messages), -1)
-    }
+    add: (db, messages) => [addUsage(db, sumUsage(messages.map(toCounted)), most)],
+    subtract: (db, messages) => messages.length === 0 ? [] : [subtractUsage(db, sumUsage(messages))],
+    isExceeded: isNullRefused,
+    room
   }
 }
 
@@ -45,19 +44,17 @@ export function isLimited ({ inbox, sender }: Quotas): boolean {
   return [inbox.messages, inbox.bytes, sender.messages, sender.bytes].some(limit => limit !== undefined)
 }
 
-/** Some of what was to be stored does not fit; `admit` tells which. */
-export class QuotaExceeded extends Error {
-  /** What is stored without this transaction, and then with what was admitted. */
+function toMost ({ inbox, sender }: Quotas): Most {
+  const most = ({ messages = Number.MAX_SAFE_INTEGER, bytes = Number.MAX_SAFE_INTEGER }: Quota): { messages: number, bytes: number } => ({ messages, bytes })
+  return { inbox: most(inbox), sender: most(sender) }
+}
+
+/** What is stored at one moment, and then with what was admitted. */
+export class Room {
   readonly #used: Map<string, Usage>
 
-  constructor (private readonly quotas: Quotas, now: Usage[], changes: Usage[]) {
-    super('a quota is exceeded')
-    const ours = new Map(changes.map(change => [usageKey(change), change]))
-    this.#used = new Map(now.map(usage => {
-      const key = usageKey(usage)
-      const { messages = 0, bytes = 0 } = ours.get(key) ?? {}
-      return [key, { ...usage, messages: usage.messages - messages, bytes: usage.bytes - bytes }]
-    }))
+  constructor (private readonly quotas: Quotas, now: Usage[]) {
+    this.#used = new Map(now.map(usage => [usageKey(usage), usage]))
   }
 
   /** Admits the messages of a send, all or none; returns the refusal where they do not fit. */

@@ -2,8 +2,9 @@
 import type { Knex } from 'knex'
 import { isDeadlock } from './faults'
 import { Lane, type Job, type OnCommit } from './lane'
-import { deleteByIds, deleteMessages, idKey, lockMessages, type MessageName } from './messages'
+import { deleteByIds, deleteMessages, idKey, lockMessages, toLocked, type MessageName } from './messages'
 import type { Ledger } from './quotas'
+import { transact } from './transaction'
 
 /** How often a removal is tried again when others take its locks from under it. */
 const ATTEMPTS = 5
@@ -25,10 +26,12 @@ export function createRemoval (knex: Knex, ledger: Ledger, onCommit: OnCommit = 
 
 /** @returns how many messages each job has removed; one that two jobs name is the first one's */
 async function removeTogether (knex: Knex, ledger: Ledger, jobs: Names[]): Promise<number[]> {
-  return await knex.transaction(async trx => {
-    const rows = await lockMessages(trx, jobs.flatMap(({ names }) => names))
-    await deleteByIds(trx, rows.map(({ id }) => id))
-    await ledger.subtract(trx, rows)
+  const names = jobs.flatMap(job => job.names)
+  if (names.length === 0) return jobs.map(() => 0)
+  return await transact(knex, async ({ run, commit }) => {
+    const [found = []] = await run([lockMessages(knex, names)])
+    const rows = toLocked(found)
+    await commit(rows.length === 0 ? [] : [deleteByIds(knex, rows.map(({ id }) => id)), ...ledger.subtract(knex, rows)])
     const left = new Set(rows.map(idKey))
     return jobs.map(({ names }) => names.filter(name => left.delete(idKey(name))).length)
   })

@@ -1,7 +1,8 @@
 /** The SQL of the table of usage: how much is stored for each recipient, and from each sender. */
 import type { Knex } from 'knex'
 import type { IdentityKey } from '../protocol'
-import { isMysql, QUERY_TIMEOUT } from './messages'
+import { isMysql, QUERY_TIMEOUT } from './engine'
+import type { Statement } from './transaction'
 
 /** Whose usage: a recipient's, or a sender's. The order is that in which rows are locked. */
 export type Subject = 'inbox' | 'sender'
@@ -45,15 +46,35 @@ export function usageKey ({ subject, identityKey }: Pick<Usage, 'subject' | 'ide
   return `${subject} ${identityKey}`
 }
 
-/** Adds to what is counted, or takes away where `sign` is -1. Rows are locked in the order of the changes. */
-export async function changeUsage (trx: Knex, changes: Usage[], sign: 1 | -1): Promise<void> {
-  if (changes.length === 0) return
-  const values = changes.flatMap(({ subject, identityKey, messages, bytes }) => [subject, identityKey, sign * messages, sign * bytes])
-  const rows = changes.map(() => '(?, ?, ?, ?)').join(', ')
-  const add = isMysql(trx)
-    ? 'on duplicate key update messages = messages + values(messages), bytes = bytes + values(bytes)'
-    : 'on conflict (identity_key, subject) do update set messages = messages + excluded.messages, bytes = bytes + excluded.bytes'
-  await trx.raw(`insert into quota_usage (subject, identity_key, messages, bytes) values ${rows} ${add}`, values).timeout(QUERY_TIMEOUT)
+/** The most that a usage may come to; a number that is never reached, where there is no limit. */
+export type Most = Record<Subject, { messages: number, bytes: number }>
+
+/**
+ * Adds to what is counted. It fails where that comes to more than is allowed, by a null where none may be: so what
+ * is not allowed needs no further question, and the statement can travel with others. Rows are locked in the order
+ * of the changes.
+ */
+export function addUsage (db: Knex, changes: Usage[], most: Most): Statement {
+  const values = changes.flatMap(({ subject, identityKey, messages, bytes }) => [
+    subject, identityKey, messages > most[subject].messages ? null : messages, bytes > most[subject].bytes ? null : bytes
+  ])
+  const { inbox, sender } = most
+  return upsert(db, changes.length, [...values, inbox.messages, sender.messages, inbox.bytes, sender.bytes] as Knex.RawBinding[],
+    (column, added) => `case when ${column} + ${added} > case when quota_usage.subject = 'inbox' then ? else ? end then null else ${column} + ${added} end`)
+}
+
+/** Takes away from what is counted. */
+export function subtractUsage (db: Knex, changes: Usage[]): Statement {
+  const values = changes.flatMap(({ subject, identityKey, messages, bytes }) => [subject, identityKey, -messages, -bytes])
+  return upsert(db, changes.length, values, (column, added) => `${column} + ${added}`)
+}
+
+function upsert (db: Knex, rows: number, bindings: Knex.RawBinding[], sum: (column: string, added: string) => string): Statement {
+  const added = (column: string): string => isMysql(db) ? `values(${column})` : `excluded.${column}`
+  const set = ['messages', 'bytes'].map(column => `${column} = ${sum(`quota_usage.${column}`, added(column))}`).join(', ')
+  const conflict = isMysql(db) ? 'on duplicate key update' : 'on conflict (identity_key, subject) do update set'
+  const values = Array.from({ length: rows }, () => '(?, ?, ?, ?)').join(', ')
+  return { sql: `insert into quota_usage (subject, identity_key, messages, bytes) values ${values} ${conflict} ${set}`, bindings }
 }
 
 /** What is counted now, for each of these. */

@@ -34,6 +34,11 @@ export class RedisFanout implements Fanout {
     this.#listener.connect().catch(() => {})
   }
 
+  /** Whether this node hears of others at all. */
+  get connected (): boolean {
+    return this.#listener.isReady
+  }
+
   publish (message: PublishedMessage): void {
     const carried: Carried = { node: this.#node, room: formatRoom(message), message }
     void this.redis.attempt(async client => await client.publish(this.#channel(message.recipient), JSON.stringify(carried)))

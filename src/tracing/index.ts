@@ -19,8 +19,8 @@ export interface Tracing {
  * @param endpoint such as http://localhost:4318, the base of OTLP over HTTP
  * @param attributes of the server itself, such as its version
  */
-export async function startTracing (endpoint: string, attributes: Record<string, string>): Promise<Tracing> {
+export function startTracing (endpoint: string, attributes: Record<string, string>): Tracing {
   // Only here: without an endpoint none of it is in memory.
-  const { createTracing } = await import('./openTelemetry')
+  const { createTracing } = require('./openTelemetry') as typeof import('./openTelemetry')
   return createTracing(endpoint, attributes)
 }

@@ -4,9 +4,13 @@ import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources'
 import { BatchSpanProcessor, NodeTracerProvider } from '@opentelemetry/sdk-trace-node'
 import type { RequestHandler } from 'express'
+import { setTimeout as pause } from 'node:timers/promises'
 import { ApiError } from '../errors'
 import type { Mailbox } from '../mailbox'
 import type { Tracing } from './index'
+
+/** How long closing waits for the collector to take what is left, in milliseconds. */
+const CLOSE_TIMEOUT = 1000
 
 export function createTracing (endpoint: string, attributes: Attributes): Tracing {
   const provider = new NodeTracerProvider({
@@ -39,7 +43,11 @@ export function createTracing (endpoint: string, attributes: Attributes): Tracin
     acknowledge: async (recipient, ids) => await within('mailbox.acknowledge', { 'messagebox.ids': ids.length }, async () => { await acknowledge(recipient, ids) })
   })
 
-  return { middleware, trace: traceMailbox, close: async () => { await provider.shutdown() } }
+  return {
+    middleware,
+    trace: traceMailbox,
+    close: async () => { await Promise.race([provider.shutdown().catch(() => {}), pause(CLOSE_TIMEOUT, undefined, { ref: false })]) }
+  }
 }
 
 async function finish<T> (span: Span, work: () => Promise<T>): Promise<T> {

@@ -1,12 +1,12 @@
 /** A MariaDB that a test may kill: a process, a folder and a port of its own. Its durability is InnoDB's default. */
 import { execFile } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
-import { createServer, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import mysql from 'mysql2/promise'
 import type { TestDatabase } from './databases'
+import { freePort } from './freePort'
 import { Child, eventually } from './processes'
 
 interface Programs { server: string, installer: string }
@@ -95,12 +95,4 @@ export class PrivateMariadb implements TestDatabase {
       await connection.end()
     }
   }
-}
-
-async function freePort (): Promise<number> {
-  const server = createServer()
-  await new Promise<void>((resolve, reject) => { server.once('error', reject).listen(0, '127.0.0.1', resolve) })
-  const { port } = server.address() as AddressInfo
-  await new Promise(resolve => server.close(resolve))
-  return port
 }

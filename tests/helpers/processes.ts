@@ -135,6 +135,15 @@ export class ServerProcess {
     await this.#child?.end(signal)
   }
 
+  signal (signal: NodeJS.Signals): void {
+    this.#child?.signal(signal)
+  }
+
+  /** Waits until the process is gone, and tells what ended it: its exit code, or a signal. */
+  async ended (): Promise<number | NodeJS.Signals | null> {
+    return await this.#child!.ended()
+  }
+
   /** The port; undefined where it is taken, as it may be for a moment by somebody's connection. */
   async #tryStart (): Promise<number | undefined> {
     const child = this.#child = new Child(process.execPath, this.#program, { cwd: ROOT, env: this.#environment() })

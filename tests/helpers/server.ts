@@ -14,8 +14,10 @@ export interface TestServer {
   host: string
   origin: string
   database: TestDatabase
-  /** Stops the server and starts another one on the same port, database and key. */
-  restart: () => Promise<void>
+  /** Stops the server and starts another one on the same port, database and key; with other settings, if any are given. */
+  restart: (env?: FlatEnv) => Promise<void>
+  /** The settings of this server, for another node like it. */
+  env: FlatEnv
 }
 
 const closers: Array<() => unknown> = []
@@ -31,31 +33,38 @@ afterAll(async () => {
 
 export async function startServer ({ engine = 'sqlite', env = {}, overrides = {} }: { engine?: Engine, env?: FlatEnv, overrides?: Overrides } = {}): Promise<TestServer> {
   const database = await createDatabase(engine)
-  const key = randomBytes(32).toString('hex')
+  onEnd(database.drop)
+  return await start(database, { SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'), ...UNMETERED, ...env }, overrides)
+}
+
+/** Another node beside a server: the same key, the same database, the same settings. */
+export async function joinServer ({ database, env }: TestServer, { overrides = {} }: { overrides?: Overrides } = {}): Promise<TestServer> {
+  return await start(database, env, overrides)
+}
+
+async function start (database: TestDatabase, env: FlatEnv, overrides: Overrides): Promise<TestServer> {
   const create = async (port: number): Promise<MessageBoxServer> => {
-    const config = parseConfig({ NODE_ENV: 'test', PORT: String(port), SERVER_PRIVATE_KEY: key, ...UNMETERED, ...database.env, ...env })
+    const config = parseConfig({ NODE_ENV: 'test', PORT: String(port), ...database.env, ...running.env })
     const server = await MessageBoxServer.create(config, { logger: pino({ level: 'silent' }), idleGrace: 0, ...overrides, live: { grace: 0, ...overrides.live } })
     await server.start()
     return server
   }
+  const running = { env, database } as TestServer
   const server = await create(0)
   const origin = `http://127.0.0.1:${server.port}`
-  const running: TestServer = {
+  Object.assign(running, {
     server,
     origin,
     host: `${origin}${server.context.config.http.prefix}`,
-    database,
-    async restart () {
+    async restart (changes: FlatEnv = {}) {
+      running.env = { ...running.env, ...changes }
       const { port } = running.server
       await running.server.stop()
       // A round trip that fails: by its end, clients in this process have seen their idle connections close.
       await fetch(origin).catch(() => {})
       running.server = await create(port)
     }
-  }
-  onEnd(async () => {
-    await running.server.stop()
-    await database.drop()
   })
+  onEnd(async () => { await running.server.stop() })
   return running
 }

@@ -1,0 +1,259 @@
+/** What nodes share, in both forms: one body of tests for what works in memory and what works through Redis. */
+import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
+import { randomBytes, randomUUID } from 'node:crypto'
+import pino from 'pino'
+import { MemoryReplayGuard, type ReplayGuard } from '../../src/auth/replay'
+import { SharedReplayGuard } from '../../src/auth/sharedReplay'
+import type { Deliver, Fanout } from '../../src/fanout'
+import { MemoryBus } from '../../src/fanout/memory'
+import { RedisFanout } from '../../src/fanout/redis'
+import { createRateLimiter, type RateLimiter } from '../../src/limits/rates'
+import type { PublishedMessage } from '../../src/protocol'
+import { SharedRedis } from '../../src/redis'
+import { Secret } from '../../src/secret'
+import { until } from '../helpers/live'
+import { eventually } from '../helpers/processes'
+import { canRunRedis, PrivateRedis } from '../helpers/redis'
+
+const silent = pino({ level: 'silent' })
+const newKey = (): string => `02${randomBytes(32).toString('hex')}`
+const messageFor = (recipient: string): PublishedMessage => {
+  return { recipient, messageId: randomUUID(), messageBox: 'a-b', sender: newKey(), body: 'häppy 📦', createdAt: Date.now() }
+}
+
+/** Makes one node's part after the other; all of them belong together. */
+interface Form {
+  fanout: (deliver: Deliver) => Fanout
+  replayGuard: () => ReplayGuard
+  rateLimiter: (limit: number) => RateLimiter
+}
+
+function fanoutContract (form: () => Form): void {
+  const node = (): { fanout: Fanout, heard: PublishedMessage[] } => {
+    const heard: PublishedMessage[] = []
+    return { heard, fanout: form().fanout(message => { heard.push(message) }) }
+  }
+
+  test('a node hears, in their order, what others publish for whom it listens to, and nothing else', async () => {
+    const [a, b, c] = [node(), node(), node()]
+    const [alice, bob] = [newKey(), newKey()]
+    await b.fanout.listen(alice)
+    await c.fanout.listen(bob)
+    const messages = Array.from({ length: 20 }, () => messageFor(alice))
+
+    for (const message of messages) a.fanout.publish(message)
+    a.fanout.publish(messageFor(newKey()))
+
+    await until(() => b.heard.length === 20)
+    expect(b.heard).toEqual(messages)
+    expect([a.heard, c.heard]).toEqual([[], []])
+  })
+
+  test('a node does not hear of what it publishes itself', async () => {
+    const [a, b] = [node(), node()]
+    const alice = newKey()
+    await a.fanout.listen(alice)
+    await b.fanout.listen(alice)
+
+    a.fanout.publish(messageFor(alice))
+
+    await until(() => b.heard.length === 1)
+    expect(a.heard).toEqual([])
+  })
+
+  test('who listens twice hears once, and who stops hears nothing more', async () => {
+    const [a, b, c] = [node(), node(), node()]
+    const alice = newKey()
+    await b.fanout.listen(alice)
+    await b.fanout.listen(alice)
+    await c.fanout.listen(alice)
+    a.fanout.publish(messageFor(alice))
+    await until(() => b.heard.length === 1 && c.heard.length === 1)
+
+    b.fanout.unlisten(alice)
+    await b.fanout.listen(newKey())
+    a.fanout.publish(messageFor(alice))
+
+    await until(() => c.heard.length === 2)
+    expect(b.heard).toHaveLength(1)
+  })
+}
+
+function replayContract (form: () => Form): void {
+  test('a nonce is new once; another identity\'s is another one', async () => {
+    const a = form().replayGuard()
+    const [alice, bob, nonce] = [newKey(), newKey(), randomUUID()]
+
+    expect(await a.firstSeen(alice, nonce)).toBe(true)
+    expect(await a.firstSeen(alice, nonce)).toBe(false)
+    expect(await a.firstSeen(bob, nonce)).toBe(true)
+    expect(await a.firstSeen(alice, `${nonce} `)).toBe(true)
+  })
+
+  test('of 50 at once, one is the first', async () => {
+    const guard = form().replayGuard()
+    const [alice, nonce] = [newKey(), randomUUID()]
+
+    const answers = await Promise.all(Array.from({ length: 50 }, async () => await guard.firstSeen(alice, nonce)))
+
+    expect(answers.filter(first => first)).toHaveLength(1)
+  })
+}
+
+function rateContract (form: () => Form): void {
+  const admitted = async (limiter: RateLimiter, key: string): Promise<boolean> => {
+    return await limiter.consume(key).then(() => true, error => {
+      expect(error).toMatchObject({ code: 'ERR_RATE_LIMITED', details: { retryAfterMs: expect.any(Number) } })
+      expect(error.details.retryAfterMs).toBeGreaterThan(0)
+      expect(error.details.retryAfterMs).toBeLessThanOrEqual(60_000)
+      return false
+    })
+  }
+
+  test('exactly the limit of 50 at once, for each key by itself; beyond it every time', async () => {
+    const limiter = form().rateLimiter(20)
+    const [alice, bob] = [newKey(), newKey()]
+
+    const answers = await Promise.all(Array.from({ length: 100 }, async (_value, index) => await admitted(limiter, index % 2 === 0 ? alice : bob)))
+
+    expect(answers.filter((ok, index) => ok && index % 2 === 0)).toHaveLength(20)
+    expect(answers.filter((ok, index) => ok && index % 2 === 1)).toHaveLength(20)
+    for (let i = 0; i < 3; i++) expect(await admitted(limiter, alice)).toBe(false)
+    expect(await admitted(limiter, newKey())).toBe(true)
+  })
+}
+
+describe('in memory', () => {
+  const bus = new MemoryBus()
+  const form: Form = {
+    fanout: deliver => bus.join(deliver),
+    replayGuard: () => new MemoryReplayGuard(1024),
+    rateLimiter: limit => createRateLimiter(randomUUID(), limit)
+  }
+  describe('fan-out', () => { fanoutContract(() => form) })
+  describe('nonces', () => { replayContract(() => form) })
+  describe('rates', () => { rateContract(() => form) })
+})
+
+const whereRedisIs = canRunRedis() ? describe : (): void => {}
+
+whereRedisIs('through Redis', () => {
+  let process: PrivateRedis
+  const namespace = randomUUID()
+  const connections: Array<{ close: () => void }> = []
+
+  const connect = (): SharedRedis => {
+    const redis = new SharedRedis(new Secret(process.url), namespace, silent)
+    connections.push(redis)
+    return redis
+  }
+  let shared: SharedRedis
+
+  beforeAll(async () => {
+    process = await PrivateRedis.create()
+    shared = connect()
+    await until(() => shared.up)
+  })
+
+  afterAll(async () => {
+    for (const connection of connections.reverse()) connection.close()
+    await process.kill()
+  })
+
+  const form: Form = {
+    fanout (deliver) {
+      const fanout = new RedisFanout(shared, deliver, silent)
+      connections.push(fanout)
+      return { ...bind(fanout), listen: async recipient => { await ready(fanout, recipient) } }
+    },
+    replayGuard: () => new SharedReplayGuard(new MemoryReplayGuard(1024), shared),
+    rateLimiter: limit => createRateLimiter(randomUUID(), limit, shared)
+  }
+  const bind = (fanout: RedisFanout): Fanout => ({
+    publish: message => { fanout.publish(message) },
+    listen: async recipient => { await fanout.listen(recipient) },
+    unlisten: recipient => { fanout.unlisten(recipient) },
+    close: () => { fanout.close() }
+  })
+  /** A node that has just started may not be connected yet; it then listens as soon as it is. */
+  const ready = async (fanout: RedisFanout, recipient: string): Promise<void> => {
+    await until(() => fanout.connected)
+    await fanout.listen(recipient)
+  }
+  describe('fan-out', () => { fanoutContract(() => form) })
+  describe('nonces', () => { replayContract(() => form) })
+  describe('rates', () => { rateContract(() => form) })
+
+  test('a nonce that one node has seen is no new one for another', async () => {
+    const [a, b] = [form.replayGuard(), form.replayGuard()]
+    const [alice, nonce] = [newKey(), randomUUID()]
+
+    expect([await a.firstSeen(alice, nonce), await b.firstSeen(alice, nonce)]).toEqual([true, false])
+  })
+
+  test('nodes count together, exactly', async () => {
+    const name = randomUUID()
+    const limiters = Array.from({ length: 3 }, () => createRateLimiter(name, 20, shared))
+    const alice = newKey()
+
+    const answers = await Promise.all(Array.from({ length: 60 }, async (_value, index) => await limiters[index % 3]!.consume(alice).then(() => 1, () => 0)))
+
+    expect(answers.filter(answer => answer === 1)).toHaveLength(20)
+  })
+
+  test('servers of other identities share nothing', async () => {
+    const other = new SharedRedis(new Secret(process.url), randomUUID(), silent)
+    connections.push(other)
+    await until(() => other.up)
+    const [alice, nonce] = [newKey(), randomUUID()]
+
+    expect(await form.replayGuard().firstSeen(alice, nonce)).toBe(true)
+    expect(await new SharedReplayGuard(new MemoryReplayGuard(1024), other).firstSeen(alice, nonce)).toBe(true)
+  })
+
+  test('what is no message of ours on a channel harms nobody', async () => {
+    const heard: PublishedMessage[] = []
+    const fanout = form.fanout(message => { heard.push(message) })
+    const alice = newKey()
+    await fanout.listen(alice)
+    const channel = shared.key(`live:${alice}`)
+
+    for (const text of ['', 'null', '{', '[]', '{"node":"x"}']) await shared.client.publish(channel, text)
+    form.fanout(() => {}).publish(messageFor(alice))
+
+    await until(() => heard.some(message => message?.recipient === alice))
+  })
+
+  test.each(['SIGKILL', 'SIGSTOP'] as const)('each goes on alone while Redis is away (%s), at once, and together when it is back', async signal => {
+    const [a, b] = [form.replayGuard(), form.replayGuard()]
+    const name = randomUUID()
+    const limiters = [createRateLimiter(name, 2, shared), createRateLimiter(name, 2, shared)]
+    const [alice, nonce] = [newKey(), randomUUID()]
+    const heard: PublishedMessage[] = []
+    const [near, far] = [new RedisFanout(shared, () => {}, silent), form.fanout(message => { heard.push(message) })]
+    connections.push(near)
+    await far.listen(alice)
+
+    await process.kill(signal)
+    const since = Date.now()
+    expect([await a.firstSeen(alice, nonce), await a.firstSeen(alice, nonce), await b.firstSeen(alice, nonce)]).toEqual([true, false, true])
+    for (const limiter of limiters) {
+      for (let i = 0; i < 2; i++) await limiter.consume(alice)
+      await expect(limiter.consume(alice)).rejects.toMatchObject({ code: 'ERR_RATE_LIMITED' })
+    }
+    near.publish(messageFor(alice))
+    await near.listen(newKey())
+    expect(Date.now() - since).toBeLessThan(3000)
+    expect(shared.up).toBe(false)
+
+    if (signal === 'SIGKILL') await process.start()
+    else await process.kill('SIGCONT')
+    await until(() => shared.up)
+    const later = randomUUID()
+    expect([await a.firstSeen(alice, later), await b.firstSeen(alice, later)]).toEqual([true, false])
+    await eventually(() => {
+      near.publish(messageFor(alice))
+      return heard.length > 0 ? true : undefined
+    }, () => 'the nodes do not hear each other again')
+  })
+})

@@ -1,0 +1,72 @@
+import { expect, test } from '@jest/globals'
+import { readFileSync } from 'node:fs'
+import { join } from 'node:path'
+import type { FlatEnv } from '../../src/config'
+import { expectCors, expectError } from '../helpers/refusals'
+import { startServer } from '../helpers/server'
+
+const { name, version } = JSON.parse(readFileSync(join(__dirname, '../../package.json'), 'utf8')) as { name: string, version: string }
+
+const info = async (env: FlatEnv): Promise<{ status: number, headers: Headers, body: unknown, identityKey: string }> => {
+  const { host, server } = await startServer({ env })
+  const response = await fetch(`${host}/info`)
+  return { status: response.status, headers: response.headers, body: await response.json(), identityKey: server.context.wallet.identityKey }
+}
+
+test('what the server is, with the limits as they come', async () => {
+  const { status, headers, body, identityKey } = await info({ RATE_LIMIT_ADDRESS: '1200', RATE_LIMIT_IDENTITY: '3000', INBOX_QUOTA_MESSAGES: '10000', INBOX_QUOTA_BYTES: '1gb', SENDER_QUOTA_MESSAGES: '10000', SENDER_QUOTA_BYTES: '1gb' })
+
+  expect(status).toBe(200)
+  expectCors(headers)
+  expect(body).toEqual({
+    name,
+    version,
+    identityKey,
+    network: 'main',
+    hostingDomain: null,
+    limits: {
+      bodyBytes: 10 * 1024 * 1024,
+      liveBodyBytes: 1024 * 1024,
+      deliveredBodyCharacters: 4 * 1024 * 1024,
+      recipients: 100,
+      messageIdCharacters: 255,
+      messageBoxCharacters: 255,
+      acknowledgedIds: 1000,
+      page: { messages: 1000, bytes: 8 * 1024 * 1024 },
+      rates: { address: 1200, identity: 3000 },
+      concurrentRequests: 500,
+      quotas: { inbox: { messages: 10_000, bytes: 1024 ** 3 }, sender: { messages: 10_000, bytes: 1024 ** 3 } },
+      retentionDays: null,
+      sessionSeconds: 30 * 24 * 60 * 60
+    },
+    features: { live: false, manyNodes: false }
+  })
+})
+
+test('every setting shows, below the prefix', async () => {
+  const { body } = await info({
+    ROUTING_PREFIX: '/api', HOSTING_DOMAIN: 'https://box.example.com', NETWORK: 'test', ENABLE_WEBSOCKETS: 'true', MAX_BODY_SIZE: '1mb', MAX_PAGE_BYTES: '2mb', SESSION_TTL: '1 hour',
+    RATE_LIMIT_ADDRESS: 'off', RATE_LIMIT_IDENTITY: '7', MAX_CONCURRENT_REQUESTS: 'off', INBOX_QUOTA_MESSAGES: '1', INBOX_QUOTA_BYTES: 'off', SENDER_QUOTA_MESSAGES: 'off', SENDER_QUOTA_BYTES: '3kb', MESSAGE_RETENTION_DAYS: '90'
+  })
+
+  expect(body).toMatchObject({
+    network: 'test',
+    hostingDomain: 'https://box.example.com',
+    limits: {
+      bodyBytes: 1024 ** 2,
+      page: { bytes: 2 * 1024 ** 2 },
+      rates: { address: null, identity: 7 },
+      concurrentRequests: null,
+      quotas: { inbox: { messages: 1, bytes: null }, sender: { messages: null, bytes: 3072 } },
+      retentionDays: 90,
+      sessionSeconds: 3600
+    },
+    features: { live: true }
+  })
+})
+
+test('other methods are refused', async () => {
+  const { host } = await startServer()
+  const response = await fetch(`${host}/info`, { method: 'POST' })
+  expectError({ status: response.status, headers: response.headers, body: await response.json() }, [405, 'ERR_METHOD_NOT_ALLOWED'])
+})

@@ -1,0 +1,88 @@
+import { describe, expect, test } from '@jest/globals'
+import pino from 'pino'
+import { ENGINES } from '../helpers/databases'
+import { expectCors, expectError } from '../helpers/refusals'
+import { startServer } from '../helpers/server'
+import { handshake, post } from '../helpers/signedRequests'
+
+const KEY = 'open sesame, please'
+const NAMES = ['0001-messages', '0002-quota-usage']
+
+interface Seen { status: number, headers: Headers, body: Record<string, unknown> }
+
+const migrate = async (host: string, body: unknown): Promise<Seen> => {
+  const response = await fetch(`${host}/migrate`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: typeof body === 'string' ? body : JSON.stringify(body) })
+  return { status: response.status, headers: response.headers, body: await response.json() as Record<string, unknown> }
+}
+
+describe.each(ENGINES)('on %s', engine => {
+  test('with MIGRATE_ON_START=false the operator decides when', async () => {
+    const server = await startServer({ engine, env: { MIGRATE_ON_START: 'false', MIGRATE_KEY: KEY, ROUTING_PREFIX: '/api' } })
+    const ready = async (): Promise<Seen> => {
+      const response = await fetch(`${server.host}/ready`)
+      return { status: response.status, headers: response.headers, body: await response.json() as Record<string, unknown> }
+    }
+    expectError(await ready(), [503, 'ERR_SCHEMA_OUTDATED'])
+    const alice = await handshake(server.origin)
+    const send = async (): Promise<number> => (await post(alice, '/api/sendMessage', { message: { recipient: alice.identityKey, messageBox: 'inbox', messageId: 'id', body: 'hello' } })).status
+    expect(await send()).toBe(503)
+
+    const answer = await migrate(server.host, { migratekey: KEY })
+    expect([answer.status, answer.body]).toEqual([200, { status: 'success', result: [1, NAMES] }])
+    expectCors(answer.headers)
+
+    expect((await ready()).body).toEqual({ status: 'ready' })
+    expect(await send()).toBe(200)
+    expect((await migrate(server.host, { migratekey: KEY })).body).toEqual({ status: 'success', result: [expect.any(Number), []] })
+  })
+
+  test('what goes wrong is logged, and not told', async () => {
+    const lines: string[] = []
+    const logger = pino({}, { write: line => { lines.push(line) } })
+    const server = await startServer({ engine, env: { MIGRATE_ON_START: 'false', MIGRATE_KEY: KEY }, overrides: { logger } })
+    await server.server.context.knex.schema.createTable('messages', table => { table.integer('other') })
+
+    const answer = await migrate(server.host, { migratekey: KEY })
+
+    expectError(answer, [500, 'ERR_MIGRATION_FAILED'])
+    expect(JSON.stringify(answer.body)).not.toContain('another program')
+    expect(lines.join('')).toContain('another program')
+    expect(lines.join('')).not.toContain(KEY)
+  })
+})
+
+describe('who may', () => {
+  test.each<[string, unknown]>([
+    ['another key', { migratekey: 'open sesame, pleasf' }],
+    ['the beginning of the key', { migratekey: KEY.slice(0, -1) }],
+    ['more than the key', { migratekey: `${KEY} ` }],
+    ['no key', {}],
+    ['an empty key', { migratekey: '' }],
+    ['a key that is no text', { migratekey: [KEY] }],
+    ['null', 'null']
+  ])('%s is refused', async (_name, body) => {
+    const { host } = await startServer({ env: { MIGRATE_KEY: KEY } })
+    expectError(await migrate(host, body), [401, 'ERR_UNAUTHORIZED'])
+  })
+
+  test('what is no JSON, or far too much of it', async () => {
+    const { host } = await startServer({ env: { MIGRATE_KEY: KEY } })
+    expectError(await migrate(host, '{'), [400, 'ERR_INVALID_JSON'])
+    expectError(await migrate(host, JSON.stringify({ migratekey: 'x'.repeat(100_000) })), [413, 'ERR_BODY_TOO_LARGE'], { limit: 4096 })
+  })
+
+  test('ten attempts a minute, the right key among them', async () => {
+    const { host } = await startServer({ env: { MIGRATE_KEY: KEY } })
+    const statuses: number[] = []
+    for (let i = 0; i < 10; i++) statuses.push((await migrate(host, { migratekey: `guess ${i}` })).status)
+
+    expect(statuses).toEqual(statuses.map(() => 401))
+    const answer = await migrate(host, { migratekey: KEY })
+    expectError(answer, [429, 'ERR_RATE_LIMITED'], { limit: 10, retryAfterMs: expect.any(Number) })
+  })
+
+  test('without MIGRATE_KEY there is no such route', async () => {
+    const { host } = await startServer()
+    expectError(await migrate(host, { migratekey: '' }), [404, 'ERR_NOT_FOUND'])
+  })
+})

@@ -1,0 +1,176 @@
+import { PrivateKey } from '@bsv/sdk'
+import { describe, expect, test } from '@jest/globals'
+import { randomUUID } from 'node:crypto'
+import { Agent, get } from 'node:http'
+import { connect } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { FlatEnv } from '../../src/config'
+import { allowAll } from '../../src/mailbox'
+import { Caller } from '../durability/caller'
+import { createDatabase, ENGINES, type Engine } from '../helpers/databases'
+import { lightSocket } from '../helpers/live'
+import { eventually, ServerProcess } from '../helpers/processes'
+import { onEnd, startServer } from '../helpers/server'
+import { handshake, post, sign } from '../helpers/signedRequests'
+
+async function startProcess (engine: Engine, env: FlatEnv = {}): Promise<ServerProcess> {
+  const database = await createDatabase(engine)
+  onEnd(database.drop)
+  return await ServerProcess.start({ env: { ...database.env, ENABLE_WEBSOCKETS: 'true', ...env } })
+}
+
+/** The ids in a box, by a server that was started again. */
+async function boxOf (server: ServerProcess, key: Parameters<typeof handshake>[1], messageBox: string): Promise<string[]> {
+  const ids: string[] = []
+  const session = await handshake(server.origin, key)
+  for (let offset: number | null = 0; offset !== null;) {
+    const { body } = await post(session, '/listMessages', { messageBox, offset })
+    ids.push(...(body.messages as Array<{ messageId: string }>).map(({ messageId }) => messageId))
+    offset = body.nextOffset as number | null
+  }
+  return ids
+}
+
+const sendTo = async (sender: Caller, recipient: string, messageId: string): ReturnType<Caller['post']> => {
+  return await sender.post('/sendMessage', { message: { recipient, messageBox: 'inbox', messageId, body: 'x'.repeat(300) } })
+}
+
+describe.each(ENGINES)('SIGTERM on %s', engine => {
+  test('200 requests under way: every one is answered with success, and what was stored is there', async () => {
+    const server = await startProcess(engine)
+    const key = PrivateKey.fromRandom()
+    const recipient = key.toPublicKey().toString()
+    const senders = await Promise.all(Array.from({ length: 10 }, async () => await Caller.connect(server.origin)))
+    const ids = Array.from({ length: 200 }, () => randomUUID())
+
+    const answers = ids.map(async (id, index) => await sendTo(senders[index % 10]!, recipient, id))
+    await Promise.race(answers)
+    const since = Date.now()
+    server.signal('SIGTERM')
+
+    expect((await Promise.all(answers)).map(answer => answer?.status)).toEqual(ids.map(() => 200))
+    expect(await server.ended()).toBe(0)
+    expect(Date.now() - since).toBeLessThan(10_000)
+    await server.start()
+    expect((await boxOf(server, key, 'inbox')).sort()).toEqual(ids.sort())
+  })
+
+  test('acknowledgements under way are answered as well, and hold', async () => {
+    const server = await startProcess(engine)
+    const owner = await Caller.connect(server.origin)
+    const ids = Array.from({ length: 100 }, () => randomUUID())
+    await Promise.all(ids.map(async id => await sendTo(owner, owner.identityKey, id)))
+
+    const answers = ids.map(async id => await owner.post('/acknowledgeMessage', { messageIds: [id] }))
+    await Promise.race(answers)
+    server.signal('SIGTERM')
+
+    expect((await Promise.all(answers)).map(answer => answer?.status)).toEqual(ids.map(() => 200))
+    expect(await server.ended()).toBe(0)
+    await server.start()
+    expect((await owner.post('/listMessages', { messageBox: 'inbox' }))?.body.messages).toEqual([])
+  })
+
+  test('clients that go on sending lose nothing: each request is answered with success, until nobody listens any more', async () => {
+    const server = await startProcess(engine)
+    const key = PrivateKey.fromRandom()
+    const recipient = key.toPublicKey().toString()
+    const senders = await Promise.all(Array.from({ length: 20 }, async () => await Caller.connect(server.origin)))
+    const stored: string[] = []
+    const other: string[] = []
+    const sending = senders.map(async sender => {
+      for (;;) {
+        const id = randomUUID()
+        const answer = await sendTo(sender, recipient, id)
+        if (answer?.status !== 200) {
+          if (answer !== undefined) other.push(`${answer.status} ${String(answer.body.code)}`)
+          // Refused, rather than cut off: nothing listens where the server was.
+          const refused = await new Promise(resolve => connect(Number(new URL(server.origin).port), '127.0.0.1').once('connect', () => { resolve(false) }).once('error', error => { resolve((error as NodeJS.ErrnoException).code) }))
+          return refused
+        }
+        stored.push(id)
+      }
+    })
+    await pause(300)
+    server.signal('SIGTERM')
+
+    expect(await Promise.all(sending)).toEqual(senders.map(() => 'ECONNREFUSED'))
+    expect(other).toEqual([])
+    expect(await server.ended()).toBe(0)
+    await server.start()
+    const box = new Set(await boxOf(server, key, 'inbox'))
+    expect(stored.filter(id => !box.has(id))).toEqual([])
+  })
+
+  test('live senders get every acknowledgement, and then look for a server again', async () => {
+    const server = await startProcess(engine)
+    const sockets = await Promise.all(Array.from({ length: 10 }, async () => await lightSocket(server.origin, { options: { reconnection: false } }).authenticate()))
+    const recipient = sockets[0]!.identityKey
+    const roomId = `${recipient}-inbox`
+    const reasons = sockets.map(async ({ raw }) => await new Promise(resolve => raw.once('disconnect', resolve)))
+
+    for (const socket of sockets) {
+      for (let i = 0; i < 20; i++) socket.emit('sendMessage', { roomId, message: { messageId: randomUUID(), recipient, body: 'hello' } })
+    }
+    await sockets[0]!.next(`sendMessageAck-${roomId}`)
+    server.signal('SIGTERM')
+
+    for (const [index, socket] of sockets.entries()) {
+      for (let i = index === 0 ? 1 : 0; i < 20; i++) expect(await socket.next(`sendMessageAck-${roomId}`)).toMatchObject({ status: 'success' })
+    }
+    // By this reason Socket.IO's client connects again by itself.
+    expect(await Promise.all(reasons)).toEqual(sockets.map(() => 'transport close'))
+    expect(await server.ended()).toBe(0)
+  })
+})
+
+test('meanwhile /ready says so, and whoever comes anew is not let in', async () => {
+  let open: () => void = () => {}
+  let begun: () => void = () => {}
+  const gate = new Promise<void>(resolve => { open = resolve })
+  const working = new Promise<void>(resolve => { begun = resolve })
+  const policy = async (...parameters: Parameters<typeof allowAll>): Promise<void> => {
+    begun()
+    await gate
+    await allowAll(...parameters)
+  }
+  const { origin, server } = await startServer({ overrides: { policy, idleGrace: 5000 } })
+  const alice = await handshake(origin)
+  const agent = new Agent({ keepAlive: true, maxSockets: 1 })
+  const ready = async (): Promise<{ status: number, connection: string, body: unknown }> => await new Promise((resolve, reject) => {
+    get(`${origin}/ready`, { agent }, res => {
+      let body = ''
+      res.on('data', chunk => { body += String(chunk) }).on('end', () => { resolve({ status: res.statusCode!, connection: res.headers.connection!, body: JSON.parse(body) }) })
+    }).once('error', reject)
+  })
+  expect(await ready()).toEqual({ status: 200, connection: 'keep-alive', body: { status: 'ready' } })
+  const answer = post(alice, '/sendMessage', { message: { recipient: alice.identityKey, messageBox: 'inbox', messageId: 'id', body: 'hello' } })
+  await working
+
+  const stopped = server.stop()
+  expect(await ready()).toMatchObject({ status: 503, connection: 'close', body: { status: 'error', code: 'ERR_STOPPING' } })
+  // Whoever had connected before the port closed is still answered.
+  const code = await eventually(async () => await ready().then(({ status }) => { expect(status).toBe(503) }, error => (error as NodeJS.ErrnoException).code), () => 'the port stays open')
+  expect(code).toBe('ECONNREFUSED')
+  open()
+
+  expect((await answer).status).toBe(200)
+  await stopped
+  agent.destroy()
+})
+
+test('a client that dawdles does not hold the server up for longer than SHUTDOWN_TIMEOUT', async () => {
+  const server = await startProcess('sqlite', { SHUTDOWN_TIMEOUT: '2' })
+  const alice = await handshake(server.origin)
+  const { init } = await sign(alice, { target: '/sendMessage', headers: { 'content-type': 'application/json' }, body: '{}' })
+  const slow = connect(Number(new URL(server.origin).port), '127.0.0.1').on('error', () => {})
+  slow.write(`POST /sendMessage HTTP/1.1\r\n${Object.entries({ ...init.headers, host: 'localhost', 'content-length': '1000' }).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n{"message":`)
+  await fetch(`${server.origin}/health`)
+
+  const since = Date.now()
+  server.signal('SIGTERM')
+
+  expect(await server.ended()).toBe(0)
+  expect(Date.now() - since).toBeLessThan(2500)
+  slow.destroy()
+})
