@@ -1,7 +1,7 @@
 /** The HTTP server beneath the application: how connections are kept, bounded and refused. */
 import { createServer, ServerResponse, type IncomingMessage, type RequestListener, type Server } from 'node:http'
-import { Server as TcpServer, type Socket } from 'node:net'
-import { setTimeout as pause } from 'node:timers/promises'
+import type { Socket } from 'node:net'
+import { drain } from './drain'
 import { ApiError, type ErrorCode } from './errors'
 import { writeRefusal } from './refusal'
 
@@ -12,17 +12,8 @@ const REQUEST_TIMEOUT = 120_000
 /** How many requests one connection may have unanswered: each holds its answer until it is read. */
 const MAX_PIPELINED = 8
 
-/**
- * How long a server that stops keeps idle connections, in milliseconds: a request may be on its way on one, and would
- * be lost if the connection was closed in that moment. Those that come are answered, and told that the connection ends.
- */
-const IDLE_GRACE = 500
-/** How long closing waits for what is under way, and how often it looks, in milliseconds. */
+/** How long closing waits for what is under way, in milliseconds. */
 const CLOSE_DEADLINE = 8000
-const CLOSE_SWEEP = 50
-/** How many turns of the event loop without a new connection show that none waits, and how long it may take, in milliseconds. */
-const QUIET_TURNS = 5
-const ACCEPT_DEADLINE = 1000
 
 export interface HttpServer {
   server: Server
@@ -33,7 +24,7 @@ export interface HttpServer {
   close: (deadline?: number) => Promise<void>
 }
 
-export function createHttpServer (listener: RequestListener, { idleGrace = IDLE_GRACE }: { idleGrace?: number } = {}): HttpServer {
+export function createHttpServer (listener: RequestListener, { idleGrace }: { idleGrace?: number } = {}): HttpServer {
   let stopping = false
   const underWay = new Set<ServerResponse>()
   const unanswered = new WeakMap<Socket, number>()
@@ -67,38 +58,9 @@ export function createHttpServer (listener: RequestListener, { idleGrace = IDLE_
       stopping = true
       // Their clients must not send another request on the same connection.
       for (const res of underWay) res.shouldKeepAlive = false
-      await stopListening(server, unused, idleGrace, deadline)
+      await drain(server, unused, { deadline, ...(idleGrace !== undefined && { idleGrace }) })
     }
   }
-}
-
-/**
- * Accepts whoever has connected by now: closing the port would cut off those who wait for it, with a request sent,
- * perhaps. Each turn of the event loop accepts one of them, so a few turns without any mean that nobody waits.
- */
-async function acceptWaiting (server: Server): Promise<void> {
-  const end = Date.now() + ACCEPT_DEADLINE
-  let quiet = 0
-  const accept = (): void => { quiet = 0 }
-  server.on('connection', accept)
-  for (; quiet < QUIET_TURNS && Date.now() < end; quiet++) await new Promise(setImmediate)
-  server.off('connection', accept)
-}
-
-async function stopListening (server: Server, unused: Set<Socket>, idleGrace: number, deadline: number): Promise<void> {
-  await acceptWaiting(server)
-  // As a server of plain connections, since that of HTTP would close idle ones at once.
-  const closed = new Promise(resolve => TcpServer.prototype.close.call(server, resolve))
-  const end = setTimeout(() => { server.closeAllConnections() }, deadline)
-  await Promise.race([closed, pause(Math.min(idleGrace, deadline), undefined, { ref: false })])
-  for (const socket of unused) socket.destroy()
-  server.closeIdleConnections()
-  const sweep = setInterval(() => { server.closeIdleConnections() }, CLOSE_SWEEP)
-  await closed
-  // It also ends what Node keeps for the server's connections.
-  server.close()
-  clearInterval(sweep)
-  clearTimeout(end)
 }
 
 /** What Node says of a request that it gave up, and what it is called here; anything else is a bad request. */

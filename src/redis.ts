@@ -23,7 +23,8 @@ const MAX_WAITING = 10_000
 export class SharedRedis {
   readonly client: RedisClient
   #lateUntil = 0
-  #up = false
+  /** Undefined until it is known. */
+  #up: boolean | undefined
 
   /**
    * Connects in the background: a node starts with Redis away, too.
@@ -38,7 +39,7 @@ export class SharedRedis {
 
   /** Whether Redis answers. */
   get up (): boolean {
-    return this.#up && this.client.isReady && Date.now() >= this.#lateUntil
+    return this.#up === true && this.client.isReady && Date.now() >= this.#lateUntil
   }
 
   /** A key or channel in this server's namespace. */
@@ -99,8 +100,9 @@ export class SharedRedis {
   }
 
   #turn (up: boolean): void {
-    if (up && !this.#up) this.logger.info('Redis is there')
-    if (!up && this.#up) this.logger.warn('Redis is away: this node goes on alone')
+    if (up === this.#up) return
+    if (up) this.logger.info('Redis is there')
+    else this.logger.warn('Redis is away: this node goes on alone')
     this.#up = up
   }
 }

@@ -17,7 +17,7 @@ const PATIENCE = 30_000
 export class Caller {
   readonly #wallet: NativeWallet
 
-  private constructor (private readonly session: HandSession, key: PrivateKey) {
+  private constructor (private readonly session: HandSession, private readonly key: PrivateKey) {
     this.#wallet = new NativeWallet(new Secret(key.toHex().padStart(64, '0')))
   }
 
@@ -25,6 +25,11 @@ export class Caller {
   static async connect (origin: string): Promise<Caller> {
     const key = PrivateKey.fromRandom()
     return new Caller(await handshake(origin, key), key)
+  }
+
+  /** The same client, in the same session, at another node. */
+  at (origin: string): Caller {
+    return new Caller({ ...this.session, origin }, this.key)
   }
 
   get identityKey (): string {

@@ -13,6 +13,8 @@ interface Frame { messageType: string, identityKey: string, nonce?: string, your
 
 export class LightSocket {
   readonly wallet: NativeWallet
+  /** In hex. */
+  readonly privateKey: string
   readonly raw: Socket
   /** Every verified event so far. */
   readonly heard: Heard[] = []
@@ -26,7 +28,8 @@ export class LightSocket {
   #established: () => void = () => {}
 
   constructor (origin: string, { key = randomBytes(32), options = {} }: { key?: Buffer, options?: Parameters<typeof io>[1] } = {}) {
-    this.wallet = new NativeWallet(new Secret(key.toString('hex')))
+    this.privateKey = key.toString('hex')
+    this.wallet = new NativeWallet(new Secret(this.privateKey))
     this.raw = io(origin, { transports: ['websocket'], forceNew: true, ...options })
     this.raw.on('authMessage', (frame: Frame) => { this.#receive(frame) })
   }
