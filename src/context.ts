@@ -10,19 +10,13 @@ import { deriveSealingKey, SessionSealer } from './auth/session'
 import { SharedReplayGuard } from './auth/sharedReplay'
 import { NativeWallet, type AuthWallet } from './auth/wallet'
 import type { Config } from './config'
-import { GroupCommit } from './db/groupCommit'
-import { Housekeeping } from './db/housekeeping'
 import { createKnex } from './db/knex'
-import { createLedger } from './db/quotas'
-import { createRemoval } from './db/removal'
-import { Schema } from './db/schema'
-import { createMessageStore, type MessageStore } from './db/store'
+import { createStorage, type Storage } from './db/storage'
 import type { JoinFanout } from './fanout'
 import { MemoryBus } from './fanout/memory'
 import { RedisFanout } from './fanout/redis'
-import { clientAddress, type ClientAddress } from './limits/address'
-import { Gate } from './limits/gate'
-import { createRateLimiter, type RateLimiter } from './limits/rates'
+import { createLimits, type Limits } from './limits'
+import type { Gate } from './limits/gate'
 import { createLogger } from './logger'
 import { allowAll, createMailbox, type Mailbox, type Policy, type Publish } from './mailbox'
 import { noMetrics, type Metrics } from './metrics'
@@ -31,12 +25,12 @@ import type { Lifecycle } from './operator/health'
 import { describeServer, type Info } from './operator/info'
 import { SharedRedis } from './redis'
 import { Secret } from './secret'
-import { startTracing, type Tracing } from './tracing'
+import { noTracing, startTracing, type Tracing } from './tracing'
 import type { AuthSocketServerOptions } from './ws/authSocketServer'
 import { Hub } from './ws/hub'
 
 /** Everything that lives as long as the server does, built once and passed down. */
-export interface Context {
+export interface Context extends Storage {
   config: Config
   info: Info
   lifecycle: Lifecycle
@@ -44,7 +38,7 @@ export interface Context {
   metrics: Metrics
   /** What Prometheus reads; undefined where nothing is counted. */
   registry: Registry | undefined
-  tracing: Tracing | undefined
+  tracing: Tracing
   knex: Knex
   redis: SharedRedis | undefined
   wallet: AuthWallet
@@ -52,24 +46,12 @@ export interface Context {
   /** Express middlewares that answer the handshake and set `req.auth.identityKey`. */
   auth: RequestHandler[]
   limits: Limits
-  schema: Schema
-  store: MessageStore
-  housekeeping: Housekeeping
   hub: Hub
   mailbox: Mailbox
   /** How the live layer is set up; see `config.live` for whether it is. */
   live: AuthSocketServerOptions
   /** How long a stop keeps idle connections, in milliseconds. */
   idleGrace?: number
-}
-
-export interface Limits {
-  address: ClientAddress
-  perAddress: RateLimiter
-  perIdentity: RateLimiter
-  /** Of attempts to migrate. */
-  migrations: RateLimiter
-  gate: Gate
 }
 
 /** What whoever embeds the server may put in place of its own parts. */
@@ -89,11 +71,11 @@ export async function createContext (config: Config, overrides: Overrides = {}):
   const info = describeServer(config, wallet.identityKey)
   const labels = { version: info.version, network: info.network }
   const { metrics, registry } = config.metrics.port === undefined ? { metrics: noMetrics, registry: undefined } : createPrometheus(labels)
-  const tracing = config.tracing.endpoint === undefined ? undefined : startTracing(config.tracing.endpoint, { 'service.name': info.name, 'service.version': info.version })
+  const tracing = config.tracing.endpoint === undefined ? noTracing : startTracing(config.tracing.endpoint, { 'service.name': info.name, 'service.version': info.version })
   const redis = config.redis.url === undefined ? undefined : new SharedRedis(config.redis.url, wallet.identityKey.slice(0, 16), logger)
 
   const knex = createKnex(config.db)
-  const storage = createStorage({ config, knex, logger, metrics })
+  const storage = createStorage(config, { knex, logger, metrics })
   const limits = createLimits(config, redis)
   const joinFanout = overrides.joinFanout ?? (redis === undefined ? new MemoryBus().join : deliver => new RedisFanout(redis, deliver, logger))
   const hub = new Hub(joinFanout, metrics.delivered)
@@ -122,10 +104,11 @@ export async function createContext (config: Config, overrides: Overrides = {}):
     limits,
     ...storage,
     hub,
-    mailbox: tracing === undefined ? inner : tracing.trace(inner),
+    mailbox: tracing.trace(inner),
     live: {
-      admit: async req => { await limits.perAddress.consume(limits.address(req)) },
+      admit: async req => { await limits.perAddress.consume(limits.address.of(req)) },
       onHandshake: () => { metrics.handshake('socket') },
+      onError: error => { logger.error({ err: error }, 'a connection could not be let in') },
       ...overrides.live
     },
     ...(overrides.idleGrace !== undefined && { idleGrace: overrides.idleGrace })
@@ -133,38 +116,13 @@ export async function createContext (config: Config, overrides: Overrides = {}):
 }
 
 /** Lets go of everything that a context holds; its HTTP and its sockets are closed by now. */
-export async function closeContext ({ housekeeping, hub, redis, tracing, knex }: Context): Promise<void> {
+export async function closeContext ({ schema, housekeeping, hub, redis, tracing, knex }: Context): Promise<void> {
+  schema.close()
   await housekeeping.stop()
   hub.close()
   redis?.close()
-  await tracing?.close()
+  await tracing.close()
   await knex.destroy()
-}
-
-function createStorage ({ config, knex, logger, metrics }: Pick<Context, 'config' | 'knex' | 'logger' | 'metrics'>): Pick<Context, 'schema' | 'store' | 'housekeeping'> {
-  const { maxPageBytes, quotas, retention } = config.mailbox
-  const ledger = createLedger(quotas)
-  const commits = new GroupCommit(knex, ledger, metrics.committed)
-  const removal = createRemoval(knex, ledger, metrics.committed)
-  const housekeeping = new Housekeeping({ knex, removal, ledger, retention, logger, onExpired: metrics.expired })
-  return {
-    schema: new Schema({ knex, db: config.db, quotas, logger, onReady: () => { housekeeping.start() } }),
-    store: createMessageStore({ knex, commits, removal, maxPageBytes }),
-    housekeeping
-  }
-}
-
-/** How many attempts to migrate an address has in a minute. */
-const MIGRATION_ATTEMPTS = 10
-
-function createLimits ({ http, limits }: Config, redis: SharedRedis | undefined): Limits {
-  return {
-    address: clientAddress(http.trustProxy),
-    perAddress: createRateLimiter('address', limits.perAddress, redis),
-    perIdentity: createRateLimiter('identity', limits.perIdentity, redis),
-    migrations: createRateLimiter('migrations', MIGRATION_ATTEMPTS, redis),
-    gate: new Gate(limits.concurrent)
-  }
 }
 
 async function createSealer (wallet: AuthWallet, { auth }: Config): Promise<SessionSealer> {

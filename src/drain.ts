@@ -12,9 +12,9 @@ const IDLE_GRACE = 500
 const SWEEP = 50
 /** How long a server that stops still accepts connections, for those whom the news has not reached, in milliseconds. */
 const ACCEPT_GRACE = 250
-/** How many turns of the event loop without anything new count as quiet, and how long to wait for them, in milliseconds. */
+/** How many turns of the event loop without anything new count as quiet, and which part of the deadline to wait for them. */
 const QUIET_TURNS = 5
-const QUIET_DEADLINE = 1000
+const QUIET_PART = 0.4
 
 /**
  * Stops an HTTP server without dropping anything: resolves when nobody is connected any more.
@@ -25,11 +25,11 @@ export async function drain (server: Server, unused: Set<Socket>, { deadline, id
   const end = setTimeout(() => { server.closeAllConnections() }, deadline)
   // Closing the port would cut off those who wait to be accepted, with a request sent, perhaps.
   await pause(Math.min(ACCEPT_GRACE, idleGrace))
-  await quiet(server)
+  await quiet(server, deadline * QUIET_PART)
   // As a server of plain connections, since that of HTTP would close idle ones at once.
   const closed = new Promise(resolve => TcpServer.prototype.close.call(server, resolve))
   await Promise.race([closed, pause(idleGrace, undefined, { ref: false })])
-  await quiet(server)
+  await quiet(server, deadline * QUIET_PART)
   for (const socket of unused) socket.destroy()
   server.closeIdleConnections()
   const sweep = setInterval(() => { server.closeIdleConnections() }, SWEEP)
@@ -43,9 +43,10 @@ export async function drain (server: Server, unused: Set<Socket>, { deadline, id
 /**
  * Resolves when nothing waits in the system's buffers: each turn of the event loop accepts a connection and reads what
  * others have sent, so a few turns in which neither happened mean that there is nothing.
+ * @param patience when to give up, in milliseconds: somebody may come at every turn
  */
-async function quiet (server: Server): Promise<void> {
-  const end = Date.now() + QUIET_DEADLINE
+async function quiet (server: Server, patience: number): Promise<void> {
+  const end = Date.now() + patience
   let turns = 0
   const hear = (): void => { turns = 0 }
   server.on('connection', hear).on('request', hear)

@@ -22,6 +22,12 @@ export interface HttpServer {
    * @param deadline when to cut off whatever is not, in milliseconds from now
    */
   close: (deadline?: number) => Promise<void>
+  /**
+   * Leaves upgrades of some paths to somebody else who listens for them. Node hands every upgrade over as soon as
+   * anybody listens: those that nobody makes, such as to HTTP/2, are answered as if they had not been asked for.
+   * @param taken the beginning of the paths whose upgrades somebody else takes
+   */
+  yieldUpgrades: (taken: string) => void
 }
 
 export function createHttpServer (listener: RequestListener, { idleGrace }: { idleGrace?: number } = {}): HttpServer {
@@ -59,28 +65,27 @@ export function createHttpServer (listener: RequestListener, { idleGrace }: { id
       // Their clients must not send another request on the same connection.
       for (const res of underWay) res.shouldKeepAlive = false
       await drain(server, unused, { deadline, ...(idleGrace !== undefined && { idleGrace }) })
+    },
+    yieldUpgrades (taken) {
+      server.on('upgrade', (req: IncomingMessage, socket: Socket) => {
+        unused.delete(socket)
+        if (req.url?.startsWith(taken) !== true) answerInstead(server, req, socket)
+      })
     }
   }
 }
 
+/** Answers a request that asked for an upgrade as if it had not. */
+function answerInstead (server: Server, req: IncomingMessage, socket: Socket): void {
+  // A body would no longer be parsed.
+  if (Number(req.headers['content-length'] ?? 0) > 0 || req.headers['transfer-encoding'] !== undefined) return writeRefusal(socket, new ApiError('ERR_BAD_REQUEST'))
+  const res = new ServerResponse(req)
+  res.shouldKeepAlive = false
+  res.assignSocket(socket)
+  res.once('finish', () => { socket.end() })
+  socket.on('error', () => { socket.destroy() })
+  server.emit('request', req, res)
+}
+
 /** What Node says of a request that it gave up, and what it is called here; anything else is a bad request. */
 const CLIENT_ERRORS: Record<string, ErrorCode> = { HPE_HEADER_OVERFLOW: 'ERR_HEADERS_TOO_LARGE', ERR_HTTP_REQUEST_TIMEOUT: 'ERR_REQUEST_TIMEOUT' }
-
-/**
- * Answers requests that ask for an upgrade nobody here makes, such as to HTTP/2, as if they had not asked. Node
- * hands every upgrade over as soon as anybody listens for them, as the live layer does.
- * @param taken the beginning of the paths whose upgrades somebody else takes
- */
-export function ignoreOtherUpgrades (server: Server, taken: string): void {
-  server.on('upgrade', (req: IncomingMessage, socket: Socket) => {
-    if (req.url?.startsWith(taken) === true) return
-    // A body would no longer be parsed.
-    if (Number(req.headers['content-length'] ?? 0) > 0 || req.headers['transfer-encoding'] !== undefined) return writeRefusal(socket, new ApiError('ERR_BAD_REQUEST'))
-    const res = new ServerResponse(req)
-    res.shouldKeepAlive = false
-    res.assignSocket(socket)
-    res.once('finish', () => { socket.end() })
-    socket.on('error', () => { socket.destroy() })
-    server.emit('request', req, res)
-  })
-}

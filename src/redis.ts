@@ -23,8 +23,8 @@ const MAX_WAITING = 10_000
 export class SharedRedis {
   readonly client: RedisClient
   #lateUntil = 0
-  /** Undefined until it is known. */
-  #up: boolean | undefined
+  /** What the log was told last of whether Redis is there. */
+  #told: boolean | undefined
 
   /**
    * Connects in the background: a node starts with Redis away, too.
@@ -32,14 +32,13 @@ export class SharedRedis {
    */
   constructor (url: Secret, private readonly namespace: string, private readonly logger: Logger) {
     this.client = this.#connect(url)
-    this.client.on('ready', () => { this.#turn(true) })
-    this.client.on('error', () => { this.#turn(false) })
-    this.client.on('end', () => { this.#up = false })
+    this.client.on('ready', () => { this.#tell() })
+    this.client.on('error', () => { this.#tell() })
   }
 
   /** Whether Redis answers. */
   get up (): boolean {
-    return this.#up === true && this.client.isReady && Date.now() >= this.#lateUntil
+    return this.client.isReady && Date.now() >= this.#lateUntil
   }
 
   /** A key or channel in this server's namespace. */
@@ -70,9 +69,14 @@ export class SharedRedis {
     }
   }
 
-  /** A connection of its own, for whoever listens: one that listens can do nothing else. */
-  listener (): RedisClient {
-    return this.client.duplicate()
+  /** Another connection: for whoever listens, and can do nothing else with it, or sends what must delay nobody. */
+  connectAgain (): RedisClient {
+    const client = this.client.duplicate()
+    client.on('error', () => {
+      // The first connection reports it; each connects again by itself.
+    })
+    client.connect().catch(() => {})
+    return client
   }
 
   close (): void {
@@ -99,10 +103,12 @@ export class SharedRedis {
     this.#lateUntil = Date.now() + RESPITE
   }
 
-  #turn (up: boolean): void {
-    if (up === this.#up) return
-    if (up) this.logger.info('Redis is there')
+  /** Says in the log when Redis has come, or gone. Some errors are no reason to think it gone. */
+  #tell (): void {
+    const { isReady } = this.client
+    if (isReady === this.#told) return
+    this.#told = isReady
+    if (isReady) this.logger.info('Redis is there')
     else this.logger.warn('Redis is away: this node goes on alone')
-    this.#up = up
   }
 }

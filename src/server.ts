@@ -2,7 +2,7 @@ import type { AddressInfo } from 'node:net'
 import { createApp } from './app'
 import type { Config } from './config'
 import { closeContext, createContext, type Context, type Overrides } from './context'
-import { createHttpServer, ignoreOtherUpgrades, type HttpServer } from './httpServer'
+import { createHttpServer, type HttpServer } from './httpServer'
 import { MetricsServer } from './operator/metricsServer'
 import { SOCKET_PATH } from './protocol'
 import { attachLive, type LiveLayer } from './ws'
@@ -22,7 +22,7 @@ export class MessageBoxServer {
     this.#http = createHttpServer(createApp(context), { idleGrace })
     if (config.live.enabled) {
       this.#live = attachLive(this.#http.server, config.http.prefix, { ...context, perIdentity: context.limits.perIdentity }, live)
-      ignoreOtherUpgrades(this.#http.server, SOCKET_PATH)
+      this.#http.yieldUpgrades(SOCKET_PATH)
     }
   }
 
@@ -41,7 +41,7 @@ export class MessageBoxServer {
   async start (): Promise<number> {
     const { config, registry, schema } = this.context
     if (config.migrate.onStart) await schema.migrate()
-    else await schema.check()
+    else await schema.open()
     if (registry !== undefined) this.#metrics = await MetricsServer.start(registry, { ...config.metrics, port: config.metrics.port! })
     await new Promise<void>((resolve, reject) => {
       this.#http.server.once('error', reject).listen(config.http.port, () => { resolve() })

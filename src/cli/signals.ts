@@ -1,10 +1,13 @@
 import type { MessageBoxServer } from '../server'
 import { explainFailure } from './failure'
 
+const SIGNALS = ['SIGTERM', 'SIGINT'] as const
+
 /** Stops the server on SIGTERM and SIGINT, and ends the process within `SHUTDOWN_TIMEOUT`; a second signal ends it at once. */
 export function stopOnSignal (server: MessageBoxServer): void {
   const { logger, config } = server.context
   const stop = (signal: NodeJS.Signals): void => {
+    for (const signal of SIGNALS) process.off(signal, stop)
     logger.info({ signal }, 'stopping')
     setTimeout(() => {
       logger.warn('not everything could be closed in time')
@@ -15,5 +18,5 @@ export function stopOnSignal (server: MessageBoxServer): void {
       process.exit(0)
     }).catch(explainFailure)
   }
-  for (const signal of ['SIGTERM', 'SIGINT'] as const) process.once(signal, stop)
+  for (const signal of SIGNALS) process.on(signal, stop)
 }

@@ -4,7 +4,7 @@ import { ApiError } from '../errors'
 import { QUERY_TIMEOUT } from './engine'
 import { isDeadlock, isDuplicateKey } from './faults'
 import { Insertion, type Send, type Stored } from './insertion'
-import { Lane, MAX_BYTES, MAX_ROWS, type OnCommit } from './lane'
+import { Lane, MAX_BYTES, MAX_ROWS, type Committed, type OnCommit } from './lane'
 import { idKey, insertInPieces, insertMessages, type StoredMessage } from './messages'
 import type { Ledger } from './quotas'
 import { transact } from './transaction'
@@ -25,7 +25,7 @@ export class GroupCommit {
   #waitingBytes = 0
 
   constructor (private readonly knex: Knex, private readonly ledger: Ledger, onCommit: OnCommit = () => {}) {
-    const store = async (sends: Send[]): Promise<Array<Stored[] | ApiError>> => await this.#store(sends)
+    const store = async (sends: Send[]): Promise<Committed<Stored[]>> => await this.#store(sends)
     this.#small = new Lane(store, onCommit)
     this.#large = new Lane(store, onCommit)
   }
@@ -49,7 +49,7 @@ export class GroupCommit {
   }
 
   /** Inserts everything at first, since ids are hardly ever taken and inboxes hardly ever full; looks closer where one is. */
-  async #store (sends: Send[]): Promise<Array<Stored[] | ApiError>> {
+  async #store (sends: Send[]): Promise<Committed<Stored[]>> {
     const { knex, ledger } = this
     const now = Date.now()
     const insertion = new Insertion(sends, now)
@@ -57,7 +57,7 @@ export class GroupCommit {
       const rows = insertion.rows()
       try {
         await this.#insert(rows, now)
-        return insertion.answers()
+        return { answers: insertion.answers(), rows: rows.length }
       } catch (error) {
         // Each time something is refused there is less to do: that is no attempt in vain.
         if (ledger.isExceeded(error) && insertion.refuse(await ledger.room(knex, rows))) attempt--

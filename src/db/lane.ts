@@ -23,8 +23,14 @@ interface Waiting<J, A> {
   reject: (error: unknown) => void
 }
 
-/** Told of each commit: how many rows it was about, and how many seconds it took. */
+/** Told of each commit: how many rows it stored or removed, and how many seconds it took. */
 export type OnCommit = (rows: number, seconds: number) => void
+
+/** What came of a commit: the answer to each job, in their order, a refusal among them; and how many rows it changed. */
+export interface Committed<A> {
+  answers: Array<A | ApiError>
+  rows: number
+}
 
 /** Bounds of one transaction, but for a single job that is larger by itself. */
 export const MAX_ROWS = 500
@@ -40,8 +46,8 @@ export class Lane<J extends Job, A> {
   #waiting: Array<Waiting<J, A>> = []
   #running = false
 
-  /** @param commit carries jobs out in one transaction; the answers are in their order, a refusal among them */
-  constructor (private readonly commit: (jobs: J[]) => Promise<Array<A | ApiError>>, private readonly onCommit: OnCommit) {}
+  /** @param commit carries jobs out in one transaction */
+  constructor (private readonly commit: (jobs: J[]) => Promise<Committed<A>>, private readonly onCommit: OnCommit) {}
 
   /** @throws ApiError that `commit` answered, or the database's error */
   async run (job: J): Promise<A> {
@@ -82,8 +88,8 @@ export class Lane<J extends Job, A> {
     const jobs = batch.map(({ job }) => job)
     const since = performance.now()
     try {
-      const answers = await withDeadline(this.commit(jobs), jobs.reduce((sum, { bytes }) => sum + bytes, 0))
-      this.onCommit(jobs.reduce((sum, { rows }) => sum + rows, 0), (performance.now() - since) / 1000)
+      const { answers, rows } = await withDeadline(this.commit(jobs), jobs.reduce((sum, { bytes }) => sum + bytes, 0))
+      if (rows > 0) this.onCommit(rows, (performance.now() - since) / 1000)
       batch.forEach(({ resolve, reject }, index) => {
         const answer = answers[index]!
         if (answer instanceof ApiError) reject(answer)

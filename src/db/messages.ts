@@ -1,7 +1,7 @@
 /** The SQL of the message table: one operation a function, on the connection it is given. */
 import type { Knex } from 'knex'
 import type { IdentityKey, ListRequest } from '../protocol'
-import { isMysql, QUERY_TIMEOUT } from './engine'
+import { bytes, isMysql, QUERY_TIMEOUT, text } from './engine'
 import type { Rows, Statement } from './transaction'
 
 /** A message as it is stored. `body` is what /listMessages returns. */
@@ -149,15 +149,6 @@ function named (db: Knex, names: MessageName[]): (query: Knex.QueryBuilder) => v
   return query => {
     for (const [recipient, ids] of idsOf) void query.orWhere({ recipient }).whereIn('message_id', ids as never)
   }
-}
-
-/** A name or id for comparison: MySQL keeps them as bytes, and would not use the index for a text. */
-function bytes (db: Knex, value: string): string | Buffer {
-  return isMysql(db) ? Buffer.from(value, 'utf8') : value
-}
-
-export function text (value: string | Buffer): string {
-  return typeof value === 'string' ? value : value.toString('utf8')
 }
 
 /** Cuts a text into pieces of about `size` characters, never between the halves of a surrogate pair. */

@@ -1,7 +1,7 @@
 /** Removes messages and counts them off, by group commit; where nothing is counted, each removal is a statement by itself. */
 import type { Knex } from 'knex'
 import { isDeadlock } from './faults'
-import { Lane, type Job, type OnCommit } from './lane'
+import { Lane, type Committed, type Job, type OnCommit } from './lane'
 import { deleteByIds, deleteMessages, idKey, lockMessages, toLocked, type MessageName } from './messages'
 import type { Ledger } from './quotas'
 import { transact } from './transaction'
@@ -19,21 +19,28 @@ export interface Removal {
 }
 
 export function createRemoval (knex: Knex, ledger: Ledger, onCommit: OnCommit = () => {}): Removal {
-  if (!ledger.counts) return { remove: async names => await again(async () => await deleteMessages(knex, names)) }
+  if (!ledger.counts) return { remove: async names => await removeAlone(knex, names, onCommit) }
   const lane = new Lane<Names, number>(async jobs => await again(async () => await removeTogether(knex, ledger, jobs)), onCommit)
   return { remove: async names => await lane.run({ names, rows: names.length, bytes: 0, keys: [] }) }
 }
 
-/** @returns how many messages each job has removed; one that two jobs name is the first one's */
-async function removeTogether (knex: Knex, ledger: Ledger, jobs: Names[]): Promise<number[]> {
+async function removeAlone (knex: Knex, names: MessageName[], onCommit: OnCommit): Promise<number> {
+  const since = performance.now()
+  const rows = await again(async () => await deleteMessages(knex, names))
+  if (rows > 0) onCommit(rows, (performance.now() - since) / 1000)
+  return rows
+}
+
+/** The answers are how many messages each job has removed; one that two jobs name is the first one's. */
+async function removeTogether (knex: Knex, ledger: Ledger, jobs: Names[]): Promise<Committed<number>> {
   const names = jobs.flatMap(job => job.names)
-  if (names.length === 0) return jobs.map(() => 0)
+  if (names.length === 0) return { answers: jobs.map(() => 0), rows: 0 }
   return await transact(knex, async ({ run, commit }) => {
     const [found = []] = await run([lockMessages(knex, names)])
     const rows = toLocked(found)
     await commit(rows.length === 0 ? [] : [deleteByIds(knex, rows.map(({ id }) => id)), ...ledger.subtract(knex, rows)])
     const left = new Set(rows.map(idKey))
-    return jobs.map(({ names }) => names.filter(name => left.delete(idKey(name))).length)
+    return { answers: jobs.map(({ names }) => names.filter(name => left.delete(idKey(name))).length), rows: rows.length }
   })
 }
 

@@ -2,7 +2,11 @@
 import type { Knex } from 'knex'
 import type { Logger } from 'pino'
 import type { DatabaseConfig, Quotas } from '../config'
+import { codeOf } from './faults'
 import { isMigrated, migrate, settleUsage } from './migrate'
+
+/** How often a server on an old schema looks whether it was brought up to date, in milliseconds. */
+const INTERVAL = 5000
 
 export interface SchemaParts {
   knex: Knex
@@ -14,7 +18,16 @@ export interface SchemaParts {
 }
 
 export class Schema {
+  #ready = false
+  #checking: Promise<void> | undefined
+  #timer: NodeJS.Timeout | undefined
+
   constructor (private readonly parts: SchemaParts) {}
+
+  /** Whether messages may be stored, listed and removed: before, they would not be counted. */
+  get ready (): boolean {
+    return this.#ready
+  }
 
   /** @returns the number of the batch, and the names of the migrations that ran now */
   async migrate (): Promise<[batch: number, names: string[]]> {
@@ -26,15 +39,36 @@ export class Schema {
     return result
   }
 
-  /** Leaves the schema as it is; a server on an old one answers 503 until its operator migrates. */
+  /** Takes the schema as it is. A server on an old one answers 503, and looks again until somebody has migrated. */
+  async open (): Promise<void> {
+    await this.check()
+    if (this.#ready) return
+    this.parts.logger.warn('the schema is not up to date: run "npm run migrate", or POST /migrate')
+    this.#timer = setInterval(() => {
+      this.check().catch((error: unknown) => { this.parts.logger.error({ operation: 'migrations', fault: codeOf(error) }, 'the database failed') })
+    }, INTERVAL).unref()
+  }
+
+  /** Looks whether the schema has become ready; one look serves all who ask meanwhile. */
   async check (): Promise<void> {
+    if (this.#ready) return
+    this.#checking ??= this.#look().finally(() => { this.#checking = undefined })
+    await this.#checking
+  }
+
+  close (): void {
+    clearInterval(this.#timer)
+  }
+
+  async #look (): Promise<void> {
     if (await isMigrated(this.parts.knex)) await this.#settle()
-    else this.parts.logger.warn('the schema is not up to date: run "npm run migrate", or POST /migrate')
   }
 
   async #settle (): Promise<void> {
     const { knex, db, quotas, logger, onReady } = this.parts
     if (await settleUsage(knex, db, quotas)) logger.info('what is stored was counted, for the quotas')
+    this.close()
+    this.#ready = true
     onReady()
   }
 }

@@ -2,12 +2,13 @@
 import type { Knex } from 'knex'
 import { ApiError } from '../errors'
 import type { IdentityKey, ListedMessage, ListRequest, MessagePage } from '../protocol'
-import { codeOf, isTooLarge } from './faults'
+import { text } from './engine'
 import type { GroupCommit } from './groupCommit'
 import type { Stored } from './insertion'
-import { selectPage, text, type MessageRow, type StoredMessage } from './messages'
-import { isMigrated } from './migrate'
+import { selectPage, type MessageRow, type StoredMessage } from './messages'
+import { query } from './query'
 import type { Removal } from './removal'
+import type { Schema } from './schema'
 
 /** Where messages are kept; all times in milliseconds, all errors from the catalogue. */
 export interface MessageStore {
@@ -24,6 +25,7 @@ export interface StoreParts {
   knex: Knex
   commits: GroupCommit
   removal: Removal
+  schema: Schema
   /** About how many bytes of bodies one page holds. */
   maxPageBytes: number
 }
@@ -31,36 +33,34 @@ export interface StoreParts {
 /** How long /ready waits for the database, in milliseconds. */
 const PING_TIMEOUT = 2000
 
-export function createMessageStore ({ knex, commits, removal, maxPageBytes }: StoreParts): MessageStore {
-  let migrated = false
+export function createMessageStore ({ knex, commits, removal, schema, maxPageBytes }: StoreParts): MessageStore {
+  /** Runs an operation, which no server may do on a schema that it does not know. */
+  const operate = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
+    if (!schema.ready) throw new ApiError('ERR_SCHEMA_OUTDATED')
+    return await query(name, work)
+  }
+  let ping: Promise<void> | undefined
 
   return {
-    insert: async messages => await query('insert', async () => await commits.insert(messages)),
+    insert: async messages => await operate('insert', async () => await commits.insert(messages)),
 
-    list: async (recipient, request) => await query('list', async () => {
+    list: async (recipient, request) => await operate('list', async () => {
       const { rows, more } = await selectPage(knex, recipient, request, maxPageBytes)
       const { limit, offset } = request
       return { messages: rows.map(toListedMessage), limit, offset, hasMore: more, nextOffset: more ? offset + rows.length : null }
     }),
 
-    remove: async (recipient, messageIds) => await query('remove', async () => await removal.remove(messageIds.map(messageId => ({ recipient, messageId })))),
+    remove: async (recipient, messageIds) => await operate('remove', async () => await removal.remove(messageIds.map(messageId => ({ recipient, messageId })))),
 
-    ping: async () => await query('ping', async () => {
-      await knex.raw('select 1').timeout(PING_TIMEOUT)
-      migrated ||= await isMigrated(knex)
-      if (!migrated) throw new ApiError('ERR_SCHEMA_OUTDATED')
-    })
-  }
-}
-
-/** Runs a query; whatever the database reports that is no answer is a refusal whose fault is logged without its values. */
-async function query<T> (operation: string, work: () => Promise<T>): Promise<T> {
-  try {
-    return await work()
-  } catch (error) {
-    if (error instanceof ApiError) throw error
-    const fault = { what: 'the database failed', operation, fault: codeOf(error) }
-    throw new ApiError(isTooLarge(error) ? 'ERR_BODY_TOO_LARGE' : 'ERR_UNAVAILABLE', undefined, {}, { fault })
+    async ping () {
+      // Anybody may ask, as often as they like: one question serves all who ask meanwhile.
+      ping ??= query('ping', async () => {
+        await knex.raw('select 1').timeout(PING_TIMEOUT)
+        await schema.check()
+      }).finally(() => { ping = undefined })
+      await ping
+      if (!schema.ready) throw new ApiError('ERR_SCHEMA_OUTDATED')
+    }
   }
 }
 

@@ -111,12 +111,12 @@ export async function forgetUsage (db: Knex): Promise<void> {
 }
 
 /**
- * Removes rows that count nothing, among the next few behind an identity key.
+ * Removes rows that count nothing, of the next few identities behind one.
  * @returns where to go on, '' at the end
  */
 export async function removeZeroUsage (db: Knex, behind: IdentityKey, limit: number): Promise<IdentityKey> {
-  const page = await db('quota_usage').select('identity_key', 'subject', 'messages').where('identity_key', '>', behind).orderBy('identity_key').limit(limit).timeout(QUERY_TIMEOUT)
-  const zero = page.filter(({ messages }) => Number(messages) === 0).map(row => [row.identity_key, row.subject])
-  if (zero.length > 0) await db('quota_usage').whereIn(['identity_key', 'subject'], zero as never).where({ messages: 0, bytes: 0 }).delete().timeout(QUERY_TIMEOUT)
-  return page.length < limit ? '' : page.at(-1)!.identity_key
+  const page = await db('quota_usage').distinct('identity_key').where('identity_key', '>', behind).orderBy('identity_key').limit(limit).timeout(QUERY_TIMEOUT)
+  const keys = page.map(row => row.identity_key as IdentityKey)
+  if (keys.length > 0) await db('quota_usage').whereIn('identity_key', keys).where({ messages: 0, bytes: 0 }).delete().timeout(QUERY_TIMEOUT)
+  return keys.length < limit ? '' : keys.at(-1)!
 }

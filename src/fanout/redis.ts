@@ -1,12 +1,13 @@
 /**
  * Nodes tell each other through Redis: a channel for each recipient, to which a node listens while it has sockets
  * of that identity. So what passes between nodes is what somebody listens to, however many of them there are.
- * What is carried is `{node, room, message}`; each node signs for its own sockets.
+ * Each node signs for its own sockets. Bodies may be large, so they travel apart from the small commands that requests
+ * wait for.
  */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import { formatRoom, type IdentityKey, type PublishedMessage } from '../protocol'
+import type { IdentityKey, PublishedMessage } from '../protocol'
 import type { RedisClient, SharedRedis } from '../redis'
 import type { Deliver, Fanout } from './index'
 
@@ -15,33 +16,33 @@ const LISTEN_TIMEOUT = 250
 
 interface Carried {
   node: string
-  room: string
   message: PublishedMessage
 }
 
 export class RedisFanout implements Fanout {
   readonly #node = randomUUID()
+  readonly #publisher: RedisClient
   readonly #listener: RedisClient
   readonly #listening = new Set<IdentityKey>()
 
   constructor (private readonly redis: SharedRedis, private readonly deliver: Deliver, private readonly logger: Logger) {
-    this.#listener = redis.listener()
-    this.#listener.on('error', () => {
-      // The connection beside this one reports it; both connect again by themselves.
-    })
+    this.#publisher = redis.connectAgain()
+    this.#listener = redis.connectAgain()
     // The library takes subscriptions up again, but for those that were asked for while it was not connected.
     this.#listener.on('ready', () => { for (const recipient of this.#listening) void this.#subscribe(recipient) })
-    this.#listener.connect().catch(() => {})
   }
 
   /** Whether this node hears of others at all. */
   get connected (): boolean {
-    return this.#listener.isReady
+    return this.#listener.isReady && this.#publisher.isReady
   }
 
   publish (message: PublishedMessage): void {
-    const carried: Carried = { node: this.#node, room: formatRoom(message), message }
-    void this.redis.attempt(async client => await client.publish(this.#channel(message.recipient), JSON.stringify(carried)))
+    if (!this.#publisher.isReady) return
+    const carried: Carried = { node: this.#node, message }
+    this.#publisher.publish(this.#channel(message.recipient), JSON.stringify(carried)).catch(() => {
+      // Best effort: the message is in its box.
+    })
   }
 
   async listen (recipient: IdentityKey): Promise<void> {
@@ -56,6 +57,7 @@ export class RedisFanout implements Fanout {
   }
 
   close (): void {
+    this.#publisher.destroy()
     this.#listener.destroy()
   }
 

@@ -4,13 +4,25 @@ import { isIPv4, isIPv6 } from 'node:net'
 import proxyAddr from 'proxy-addr'
 import type { TrustProxy } from '../settings'
 
-/** Tells the address of whoever sent a request: the nearest one that is no proxy we trust. */
-export type ClientAddress = (req: IncomingMessage) => string
+type Trust = (address: string, hop: number) => boolean
 
-export function clientAddress (trustProxy: TrustProxy): ClientAddress {
-  // proxy-addr counts the connection itself as 0, then the addresses of X-Forwarded-For from its end.
-  const trust = typeof trustProxy === 'number' ? (_address: string, hop: number) => hop < trustProxy : proxyAddr.compile(trustProxy)
-  return req => rateKey(req.socket.remoteAddress === undefined ? '' : proxyAddr(req, trust))
+export class ClientAddress {
+  readonly #trust: Trust
+
+  constructor (trustProxy: TrustProxy) {
+    // proxy-addr counts the connection itself as 0, then the addresses of X-Forwarded-For from its end.
+    this.#trust = typeof trustProxy === 'number' ? (_address, hop) => hop < trustProxy : proxyAddr.compile(trustProxy)
+  }
+
+  /** Under what whoever sent a request is counted: the nearest address that is no proxy we trust. */
+  of (req: IncomingMessage): string {
+    return rateKey(req.socket.remoteAddress === undefined ? '' : proxyAddr(req, this.#trust))
+  }
+
+  /** Whether a request comes from a proxy that we trust. */
+  isProxied ({ socket }: IncomingMessage): boolean {
+    return socket.remoteAddress !== undefined && this.#trust(socket.remoteAddress, 0)
+  }
 }
 
 /**

@@ -28,11 +28,15 @@ export class Gate {
       if (inside) this.#working--
       inside = false
     }
-    const { end } = res
+    // Not on "close": a client that leaves does not end the work for it.
+    const { end, destroy } = res
     res.end = function (...parameters: unknown[]): ServerResponse {
       leave()
       return end.apply(res, parameters as Parameters<typeof end>)
     }
-    res.once('close', leave)
+    res.destroy = function (error?: Error): ServerResponse {
+      leave()
+      return destroy.call(res, error)
+    }
   }
 }

@@ -15,7 +15,7 @@ export const GAUGES = {
   redis_up: 'Whether Redis answers: 1 or 0, 1 where there is none'
 } as const
 
-/** As gauges, for what only grows. */
+/** The same for what only grows. */
 export const TOTALS = {
   socket_faults_total: 'Broken or unsigned frames from sockets',
   socket_slow_readers_total: 'Sockets closed since they did not read what was sent to them'
@@ -24,8 +24,11 @@ export const TOTALS = {
 export type Reading = keyof typeof GAUGES | keyof typeof TOTALS
 
 export interface Metrics {
-  /** @param route one of a fixed set, never what a client made up */
-  request: (route: string, status: number, seconds: number) => void
+  /**
+   * @param route one of a fixed set, never what a client made up
+   * @param status undefined where the client left before there was an answer
+   */
+  request: (route: string, status: number | undefined, seconds: number) => void
   handshake: (transport: Transport) => void
   refused: (code: ErrorCode, transport: Transport) => void
   /** A send that was stored, for all its recipients. */

@@ -19,7 +19,7 @@ export function createPrometheus (labels: Record<string, string>): PrometheusMet
   const counter = <L extends string>(name: string, help: string, labelNames: L[] = []): Counter<L> => new Counter({ name: `${PREFIX}${name}`, help, labelNames, registers })
 
   new Gauge({ name: `${PREFIX}info`, help: 'Always 1; the labels tell what runs here', labelNames: Object.keys(labels), registers }).set(labels, 1)
-  const requests = counter('http_requests_total', 'HTTP requests that were answered', ['route', 'status'])
+  const requests = counter('http_requests_total', 'HTTP requests by the status of their answer; "aborted" where the client left before there was one', ['route', 'status'])
   const durations = new Histogram({ name: `${PREFIX}http_request_duration_seconds`, help: 'From the arrival of a request\'s headers to the end of its answer', labelNames: ['route'], buckets: LATENCIES, registers })
   const handshakes = counter('handshakes_total', 'Handshakes that were answered', ['transport'])
   const refusals = counter('refusals_total', 'Requests and events that were refused, by error code', ['code', 'transport'])
@@ -36,8 +36,8 @@ export function createPrometheus (labels: Record<string, string>): PrometheusMet
     registry,
     metrics: {
       request (route, status, seconds) {
-        requests.inc({ route, status })
-        durations.observe({ route }, seconds)
+        requests.inc({ route, status: status ?? 'aborted' })
+        if (status !== undefined) durations.observe({ route }, seconds)
       },
       handshake: transport => { handshakes.inc({ transport }) },
       refused: (code, transport) => { refusals.inc({ code, transport }) },

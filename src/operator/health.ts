@@ -1,7 +1,7 @@
+import type { MessageStore } from '../db/store'
 import { ApiError } from '../errors'
 import type { SharedRedis } from '../redis'
 import type { Route } from '../routes'
-import type { MessageStore } from '../db/store'
 
 /** What the server is up to, for whoever asks whether it is ready. */
 export interface Lifecycle {
@@ -9,8 +9,14 @@ export interface Lifecycle {
   stopping: boolean
 }
 
+export interface HealthParts {
+  store: MessageStore
+  redis: SharedRedis | undefined
+  lifecycle: Lifecycle
+}
+
 /** For supervisors and load balancers, without authentication: the process is up; it can do its work. */
-export function healthRoutes ({ store, redis, lifecycle }: { store: MessageStore, redis: SharedRedis | undefined, lifecycle: Lifecycle }): Route[] {
+export function healthRoutes ({ store, redis, lifecycle }: HealthParts): Route[] {
   return [
     { method: 'get', path: '/health', handler (_req, res) { res.json({ status: 'ok' }) } },
     {

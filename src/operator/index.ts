@@ -1,7 +1,6 @@
 import type { Config } from '../config'
 import type { Schema } from '../db/schema'
-import type { ClientAddress } from '../limits/address'
-import type { RateLimiter } from '../limits/rates'
+import type { Limits } from '../limits'
 import type { Route } from '../routes'
 import type { Info } from './info'
 import { migrationHandler } from './migration'
@@ -9,7 +8,7 @@ import { migrationHandler } from './migration'
 export interface OperatorParts {
   config: Config
   info: Info
-  limits: { address: ClientAddress, migrations: RateLimiter }
+  limits: Pick<Limits, 'address' | 'migrations'>
   schema: Schema
 }
 

@@ -23,7 +23,7 @@ export interface MigrationParts {
  */
 export function migrationHandler ({ key, attempts, address, schema }: MigrationParts): RequestHandler {
   return async (req, res) => {
-    await attempts.consume(address(req))
+    await attempts.consume(address.of(req))
     const { migratekey } = Object(await readJson(req).catch((error: unknown) => {
       refuseUnread(req, res)
       throw error

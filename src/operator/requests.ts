@@ -8,8 +8,8 @@ import type { Metrics } from '../metrics'
 export interface RequestParts {
   logger: Logger
   metrics: Metrics
-  /** Whether the id that a proxy gave is taken over. */
-  trustsProxy: boolean
+  /** Whether a request comes from a proxy whose id for it is taken over. */
+  isProxied: (req: Request) => boolean
   /** The route's name in the metrics, for a path. */
   routeOf: (path: string) => string
   /** Paths that are asked for every few seconds: they are logged at the level debug. */
@@ -22,17 +22,18 @@ const MAX_PATH = 200
 
 const ids = new WeakMap<Request, string>()
 
-export function followRequests ({ logger, metrics, trustsProxy, routeOf, isPolled }: RequestParts): RequestHandler {
+export function followRequests ({ logger, metrics, isProxied, routeOf, isPolled }: RequestParts): RequestHandler {
   return (req, res, next) => {
     const since = performance.now()
     const { method, path } = req
     const given = req.headers['x-request-id']
-    const requestId = trustsProxy && typeof given === 'string' && REQUEST_ID.test(given) ? given : randomUUID()
+    const requestId = typeof given === 'string' && REQUEST_ID.test(given) && isProxied(req) ? given : randomUUID()
     ids.set(req, requestId)
     res.setHeader('x-request-id', requestId)
     res.once('close', () => {
       const milliseconds = performance.now() - since
-      const status = res.statusCode
+      // Whoever left before the answer began got none, whatever it would have been.
+      const status = res.headersSent ? res.statusCode : undefined
       metrics.request(routeOf(path), status, milliseconds / 1000)
       const level = isPolled(path) ? 'debug' : 'info'
       if (!logger.isLevelEnabled(level)) return

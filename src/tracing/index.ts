@@ -1,7 +1,7 @@
 import type { RequestHandler } from 'express'
 import type { Mailbox } from '../mailbox'
 
-/** Where traces go, if they go anywhere: without it, no work is wrapped and no request is followed. */
+/** Where traces go, if they go anywhere. */
 export interface Tracing {
   /**
    * To be mounted before everything else: a span for each request.
@@ -12,6 +12,13 @@ export interface Tracing {
   trace: (mailbox: Mailbox) => Mailbox
   /** Sends what is left. */
   close: () => Promise<void>
+}
+
+/** Nothing is followed, and nothing wrapped. */
+export const noTracing: Tracing = {
+  middleware: () => (_req, _res, next) => { next() },
+  trace: mailbox => mailbox,
+  close: async () => {}
 }
 
 /**

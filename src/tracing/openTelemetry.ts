@@ -26,8 +26,8 @@ export function createTracing (endpoint: string, attributes: Attributes): Tracin
     const parent = propagation.extract(context.active(), req.headers)
     const span = tracer.startSpan(`${req.method} ${route}`, { kind: SpanKind.SERVER, attributes: { 'http.request.method': req.method, 'http.route': route } }, parent)
     res.once('close', () => {
-      span.setAttribute('http.response.status_code', res.statusCode)
-      if (res.statusCode >= 500) span.setStatus({ code: SpanStatusCode.ERROR })
+      if (res.headersSent) span.setAttribute('http.response.status_code', res.statusCode)
+      if (!res.headersSent || res.statusCode >= 500) span.setStatus({ code: SpanStatusCode.ERROR })
       span.end()
     })
     context.with(trace.setSpan(parent, span), next)

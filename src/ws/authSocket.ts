@@ -29,7 +29,8 @@ export interface AuthSocketOptions {
 export interface AuthSocketCounters {
   faults: number
   slowReaders: number
-  /** Whether something that a client has asked for is not answered yet: how many such things there are. */
+  /** How many things clients have asked for so far, and how many of them are not answered yet. */
+  asked: number
   unanswered: number
 }
 
@@ -70,6 +71,7 @@ export class AuthSocket {
   #inbox = Promise.resolve()
   #outbox = Promise.resolve()
   #faults = 0
+  #ended = false
   #unflushed = 0
   readonly #onFlush = (): void => { this.#unflushed = 0 }
   #silence: NodeJS.Timeout | undefined
@@ -145,6 +147,7 @@ export class AuthSocket {
 
   /** Counts work for the client as unanswered until it ends: a server that stops waits for it. */
   hold (work: Promise<void>): void {
+    this.host.counters.asked++
     this.host.counters.unanswered++
     const done = (): void => { this.host.counters.unanswered-- }
     work.then(done, done)
@@ -155,6 +158,12 @@ export class AuthSocket {
     clearTimeout(this.#silence)
     clearTimeout(this.#proof)
     this.#dispatch('disconnect', reason)
+    this.#ended = true
+  }
+
+  /** Whether the client has gone for good: whatever it asked for before makes no difference any more. */
+  get ended (): boolean {
+    return this.#ended
   }
 
   async #receive (frame: unknown): Promise<void> {
@@ -238,6 +247,7 @@ export class AuthSocket {
   }
 
   #dispatch (eventName: string, data: unknown): void {
+    if (this.#ended) return
     for (const listener of this.#listeners.get(eventName) ?? []) listener(data)
   }
 

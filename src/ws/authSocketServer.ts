@@ -25,6 +25,8 @@ export interface AuthSocketServerOptions extends Partial<AuthSocketOptions> {
   admit?: (req: IncomingMessage) => Promise<void>
   /** Told of each identity that was proven. */
   onHandshake?: () => void
+  /** Told of what went wrong in here; its client is refused. */
+  onError?: (error: unknown) => void
 }
 
 const DEFAULTS: AuthSocketOptions = { silence: 2000, proofTimeout: 30_000, maxUnsentBytes: 16 * 1024 * 1024, maxFaults: 10 }
@@ -34,6 +36,8 @@ const GRACE = 250
 /** How long closing waits for what is unanswered, and how often it looks, in milliseconds. */
 const CLOSE_DEADLINE = 8000
 const CLOSE_INTERVAL = 10
+/** How many turns of the event loop without a question count as quiet. */
+const QUIET_TURNS = 5
 /** How often a connection may ask to enter each namespace. */
 const MAX_CONNECTS = 10
 
@@ -41,22 +45,24 @@ type ConnectionListener = (socket: AuthSocket) => void
 
 /** Socket.IO with BRC-103 on every socket; used as one uses Socket.IO: `server.on('connection', socket => …)`. */
 export class AuthSocketServer {
-  readonly counters: AuthSocketCounters = { faults: 0, slowReaders: 0, unanswered: 0 }
+  readonly counters: AuthSocketCounters = { faults: 0, slowReaders: 0, asked: 0, unanswered: 0 }
   readonly #io: Server
   readonly #options: AuthSocketOptions
   readonly #sockets = new Map<string, AuthSocket>()
   readonly #listeners: ConnectionListener[] = []
   readonly #admit: (req: IncomingMessage) => Promise<void>
   readonly #onHandshake: () => void
+  readonly #onError: (error: unknown) => void
   readonly #grace: number
   #stopping = false
 
   constructor (http: HttpServer, private readonly brc103: Brc103, options: AuthSocketServerOptions = {}) {
-    const { namespaces = ['/'], maxFrameBytes = MAX_FRAME_BYTES, recoveryTime = RECOVERY_TIME, grace = GRACE, admit = async () => {}, onHandshake = () => {}, ...rest } = options
+    const { namespaces = ['/'], maxFrameBytes = MAX_FRAME_BYTES, recoveryTime = RECOVERY_TIME, grace = GRACE, admit = async () => {}, onHandshake = () => {}, onError = () => {}, ...rest } = options
     this.#options = { ...DEFAULTS, ...rest }
     this.#grace = grace
     this.#admit = admit
     this.#onHandshake = onHandshake
+    this.#onError = onError
     this.#io = new Server(http, {
       path: SOCKET_PATH,
       serveClient: false,
@@ -90,24 +96,51 @@ export class AuthSocketServer {
     this.#stopping = true
     const end = Date.now() + deadline
     if (this.#sockets.size > 0) await pause(Math.min(this.#grace, deadline))
-    while (this.counters.unanswered > 0 && Date.now() < end) await pause(CLOSE_INTERVAL)
+    await this.#allAnswered(end)
     for (const namespace of this.#io._nsps.values()) await namespace.adapter.close()
     this.#io.engine.close()
     for (const id of [...this.#sockets.keys()]) this.#end(id, 'server shutting down')
   }
 
-  async #letIn (req: IncomingMessage, res: ServerResponse, next: () => void): Promise<void> {
-    try {
-      if (this.#stopping && !hasSession(req)) throw new ApiError('ERR_STOPPING')
-      await this.#admit(req)
-    } catch (error) {
-      if (!(error instanceof ApiError)) throw error
-      // For an upgrade, Engine.IO's response is none that could be written to.
-      if (res instanceof ServerResponse) sendRefusal(res, error)
-      else writeRefusal(req.socket, error)
-      return
+  /** Resolves when nothing is unanswered, and nothing more comes: each turn of the event loop reads what clients have sent. */
+  async #allAnswered (end: number): Promise<void> {
+    const { counters } = this
+    for (let quiet = 0; quiet < QUIET_TURNS && Date.now() < end;) {
+      const { asked } = counters
+      await (counters.unanswered > 0 ? pause(CLOSE_INTERVAL) : new Promise(setImmediate))
+      quiet = counters.unanswered > 0 || counters.asked > asked ? 0 : quiet + 1
     }
-    next()
+  }
+
+  async #letIn (req: IncomingMessage, res: ServerResponse, next: () => void): Promise<void> {
+    const { socket } = req
+    // For an upgrade, Engine.IO's response is none that could be written to.
+    const upgrades = !(res instanceof ServerResponse)
+    // Nobody else listens on a connection that is being upgraded: a reset would end the process.
+    const destroy = (): void => { socket.destroy() }
+    if (upgrades) socket.on('error', destroy)
+    const refusal = await this.#refusalOf(req)
+    if (socket.destroyed) return
+    if (refusal === undefined) {
+      if (upgrades) socket.off('error', destroy)
+      next()
+    } else if (upgrades) {
+      writeRefusal(socket, refusal)
+    } else {
+      sendRefusal(res, refusal)
+    }
+  }
+
+  async #refusalOf (req: IncomingMessage): Promise<ApiError | undefined> {
+    if (this.#stopping && !hasSession(req)) return new ApiError('ERR_STOPPING')
+    try {
+      await this.#admit(req)
+      return undefined
+    } catch (error) {
+      if (error instanceof ApiError) return error
+      this.#onError(error)
+      return new ApiError('ERR_INTERNAL')
+    }
   }
 
   #serve (namespace: Namespace): void {

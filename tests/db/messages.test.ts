@@ -1,8 +1,9 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { randomBytes } from 'node:crypto'
 import type { Knex } from 'knex'
+import { text } from '../../src/db/engine'
 import { createKnex } from '../../src/db/knex'
-import { deleteMessages, findByIds, insertInPieces, insertMessages, selectPage, text, type StoredMessage } from '../../src/db/messages'
+import { deleteMessages, findByIds, insertInPieces, insertMessages, selectPage, type StoredMessage } from '../../src/db/messages'
 import { migrate } from '../../src/db/migrate'
 import { createDatabase, ENGINES, type TestDatabase } from '../helpers/databases'
 

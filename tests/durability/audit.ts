@@ -2,7 +2,7 @@
 import type { Knex } from 'knex'
 import type { DatabaseConfig } from '../../src/config'
 import { createKnex } from '../../src/db/knex'
-import { text } from '../../src/db/messages'
+import { text } from '../../src/db/engine'
 import type { Caller } from './caller'
 import { makeBody, type Entry, type Ledger } from './ledger'
 import { BOX, type Load } from './load'

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import type { IncomingMessage } from 'node:http'
-import { clientAddress, rateKey } from '../../src/limits/address'
+import { ClientAddress, rateKey } from '../../src/limits/address'
 import { parseTrustProxy } from '../../src/settings'
 
 const from = (remoteAddress: string | undefined, forwarded?: string): IncomingMessage => {
@@ -37,10 +37,10 @@ describe('whose address counts', () => {
     ['192.0.2.0/24', '192.0.2.9', '203.0.113.7, 192.0.2.3', '203.0.113.7'],
     ['2001:db8::/32', '2001:db8::1', '203.0.113.7', '203.0.113.7']
   ])('TRUST_PROXY=%s: from %s for %s counts for %s', (trust, remote, forwarded, key) => {
-    expect(clientAddress(parseTrustProxy(trust))(from(remote, forwarded))).toBe(key)
+    expect(new ClientAddress(parseTrustProxy(trust)).of(from(remote, forwarded))).toBe(key)
   })
 
   test('a connection that is gone already', () => {
-    expect(clientAddress(1)(from(undefined, '203.0.113.7'))).toBe('unknown')
+    expect(new ClientAddress(1).of(from(undefined, '203.0.113.7'))).toBe('unknown')
   })
 })

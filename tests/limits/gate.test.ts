@@ -1,6 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { connect } from 'node:net'
 import { allowAll } from '../../src/mailbox'
+import { until } from '../helpers/live'
 import { expectRefusal } from '../helpers/refusals'
 import { startServer } from '../helpers/server'
 import { handshake, post, sign, type Answer, type HandSession } from '../helpers/signedRequests'
@@ -10,20 +11,11 @@ const send = async (session: HandSession, messageId: string): Promise<Answer> =>
 }
 
 test('so many requests at once are worked on, the others refused while those are; then all is as before', async () => {
-  let open: () => void = () => {}
-  let waiting = 0
-  let allIn: () => void = () => {}
-  const gate = new Promise<void>(resolve => { open = resolve })
-  const full = new Promise<void>(resolve => { allIn = resolve })
-  const policy = async (...parameters: Parameters<typeof allowAll>): Promise<void> => {
-    if (++waiting === 5) allIn()
-    await gate
-    await allowAll(...parameters)
-  }
+  const { policy, held, open } = holdBack()
   const { origin, server } = await startServer({ env: { MAX_CONCURRENT_REQUESTS: '5' }, overrides: { policy } })
   const alice = await handshake(origin)
   const working = Array.from({ length: 5 }, async (_value, index) => await send(alice, `id ${index}`))
-  await full
+  await until(() => held() === 5)
 
   const refused = await Promise.all(Array.from({ length: 20 }, async (_value, index) => await send(alice, `other ${index}`)))
   for (const answer of refused) {
@@ -39,16 +31,59 @@ test('so many requests at once are worked on, the others refused while those are
   expect(server.context.limits.gate.working).toBe(0)
 })
 
-test('whoever sends slowly, or leaves in the middle, takes nobody\'s place', async () => {
+/** A policy that lets nothing pass until it is told to; it knows how many it holds. */
+function holdBack (): { policy: typeof allowAll, held: () => number, open: () => void } {
+  let held = 0
+  let open = (): void => {}
+  const gate = new Promise<void>(resolve => { open = resolve })
+  return {
+    held: () => held,
+    open: () => { open() },
+    async policy (...parameters) {
+      held++
+      await gate
+      return await allowAll(...parameters)
+    }
+  }
+}
+
+test('whoever leaves in the middle does not end the work, and so keeps its place until that is done', async () => {
+  const { policy, held, open } = holdBack()
+  const { origin, server } = await startServer({ env: { MAX_CONCURRENT_REQUESTS: '2' }, overrides: { policy } })
+  const alice = await handshake(origin)
+  const ask = async (messageId: string): Promise<{ answer: Promise<number | string>, leave: () => void }> => {
+    const { url, init } = await sign(alice, { target: '/sendMessage', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ message: { recipient: alice.identityKey, messageBox: 'inbox', messageId, body: 'hello' } }) })
+    const controller = new AbortController()
+    return { answer: fetch(url, { ...init, signal: controller.signal } as RequestInit).then(({ status }) => status, () => 'left'), leave: () => { controller.abort() } }
+  }
+  for (let i = 0; i < 2; i++) {
+    const { answer, leave } = await ask(`id ${i}`)
+    await until(() => held() === i + 1)
+    leave()
+    expect(await answer).toBe('left')
+  }
+  for (let i = 2; i < 10; i++) expect(await (await ask(`id ${i}`)).answer).toBe(503)
+
+  expect(held()).toBe(2)
+  expect(server.context.limits.gate.working).toBe(2)
+  expect((await send(alice, 'another')).status).toBe(503)
+  open()
+  await until(() => server.context.limits.gate.working === 0)
+  expect((await send(alice, 'later')).status).toBe(200)
+})
+
+test('whoever sends slowly takes nobody\'s place', async () => {
   const { origin, server } = await startServer({ env: { MAX_CONCURRENT_REQUESTS: '1' } })
   const alice = await handshake(origin)
   const { init } = await sign(alice, { target: '/sendMessage', headers: { 'content-type': 'application/json' }, body: '{}' })
-  const slow = Array.from({ length: 3 }, () => {
+  const headers = Object.entries({ ...init.headers, host: 'localhost', expect: '100-continue', 'content-length': '1000' }).map(([name, value]) => `${name}: ${value}\r\n`).join('')
+  const slow = await Promise.all(Array.from({ length: 3 }, async () => {
     const socket = connect(Number(new URL(origin).port), '127.0.0.1')
-    const headers = Object.entries({ ...init.headers, host: 'localhost', 'content-length': '1000' }).map(([name, value]) => `${name}: ${value}\r\n`).join('')
     socket.write(`POST /sendMessage HTTP/1.1\r\n${headers}\r\n{"message":`)
+    // By then the server has seen the request, and waits for the rest of it.
+    expect(String(await new Promise(resolve => socket.once('data', resolve)))).toContain('100 Continue')
     return socket
-  })
+  }))
 
   expect((await send(alice, 'first')).status).toBe(200)
   slow.forEach(socket => socket.destroy())

@@ -2,7 +2,9 @@
 import { expect, test } from '@jest/globals'
 import { PrivateKey } from '@bsv/sdk'
 import { randomBytes } from 'node:crypto'
-import { lightSocket, startLive } from '../helpers/live'
+import { connect } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
+import { lightSocket, startLive, until } from '../helpers/live'
 import { handshake, post, sign } from '../helpers/signedRequests'
 
 async function alive (origin: string): Promise<void> {
@@ -117,4 +119,53 @@ test('a request that was signed for HTTP proves nothing on a socket, and still w
   await socket.next('joinedRoom')
 
   expect((await fetch(url, init as RequestInit)).status).toBe(200)
+})
+
+test('connections that are reset while it is asked whether they may come in end nothing', async () => {
+  let asked = 0
+  const admit = async (): Promise<void> => {
+    asked++
+    await pause(50)
+  }
+  const { origin } = await startLive({ live: { admit } })
+  const sockets = Array.from({ length: 50 }, () => {
+    const socket = connect(Number(new URL(origin).port), '127.0.0.1').on('error', () => {})
+    socket.write('GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n')
+    return socket
+  })
+  await until(() => asked === sockets.length)
+
+  for (const socket of sockets) socket.resetAndDestroy()
+  await pause(100)
+
+  await alive(origin)
+})
+
+test('what goes wrong as it is asked whether somebody may come in refuses that one alone', async () => {
+  let broken = true
+  const admit = async (): Promise<void> => { if (broken) throw new TypeError('broken') }
+  const { origin } = await startLive({ live: { admit } })
+
+  expect((await fetch(`${origin}/socket.io/?EIO=4&transport=polling`)).status).toBe(500)
+  broken = false
+  await lightSocket(origin).authenticate()
+})
+
+test('a socket that leaves while its events wait to be counted leaves nothing behind', async () => {
+  const { origin, server } = await startLive({ env: { RATE_LIMIT_IDENTITY: '1000' } })
+  const { perIdentity } = server.context.limits
+  const consume = perIdentity.consume.bind(perIdentity)
+  perIdentity.consume = async key => {
+    await pause(100)
+    await consume(key)
+  }
+  for (let i = 0; i < 3; i++) {
+    const socket = await lightSocket(origin, { options: { reconnection: false } }).authenticate()
+    socket.emit('joinRoom', `${socket.identityKey}-inbox`)
+    // A closed transport could come back; whoever disconnects has gone for good.
+    socket.raw.disconnect()
+  }
+  await pause(400)
+
+  expect(server.context.hub.size).toBe(0)
 })

@@ -219,9 +219,22 @@ whereRedisIs('through Redis', () => {
     const channel = shared.key(`live:${alice}`)
 
     for (const text of ['', 'null', '{', '[]', '{"node":"x"}']) await shared.client.publish(channel, text)
-    form.fanout(() => {}).publish(messageFor(alice))
+    const other = new RedisFanout(shared, () => {}, silent)
+    connections.push(other)
+    await until(() => other.connected)
+    other.publish(messageFor(alice))
 
     await until(() => heard.some(message => message?.recipient === alice))
+  })
+
+  test('an error that does not end the connection is no absence', async () => {
+    const redis = connect()
+    await until(() => redis.up)
+
+    // As the library reports a ping that was answered with an error, BUSY for example.
+    redis.client.emit('error', new Error('BUSY Redis is busy running a script.'))
+
+    expect(redis.up).toBe(true)
   })
 
   test.each(['SIGKILL', 'SIGSTOP'] as const)('each goes on alone while Redis is away (%s), at once, and together when it is back', async signal => {

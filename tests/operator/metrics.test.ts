@@ -4,9 +4,9 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { GAUGES, TOTALS } from '../../src/metrics'
-import { lightSocket } from '../helpers/live'
+import { lightSocket, until } from '../helpers/live'
 import { startServer, type TestServer } from '../helpers/server'
-import { handshake, post, type HandSession } from '../helpers/signedRequests'
+import { handshake, post, sign, type HandSession } from '../helpers/signedRequests'
 
 let running: TestServer
 let alice: HandSession
@@ -42,7 +42,7 @@ describe('what is counted', () => {
     }, 'messagebox_http_requests_total{route="/sendMessage",status="200"}', 'messagebox_http_request_duration_seconds_count{route="/sendMessage"}', 'messagebox_sends_total',
     'messagebox_messages_stored_total', 'messagebox_messages_duplicate_total', 'messagebox_messages_acknowledged_total', 'messagebox_commit_messages_count', 'messagebox_commit_duration_seconds_count')
 
-    expect(grown).toEqual([2, 2, 2, 1, 1, 1, 3, 3])
+    expect(grown).toEqual([2, 2, 2, 1, 1, 1, 2, 2])
   })
 
   test('handshakes and refusals, over HTTP and over the socket', async () => {
@@ -89,6 +89,18 @@ describe('what is counted', () => {
     await send('secret id')
     expect(await read()).not.toMatch(/0[23][0-9a-f]{64}|inbox|secret|hello/)
   })
+})
+
+test('a request whose client leaves before the answer counts as aborted, and as no latency', async () => {
+  const policy = async (): Promise<void> => { await new Promise(resolve => setTimeout(resolve, 200)) }
+  const slow = await startServer({ env: { METRICS_PORT: '0' }, overrides: { policy } })
+  const session = await handshake(slow.origin)
+  const { url, init } = await sign(session, { target: '/sendMessage', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ message: { recipient: session.identityKey, messageBox: 'inbox', messageId: 'id', body: 'hello' } }) })
+  await expect(fetch(url, { ...init, signal: AbortSignal.timeout(50) } as RequestInit)).rejects.toThrow()
+
+  const text = async (): Promise<string> => await (await fetch(`http://127.0.0.1:${slow.server.metricsPort!}/metrics`)).text()
+  await until(async () => sum(await text(), 'messagebox_http_requests_total{route="/sendMessage",status="aborted"}') === 1)
+  expect(sum(await text(), 'messagebox_http_request_duration_seconds_count{route="/sendMessage"}')).toBe(0)
 })
 
 test('the page stands on a port of its own, there alone, and nothing else does', async () => {

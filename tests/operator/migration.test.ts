@@ -1,12 +1,16 @@
 import { describe, expect, test } from '@jest/globals'
 import pino from 'pino'
+import { createKnex } from '../../src/db/knex'
+import { migrate as runMigrations, settleUsage } from '../../src/db/migrate'
 import { ENGINES } from '../helpers/databases'
 import { expectCors, expectError } from '../helpers/refusals'
 import { startServer } from '../helpers/server'
 import { handshake, post } from '../helpers/signedRequests'
 
 const KEY = 'open sesame, please'
-const NAMES = ['0001-messages', '0002-quota-usage']
+const NAMES = ['0001-messages', '0002-quota-usage', '0003-permissions']
+/** What migrations have made since the first. */
+const TABLES_SINCE = ['quota_usage', 'permissions']
 
 interface Seen { status: number, headers: Headers, body: Record<string, unknown> }
 
@@ -34,6 +38,30 @@ describe.each(ENGINES)('on %s', engine => {
     expect((await ready()).body).toEqual({ status: 'ready' })
     expect(await send()).toBe(200)
     expect((await migrate(server.host, { migratekey: KEY })).body).toEqual({ status: 'success', result: [expect.any(Number), []] })
+  })
+
+  test('the command migrates while a server waits: what was stored before is counted, and the server begins', async () => {
+    const first = await startServer({ engine, env: { INBOX_QUOTA_MESSAGES: '7' } })
+    const alice = await handshake(first.origin)
+    const send = async (origin: string, messageId: string): Promise<number> => {
+      return (await post({ ...alice, origin }, '/sendMessage', { message: { recipient: alice.identityKey, messageBox: 'inbox', messageId, body: 'hello' } })).status
+    }
+    for (let i = 0; i < 5; i++) await send(first.origin, `old ${i}`)
+    const { knex } = first.server.context
+    for (const table of TABLES_SINCE) await knex.schema.dropTable(table)
+    await knex('knex_migrations').whereNot({ name: '0001-messages' }).delete()
+    await first.restart({ MIGRATE_ON_START: 'false' })
+    expect(await send(first.origin, 'too early')).toBe(503)
+
+    const { db, mailbox } = first.server.context.config
+    const command = createKnex(db)
+    await runMigrations(command, db)
+    await settleUsage(command, db, mailbox.quotas)
+    await command.destroy()
+
+    expect((await fetch(`${first.origin}/ready`)).status).toBe(200)
+    expect(await Promise.all([0, 1, 2, 3].map(async i => await send(first.origin, `new ${i}`)))).toEqual(expect.arrayContaining([200, 200, 429, 429]))
+    expect(Number((await first.server.context.knex('quota_usage').where({ subject: 'inbox' }).first()).messages)).toBe(7)
   })
 
   test('what goes wrong is logged, and not told', async () => {

@@ -4,6 +4,8 @@ import { randomUUID } from 'node:crypto'
 import { Agent, get } from 'node:http'
 import { connect } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
+import { newWallet, Session } from '../../bench/client'
+import { Connection } from '../../bench/connection'
 import type { FlatEnv } from '../../src/config'
 import { allowAll } from '../../src/mailbox'
 import { Caller } from '../durability/caller'
@@ -38,21 +40,44 @@ const sendTo = async (sender: Caller, recipient: string, messageId: string): Ret
 describe.each(ENGINES)('SIGTERM on %s', engine => {
   test('200 requests under way: every one is answered with success, and what was stored is there', async () => {
     const server = await startProcess(engine)
+    const port = Number(new URL(server.origin).port)
     const key = PrivateKey.fromRandom()
     const recipient = key.toPublicKey().toString()
-    const senders = await Promise.all(Array.from({ length: 10 }, async () => await Caller.connect(server.origin)))
+    const sessions = await Promise.all(Array.from({ length: 10 }, async () => await Session.open(port, newWallet())))
     const ids = Array.from({ length: 200 }, () => randomUUID())
+    const requests = ids.map((messageId, index) => sessions[index % 10]!.sign('/sendMessage', { message: { recipient, messageBox: 'inbox', messageId, body: 'x'.repeat(300) } }))
+    const connections = await Promise.all(ids.map(async () => await Connection.open(port)))
+    onEnd(() => { connections.forEach(connection => { connection.close() }) })
 
-    const answers = ids.map(async (id, index) => await sendTo(senders[index % 10]!, recipient, id))
-    await Promise.race(answers)
+    const answers = connections.map(async (connection, index) => await connection.exchange(requests[index]!, true))
     const since = Date.now()
     server.signal('SIGTERM')
 
-    expect((await Promise.all(answers)).map(answer => answer?.status)).toEqual(ids.map(() => 200))
+    const statuses = (await Promise.all(answers)).map((answer, index) => sessions[index % 10]!.verifies(answer) ? answer.status : 'unsigned')
+    expect(statuses).toEqual(ids.map(() => 200))
     expect(await server.ended()).toBe(0)
     expect(Date.now() - since).toBeLessThan(10_000)
     await server.start()
     expect((await boxOf(server, key, 'inbox')).sort()).toEqual(ids.sort())
+  })
+
+  test('200 connections that were opened as the signal came: whoever was let in is answered', async () => {
+    const server = await startProcess(engine)
+    const port = Number(new URL(server.origin).port)
+    const session = await Session.open(port, newWallet())
+    const requests = Array.from({ length: 200 }, () => session.sign('/listMessages', { messageBox: 'inbox' }))
+
+    const answers = requests.map(async request => {
+      const connection = await Connection.open(port).catch(() => undefined)
+      const status = (await connection?.exchange(request))?.status
+      connection?.close()
+      return status
+    })
+    server.signal('SIGTERM')
+
+    // Nobody is cut off; the port may have closed before the last of them came.
+    expect([...new Set((await Promise.all(answers)).map(status => status ?? 'refused'))].filter(status => status !== 200 && status !== 'refused')).toEqual([])
+    expect(await server.ended()).toBe(0)
   })
 
   test('acknowledgements under way are answered as well, and hold', async () => {
@@ -62,7 +87,8 @@ describe.each(ENGINES)('SIGTERM on %s', engine => {
     await Promise.all(ids.map(async id => await sendTo(owner, owner.identityKey, id)))
 
     const answers = ids.map(async id => await owner.post('/acknowledgeMessage', { messageIds: [id] }))
-    await Promise.race(answers)
+    // Each of them has a connection by the time that half of them are answered.
+    await Promise.all(answers.slice(0, 50))
     server.signal('SIGTERM')
 
     expect((await Promise.all(answers)).map(answer => answer?.status)).toEqual(ids.map(() => 200))
@@ -157,6 +183,42 @@ test('meanwhile /ready says so, and whoever comes anew is not let in', async () 
   expect((await answer).status).toBe(200)
   await stopped
   agent.destroy()
+})
+
+test('a live send that takes its time is acknowledged before its socket is closed', async () => {
+  let begun: () => void = () => {}
+  const working = new Promise<void>(resolve => { begun = resolve })
+  const policy = async (): Promise<void> => {
+    begun()
+    // Longer than idle connections are kept, and than new ones are accepted.
+    await pause(1500)
+  }
+  const { origin, server } = await startServer({ env: { ENABLE_WEBSOCKETS: 'true' }, overrides: { policy, idleGrace: 300 } })
+  const socket = await lightSocket(origin, { options: { reconnection: false } }).authenticate()
+  const roomId = `${socket.identityKey}-inbox`
+  socket.emit('sendMessage', { roomId, message: { messageId: 'id', recipient: socket.identityKey, body: 'hello' } })
+  await working
+
+  const stopped = server.stop()
+
+  expect(await socket.next(`sendMessageAck-${roomId}`)).toEqual({ status: 'success', messageId: 'id' })
+  await stopped
+})
+
+test('a second signal, of whichever kind, ends it at once', async () => {
+  const server = await startProcess('sqlite', { SHUTDOWN_TIMEOUT: '60' })
+  const alice = await handshake(server.origin)
+  const { init } = await sign(alice, { target: '/sendMessage', headers: { 'content-type': 'application/json' }, body: '{}' })
+  const slow = connect(Number(new URL(server.origin).port), '127.0.0.1').on('error', () => {})
+  slow.write(`POST /sendMessage HTTP/1.1\r\n${Object.entries({ ...init.headers, host: 'localhost', 'content-length': '1000' }).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n{"message":`)
+  await fetch(`${server.origin}/health`)
+
+  server.signal('SIGTERM')
+  await eventually(() => server.output.includes('"stopping"') || undefined, () => 'the server does not stop')
+  server.signal('SIGINT')
+
+  expect(await server.ended()).toBe('SIGINT')
+  slow.destroy()
 })
 
 test('a client that dawdles does not hold the server up for longer than SHUTDOWN_TIMEOUT', async () => {

@@ -1,0 +1,69 @@
+/** The SQL of the table of permissions. */
+import type { Knex } from 'knex'
+import type { Asked, Rule } from '../policy'
+import type { IdentityKey } from '../protocol'
+import { bytes, QUERY_TIMEOUT, text } from './engine'
+
+/** As the table has it: everyone is ''. */
+const EVERYONE = ''
+
+/** A rule with the times of its making and of its last change, in milliseconds since 1970. */
+export interface StoredRule extends Rule {
+  createdAt: number
+  updatedAt: number
+}
+
+export interface RulePage {
+  /** All boxes where undefined. */
+  messageBox: string | undefined
+  limit: number
+  offset: number
+}
+
+/** Sets a rule: there is one for each recipient, box and sender, however often and wherever it is set. */
+export async function setRule (db: Knex, { recipient, messageBox, sender, recipientFee }: Rule, now: number): Promise<void> {
+  await db('permissions')
+    .insert({ recipient, message_box: bytes(db, messageBox), sender: sender ?? EVERYONE, recipient_fee: recipientFee, created_at: now, updated_at: now })
+    .onConflict(['recipient', 'message_box', 'sender'])
+    .merge(['recipient_fee', 'updated_at'])
+    .timeout(QUERY_TIMEOUT)
+}
+
+/** The rules about these senders and about everyone. */
+export async function findRules (db: Knex, asked: Asked[]): Promise<StoredRule[]> {
+  if (asked.length === 0) return []
+  const keys = asked.flatMap(({ recipient, messageBox, sender }) => [EVERYONE, sender].map(whom => [recipient, bytes(db, messageBox), whom]))
+  return (await select(db).whereIn(['recipient', 'message_box', 'sender'], keys as never).limit(keys.length)).map(toRule)
+}
+
+export async function findRule (db: Knex, recipient: IdentityKey, messageBox: string, sender: IdentityKey | null): Promise<StoredRule | undefined> {
+  const row = await select(db).where({ recipient, message_box: bytes(db, messageBox), sender: sender ?? EVERYONE }).first()
+  return row === undefined ? undefined : toRule(row)
+}
+
+/** A recipient's rules, by box; everyone's rule comes before those of senders. */
+export async function listRules (db: Knex, recipient: IdentityKey, { messageBox, limit, offset }: RulePage): Promise<{ rules: StoredRule[], totalCount: number }> {
+  const wanted = { recipient, ...(messageBox !== undefined && { message_box: bytes(db, messageBox) }) }
+  const [rows, [counted]] = await Promise.all([
+    select(db).where(wanted).orderBy(['message_box', 'sender', 'created_at']).limit(limit).offset(offset),
+    db('permissions').where(wanted).count({ count: '*' }).timeout(QUERY_TIMEOUT)
+  ])
+  return { rules: rows.map(toRule), totalCount: Number(counted!.count) }
+}
+
+interface Row { recipient: string, message_box: string | Buffer, sender: string, recipient_fee: number, created_at: number, updated_at: number }
+
+function select (db: Knex): Knex.QueryBuilder<Row> {
+  return db<Row>('permissions').select('recipient', 'message_box', 'sender', 'recipient_fee', 'created_at', 'updated_at').timeout(QUERY_TIMEOUT)
+}
+
+function toRule (row: Row): StoredRule {
+  return {
+    recipient: row.recipient,
+    messageBox: text(row.message_box),
+    sender: row.sender === EVERYONE ? null : row.sender,
+    recipientFee: Number(row.recipient_fee),
+    createdAt: Number(row.created_at),
+    updatedAt: Number(row.updated_at)
+  }
+}

@@ -1,0 +1,27 @@
+import type { Knex } from 'knex'
+import type { Logger } from 'pino'
+import type { Config } from '../config'
+import type { Metrics } from '../metrics'
+import { GroupCommit } from './groupCommit'
+import { Housekeeping } from './housekeeping'
+import { createLedger } from './quotas'
+import { createRemoval } from './removal'
+import { Schema } from './schema'
+import { createMessageStore, type MessageStore } from './store'
+
+export interface Storage {
+  schema: Schema
+  store: MessageStore
+  housekeeping: Housekeeping
+}
+
+/** Everything that works on the database, around one ledger of what is stored. */
+export function createStorage ({ db, mailbox }: Pick<Config, 'db' | 'mailbox'>, { knex, logger, metrics }: { knex: Knex, logger: Logger, metrics: Metrics }): Storage {
+  const { maxPageBytes, quotas, retention } = mailbox
+  const ledger = createLedger(quotas)
+  const commits = new GroupCommit(knex, ledger, metrics.committed)
+  const removal = createRemoval(knex, ledger, metrics.committed)
+  const housekeeping = new Housekeeping({ knex, removal, ledger, retention, logger, onExpired: metrics.expired })
+  const schema = new Schema({ knex, db, quotas, logger, onReady: () => { housekeeping.start() } })
+  return { schema, housekeeping, store: createMessageStore({ knex, commits, removal, schema, maxPageBytes }) }
+}
