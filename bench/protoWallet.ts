@@ -17,6 +17,9 @@ export function protoWallet (privateKey: string): AuthWallet {
     },
     async createHmac (data, name) {
       return Buffer.from((await wallet.createHmac({ ...named(name), data: [...data] })).hmac)
+    },
+    async derivePublicKey (name, forSelf = false) {
+      return Buffer.from((await wallet.getPublicKey({ ...named(name), forSelf })).publicKey, 'hex')
     }
   }
 }

@@ -17,14 +17,15 @@ import { routes, type Route } from './routes'
 export function createApp (context: Context): RequestListener {
   const { config, auth, limits, logger, tracing } = context
   const { prefix } = config.http
-  const [health, open, closed] = [healthRoutes(context), operatorRoutes(context), routes(context.mailbox)]
+  const [health, open, closed] = [healthRoutes(context), operatorRoutes(context), routes(context)]
   const nameOf = namesOf(prefix, [...health, ...open, ...closed])
   const notFound = notFoundAt(config.live.enabled)
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
-  app.use(tracing.middleware(nameOf))
-  app.use(followRequests({ ...context, isProxied: req => limits.address.isProxied(req), routeOf: nameOf, isPolled: path => health.some(route => route.path === nameOf(path)) }))
+  const isProxied = (req: Request): boolean => limits.address.isProxied(req)
+  app.use(tracing.middleware(nameOf, isProxied))
+  app.use(followRequests({ ...context, isProxied, routeOf: nameOf, isPolled: path => health.some(route => route.path === nameOf(path)) }))
   app.use(cors)
   app.use(prefix, mount(health))
   app.use(...limitBy(limits.perAddress, req => limits.address.of(req)))

@@ -3,17 +3,19 @@
  * flat strings into a nested, validated `Config`. Every problem is reported at once, and no message ever
  * repeats the value of a variable that may hold a secret.
  */
-import type { Secret } from './secret'
+import { Secret } from './secret'
 import {
-  DAY, duration, GIB, limit, MIB, parseBoolean, parseCount, parseDays, parseEnvironment, parseHost, parseLogLevel, parseMigrateKey, parseNetwork,
+  DAY, duration, GIB, limit, MIB, parseBoolean, parseCount, parseDays, parseEnvironment, parseFees, parseHost, parseLogLevel, parseMigrateKey, parseNetwork,
   parsePort, parsePrefix, parsePrivateKey, parseRedisUrl, parseTrustProxy, parseUrl, SECOND, size,
-  type Environment, type Limit, type LogLevel, type Network, type TrustProxy
+  type DeliveryFees, type Environment, type Limit, type LogLevel, type Network, type TrustProxy
 } from './settings'
+
+export type { DeliveryFees } from './settings'
 
 /** The variables, in the order of `.env.example`. */
 export const VARIABLES = [
   'NODE_ENV', 'PORT', 'HTTP_PORT', 'ROUTING_PREFIX', 'HOSTING_DOMAIN', 'TRUST_PROXY', 'SERVER_PRIVATE_KEY',
-  'WALLET_STORAGE_URL', 'NETWORK', 'BSV_NETWORK', 'KNEX_DB_CLIENT', 'KNEX_DB_CONNECTION', 'REDIS_URL',
+  'WALLET_STORAGE_URL', 'NETWORK', 'BSV_NETWORK', 'DELIVERY_FEES', 'CHAINTRACKS_URL', 'ARC_URL', 'ARC_API_KEY', 'KNEX_DB_CLIENT', 'KNEX_DB_CONNECTION', 'REDIS_URL',
   'ENABLE_WEBSOCKETS', 'LOGGING_ENABLED', 'LOG_LEVEL', 'METRICS_PORT', 'METRICS_HOST', 'OTEL_EXPORTER_OTLP_ENDPOINT',
   'MIGRATE_KEY', 'MIGRATE_ON_START', 'SHUTDOWN_TIMEOUT', 'MAX_BODY_SIZE', 'MAX_PAGE_BYTES', 'SESSION_TTL',
   'RATE_LIMIT_ADDRESS', 'RATE_LIMIT_IDENTITY', 'INBOX_QUOTA_MESSAGES', 'INBOX_QUOTA_BYTES', 'SENDER_QUOTA_MESSAGES',
@@ -78,6 +80,14 @@ export interface Config {
   log: { level: LogLevel, pretty: boolean }
   metrics: { port?: number, host: string }
   tracing: { endpoint?: string }
+  /** What the server asks for a delivery into a box, by the box's name, in satoshis. */
+  deliveryFees: DeliveryFees
+  payments: {
+    /** Where block headers are looked up, and where transactions are sent; undefined where the network has no public service. */
+    chaintracksUrl?: string
+    arcUrl?: string
+    arcApiKey?: Secret
+  }
   wallet: { storageUrl?: string }
   migrate: { key?: Secret, onStart: boolean }
 }
@@ -128,6 +138,7 @@ export function parseConfig (flat: FlatEnv): Config {
   const local = env === 'development' || env === 'test'
   const [port, httpPort] = [take('PORT', parsePort), take('HTTP_PORT', parsePort)]
   const [network, bsvNetwork] = [take('NETWORK', parseNetwork), take('BSV_NETWORK', parseNetwork)]
+  const chain = network ?? bsvNetwork ?? 'main'
   const privateKey = take('SERVER_PRIVATE_KEY', parsePrivateKey)
   if (flat.SERVER_PRIVATE_KEY === undefined && !local) {
     problems.push('SERVER_PRIVATE_KEY is required outside development and test: make one with "npm run keygen"')
@@ -144,7 +155,7 @@ export function parseConfig (flat: FlatEnv): Config {
       shutdownTimeout: take('SHUTDOWN_TIMEOUT', duration('1 second', '10 minutes', '"30 seconds"')) ?? 10 * SECOND
     },
     auth: { privateKey, sessionTtl: take('SESSION_TTL', duration('1 minute', '3650 days', '"30 days", "12 hours"')) ?? 30 * DAY },
-    network: network ?? bsvNetwork ?? 'main',
+    network: chain,
     db: parseDatabase(take, flat, problems),
     redis: { url: take('REDIS_URL', parseRedisUrl) },
     mailbox: {
@@ -164,11 +175,24 @@ export function parseConfig (flat: FlatEnv): Config {
     log: { level: level ?? (logging === true ? 'debug' : 'info'), pretty: env === 'development' },
     metrics: { port: take('METRICS_PORT', parsePort), host: take('METRICS_HOST', parseHost) ?? '127.0.0.1' },
     tracing: { endpoint: take('OTEL_EXPORTER_OTLP_ENDPOINT', parseUrl) },
+    deliveryFees: take('DELIVERY_FEES', parseFees) ?? {},
+    payments: {
+      chaintracksUrl: take('CHAINTRACKS_URL', parseUrl) ?? PUBLIC_SERVICES[chain].chaintracksUrl,
+      arcUrl: take('ARC_URL', parseUrl) ?? PUBLIC_SERVICES[chain].arcUrl,
+      arcApiKey: take('ARC_API_KEY', value => new Secret(value))
+    },
     wallet: { storageUrl: take('WALLET_STORAGE_URL', parseUrl) },
     migrate: { key: take('MIGRATE_KEY', parseMigrateKey), onStart: take('MIGRATE_ON_START', parseBoolean) ?? true }
   }
   if (problems.length > 0) throw new ConfigError(problems)
   return config
+}
+
+/** The public services of each network, for payments: Babbage's Chaintracks, GorillaPool's ARC. */
+const PUBLIC_SERVICES: Record<Network, { chaintracksUrl?: string, arcUrl?: string }> = {
+  main: { chaintracksUrl: 'https://mainnet-chaintracks.babbage.systems', arcUrl: 'https://arc.gorillapool.io' },
+  test: { chaintracksUrl: 'https://testnet-chaintracks.babbage.systems', arcUrl: 'https://testnet.arc.gorillapool.io' },
+  local: {}
 }
 
 type Take = <T>(name: Variable, parse: (value: string) => T) => T | undefined

@@ -18,11 +18,14 @@ import { RedisFanout } from './fanout/redis'
 import { createLimits, type Limits } from './limits'
 import type { Gate } from './limits/gate'
 import { createLogger } from './logger'
-import { allowAll, createMailbox, type Mailbox, type Policy, type Publish } from './mailbox'
+import { createMailbox, type Mailbox, type Policy, type Publish } from './mailbox'
 import { noMetrics, type Metrics } from './metrics'
 import { createPrometheus } from './metrics/prometheus'
 import type { Lifecycle } from './operator/health'
 import { describeServer, type Info } from './operator/info'
+import { createPayments, type Payments } from './payments'
+import type { Milestone } from './payments/cashier'
+import { createPermissions, type Permissions } from './permissions'
 import { SharedRedis } from './redis'
 import { Secret } from './secret'
 import { noTracing, startTracing, type Tracing } from './tracing'
@@ -46,6 +49,8 @@ export interface Context extends Storage {
   /** Express middlewares that answer the handshake and set `req.auth.identityKey`. */
   auth: RequestHandler[]
   limits: Limits
+  permissions: Permissions
+  payments: Payments
   hub: Hub
   mailbox: Mailbox
   /** How the live layer is set up; see `config.live` for whether it is. */
@@ -60,6 +65,8 @@ export interface Overrides {
   wallet?: AuthWallet
   auth?: RequestHandler[]
   policy?: Policy
+  /** Told how far each payment has come; it goes on when that resolves. */
+  reached?: (milestone: Milestone) => Promise<void>
   live?: AuthSocketServerOptions
   idleGrace?: number
   joinFanout?: JoinFanout
@@ -67,7 +74,8 @@ export interface Overrides {
 
 export async function createContext (config: Config, overrides: Overrides = {}): Promise<Context> {
   const logger = overrides.logger ?? createLogger(config)
-  const wallet = overrides.wallet ?? new NativeWallet(config.auth.privateKey ?? makeKey(logger))
+  const privateKey = config.auth.privateKey ?? makeKey(logger)
+  const wallet = overrides.wallet ?? new NativeWallet(privateKey)
   const info = describeServer(config, wallet.identityKey)
   const labels = { version: info.version, network: info.network }
   const { metrics, registry } = config.metrics.port === undefined ? { metrics: noMetrics, registry: undefined } : createPrometheus(labels)
@@ -79,11 +87,21 @@ export async function createContext (config: Config, overrides: Overrides = {}):
   const limits = createLimits(config, redis)
   const joinFanout = overrides.joinFanout ?? (redis === undefined ? new MemoryBus().join : deliver => new RedisFanout(redis, deliver, logger))
   const hub = new Hub(joinFanout, metrics.delivered)
-  const inner = createMailbox({ store: storage.store, policy: overrides.policy ?? allowAll, publish: guard(hub.publish, logger), metrics })
+  const permissions = createPermissions({ rules: storage.rules, deliveryFees: config.deliveryFees })
+  const payments = createPayments(config, { knex, store: storage.store, wallet, privateKey, logger, reached: overrides.reached ?? (async () => {}) })
+  storage.schema.whenReady(payments.start)
+  const inner = createMailbox({
+    store: storage.store,
+    policy: overrides.policy ?? permissions.terms,
+    deliverPaid: payments.deliver,
+    publish: guard(hub.publish, logger),
+    metrics
+  })
   const brc103 = new Brc103(wallet, await createSealer(wallet, config), createReplayGuard(redis))
   const auth = overrides.auth ?? httpAuth({
     brc103,
     maxBodyBytes: config.http.maxBodyBytes,
+    addressOf: req => limits.address.of(req),
     enter: res => { limits.gate.enter(res) },
     onHandshake: () => { metrics.handshake('http') }
   })
@@ -103,10 +121,16 @@ export async function createContext (config: Config, overrides: Overrides = {}):
     auth,
     limits,
     ...storage,
+    permissions,
+    payments,
     hub,
     mailbox: tracing.trace(inner),
     live: {
-      admit: async req => { await limits.perAddress.consume(limits.address.of(req)) },
+      admit: async (req, identityKey) => {
+        if (identityKey === undefined) await limits.perAddress.consume(limits.address.of(req))
+        else await limits.perIdentity.consume(identityKey)
+      },
+      addressOf: req => limits.address.of(req),
       onHandshake: () => { metrics.handshake('socket') },
       onError: error => { logger.error({ err: error }, 'a connection could not be let in') },
       ...overrides.live
@@ -116,9 +140,9 @@ export async function createContext (config: Config, overrides: Overrides = {}):
 }
 
 /** Lets go of everything that a context holds; its HTTP and its sockets are closed by now. */
-export async function closeContext ({ schema, housekeeping, hub, redis, tracing, knex }: Context): Promise<void> {
+export async function closeContext ({ schema, housekeeping, payments, hub, redis, tracing, knex }: Context): Promise<void> {
   schema.close()
-  await housekeeping.stop()
+  await Promise.all([housekeeping.stop(), payments.close()])
   hub.close()
   redis?.close()
   await tracing.close()

@@ -18,10 +18,10 @@ const QUIET_PART = 0.4
 
 /**
  * Stops an HTTP server without dropping anything: resolves when nobody is connected any more.
- * @param unused connections on which no request has come yet
+ * @param connections those that are open, as they come and go
  * @param options `deadline`: when to cut off whatever is left, in milliseconds from now
  */
-export async function drain (server: Server, unused: Set<Socket>, { deadline, idleGrace = IDLE_GRACE }: { deadline: number, idleGrace?: number }): Promise<void> {
+export async function drain (server: Server, connections: () => Iterable<Socket>, { deadline, idleGrace = IDLE_GRACE }: { deadline: number, idleGrace?: number }): Promise<void> {
   const end = setTimeout(() => { server.closeAllConnections() }, deadline)
   // Closing the port would cut off those who wait to be accepted, with a request sent, perhaps.
   await pause(Math.min(ACCEPT_GRACE, idleGrace))
@@ -30,7 +30,8 @@ export async function drain (server: Server, unused: Set<Socket>, { deadline, id
   const closed = new Promise(resolve => TcpServer.prototype.close.call(server, resolve))
   await Promise.race([closed, pause(idleGrace, undefined, { ref: false })])
   await quiet(server, deadline * QUIET_PART)
-  for (const socket of unused) socket.destroy()
+  // Node counts connections on which nothing has come neither as idle nor as busy.
+  for (const socket of connections()) if (socket.bytesRead === 0) socket.destroy()
   server.closeIdleConnections()
   const sweep = setInterval(() => { server.closeIdleConnections() }, SWEEP)
   await closed

@@ -32,29 +32,26 @@ export interface HttpServer {
 
 export function createHttpServer (listener: RequestListener, { idleGrace }: { idleGrace?: number } = {}): HttpServer {
   let stopping = false
-  const underWay = new Set<ServerResponse>()
-  const unanswered = new WeakMap<Socket, number>()
-  /** Connections on which no request has come yet: Node counts them neither as idle nor as busy. */
-  const unused = new Set<Socket>()
+  /** Responses that are not closed yet, by their connection. */
+  const connections = new Map<Socket, Set<ServerResponse>>()
   const options = { keepAliveTimeout: KEEP_ALIVE, requestTimeout: REQUEST_TIMEOUT, requireHostHeader: false }
   const server = createServer(options, (req, res) => {
-    const { socket } = req
-    unused.delete(socket)
-    const waiting = (unanswered.get(socket) ?? 0) + 1
-    if (waiting > MAX_PIPELINED) return void socket.destroy()
-    unanswered.set(socket, waiting)
+    const underWay = connections.get(req.socket)
+    if (underWay === undefined || underWay.size >= MAX_PIPELINED) return void req.socket.destroy()
     underWay.add(res)
-    res.once('close', () => {
-      underWay.delete(res)
-      unanswered.set(socket, unanswered.get(socket)! - 1)
-    })
+    res.once('close', () => { underWay.delete(res) })
     if (stopping) res.shouldKeepAlive = false
     listener(req, res)
   })
   server.timeout = REQUEST_TIMEOUT
   server.on('connection', socket => {
-    unused.add(socket)
-    socket.once('close', () => { unused.delete(socket) })
+    const underWay = new Set<ServerResponse>()
+    connections.set(socket, underWay)
+    socket.once('close', () => {
+      connections.delete(socket)
+      // Node says so itself of the response whose turn it was, but not of those that were waiting behind it.
+      setImmediate(() => { for (const res of underWay) res.emit('close') })
+    })
   })
   // What Node cannot parse never becomes a request.
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => { writeRefusal(socket, new ApiError(CLIENT_ERRORS[error.code ?? ''] ?? 'ERR_BAD_REQUEST')) })
@@ -63,12 +60,11 @@ export function createHttpServer (listener: RequestListener, { idleGrace }: { id
     async close (deadline = CLOSE_DEADLINE) {
       stopping = true
       // Their clients must not send another request on the same connection.
-      for (const res of underWay) res.shouldKeepAlive = false
-      await drain(server, unused, { deadline, ...(idleGrace !== undefined && { idleGrace }) })
+      for (const underWay of connections.values()) for (const res of underWay) res.shouldKeepAlive = false
+      await drain(server, () => [...connections.keys()], { deadline, ...(idleGrace !== undefined && { idleGrace }) })
     },
     yieldUpgrades (taken) {
       server.on('upgrade', (req: IncomingMessage, socket: Socket) => {
-        unused.delete(socket)
         if (req.url?.startsWith(taken) !== true) answerInstead(server, req, socket)
       })
     }

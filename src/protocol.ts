@@ -17,10 +17,11 @@ export interface OutgoingMessage {
   recipients: IdentityKey[]
   messageIds: string[]
   messageBox: string
-  /** What the sender put into `body`: a string as it is, an object as its JSON. */
+  /** What the sender put into `body`: a text as it is, an object as its JSON. */
   body: string
-  /** `body` as it is stored and listed; see `toListedBody`. */
-  listedBody: string
+  isText: boolean
+  /** What came beside the message in `payment`, as it was parsed and as JSON. */
+  payment?: { fields: Record<string, unknown>, json: string }
 }
 
 /** A message that has just been stored, as listeners are told of it. */
@@ -66,6 +67,17 @@ export interface MessagePage {
   hasMore: boolean
   /** The offset of the next page, null where there is none. */
   nextOffset: number | null
+}
+
+/** The rules of one page, and how many there are where no limit is named. */
+export const MAX_PAGE_PERMISSIONS = 1000
+export const USUAL_PERMISSIONS = 100
+
+export interface ListPermissionsRequest {
+  /** All boxes where undefined. */
+  messageBox: string | undefined
+  limit: number
+  offset: number
 }
 
 /** Where Socket.IO answers; always at the root, whatever the routing prefix. */

@@ -20,9 +20,13 @@ const SILENCE = 15_000
 /** How many commands may wait for their answers. */
 const MAX_WAITING = 10_000
 
+/** What Redis is asked for. One use that fails says nothing about the others. */
+export type RedisUse = 'rates' | 'nonces'
+
 export class SharedRedis {
   readonly client: RedisClient
-  #lateUntil = 0
+  /** Until when Redis is not asked for a use, in milliseconds since 1970. */
+  readonly #pausedUntil = new Map<RedisUse, number>()
   /** What the log was told last of whether Redis is there. */
   #told: boolean | undefined
 
@@ -33,12 +37,12 @@ export class SharedRedis {
   constructor (url: Secret, private readonly namespace: string, private readonly logger: Logger) {
     this.client = this.#connect(url)
     this.client.on('ready', () => { this.#tell() })
-    this.client.on('error', () => { this.#tell() })
+    this.client.on('error', (error: Error) => { this.#tell(error) })
   }
 
-  /** Whether Redis answers. */
+  /** Whether Redis answers whatever it is asked for. */
   get up (): boolean {
-    return this.client.isReady && Date.now() >= this.#lateUntil
+    return this.client.isReady && [...this.#pausedUntil.values()].every(until => Date.now() >= until)
   }
 
   /** A key or channel in this server's namespace. */
@@ -50,22 +54,18 @@ export class SharedRedis {
    * Asks Redis something.
    * @returns undefined where it is away, or does not answer in time
    */
-  async attempt<T> (command: (client: RedisClient) => Promise<T>): Promise<T | undefined> {
-    if (!this.up) return undefined
-    let timer: NodeJS.Timeout | undefined
-    const late = new Promise<undefined>(resolve => {
-      timer = setTimeout(() => {
-        this.#pause(`no answer within ${PATIENCE} ms`)
-        resolve(undefined)
-      }, PATIENCE)
-    })
+  async attempt<T> (use: RedisUse, command: (client: RedisClient) => Promise<T>): Promise<T | undefined> {
+    if (!this.client.isReady || Date.now() < (this.#pausedUntil.get(use) ?? 0)) return undefined
+    const late = new Deadline(PATIENCE)
     try {
-      return await Promise.race([command(this.client), late])
+      const answer = await Promise.race([command(this.client), late.passed])
+      if (answer === late) this.#pause(use, `no answer within ${PATIENCE} ms`)
+      return answer === late ? undefined : answer as T
     } catch (error) {
-      this.#pause((error as Error).message)
+      this.#pause(use, (error as Error).message)
       return undefined
     } finally {
-      clearTimeout(timer)
+      late.clear()
     }
   }
 
@@ -98,17 +98,39 @@ export class SharedRedis {
   }
 
   /** Whatever Redis cannot do now, it is not asked for again at once. */
-  #pause (reason: string): void {
-    if (this.up) this.logger.warn({ reason, milliseconds: RESPITE }, 'Redis did not do what it was asked: this node goes on alone for a while')
-    this.#lateUntil = Date.now() + RESPITE
+  #pause (use: RedisUse, reason: string): void {
+    const now = Date.now()
+    if (now >= (this.#pausedUntil.get(use) ?? 0)) this.logger.warn({ use, reason, milliseconds: RESPITE }, 'Redis did not do what it was asked: this node goes on alone for a while')
+    this.#pausedUntil.set(use, now + RESPITE)
   }
 
   /** Says in the log when Redis has come, or gone. Some errors are no reason to think it gone. */
-  #tell (): void {
+  #tell (error?: Error): void {
     const { isReady } = this.client
     if (isReady === this.#told) return
     this.#told = isReady
     if (isReady) this.logger.info('Redis is there')
-    else this.logger.warn('Redis is away: this node goes on alone')
+    else this.logger.warn({ reason: error?.message }, 'Redis is away: this node goes on alone')
+  }
+}
+
+/** A time after which an answer is late; what has arrived by then counts, even if this process was too busy to read it. */
+class Deadline {
+  readonly passed: Promise<this>
+  #timer: NodeJS.Timeout | undefined
+  #turn: NodeJS.Immediate | undefined
+
+  constructor (milliseconds: number) {
+    this.passed = new Promise(resolve => {
+      this.#timer = setTimeout(() => {
+        // Two turns of the event loop: one reads what has arrived, the next has dealt with it.
+        this.#turn = setImmediate(() => { this.#turn = setImmediate(() => { resolve(this) }) })
+      }, milliseconds)
+    })
+  }
+
+  clear (): void {
+    clearTimeout(this.#timer)
+    clearImmediate(this.#turn)
   }
 }

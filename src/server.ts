@@ -21,7 +21,7 @@ export class MessageBoxServer {
     const { config, live, idleGrace } = context
     this.#http = createHttpServer(createApp(context), { idleGrace })
     if (config.live.enabled) {
-      this.#live = attachLive(this.#http.server, config.http.prefix, { ...context, perIdentity: context.limits.perIdentity }, live)
+      this.#live = attachLive(this.#http.server, config.http.prefix, context, live)
       this.#http.yieldUpgrades(SOCKET_PATH)
     }
   }

@@ -191,3 +191,22 @@ function isNetwork (value: string): boolean {
   if (version === 0 || rest.length > 0) return false
   return bits === undefined || (/^\d{1,3}$/.test(bits) && Number(bits) <= (version === 4 ? 32 : 128))
 }
+
+/** Satoshis by the name of a box. */
+export type DeliveryFees = Record<string, number>
+
+/** The payment client never asks for the price of these, so they cannot have one. */
+const FREE_BOXES = ['payment_inbox', 'payment_requests']
+
+/** Such as `notifications=10, letters=5`. */
+export function parseFees (value: string): DeliveryFees {
+  const fees = new Map<string, number>()
+  for (const part of value.split(',')) {
+    const [, box, fee] = /^\s*([^=]+?)\s*=\s*(\d{1,15})\s*$/.exec(part) ?? []
+    if (box === undefined) throw new Error('must be fees in satoshis by the names of boxes, such as notifications=10,letters=5')
+    if (FREE_BOXES.includes(box)) throw new Error(`must leave ${FREE_BOXES.join(' and ')} free, since the payment client never asks for their price`)
+    if (fees.has(box)) throw new Error('must name each box once')
+    fees.set(box, Number(fee))
+  }
+  return Object.fromEntries(fees)
+}

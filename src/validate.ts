@@ -1,12 +1,11 @@
 /** From `unknown` to typed: each function returns a valid value or throws an `ApiError`, in the contract's order. */
-import { publicKeyConvert } from 'secp256k1'
-import { ApiError, type ErrorCode } from './errors'
+import { ApiError } from './errors'
+import type { SentBody } from './listedBody'
 import {
-  MAX_ACKNOWLEDGED_IDS, MAX_LIVE_BODY, MAX_NAME_LENGTH, MAX_PAGE_MESSAGES, MAX_RECIPIENTS, MAX_ROOM_LENGTH, splitRoom,
+  MAX_ACKNOWLEDGED_IDS, MAX_LIVE_BODY, MAX_PAGE_MESSAGES, MAX_RECIPIENTS, MAX_ROOM_LENGTH, splitRoom,
   type IdentityKey, type ListRequest, type OutgoingMessage, type Room
 } from './protocol'
-
-type Fields = Record<string, unknown>
+import { asFields, isInteger, isName, isWellFormed, parseName, toIdentityKey, toJson, toList, type Fields } from './values'
 
 /** The body of POST /sendMessage; unknown keys are ignored, `recipients` wins over `recipient`. */
 export function parseSendRequest (request: unknown): OutgoingMessage {
@@ -16,10 +15,10 @@ export function parseSendRequest (request: unknown): OutgoingMessage {
   return parseMessage(message, asFields(fields?.payment))
 }
 
-/** A message that is to be sent, whichever way it came; a payment that came with it is passed on to the recipient. */
+/** A message that is to be sent, whichever way it came, with the payment that came beside it. */
 export function parseMessage (message: Fields, payment?: Fields): OutgoingMessage {
   const messageBox = parseBoxName(message.messageBox)
-  const { body, listedBody } = parseBody(message.body, payment)
+  const sent = parseBody(message.body)
   const named = toList(message.recipients ?? message.recipient)
   if (named.length === 0) throw new ApiError('ERR_RECIPIENT_REQUIRED')
   const ids = message.messageId === '' ? [''] : toList(message.messageId)
@@ -28,7 +27,7 @@ export function parseMessage (message: Fields, payment?: Fields): OutgoingMessag
     throw new ApiError('ERR_MESSAGEID_COUNT_MISMATCH', `There are ${named.length} recipients and ${ids.length} message ids: give one id for each recipient.`)
   }
   const messageIds = ids.map(id => parseName(id, 'ERR_INVALID_MESSAGEID'))
-  return { recipients: parseRecipients(named), messageIds, messageBox, body, listedBody }
+  return { recipients: parseRecipients(named), messageIds, messageBox, ...sent, ...(payment !== undefined && { payment: { fields: payment, json: toJson(payment) } }) }
 }
 
 /** The body of POST /listMessages; `skip` is another name of `offset`. */
@@ -56,7 +55,8 @@ export function parseLiveSend (data: unknown): OutgoingMessage {
   const { recipient, messageBox } = parseRoom(fields?.roomId)
   const message = asFields(fields?.message)
   if (message === undefined) throw new ApiError('ERR_MESSAGE_REQUIRED')
-  const parsed = parseMessage({ messageBox, body: message.body, recipient: message.recipient, messageId: message.messageId })
+  const payment = asFields(fields?.payment) ?? asFields(message.payment)
+  const parsed = parseMessage({ messageBox, body: message.body, recipient: message.recipient, messageId: message.messageId }, payment)
   if (parsed.recipients.length !== 1 || parsed.recipients[0] !== recipient) {
     throw new ApiError('ERR_INVALID_ROOM', 'The room belongs to another identity than the recipient of the message.')
   }
@@ -80,21 +80,6 @@ export function parseBoxName (value: unknown): string {
   return parseName(typeof value === 'string' ? value.trim() : value, 'ERR_INVALID_MESSAGEBOX')
 }
 
-/**
- * An identity key in its canonical form: compressed, lower-case hex; undefined where the value is no public
- * key on the curve. Upper case and the uncompressed form are understood.
- */
-export function toIdentityKey (value: unknown): IdentityKey | undefined {
-  if (typeof value !== 'string' || !KEY_PATTERN.test(value)) return undefined
-  try {
-    return Buffer.from(publicKeyConvert(Buffer.from(value, 'hex'), true)).toString('hex')
-  } catch {
-    return undefined
-  }
-}
-
-const KEY_PATTERN = /^(0[23][0-9a-f]{64}|04[0-9a-f]{128})$/i
-
 function parseRecipients (named: unknown[]): IdentityKey[] {
   // Curve arithmetic for more keys than a message may have would only serve whoever sends them.
   const keys = named.slice(0, MAX_RECIPIENTS + 1).map((value, index) => {
@@ -107,69 +92,13 @@ function parseRecipients (named: unknown[]): IdentityKey[] {
   return keys
 }
 
-function parseBody (body: unknown, payment: Fields | undefined): { body: string, listedBody: string } {
+function parseBody (body: unknown): SentBody {
   if (typeof body === 'string') {
     if (body.trim() === '') throw new ApiError('ERR_INVALID_MESSAGE_BODY')
     if (!isWellFormed(body)) throw new ApiError('ERR_INVALID_MESSAGE_BODY', '"body" holds half of a surrogate pair, which no UTF-8 text can hold.')
-    return { body, listedBody: payment !== undefined || looksWrapped(body) ? wrap(JSON.stringify(body), payment) : body }
+    return { body, isText: true }
   }
   const fields = asFields(body)
   if (fields === undefined) throw new ApiError('ERR_INVALID_MESSAGE_BODY')
-  const json = toJson(fields)
-  return { body: json, listedBody: payment !== undefined || Object.hasOwn(fields, 'message') ? wrap(json, payment) : json }
-}
-
-/** The wrapper in which the released client looks for a payment; `body` is JSON. */
-function wrap (body: string, payment: Fields | undefined): string {
-  return payment === undefined ? `{"message":${body}}` : `{"message":${body},"payment":${toJson(payment)}}`
-}
-
-/**
- * Whether the released client would take this text for the wrapper `{"message":…,"payment":…}` in which a
- * body that came with a payment is listed. Such a body is listed wrapped, so that it comes out as it went in.
- */
-function looksWrapped (body: string): boolean {
-  if (!/^[ \t\r\n]*\{/.test(body) || !(body.includes('"message"') || body.includes('\\u'))) return false
-  try {
-    return Object.hasOwn(JSON.parse(body) as object, 'message')
-  } catch {
-    return false
-  }
-}
-
-function toJson (fields: Fields): string {
-  try {
-    return JSON.stringify(fields)
-  } catch {
-    throw new ApiError('ERR_INVALID_MESSAGE_BODY', 'What is sent is nested too deeply.')
-  }
-}
-
-function parseName (value: unknown, code: ErrorCode): string {
-  if (!isName(value)) throw new ApiError(code)
-  return value
-}
-
-/** Whether a value can be the name of a box, or a message's id. */
-export function isName (value: unknown): value is string {
-  if (typeof value !== 'string' || value.trim() === '' || !isWellFormed(value)) return false
-  return value.length <= MAX_NAME_LENGTH || (value.length <= 2 * MAX_NAME_LENGTH && [...value].length <= MAX_NAME_LENGTH)
-}
-
-/** Whether a text can be written in UTF-8 without loss: it holds no half of a surrogate pair. */
-function isWellFormed (text: string): boolean {
-  return !/\p{Surrogate}/u.test(text)
-}
-
-function toList (value: unknown): unknown[] {
-  if (value === undefined || value === null || value === '') return []
-  return Array.isArray(value) ? value : [value]
-}
-
-function asFields (value: unknown): Fields | undefined {
-  return typeof value === 'object' && value !== null && !Array.isArray(value) && !Buffer.isBuffer(value) ? value as Fields : undefined
-}
-
-function isInteger (value: unknown): value is number {
-  return Number.isSafeInteger(value)
+  return { body: toJson(fields), isText: false }
 }

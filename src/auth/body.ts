@@ -3,26 +3,45 @@ import type { Request, Response } from 'express'
 import { isUtf8 } from 'node:buffer'
 import { ApiError } from '../errors'
 
-/** Bodies up to this many bytes are always read; larger ones share a budget until their signature is checked. */
+/** So many bytes of a body are always read; what comes beyond it shares a budget. */
 const SMALL_BODY = 64 * 1024
-/** How many bytes of larger bodies all requests together may have under way. */
+/** How many bytes all bodies together may take, and those from one address. */
 const BUDGET = 256 * 1024 * 1024
+const SHARE = 64 * 1024 * 1024
 
-/** Bounds what unverified bodies take of memory: a session alone, which costs nothing, must not fill it. */
+/** The memory for bodies, which strangers can fill for nothing: it is bounded for all together and for each address. */
 export class BodyBudget {
   #used = 0
+  readonly #usedBy = new Map<string, number>()
 
-  /**
-   * Takes the memory for a body.
-   * @returns a function that gives it back
-   * @throws ApiError ERR_SERVER_BUSY where there is none left
-   */
-  take (bytes: number): () => void {
-    if (bytes <= SMALL_BODY) return () => {}
-    if (this.#used + bytes > BUDGET) throw new ApiError('ERR_SERVER_BUSY')
-    this.#used += bytes
-    return () => { this.#used -= bytes }
+  /** @param owner the address that a body comes from */
+  open (owner: string): BodyAccount {
+    let taken = 0
+    return {
+      take: bytes => {
+        const ofOwner = (this.#usedBy.get(owner) ?? 0) + bytes
+        if (this.#used + bytes > BUDGET || ofOwner > SHARE) throw new ApiError('ERR_SERVER_BUSY')
+        taken += bytes
+        this.#used += bytes
+        this.#usedBy.set(owner, ofOwner)
+      },
+      release: () => {
+        const left = (this.#usedBy.get(owner) ?? 0) - taken
+        this.#used -= taken
+        if (left > 0) this.#usedBy.set(owner, left)
+        else this.#usedBy.delete(owner)
+        taken = 0
+      }
+    }
   }
+}
+
+/** What one body has taken of the budget. */
+export interface BodyAccount {
+  /** @throws ApiError ERR_SERVER_BUSY where there is no more */
+  take: (bytes: number) => void
+  /** Gives everything back. */
+  release: () => void
 }
 
 /** How much of an unwanted body is swallowed to keep the connection; beyond it, the connection is closed. */
@@ -32,25 +51,29 @@ const LINGER = 500
 
 /**
  * The whole body, as the bytes that were sent.
- * @throws ApiError ERR_BODY_TOO_LARGE as soon as it is known to be longer than `limit` bytes
+ * @param account charged as it arrives, beyond a small body; the caller's to release once it resolves or rejects
+ * @throws ApiError ERR_BODY_TOO_LARGE as soon as it is known to be longer than `limit` bytes, ERR_SERVER_BUSY
  */
-export async function readBody (req: Request, limit: number): Promise<Buffer> {
+export async function readBody (req: Request, limit: number, account?: BodyAccount): Promise<Buffer> {
   if (Number(req.headers['content-length'] ?? 0) > limit) throw tooLarge(limit)
   const chunks: Buffer[] = []
   let length = 0
   return await new Promise((resolve, reject) => {
     req.on('data', (chunk: Buffer) => {
       length += chunk.length
-      if (length <= limit) {
+      try {
+        if (length > limit) throw tooLarge(limit)
+        if (length > SMALL_BODY) account?.take(chunk.length)
         chunks.push(chunk)
-      } else {
+      } catch (error) {
         req.removeAllListeners('data').pause()
-        reject(tooLarge(limit))
+        reject(error as ApiError)
       }
     })
     req.on('end', () => { resolve(chunks.length === 1 ? chunks[0]! : Buffer.concat(chunks, length)) })
     // Nobody is left to answer; the promise and its request are let go together.
     req.on('error', () => {})
+    req.on('close', () => { if (!req.complete) account?.release() })
   })
 }
 

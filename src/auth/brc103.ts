@@ -5,7 +5,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { ApiError } from '../errors'
 import type { IdentityKey } from '../protocol'
-import { toIdentityKey } from '../validate'
+import { toIdentityKey } from '../values'
 import type { ReplayGuard } from './replay'
 import { MAX_CLIENT_NONCE, type Session, type SessionSealer } from './session'
 import type { AuthWallet, KeyName } from './wallet'

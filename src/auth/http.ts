@@ -6,6 +6,7 @@
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { ApiError } from '../errors'
 import { HANDSHAKE_PATH, type IdentityKey } from '../protocol'
+import { whenDone } from '../work'
 import { BodyBudget, parseJson, readBody, refuseUnread } from './body'
 import { unauthorized, type Brc103, type MessageClaims } from './brc103'
 import { AUTH_HEADERS, hashRequest, hashResponse } from './brc104'
@@ -22,6 +23,8 @@ const MAX_HANDSHAKE_BYTES = 64 * 1024
 export interface HttpAuthParts {
   brc103: Brc103
   maxBodyBytes: number
+  /** Whose share of the memory for bodies a request takes. */
+  addressOf?: (req: Request) => string
   /** Called when a request has arrived whole, before the work on it begins; it may refuse. */
   enter?: (res: Response) => void
   /** Told of each handshake that was answered. */
@@ -29,8 +32,9 @@ export interface HttpAuthParts {
 }
 
 /** The middlewares to mount at the root, before every route that needs an identity. */
-export function httpAuth ({ brc103, maxBodyBytes, enter = () => {}, onHandshake = () => {} }: HttpAuthParts): RequestHandler[] {
-  return [handshake(brc103, enter, onHandshake), authenticate(brc103, maxBodyBytes, enter)]
+export function httpAuth (parts: HttpAuthParts): RequestHandler[] {
+  const all = { addressOf: () => '', enter: () => {}, onHandshake: () => {}, ...parts }
+  return [handshake(all), authenticate(all)]
 }
 
 /** Whether a request claims to be authenticated; whether it is, is another matter. */
@@ -38,7 +42,7 @@ export function hasCredentials (req: Request): boolean {
   return req.headers[AUTH_HEADERS.requestId] !== undefined || req.headers[AUTH_HEADERS.signature] !== undefined
 }
 
-function handshake (brc103: Brc103, enter: (res: Response) => void, onHandshake: () => void): RequestHandler {
+function handshake ({ brc103, enter, onHandshake }: Required<HttpAuthParts>): RequestHandler {
   return async (req, res, next) => {
     if (req.path !== HANDSHAKE_PATH) return next()
     if (req.method !== 'POST') throw new ApiError('ERR_METHOD_NOT_ALLOWED')
@@ -60,17 +64,18 @@ function handshake (brc103: Brc103, enter: (res: Response) => void, onHandshake:
   }
 }
 
-function authenticate (brc103: Brc103, maxBodyBytes: number, enter: (res: Response) => void): RequestHandler {
+function authenticate ({ brc103, maxBodyBytes, addressOf, enter }: Required<HttpAuthParts>): RequestHandler {
   const budget = new BodyBudget()
   return async (req, res, next) => {
     const { claims, requestId, session } = openRequest(brc103, req, res)
+    const account = budget.open(addressOf(req))
     let body: Buffer
     try {
-      const release = budget.take(bodyLength(req, maxBodyBytes))
-      res.once('close', release)
-      body = await readBody(req, maxBodyBytes)
+      body = await readBody(req, maxBodyBytes, account)
       enter(res)
+      whenDone(res, account.release)
     } catch (error) {
+      account.release()
       // Too large a body is never read, and a busy server checks no signature; the answer is signed all the same,
       // or the client would not show it to its user.
       refuseUnread(req, res)
@@ -133,12 +138,6 @@ function signResponse (brc103: Brc103, session: Session, requestId: Buffer, res:
     })
     return res
   }
-}
-
-/** How long a body will be at most, as far as its headers tell. */
-function bodyLength (req: Request, limit: number): number {
-  const length = Number(req.headers['content-length'] ?? (req.headers['transfer-encoding'] === undefined ? 0 : limit))
-  return Math.min(length, limit)
 }
 
 /** JSON is what is said to be, and what is not said to be anything else. */

@@ -17,7 +17,7 @@ export class SharedReplayGuard implements ReplayGuard {
   async firstSeen (identityKey: string, nonce: string): Promise<boolean> {
     if (!await this.own.firstSeen(identityKey, nonce)) return false
     const name = createHash('sha256').update(identityKey).update(nonce).digest().toString('base64url', 0, NAME_BYTES)
-    const answer = await this.redis.attempt(async client => await client.set(this.redis.key(`seen:${name}`), '', {
+    const answer = await this.redis.attempt('nonces', async client => await client.set(this.redis.key(`seen:${name}`), '', {
       condition: 'NX',
       expiration: { type: 'PX', value: this.window }
     }))

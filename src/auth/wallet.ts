@@ -28,6 +28,8 @@ export interface AuthWallet {
   /** False for any signature that does not hold, malformed ones included. */
   verifyHash: (hash: Buffer, signature: Buffer, key: KeyName) => boolean | Promise<boolean>
   createHmac: (data: Buffer, key: KeyName) => Buffer | Promise<Buffer>
+  /** The counterparty's derived public key, or with `forSelf` our own, compressed. */
+  derivePublicKey: (key: KeyName, forSelf?: boolean) => Buffer | Promise<Buffer>
 }
 
 /** What is kept of a counterparty: its key, uncompressed since that is read faster, and the ECDH secret shared with it. */
@@ -95,7 +97,6 @@ export class NativeWallet implements AuthWallet {
     return hmac.length === expected.length && timingSafeEqual(hmac, expected)
   }
 
-  /** The counterparty's derived public key, or with `forSelf` our own, compressed. */
   derivePublicKey (key: KeyName, forSelf = false): Buffer {
     if (forSelf) return toBuffer(secp256k1.publicKeyCreate(this.#derivePrivateKey(key), true))
     const relation = this.#relate(key.counterparty)

@@ -17,7 +17,11 @@ export function isDeadlock (error: unknown): boolean {
   return codeOf(error) === 'ER_LOCK_DEADLOCK'
 }
 
+/** What a transaction was to conclude is no longer there to be concluded. */
+export const CLAIM_LOST = 'CLAIM_LOST'
+
 const DATA_ERRORS = [
+  CLAIM_LOST,
   'ER_DATA_TOO_LONG', 'ER_TRUNCATED_WRONG_VALUE', 'ER_TRUNCATED_WRONG_VALUE_FOR_FIELD', 'ER_BAD_NULL_ERROR',
   'ER_WARN_DATA_OUT_OF_RANGE', 'ER_INVALID_CHARACTER_STRING', 'ER_CANNOT_CONVERT_STRING', 'SQLITE_MISMATCH'
 ]

@@ -14,6 +14,8 @@ const INTERVAL = 60_000
 /** How many messages one step removes, so that its locks are short; and how long it pauses for others, in milliseconds. */
 const STEP = 200
 const PAUSE = 20
+/** How many steps without anything to remove end a round. */
+const YOUNG_STEPS = 5
 /** How many counts one round looks at. */
 const COUNTS = 1000
 
@@ -66,13 +68,16 @@ export class Housekeeping {
     const { knex, removal, retention, logger, onExpired } = this.parts
     if (retention === undefined) return
     let expired = 0
-    for (let more = true; more && !this.#stopped;) {
+    // Messages stand in the order of their arrival: behind those that are to stay, the others stay, too. Some may have
+    // been stored by a node whose clock is ahead, so a few more steps are looked at.
+    for (let behind = 0, young = 0; young < YOUNG_STEPS && !this.#stopped;) {
       const cutoff = Date.now() - retention
-      const oldest = await selectOldest(knex, STEP)
-      // Messages stand in the order of their arrival: behind one that is to stay, all others stay, too.
+      const oldest = await selectOldest(knex, behind, STEP)
       const due = oldest.filter(({ createdAt }) => createdAt < cutoff)
       expired += await removal.remove(due)
-      more = due.length === STEP
+      young = due.length === 0 ? young + 1 : 0
+      if (oldest.length < STEP) break
+      behind = oldest.at(-1)!.id
       await pause(PAUSE)
     }
     if (expired === 0) return

@@ -13,7 +13,12 @@ export interface Stored {
 
 export interface Send extends Job {
   messages: StoredMessage[]
+  /** What else its transaction has to do, where any of its messages is stored. */
+  conclude?: Conclude
 }
+
+/** Work within the transaction that stores a send's messages; where it throws, nothing is stored. */
+export type Conclude = (trx: Knex) => Promise<void>
 
 type Taken = Awaited<ReturnType<typeof findByIds>>[number]
 

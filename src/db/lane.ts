@@ -1,5 +1,5 @@
 /**
- * A lane: jobs that are in flight together share a transaction, so that a busy server pays for one sync to disk
+ * A lane: jobs that are in flight together share a transaction, or a query, so that a busy server pays for one sync to disk
  * where an idle one pays for each job. While a commit is under way, whatever arrives waits for the next; every job
  * still gets an answer of its own, and a bad one fails alone.
  */
@@ -11,6 +11,8 @@ export interface Job {
   bytes: number
   /** Jobs that have one in common never share a transaction. */
   keys: string[]
+  /** It shares a transaction with nobody. */
+  alone?: boolean
 }
 
 interface Waiting<J, A> {
@@ -46,8 +48,8 @@ export class Lane<J extends Job, A> {
   #waiting: Array<Waiting<J, A>> = []
   #running = false
 
-  /** @param commit carries jobs out in one transaction */
-  constructor (private readonly commit: (jobs: J[]) => Promise<Committed<A>>, private readonly onCommit: OnCommit) {}
+  /** @param commit carries jobs out together */
+  constructor (private readonly commit: (jobs: J[]) => Promise<Committed<A>>, private readonly onCommit: OnCommit = () => {}) {}
 
   /** @throws ApiError that `commit` answered, or the database's error */
   async run (job: J): Promise<A> {
@@ -75,7 +77,7 @@ export class Lane<J extends Job, A> {
       const { job } = waiting
       rows += job.rows
       bytes += job.bytes
-      const alone = batch[0]?.alone ?? waiting.alone
+      const alone = [batch[0], waiting].some(one => one?.alone ?? one?.job.alone)
       if (batch.length > 0 && (alone || rows > MAX_ROWS || bytes > MAX_BYTES || job.keys.some(key => taken.has(key)))) break
       job.keys.forEach(key => taken.add(key))
       batch.push(waiting)

@@ -132,10 +132,10 @@ export function deleteByIds (db: Knex, ids: number[]): Statement {
   return db('messages').whereIn('id', ids).delete().toSQL().toNative()
 }
 
-/** The messages that arrived first, of all recipients. */
-export async function selectOldest (db: Knex, limit: number): Promise<Array<MessageName & { createdAt: number }>> {
-  const rows = await db('messages').select('recipient', 'message_id', 'created_at').orderBy('id').limit(limit).timeout(QUERY_TIMEOUT)
-  return rows.map(row => ({ recipient: row.recipient, messageId: text(row.message_id), createdAt: Number(row.created_at) }))
+/** The messages that arrived first, of all recipients, behind an id of the table. */
+export async function selectOldest (db: Knex, behind: number, limit: number): Promise<Array<MessageName & { id: number, createdAt: number }>> {
+  const rows = await db('messages').select('id', 'recipient', 'message_id', 'created_at').where('id', '>', behind).orderBy('id').limit(limit).timeout(QUERY_TIMEOUT)
+  return rows.map(row => ({ id: row.id, recipient: row.recipient, messageId: text(row.message_id), createdAt: Number(row.created_at) }))
 }
 
 /** The condition of being one of these messages: by recipient, since MariaDB finds single pairs in no index. */

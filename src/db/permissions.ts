@@ -1,7 +1,7 @@
 /** The SQL of the table of permissions. */
 import type { Knex } from 'knex'
 import type { Asked, Rule } from '../policy'
-import type { IdentityKey } from '../protocol'
+import type { IdentityKey, ListPermissionsRequest } from '../protocol'
 import { bytes, QUERY_TIMEOUT, text } from './engine'
 
 /** As the table has it: everyone is ''. */
@@ -11,13 +11,6 @@ const EVERYONE = ''
 export interface StoredRule extends Rule {
   createdAt: number
   updatedAt: number
-}
-
-export interface RulePage {
-  /** All boxes where undefined. */
-  messageBox: string | undefined
-  limit: number
-  offset: number
 }
 
 /** Sets a rule: there is one for each recipient, box and sender, however often and wherever it is set. */
@@ -42,7 +35,7 @@ export async function findRule (db: Knex, recipient: IdentityKey, messageBox: st
 }
 
 /** A recipient's rules, by box; everyone's rule comes before those of senders. */
-export async function listRules (db: Knex, recipient: IdentityKey, { messageBox, limit, offset }: RulePage): Promise<{ rules: StoredRule[], totalCount: number }> {
+export async function listRules (db: Knex, recipient: IdentityKey, { messageBox, limit, offset }: ListPermissionsRequest): Promise<{ rules: StoredRule[], totalCount: number }> {
   const wanted = { recipient, ...(messageBox !== undefined && { message_box: bytes(db, messageBox) }) }
   const [rows, [counted]] = await Promise.all([
     select(db).where(wanted).orderBy(['message_box', 'sender', 'created_at']).limit(limit).offset(offset),

@@ -1,5 +1,5 @@
 import { ApiError } from '../errors'
-import { codeOf, isTooLarge } from './faults'
+import { CLAIM_LOST, codeOf, isTooLarge } from './faults'
 
 /**
  * Runs an operation on the database. Whatever the database reports that is no answer is a refusal, whose fault is
@@ -9,7 +9,7 @@ export async function query<T> (operation: string, work: () => Promise<T>): Prom
   try {
     return await work()
   } catch (error) {
-    if (error instanceof ApiError) throw error
+    if (error instanceof ApiError || codeOf(error) === CLAIM_LOST) throw error
     const fault = { what: 'the database failed', operation, fault: codeOf(error) }
     throw new ApiError(isTooLarge(error) ? 'ERR_BODY_TOO_LARGE' : 'ERR_UNAVAILABLE', undefined, {}, { fault })
   }

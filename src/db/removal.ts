@@ -18,10 +18,12 @@ export interface Removal {
   remove: (names: MessageName[]) => Promise<number>
 }
 
-export function createRemoval (knex: Knex, ledger: Ledger, onCommit: OnCommit = () => {}): Removal {
+/** @param isSlow whether any of these messages is being stored by a transaction that takes its time */
+export function createRemoval (knex: Knex, ledger: Ledger, isSlow: (keys: string[]) => boolean, onCommit: OnCommit = () => {}): Removal {
   if (!ledger.counts) return { remove: async names => await removeAlone(knex, names, onCommit) }
-  const lane = new Lane<Names, number>(async jobs => await again(async () => await removeTogether(knex, ledger, jobs)), onCommit)
-  return { remove: async names => await lane.run({ names, rows: names.length, bytes: 0, keys: [] }) }
+  const newLane = (): Lane<Names, number> => new Lane(async jobs => await again(async () => await removeTogether(knex, ledger, jobs)), onCommit)
+  const [lane, slow] = [newLane(), newLane()]
+  return { remove: async names => await (isSlow(names.map(idKey)) ? slow : lane).run({ names, rows: names.length, bytes: 0, keys: [] }) }
 }
 
 async function removeAlone (knex: Knex, names: MessageName[], onCommit: OnCommit): Promise<number> {

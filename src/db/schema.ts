@@ -13,20 +13,24 @@ export interface SchemaParts {
   db: DatabaseConfig
   quotas: Quotas
   logger: Logger
-  /** Called when the tables are there, and what they count is right. */
-  onReady: () => void
 }
 
 export class Schema {
   #ready = false
   #checking: Promise<void> | undefined
   #timer: NodeJS.Timeout | undefined
+  readonly #listeners: Array<() => void> = []
 
   constructor (private readonly parts: SchemaParts) {}
 
   /** Whether messages may be stored, listed and removed: before, they would not be counted. */
   get ready (): boolean {
     return this.#ready
+  }
+
+  /** Calls somebody when the tables are there, and what they count is right. */
+  whenReady (listener: () => void): void {
+    this.#listeners.push(listener)
   }
 
   /** @returns the number of the batch, and the names of the migrations that ran now */
@@ -65,10 +69,10 @@ export class Schema {
   }
 
   async #settle (): Promise<void> {
-    const { knex, db, quotas, logger, onReady } = this.parts
+    const { knex, db, quotas, logger } = this.parts
     if (await settleUsage(knex, db, quotas)) logger.info('what is stored was counted, for the quotas')
     this.close()
     this.#ready = true
-    onReady()
+    for (const listener of this.#listeners.splice(0)) listener()
   }
 }

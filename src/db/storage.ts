@@ -6,6 +6,7 @@ import { GroupCommit } from './groupCommit'
 import { Housekeeping } from './housekeeping'
 import { createLedger } from './quotas'
 import { createRemoval } from './removal'
+import { createRuleStore, type RuleStore } from './ruleStore'
 import { Schema } from './schema'
 import { createMessageStore, type MessageStore } from './store'
 
@@ -13,6 +14,7 @@ export interface Storage {
   schema: Schema
   store: MessageStore
   housekeeping: Housekeeping
+  rules: RuleStore
 }
 
 /** Everything that works on the database, around one ledger of what is stored. */
@@ -20,8 +22,9 @@ export function createStorage ({ db, mailbox }: Pick<Config, 'db' | 'mailbox'>, 
   const { maxPageBytes, quotas, retention } = mailbox
   const ledger = createLedger(quotas)
   const commits = new GroupCommit(knex, ledger, metrics.committed)
-  const removal = createRemoval(knex, ledger, metrics.committed)
+  const removal = createRemoval(knex, ledger, keys => commits.isSlow(keys), metrics.committed)
   const housekeeping = new Housekeeping({ knex, removal, ledger, retention, logger, onExpired: metrics.expired })
-  const schema = new Schema({ knex, db, quotas, logger, onReady: () => { housekeeping.start() } })
-  return { schema, housekeeping, store: createMessageStore({ knex, commits, removal, schema, maxPageBytes }) }
+  const schema = new Schema({ knex, db, quotas, logger })
+  schema.whenReady(() => { housekeeping.start() })
+  return { schema, housekeeping, rules: createRuleStore(knex), store: createMessageStore({ knex, commits, removal, schema, maxPageBytes }) }
 }

@@ -4,16 +4,21 @@ import { ApiError } from '../errors'
 import type { IdentityKey, ListedMessage, ListRequest, MessagePage } from '../protocol'
 import { text } from './engine'
 import type { GroupCommit } from './groupCommit'
-import type { Stored } from './insertion'
-import { selectPage, type MessageRow, type StoredMessage } from './messages'
+import type { Conclude, Stored } from './insertion'
+import { findByIds, idKey, selectPage, type MessageRow, type StoredMessage } from './messages'
 import { query } from './query'
 import type { Removal } from './removal'
 import type { Schema } from './schema'
 
 /** Where messages are kept; all times in milliseconds, all errors from the catalogue. */
 export interface MessageStore {
-  /** All or none, durable when it resolves. The same message again is no error: its entry says `duplicate`. */
-  insert: (messages: StoredMessage[]) => Promise<Stored[]>
+  /**
+   * All or none, durable when it resolves. The same message again is no error: its entry says `duplicate`.
+   * @param conclude what else the transaction has to do, unless all of the messages were stored before
+   */
+  insert: (messages: StoredMessage[], conclude?: Conclude) => Promise<Stored[]>
+  /** When each of these messages was stored, in milliseconds since 1970; undefined unless all of them are. */
+  findAll: (messages: Array<Omit<StoredMessage, 'body'>>) => Promise<number[] | undefined>
   list: (recipient: IdentityKey, request: ListRequest) => Promise<MessagePage>
   /** How many of these ids were the recipient's, and are gone now. */
   remove: (recipient: IdentityKey, messageIds: string[]) => Promise<number>
@@ -32,6 +37,8 @@ export interface StoreParts {
 
 /** How long /ready waits for the database, in milliseconds. */
 const PING_TIMEOUT = 2000
+/** For how long its answer holds, in milliseconds. */
+const PING_LASTS = 100
 
 export function createMessageStore ({ knex, commits, removal, schema, maxPageBytes }: StoreParts): MessageStore {
   /** Runs an operation, which no server may do on a schema that it does not know. */
@@ -42,7 +49,16 @@ export function createMessageStore ({ knex, commits, removal, schema, maxPageByt
   let ping: Promise<void> | undefined
 
   return {
-    insert: async messages => await operate('insert', async () => await commits.insert(messages)),
+    insert: async (messages, conclude) => await operate('insert', async () => await commits.insert(messages, conclude)),
+
+    findAll: async messages => await operate('find', async () => {
+      const found = new Map((await findByIds(knex, messages)).map(row => [idKey(row), row]))
+      const times = messages.map(message => {
+        const row = found.get(idKey(message))
+        return row?.sender === message.sender && row.messageBox === message.messageBox ? row.createdAt : undefined
+      })
+      return times.every(time => time !== undefined) ? times : undefined
+    }),
 
     list: async (recipient, request) => await operate('list', async () => {
       const { rows, more } = await selectPage(knex, recipient, request, maxPageBytes)
@@ -53,11 +69,11 @@ export function createMessageStore ({ knex, commits, removal, schema, maxPageByt
     remove: async (recipient, messageIds) => await operate('remove', async () => await removal.remove(messageIds.map(messageId => ({ recipient, messageId })))),
 
     async ping () {
-      // Anybody may ask, as often as they like: one question serves all who ask meanwhile.
+      // Anybody may ask, as often as they like: one question serves all who ask meanwhile, and a moment later.
       ping ??= query('ping', async () => {
-        await knex.raw('select 1').timeout(PING_TIMEOUT)
         await schema.check()
-      }).finally(() => { ping = undefined })
+        await knex.raw(schema.ready ? 'select 1 from messages limit 1' : 'select 1').timeout(PING_TIMEOUT)
+      }).finally(() => { setTimeout(() => { ping = undefined }, PING_LASTS).unref() })
       await ping
       if (!schema.ready) throw new ApiError('ERR_SCHEMA_OUTDATED')
     }

@@ -5,6 +5,8 @@ import type { IdentityKey, PublishedMessage } from '../protocol'
 export type Deliver = (message: PublishedMessage) => void
 
 export interface Fanout {
+  /** Whether this node hears of others, and they of it. */
+  readonly connected: boolean
   /** Tells the other nodes that listen for the message's recipient. */
   publish: (message: PublishedMessage) => void
   /** From when this resolves on, this node hears of messages for a recipient that other nodes publish. */

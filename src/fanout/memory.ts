@@ -14,6 +14,7 @@ export class MemoryBus {
       if (listeners?.size === 0) this.#listeners.delete(recipient)
     }
     return {
+      connected: true,
       publish: message => { this.#publish(message, deliver) },
       listen: async recipient => {
         own.add(recipient)

@@ -24,6 +24,8 @@ export class RedisFanout implements Fanout {
   readonly #publisher: RedisClient
   readonly #listener: RedisClient
   readonly #listening = new Set<IdentityKey>()
+  /** Redis did not let us listen when we last asked. */
+  #refused = false
 
   constructor (private readonly redis: SharedRedis, private readonly deliver: Deliver, private readonly logger: Logger) {
     this.#publisher = redis.connectAgain()
@@ -34,7 +36,7 @@ export class RedisFanout implements Fanout {
 
   /** Whether this node hears of others at all. */
   get connected (): boolean {
-    return this.#listener.isReady && this.#publisher.isReady
+    return this.#listener.isReady && this.#publisher.isReady && !this.#refused
   }
 
   publish (message: PublishedMessage): void {
@@ -62,7 +64,15 @@ export class RedisFanout implements Fanout {
   }
 
   async #subscribe (recipient: IdentityKey): Promise<void> {
-    await this.#listener.subscribe(this.#channel(recipient), this.#receive).catch(() => {})
+    try {
+      await this.#listener.subscribe(this.#channel(recipient), this.#receive)
+      this.#refused = false
+    } catch (error) {
+      // A connection that ends takes its subscriptions with it, and makes them again.
+      if (!this.#listener.isReady) return
+      if (!this.#refused) this.logger.error({ reason: (error as Error).message }, 'Redis lets this node listen to no channel: it does not hear of messages on other nodes')
+      this.#refused = true
+    }
   }
 
   readonly #receive = (text: string): void => {

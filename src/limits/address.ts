@@ -30,9 +30,11 @@ export class ClientAddress {
  * that. Whatever is no address, as a proxy may write, is one key.
  */
 export function rateKey (address: string): string {
-  const v4 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(address)?.[1] ?? address
+  // Some proxies write the port behind it: 192.0.2.1:443, [2001:db8::1]:443.
+  const bare = /^\[([^\]]+)\](:\d+)?$/.exec(address)?.[1] ?? /^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(address)?.[1] ?? address
+  const v4 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(bare)?.[1] ?? bare
   if (isIPv4(v4)) return v4
-  return isIPv6(address) ? `${expand(address).slice(0, 4).join(':')}::/64` : 'unknown'
+  return isIPv6(bare) ? `${expand(bare).slice(0, 4).join(':')}::/64` : 'unknown'
 }
 
 /** The eight groups of an IPv6 address. */

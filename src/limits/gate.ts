@@ -2,6 +2,7 @@
 import type { ServerResponse } from 'node:http'
 import { ApiError } from '../errors'
 import type { Limit } from '../settings'
+import { whenDone } from '../work'
 
 export class Gate {
   #working = 0
@@ -23,20 +24,6 @@ export class Gate {
       throw new ApiError('ERR_SERVER_BUSY', undefined, {}, { headers: { 'retry-after': '1' } })
     }
     this.#working++
-    let inside = true
-    const leave = (): void => {
-      if (inside) this.#working--
-      inside = false
-    }
-    // Not on "close": a client that leaves does not end the work for it.
-    const { end, destroy } = res
-    res.end = function (...parameters: unknown[]): ServerResponse {
-      leave()
-      return end.apply(res, parameters as Parameters<typeof end>)
-    }
-    res.destroy = function (error?: Error): ServerResponse {
-      leave()
-      return destroy.call(res, error)
-    }
+    whenDone(res, () => { this.#working-- })
   }
 }

@@ -37,7 +37,7 @@ export function createRateLimiter (name: string, limit: Limit, redis?: SharedRed
   })
   return {
     async consume (key) {
-      refuse(limit, await redis.attempt(async () => await count(shared, key)) ?? await count(alone, key))
+      refuse(limit, await redis.attempt('rates', async () => await count(shared, key)) ?? await count(alone, key))
     }
   }
 }

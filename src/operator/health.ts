@@ -9,16 +9,20 @@ export interface Lifecycle {
   stopping: boolean
 }
 
+/** What was true a moment ago says nothing. */
+const UNCACHED = { 'cache-control': 'no-store' }
+
 export interface HealthParts {
   store: MessageStore
   redis: SharedRedis | undefined
+  hub: { connected: boolean }
   lifecycle: Lifecycle
 }
 
 /** For supervisors and load balancers, without authentication: the process is up; it can do its work. */
-export function healthRoutes ({ store, redis, lifecycle }: HealthParts): Route[] {
+export function healthRoutes ({ store, redis, hub, lifecycle }: HealthParts): Route[] {
   return [
-    { method: 'get', path: '/health', handler (_req, res) { res.json({ status: 'ok' }) } },
+    { method: 'get', path: '/health', handler (_req, res) { res.set(UNCACHED).json({ status: 'ok' }) } },
     {
       method: 'get',
       path: '/ready',
@@ -26,7 +30,8 @@ export function healthRoutes ({ store, redis, lifecycle }: HealthParts): Route[]
         if (lifecycle.stopping) throw new ApiError('ERR_STOPPING')
         await store.ping()
         // Without Redis the node goes on alone, so it still takes requests.
-        res.json(redis === undefined ? { status: 'ready' } : { status: redis.up ? 'ready' : 'degraded', redis: redis.up ? 'ok' : 'away' })
+        const alone = redis !== undefined && !(redis.up && hub.connected)
+        res.set(UNCACHED).json({ status: alone ? 'degraded' : 'ready', ...(redis !== undefined && { redis: alone ? 'away' : 'ok' }) })
       }
     }
   ]

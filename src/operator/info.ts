@@ -28,6 +28,8 @@ export interface Info {
     retentionDays: number | null
     sessionSeconds: number
   }
+  /** Satoshis for the delivery into a box, where it costs something. */
+  deliveryFees: Record<string, number>
   features: Record<string, boolean>
 }
 
@@ -58,8 +60,10 @@ export function describeServer (config: Config, identityKey: IdentityKey): Info 
       retentionDays: mailbox.retention === undefined ? null : mailbox.retention / DAY,
       sessionSeconds: config.auth.sessionTtl / 1000
     },
+    deliveryFees: config.deliveryFees,
     features: {
       live: config.live.enabled,
+      payments: config.payments.chaintracksUrl !== undefined && config.payments.arcUrl !== undefined,
       manyNodes: config.redis.url !== undefined
     }
   }

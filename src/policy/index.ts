@@ -41,6 +41,8 @@ export interface Terms {
   recipientFees: number[]
 }
 
+export const FREE_OF_CHARGE: Terms = { deliveryFee: FREE, recipientFees: [] }
+
 export function isFree ({ deliveryFee, recipientFees }: Terms): boolean {
   return deliveryFee === FREE && recipientFees.every(fee => fee === FREE)
 }

@@ -1,8 +1,10 @@
-import type { RequestHandler } from 'express'
+import type { Request, RequestHandler } from 'express'
 import type { AuthRequest } from '../auth/http'
 import type { Mailbox } from '../mailbox'
+import type { Permissions } from '../permissions'
 import { acknowledgeMessage } from './acknowledgeMessage'
 import { listMessages } from './listMessages'
+import { getPermission, listPermissions, quote, setPermission } from './permissions'
 import { sendMessage } from './sendMessage'
 
 export interface Route {
@@ -11,20 +13,30 @@ export interface Route {
   handler: RequestHandler
 }
 
-/** Answers an authenticated request: takes what the client sent, returns the body of a 200. */
+/** Answers an authenticated request: takes what the client sent, the query of a GET, else the body; returns the body of a 200. */
 export type Operation = (identityKey: string, request: unknown) => Promise<object>
 
 /** Everything that needs a proven identity; mounted under the routing prefix. */
-export function routes (mailbox: Mailbox): Route[] {
+export function routes ({ mailbox, permissions }: { mailbox: Mailbox, permissions: Permissions }): Route[] {
   return [
-    { method: 'post', path: '/sendMessage', handler: answer(sendMessage(mailbox)) },
-    { method: 'post', path: '/listMessages', handler: answer(listMessages(mailbox)) },
-    { method: 'post', path: '/acknowledgeMessage', handler: answer(acknowledgeMessage(mailbox)) }
+    post('/sendMessage', sendMessage(mailbox)),
+    post('/listMessages', listMessages(mailbox)),
+    post('/acknowledgeMessage', acknowledgeMessage(mailbox)),
+    post('/permissions/set', setPermission(permissions)),
+    get('/permissions/get', getPermission(permissions)),
+    get('/permissions/list', listPermissions(permissions)),
+    get('/permissions/quote', quote(permissions))
   ]
 }
 
-function answer (operation: Operation): RequestHandler {
-  return async (req, res) => {
-    res.status(200).json(await operation((req as AuthRequest).auth.identityKey, req.body))
-  }
+function get (path: string, operation: Operation): Route {
+  return { method: 'get', path, handler: async (req, res) => { res.json(await operation(identityOf(req), req.query)) } }
+}
+
+function post (path: string, operation: Operation): Route {
+  return { method: 'post', path, handler: async (req, res) => { res.json(await operation(identityOf(req), req.body)) } }
+}
+
+function identityOf (req: Request): string {
+  return (req as AuthRequest).auth.identityKey
 }

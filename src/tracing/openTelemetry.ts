@@ -3,7 +3,6 @@ import { context, propagation, SpanKind, SpanStatusCode, trace, type Attributes,
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources'
 import { BatchSpanProcessor, NodeTracerProvider } from '@opentelemetry/sdk-trace-node'
-import type { RequestHandler } from 'express'
 import { setTimeout as pause } from 'node:timers/promises'
 import { ApiError } from '../errors'
 import type { Mailbox } from '../mailbox'
@@ -21,9 +20,9 @@ export function createTracing (endpoint: string, attributes: Attributes): Tracin
   provider.register()
   const tracer = provider.getTracer('messagebox-server')
 
-  const middleware = (routeOf: (path: string) => string): RequestHandler => (req, res, next) => {
+  const middleware: Tracing['middleware'] = (routeOf, isTrusted) => (req, res, next) => {
     const route = routeOf(req.path)
-    const parent = propagation.extract(context.active(), req.headers)
+    const parent = isTrusted(req) ? propagation.extract(context.active(), req.headers) : context.active()
     const span = tracer.startSpan(`${req.method} ${route}`, { kind: SpanKind.SERVER, attributes: { 'http.request.method': req.method, 'http.route': route } }, parent)
     res.once('close', () => {
       if (res.headersSent) span.setAttribute('http.response.status_code', res.statusCode)

@@ -37,8 +37,8 @@ export interface AuthSocketCounters {
 /** What the server that a socket belongs to does for it. */
 export interface AuthSocketHost {
   counters: AuthSocketCounters
-  /** Asked before a frame from somebody who has not proven an identity is looked at; it may refuse. */
-  admit: (req: IncomingMessage) => Promise<void>
+  /** Asked before a frame is looked at, of somebody who has proven an identity or of somebody who has not; it may refuse. */
+  admit: (req: IncomingMessage, identityKey: IdentityKey | undefined) => Promise<void>
   onHandshake: () => void
 }
 
@@ -52,7 +52,13 @@ const TOLD = new Set<ErrorCode>(['ERR_CERTIFICATES_NOT_SUPPORTED', 'ERR_RATE_LIM
 /** Events that wait for a session to be signed for, in characters: a client that never answers leaves no more. */
 const MAX_QUEUED = 1024 * 1024
 
+/** How many frames in a row may be refused before the connection is closed. */
+const MAX_REFUSED = 20
+
 type Listener = (data: unknown) => void
+
+/** Told of an event that is not heard, since its client asks too often. */
+type RefusedListener = (eventName: string, data: unknown, refusal: ApiError) => void
 
 export class AuthSocket {
   /** Names of the rooms this socket is in; kept by whoever keeps rooms. */
@@ -66,11 +72,13 @@ export class AuthSocket {
   #session: Session | undefined
   #handshake: { request: InitialRequest, opening: Opening } | undefined
   readonly #listeners = new Map<string, Listener[]>()
+  #onRefused: RefusedListener = () => {}
   #queued: EncodedEvent[] = []
   #queuedLength = 0
   #inbox = Promise.resolve()
   #outbox = Promise.resolve()
   #faults = 0
+  #refused = 0
   #ended = false
   #unflushed = 0
   readonly #onFlush = (): void => { this.#unflushed = 0 }
@@ -97,6 +105,12 @@ export class AuthSocket {
   /** Listens for an event of the client's, or for `identified` (data: an `Opening`) and `disconnect` (data: a reason). */
   on (eventName: string, listener: Listener): this {
     this.#listeners.set(eventName, [...this.#listeners.get(eventName) ?? [], listener])
+    return this
+  }
+
+  /** Names who tells the client of events that are refused before they are looked at. */
+  onRefused (listener: RefusedListener): this {
+    this.#onRefused = listener
     return this
   }
 
@@ -168,8 +182,10 @@ export class AuthSocket {
 
   async #receive (frame: unknown): Promise<void> {
     try {
-      if (this.identityKey === undefined) await this.host.admit(this.#io.request)
       const message = asRecord(frame)
+      const refusal = await this.#admit(this.identityKey)
+      if (this.#ended) return
+      if (refusal !== undefined) return this.#refuse(message, refusal)
       if (message.messageType === 'general') await this.#receiveGeneral(message)
       else if (message.messageType === 'initialResponse') await this.#receiveResponse(message)
       else this.#write(JSON.stringify((await this.brc103.answerHandshake(message)).response))
@@ -177,6 +193,25 @@ export class AuthSocket {
       if (error instanceof ApiError && TOLD.has(error.code)) this.#io.emit(EVENTS.authenticationFailed, { reason: error.message })
       this.#fault()
     }
+  }
+
+  /** Every frame counts, before it costs more than being read: the refusal, where there are too many. */
+  async #admit (identityKey: IdentityKey | undefined): Promise<ApiError | undefined> {
+    try {
+      await this.host.admit(this.#io.request, identityKey)
+      this.#refused = 0
+      return undefined
+    } catch (error) {
+      if (error instanceof ApiError) return error
+      throw error
+    }
+  }
+
+  #refuse (message: Record<string, unknown>, refusal: ApiError): void {
+    if (++this.#refused > MAX_REFUSED) return this.close()
+    if (this.identityKey === undefined) throw refusal
+    const event = message.messageType === 'general' ? decodeEvent(toBytes(message.payload)) : undefined
+    if (event !== undefined) this.#onRefused(event.eventName, event.data, refusal)
   }
 
   async #receiveGeneral (message: Record<string, unknown>): Promise<void> {
@@ -188,8 +223,12 @@ export class AuthSocket {
     if (event === undefined || RESERVED.has(event.eventName)) return this.#fault()
     await this.brc103.verifyGeneral(session, claims, hashPayload(payload))
     this.#faults = 0
+    const first = this.identityKey === undefined
     this.#prove(session, 'client')
-    this.#dispatch(event.eventName, event.data)
+    // It was counted for its address, since nobody knew whose it was.
+    const refusal = first ? await this.#admit(session.identityKey) : undefined
+    if (refusal === undefined) this.#dispatch(event.eventName, event.data)
+    else this.#onRefused(event.eventName, event.data, refusal)
   }
 
   /** A session need not have been made on this socket; one that nobody knows is replaced by a new handshake. */

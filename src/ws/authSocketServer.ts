@@ -4,10 +4,11 @@ import { Server, type Namespace, type Socket } from 'socket.io'
 import type { Brc103 } from '../auth/brc103'
 import { cors } from '../cors'
 import { ApiError } from '../errors'
-import { SOCKET_PATH } from '../protocol'
+import { SOCKET_PATH, type IdentityKey } from '../protocol'
 import { sendRefusal, writeRefusal } from '../refusal'
 import { AuthSocket, type AuthSocketCounters, type AuthSocketOptions } from './authSocket'
 import { RecoveryAdapter } from './recovery'
+import { Unfinished } from './unfinished'
 
 export interface AuthSocketServerOptions extends Partial<AuthSocketOptions> {
   /** Namespaces that clients may connect to, `/` by default. */
@@ -19,10 +20,13 @@ export interface AuthSocketServerOptions extends Partial<AuthSocketOptions> {
   /** For how many milliseconds a server that stops still hears what clients had sent before they knew. */
   grace?: number
   /**
-   * Asked for each request that opens or polls a connection, and for each frame of somebody unproven.
+   * Asked for each request that opens or polls a connection, and for each frame.
+   * @param identityKey whose frame it is, where that is known
    * @throws ApiError that the client is told
    */
-  admit?: (req: IncomingMessage) => Promise<void>
+  admit?: (req: IncomingMessage, identityKey?: IdentityKey) => Promise<void>
+  /** Whose share of the memory for frames a request takes. */
+  addressOf?: (req: IncomingMessage) => string
   /** Told of each identity that was proven. */
   onHandshake?: () => void
   /** Told of what went wrong in here; its client is refused. */
@@ -33,6 +37,8 @@ const DEFAULTS: AuthSocketOptions = { silence: 2000, proofTimeout: 30_000, maxUn
 const MAX_FRAME_BYTES = 16 * 1024 * 1024
 const RECOVERY_TIME = 2 * 60 * 1000
 const GRACE = 250
+/** How long a connection may be without entering a namespace, in milliseconds. */
+const CONNECT_TIMEOUT = 10_000
 /** How long closing waits for what is unanswered, and how often it looks, in milliseconds. */
 const CLOSE_DEADLINE = 8000
 const CLOSE_INTERVAL = 10
@@ -50,17 +56,22 @@ export class AuthSocketServer {
   readonly #options: AuthSocketOptions
   readonly #sockets = new Map<string, AuthSocket>()
   readonly #listeners: ConnectionListener[] = []
-  readonly #admit: (req: IncomingMessage) => Promise<void>
+  readonly #admit: (req: IncomingMessage, identityKey?: IdentityKey) => Promise<void>
+  readonly #addressOf: (req: IncomingMessage) => string
+  readonly #unfinished = new Unfinished()
+  /** What to call when a frame is whole, for requests that are about to become connections. */
+  readonly #opening = new WeakMap<IncomingMessage, () => void>()
   readonly #onHandshake: () => void
   readonly #onError: (error: unknown) => void
   readonly #grace: number
   #stopping = false
 
   constructor (http: HttpServer, private readonly brc103: Brc103, options: AuthSocketServerOptions = {}) {
-    const { namespaces = ['/'], maxFrameBytes = MAX_FRAME_BYTES, recoveryTime = RECOVERY_TIME, grace = GRACE, admit = async () => {}, onHandshake = () => {}, onError = () => {}, ...rest } = options
+    const { namespaces = ['/'], maxFrameBytes = MAX_FRAME_BYTES, recoveryTime = RECOVERY_TIME, grace = GRACE, admit = async () => {}, addressOf = () => '', onHandshake = () => {}, onError = () => {}, ...rest } = options
     this.#options = { ...DEFAULTS, ...rest }
     this.#grace = grace
     this.#admit = admit
+    this.#addressOf = addressOf
     this.#onHandshake = onHandshake
     this.#onError = onError
     this.#io = new Server(http, {
@@ -68,12 +79,17 @@ export class AuthSocketServer {
       serveClient: false,
       destroyUpgrade: false,
       maxHttpBufferSize: maxFrameBytes,
+      connectTimeout: CONNECT_TIMEOUT,
       adapter: RecoveryAdapter,
       connectionStateRecovery: { maxDisconnectionDuration: recoveryTime }
     })
     this.#io.engine.use(cors)
     this.#io.engine.use((req: IncomingMessage, res: ServerResponse, next: () => void) => { void this.#letIn(req, res, next) })
-    limitConnects(this.#io, namespaces.length * MAX_CONNECTS)
+    this.#io.engine.on('connection', (connection: EngineSocket) => {
+      limitConnects(connection, namespaces.length * MAX_CONNECTS)
+      const whole = this.#opening.get(connection.request)
+      if (whole !== undefined) connection.on('packet', whole)
+    })
     for (const name of namespaces) this.#serve(this.#io.of(name))
   }
 
@@ -119,10 +135,13 @@ export class AuthSocketServer {
     // Nobody else listens on a connection that is being upgraded: a reset would end the process.
     const destroy = (): void => { socket.destroy() }
     if (upgrades) socket.on('error', destroy)
-    const refusal = await this.#refusalOf(req)
+    const refusal = await this.#refusalOf(req, res)
     if (socket.destroyed) return
     if (refusal === undefined) {
-      if (upgrades) socket.off('error', destroy)
+      if (upgrades) {
+        socket.off('error', destroy)
+        this.#follow(req)
+      }
       next()
     } else if (upgrades) {
       writeRefusal(socket, refusal)
@@ -131,16 +150,28 @@ export class AuthSocketServer {
     }
   }
 
-  async #refusalOf (req: IncomingMessage): Promise<ApiError | undefined> {
-    if (this.#stopping && !hasSession(req)) return new ApiError('ERR_STOPPING')
+  async #refusalOf (req: IncomingMessage, res: ServerResponse): Promise<ApiError | undefined> {
+    const id = sessionOf(req)
+    if (this.#stopping && id === undefined) return new ApiError('ERR_STOPPING')
     try {
       await this.#admit(req)
+      if (req.method === 'POST') res.once('close', this.#unfinished.take(this.#addressOf(req), announcedLength(req)))
       return undefined
     } catch (error) {
       if (error instanceof ApiError) return error
       this.#onError(error)
       return new ApiError('ERR_INTERNAL')
     }
+  }
+
+  /** Bounds what a connection that is about to carry frames makes us keep of them. */
+  #follow (req: IncomingMessage): void {
+    const whole = this.#unfinished.follow(req.socket, this.#addressOf(req))
+    const clients = (this.#io.engine as unknown as { clients: Record<string, EngineSocket | undefined> }).clients
+    const polled = clients[sessionOf(req) ?? '']
+    // One that begins as a WebSocket has no connection yet.
+    if (polled === undefined) this.#opening.set(req, whole)
+    else polled.on('packet', whole)
   }
 
   #serve (namespace: Namespace): void {
@@ -171,21 +202,29 @@ export class AuthSocketServer {
   }
 }
 
-/** Whether a request belongs to a connection that is open already: it polls, or upgrades one that polled. */
-function hasSession (req: IncomingMessage): boolean {
-  return /[?&]sid=/.test(req.url ?? '')
+/** The connection that a request belongs to, where it is open already: it polls, or upgrades one that polled. */
+function sessionOf (req: IncomingMessage): string | undefined {
+  return /[?&]sid=([^&]*)/.exec(req.url ?? '')?.[1]
+}
+
+/**
+ * How long the body of a poll is said to be.
+ * @throws ApiError ERR_BAD_REQUEST where it is not said: Socket.IO's clients always do
+ */
+function announcedLength (req: IncomingMessage): number {
+  const length = Number(req.headers['content-length'] ?? NaN)
+  if (!Number.isSafeInteger(length)) throw new ApiError('ERR_BAD_REQUEST', 'A poll must say how long its body is, in content-length.')
+  return length
 }
 
 /**
  * Closes a connection that asks to enter namespaces again and again: Socket.IO makes a socket of each such packet,
  * and thousands of them fit into one request.
  */
-function limitConnects (io: Server, most: number): void {
-  io.engine.on('connection', (connection: EngineSocket) => {
-    let connects = 0
-    connection.on('packet', ({ type, data }: { type: string, data?: unknown }) => {
-      if (type === 'message' && typeof data === 'string' && data.startsWith(CONNECT_PACKET) && ++connects > most) connection.close(true)
-    })
+function limitConnects (connection: EngineSocket, most: number): void {
+  let connects = 0
+  connection.on('packet', ({ type, data }: { type: string, data?: unknown }) => {
+    if (type === 'message' && typeof data === 'string' && data.startsWith(CONNECT_PACKET) && ++connects > most) connection.close(true)
   })
 }
 

@@ -93,6 +93,11 @@ export class Hub {
     this.onDelivered(listeners.length)
   }
 
+  /** Whether messages pass between the nodes. */
+  get connected (): boolean {
+    return this.#fanout.connected
+  }
+
   close (): void {
     this.#fanout.close()
   }

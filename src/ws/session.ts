@@ -1,11 +1,11 @@
 /** One socket of the message box: which event does what. */
 import type { Logger } from 'pino'
 import { ApiError, toApiError } from '../errors'
-import type { RateLimiter } from '../limits/rates'
 import type { Mailbox } from '../mailbox'
 import type { Metrics } from '../metrics'
 import { ackEvent, EVENTS, MAX_ROOM_LENGTH, type Room } from '../protocol'
-import { isName, parseLiveSend, parseRoom, toIdentityKey } from '../validate'
+import { parseLiveSend, parseRoom } from '../validate'
+import { isName, toIdentityKey } from '../values'
 import { Answers } from './answers'
 import type { AuthSocket, Opening } from './authSocket'
 import type { Hub } from './hub'
@@ -17,8 +17,6 @@ export interface SessionParts {
   hub: Hub
   logger: Logger
   metrics: Metrics
-  /** How often one identity may say something. */
-  perIdentity: RateLimiter
 }
 
 /** What becomes of an event; a refusal is told in the event's own way. */
@@ -29,27 +27,29 @@ interface Handler {
 
 /** Serves a socket's events, from its connection until it has gone. */
 export function serveSocket (socket: AuthSocket, parts: SessionParts): void {
-  const { logger, metrics, hub, perIdentity } = parts
+  const { logger, metrics, hub } = parts
 
   const toRefusal = (error: unknown): ApiError => {
     const refusal = toApiError(error, { error (fields, text) { logger.error({ socketId: socket.id, ...fields }, text) } })
     metrics.refused(refusal.code, 'socket')
     return refusal
   }
-  const answers = new Answers(socket, perIdentity, toRefusal)
+  const answers = new Answers(socket, toRefusal)
 
-  for (const [eventName, { handle, refuse }] of Object.entries(createHandlers(socket, parts, answers, toRefusal))) {
+  const handlers = createHandlers(socket, parts, answers, toRefusal)
+
+  for (const [eventName, { handle, refuse }] of Object.entries(handlers)) {
     socket.on(eventName, data => {
-      const attempt = (): void => {
-        try {
-          handle(data)
-        } catch (error) {
-          refuse(data, toRefusal(error))
-        }
+      try {
+        handle(data)
+      } catch (error) {
+        refuse(data, toRefusal(error))
       }
-      answers.admit(attempt, error => { refuse(data, toRefusal(error)) })
     })
   }
+  socket.onRefused((eventName, data, refusal) => {
+    if (Object.hasOwn(handlers, eventName)) handlers[eventName]!.refuse(data, toRefusal(refusal))
+  })
   socket.on('identified', opening => {
     if (opening as Opening === 'named') authenticate(socket, socket.claimedKey)
     if (opening as Opening === 'silence') hub.joinEverything(socket, socket.identityKey!)

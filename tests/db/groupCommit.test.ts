@@ -11,6 +11,7 @@ import { text } from '../../src/db/engine'
 import { selectPage, type StoredMessage } from '../../src/db/messages'
 import { migrate } from '../../src/db/migrate'
 import { createLedger } from '../../src/db/quotas'
+import { createRemoval } from '../../src/db/removal'
 import { MessageBoxServer } from '../../src/server'
 import { createDatabase, ENGINES, type TestDatabase } from '../helpers/databases'
 import { handshake, post } from '../helpers/signedRequests'
@@ -239,4 +240,29 @@ describe.each(ENGINES)('two servers on one database, on %s', engine => {
     expect(lists[0]!.body).toEqual(lists[1]!.body)
     expect(lists[0]!.body.messages).toHaveLength(10)
   })
+})
+
+const ON = { inbox: { messages: 1000, bytes: undefined }, sender: { messages: 1000, bytes: undefined } }
+
+;(ENGINES.includes('mysql') ? test : (): void => {})('a large send keeps nobody waiting but those who name the same id', async () => {
+  const database = await createDatabase('mysql')
+  const knex = createKnex(database.config)
+  await migrate(knex, database.config)
+  const ledger = createLedger(ON)
+  const commits = new GroupCommit(knex, ledger)
+  const removal = createRemoval(knex, ledger, keys => commits.isSlow(keys))
+  await commits.insert([messageOf(CAROL, 'stored')])
+
+  let largeIsDone = false
+  const body = 'x'.repeat(9 * 1024 * 1024)
+  const large = commits.insert([ALICE, newKey(), newKey(), newKey()].map(recipient => messageOf(recipient, 'large', { body }))).then(() => { largeIsDone = true })
+  const same = [commits.insert([messageOf(ALICE, 'large')]), removal.remove([{ recipient: ALICE, messageId: 'large' }])]
+  // Behind these two, in the lanes that everybody shares.
+  expect(await outcome(commits.insert([messageOf(CAROL, 'small')]))).toBe('stored')
+  expect(await removal.remove([{ recipient: CAROL, messageId: 'stored' }])).toBe(1)
+  expect(largeIsDone).toBe(false)
+
+  await Promise.all([large, ...same])
+  await knex.destroy()
+  await database.drop()
 })

@@ -9,7 +9,7 @@ const acknowledge = async (session: HandSession, request: unknown): Promise<Answ
 /** Puts a message of one's own under each id. */
 async function fill ({ server }: TestServer, recipient: string, ids: string[], messageBox = 'inbox'): Promise<void> {
   for (const id of ids) {
-    await server.context.mailbox.send(recipient, { recipients: [recipient], messageIds: [id], messageBox, body: id, listedBody: id })
+    await server.context.mailbox.send(recipient, { recipients: [recipient], messageIds: [id], messageBox, body: id, isText: true })
   }
 }
 

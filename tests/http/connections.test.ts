@@ -1,10 +1,12 @@
-import { beforeAll, expect, test } from '@jest/globals'
+import { beforeAll, describe, expect, test } from '@jest/globals'
 import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import { NativeWallet, type AuthWallet } from '../../src/auth/wallet'
 import { Secret } from '../../src/secret'
+import { eventually } from '../helpers/processes'
+import { expectRefusal } from '../helpers/refusals'
 import { startServer, type TestServer } from '../helpers/server'
-import { handshake, post } from '../helpers/signedRequests'
+import { handshake, post, sign, submit, type Answer, type HandSession } from '../helpers/signedRequests'
 
 let running: TestServer
 
@@ -39,22 +41,77 @@ test('a connection with too many requests unanswered is ended', async () => {
   expect((await fetch(`${running.origin}/ready`)).status).toBe(200)
 })
 
-test('large bodies whose signatures are not checked yet share a budget; small ones always get through', async () => {
-  const session = await handshake(running.origin)
-  const head = (length: number): string => [
+/** The head of a request with a session, but with no signature that could hold. */
+function head (session: HandSession, length: number): string {
+  return [
     'POST /listMessages HTTP/1.1', 'host: x', 'content-type: application/json', `content-length: ${length}`,
     'x-bsv-auth-version: 0.1', `x-bsv-auth-identity-key: ${session.identityKey}`, `x-bsv-auth-nonce: ${Buffer.alloc(32).toString('base64')}`,
     `x-bsv-auth-your-nonce: ${session.serverNonce}`, `x-bsv-auth-request-id: ${Buffer.alloc(32).toString('base64')}`, 'x-bsv-auth-signature: 00', '', ''
   ].join('\r\n')
-  const sockets = await Promise.all(Array.from({ length: 25 }, async () => await new Promise<ReturnType<typeof connect>>(resolve => {
-    const socket = connect(running.server.port, '127.0.0.1', () => { socket.write(head(10_000_000), () => { resolve(socket) }) })
-    socket.on('error', () => {})
-  })))
-  const answers = await Promise.all([tell(head(10_000_000)), tell(head(10_000_000)), tell(`${head(2)}{}`)])
-  sockets.forEach(socket => { socket.destroy() })
+}
 
-  expect(answers.filter(answer => answer.includes('ERR_SERVER_BUSY')).length).toBeGreaterThan(0)
-  expect(answers[2]).toMatch(/^HTTP\/1\.1 401 /)
+/** A connection on which this has been written. */
+async function write (port: number, ...data: Array<string | Buffer>): Promise<ReturnType<typeof connect>> {
+  return await new Promise(resolve => {
+    const socket = connect(port, '127.0.0.1', () => { socket.write(Buffer.concat(data.map(part => Buffer.from(part))), () => { resolve(socket) }) })
+    socket.on('error', () => {}).resume()
+  })
+}
+
+const BIG = 9_500_000
+
+describe('the memory for bodies', () => {
+  test('is bounded for each address by what has arrived; small bodies, and those of others, get through', async () => {
+    const { server, origin } = await startServer({ env: { TRUST_PROXY: '1' } })
+    const session = await handshake(origin)
+    const sockets = await Promise.all(Array.from({ length: 7 }, async () => await write(server.port, head(session, BIG + 1), Buffer.alloc(BIG))))
+    const big = async (address: string): Promise<Answer> => {
+      const prepared = await sign(session, { target: '/listMessages', headers: { 'content-type': 'application/json' }, body: `{"messageBox":"inbox"}${' '.repeat(2_000_000)}` })
+      prepared.init.headers['x-forwarded-for'] = address
+      return await submit(session, prepared)
+    }
+
+    const refused = await eventually(async () => {
+      const answer = await big('127.0.0.1')
+      return answer.status === 503 ? answer : undefined
+    }, () => 'the share of an address has no end')
+    expectRefusal(refused, 503, 'ERR_SERVER_BUSY')
+    expect((await post(session, '/listMessages', { messageBox: 'inbox' })).status).toBe(200)
+    expect((await big('192.0.2.1')).status).toBe(200)
+
+    sockets.forEach(socket => { socket.destroy() })
+    expect(await eventually(async () => (await big('127.0.0.1')).status === 200 || undefined, () => 'the memory is not given back')).toBe(true)
+  })
+
+  test('is not taken by what was only announced', async () => {
+    const { server, origin } = await startServer()
+    const session = await handshake(origin)
+    const sockets = await Promise.all(Array.from({ length: 40 }, async () => await write(server.port, head(session, 10_000_000))))
+
+    const body = `{"messageBox":"inbox"}${' '.repeat(1_000_000)}`
+    expect((await post(session, '/listMessages', body)).status).toBe(200)
+    sockets.forEach(socket => { socket.destroy() })
+  })
+})
+
+test('requests that wait behind one whose connection ends leave nothing behind', async () => {
+  const { server, origin } = await startServer({ env: { METRICS_PORT: '0' } })
+  const session = await handshake(origin)
+  // Refused with its body unread, which ends the connection half a second later; the others are pipelined behind it.
+  const refused = 'POST /sendMessage HTTP/1.1\r\nhost: x\r\nx-bsv-auth-request-id: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n'
+  const handshakes = 'POST /.well-known/auth HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}'
+  const sockets = await Promise.all(Array.from({ length: 20 }, async () => await write(server.port, refused, handshakes, head(session, 9_000_000), Buffer.alloc(4_000_000))))
+  await Promise.all(sockets.map(async socket => { if (!socket.closed) await new Promise(resolve => socket.once('close', resolve)) }))
+
+  // Each was followed to its end, whatever that was; and what arrived of their bodies is given back.
+  const text = async (): Promise<string> => await (await fetch(`http://127.0.0.1:${server.metricsPort!}/metrics`)).text()
+  const ended = await eventually(async () => {
+    const lines = (await text()).split('\n').filter(line => line.startsWith('messagebox_http_requests_total'))
+    return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0) >= 61 ? lines : undefined
+  }, () => 'not every request came to an end')
+  expect(ended.length).toBeGreaterThan(0)
+  expect(server.context.limits.gate.working).toBe(0)
+  expect((await post(session, '/listMessages', `{"messageBox":"inbox"}${' '.repeat(1_000_000)}`)).status).toBe(200)
 })
 
 test('too large headers are named as such', async () => {
@@ -90,7 +147,8 @@ test('a wallet that cannot sign fails the request, not the server', async () => 
     identityKey: wallet.identityKey,
     signHash: async (hash, key) => broken ? await Promise.reject(new Error('the wallet is away')) : wallet.signHash(hash, key),
     verifyHash: (hash, signature, key) => wallet.verifyHash(hash, signature, key),
-    createHmac: (data, key) => wallet.createHmac(data, key)
+    createHmac: (data, key) => wallet.createHmac(data, key),
+    derivePublicKey: (key, forSelf) => wallet.derivePublicKey(key, forSelf)
   }
   const { origin } = await startServer({ overrides: { wallet: frail } })
   const session = await handshake(origin)

@@ -22,7 +22,7 @@ const page = async (session: HandSession, request: object): Promise<Page> => {
 /** Puts messages straight into someone's box, each after the one before. */
 async function fill ({ server }: TestServer, recipient: string, bodies: string[], messageBox = 'inbox'): Promise<void> {
   for (const [index, body] of bodies.entries()) {
-    const message = { recipients: [recipient], messageIds: [`${messageBox} ${index}`], messageBox, body, listedBody: body }
+    const message = { recipients: [recipient], messageIds: [`${messageBox} ${index}`], messageBox, body, isText: true }
     await server.context.mailbox.send(recipient, message)
   }
 }

@@ -116,7 +116,7 @@ describe('POST /sendMessage refuses', () => {
 
   test('what the policy refuses, after every other check and before anything is stored', async () => {
     const blockedRecipients = [BOB]
-    const policy = async (): Promise<void> => { throw new ApiError('ERR_DELIVERY_BLOCKED', undefined, { blockedRecipients }) }
+    const policy = async (): Promise<never> => { throw new ApiError('ERR_DELIVERY_BLOCKED', undefined, { blockedRecipients }) }
     const guarded = await startServer({ overrides: { policy } })
     const carol = await handshake(guarded.origin)
 

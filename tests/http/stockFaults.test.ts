@@ -3,6 +3,7 @@
  * arrangement under the same routes, where it succeeds: so no test here can pass for the wrong reason.
  */
 import { describe, expect, test } from '@jest/globals'
+import { FREE_OF_CHARGE } from '../../src/policy'
 import { PrivateKey } from '@bsv/sdk'
 import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
@@ -113,10 +114,10 @@ async function answersBeforeBody (port: number): Promise<boolean> {
 
 describe('what the stock pieces get wrong', () => {
   test.each(attacks)('%s: not here', async (_name, attack) => {
-    expect(await attack(await startServer({ overrides: { policy: async () => { await hold() } } }))).toBe(false)
+    expect(await attack(await startServer({ overrides: { policy: async () => await hold().then(() => FREE_OF_CHARGE) } }))).toBe(false)
   })
 
   test.each(attacks)('%s: but there', async (_name, attack) => {
-    expect(await attack(await startServer({ overrides: { policy: async () => { await hold() }, auth: stockAuth() } }))).toBe(true)
+    expect(await attack(await startServer({ overrides: { policy: async () => await hold().then(() => FREE_OF_CHARGE), auth: stockAuth() } }))).toBe(true)
   })
 })

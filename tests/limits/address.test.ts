@@ -18,7 +18,10 @@ test.each([
   ['fe80::1%eth0', 'fe80:0:0:0::/64'],
   ['', 'unknown'],
   ['nonsense', 'unknown'],
-  ['192.0.2.1:8080', 'unknown']
+  ['192.0.2.1:8080', '192.0.2.1'],
+  ['[2001:db8:1:2::9]:443', '2001:db8:1:2::/64'],
+  ['[2001:db8:1:2::9]', '2001:db8:1:2::/64'],
+  ['192.0.2.1:port', 'unknown']
 ])('%s counts as %s', (address, key) => {
   expect(rateKey(address)).toBe(key)
 })

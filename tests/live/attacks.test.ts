@@ -169,3 +169,51 @@ test('a socket that leaves while its events wait to be counted leaves nothing be
 
   expect(server.context.hub.size).toBe(0)
 })
+
+test('frames that are begun and never ended take no more than their share of memory', async () => {
+  const { origin } = await startLive()
+  const begun = Buffer.alloc(14)
+  begun.writeUInt16BE(0x81ff)
+  begun.writeBigUInt64BE(15_900_000n, 2)
+  const sockets = Array.from({ length: 10 }, () => {
+    const socket = connect(Number(new URL(origin).port), '127.0.0.1').on('error', () => {})
+    socket.write('GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n')
+    socket.once('data', () => {
+      socket.write(begun)
+      socket.write(Buffer.alloc(12_000_000))
+      socket.resume()
+    })
+    return socket
+  })
+
+  // 64 MiB are one address's: of ten times 12 MB that is five and a bit.
+  await until(() => sockets.filter(socket => socket.closed).length >= 4)
+  await lightSocket(origin).authenticate()
+  sockets.forEach(socket => socket.destroy())
+})
+
+test('a large frame that is whole takes none of that share', async () => {
+  const { origin } = await startLive()
+  const socket = await lightSocket(origin).authenticate()
+  const roomId = `${socket.identityKey}-inbox`
+
+  for (let i = 0; i < 18; i++) {
+    socket.emit('sendMessage', { roomId, message: { messageId: `id ${i}`, recipient: socket.identityKey, body: 'x'.repeat(1_000_000) } })
+    expect(await socket.next(`sendMessageAck-${roomId}`)).toMatchObject({ status: 'success' })
+  }
+})
+
+test.each<[string, (socket: ReturnType<typeof lightSocket>) => void]>([
+  ['handshakes', socket => { socket.raw.emit('authMessage', { version: '0.1', messageType: 'initialRequest', identityKey: socket.identityKey, initialNonce: randomBytes(32).toString('base64') }) }],
+  ['events that nobody knows', socket => { socket.emit('unknown', {}) }],
+  ['sends', socket => { socket.emit('sendMessage', { roomId: `${socket.identityKey}-inbox`, message: { messageId: randomBytes(8).toString('hex'), recipient: socket.identityKey, body: 'hello' } }) }]
+])('a proven socket that goes on with %s beyond its rate is closed', async (_name, say) => {
+  const { origin } = await startLive({ env: { RATE_LIMIT_IDENTITY: '10' } })
+  const socket = await lightSocket(origin, { options: { reconnection: false } }).authenticate()
+
+  for (let i = 0; i < 200; i++) say(socket)
+
+  await until(() => !socket.raw.connected)
+  // What it hears of it is bounded, too.
+  expect(socket.frames).toBeLessThan(80)
+})

@@ -170,6 +170,7 @@ whereRedisIs('through Redis', () => {
     rateLimiter: limit => createRateLimiter(randomUUID(), limit, shared)
   }
   const bind = (fanout: RedisFanout): Fanout => ({
+    connected: true,
     publish: message => { fanout.publish(message) },
     listen: async recipient => { await fanout.listen(recipient) },
     unlisten: recipient => { fanout.unlisten(recipient) },

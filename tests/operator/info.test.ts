@@ -39,7 +39,8 @@ test('what the server is, with the limits as they come', async () => {
       retentionDays: null,
       sessionSeconds: 30 * 24 * 60 * 60
     },
-    features: { live: false, manyNodes: false }
+    deliveryFees: {},
+    features: { live: false, payments: true, manyNodes: false }
   })
 })
 

@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { GAUGES, TOTALS } from '../../src/metrics'
+import { FREE_OF_CHARGE, type Terms } from '../../src/policy'
 import { lightSocket, until } from '../helpers/live'
 import { startServer, type TestServer } from '../helpers/server'
 import { handshake, post, sign, type HandSession } from '../helpers/signedRequests'
@@ -92,7 +93,7 @@ describe('what is counted', () => {
 })
 
 test('a request whose client leaves before the answer counts as aborted, and as no latency', async () => {
-  const policy = async (): Promise<void> => { await new Promise(resolve => setTimeout(resolve, 200)) }
+  const policy = async (): Promise<Terms> => await new Promise(resolve => setTimeout(() => { resolve(FREE_OF_CHARGE) }, 200))
   const slow = await startServer({ env: { METRICS_PORT: '0' }, overrides: { policy } })
   const session = await handshake(slow.origin)
   const { url, init } = await sign(session, { target: '/sendMessage', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ message: { recipient: session.identityKey, messageBox: 'inbox', messageId: 'id', body: 'hello' } }) })

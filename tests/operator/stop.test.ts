@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { newWallet, Session } from '../../bench/client'
 import { Connection } from '../../bench/connection'
 import type { FlatEnv } from '../../src/config'
-import { allowAll } from '../../src/mailbox'
+import { FREE_OF_CHARGE, type Terms } from '../../src/policy'
 import { Caller } from '../durability/caller'
 import { createDatabase, ENGINES, type Engine } from '../helpers/databases'
 import { lightSocket } from '../helpers/live'
@@ -155,10 +155,10 @@ test('meanwhile /ready says so, and whoever comes anew is not let in', async () 
   let begun: () => void = () => {}
   const gate = new Promise<void>(resolve => { open = resolve })
   const working = new Promise<void>(resolve => { begun = resolve })
-  const policy = async (...parameters: Parameters<typeof allowAll>): Promise<void> => {
+  const policy = async (): Promise<Terms> => {
     begun()
     await gate
-    await allowAll(...parameters)
+    return FREE_OF_CHARGE
   }
   const { origin, server } = await startServer({ overrides: { policy, idleGrace: 5000 } })
   const alice = await handshake(origin)
@@ -188,10 +188,11 @@ test('meanwhile /ready says so, and whoever comes anew is not let in', async () 
 test('a live send that takes its time is acknowledged before its socket is closed', async () => {
   let begun: () => void = () => {}
   const working = new Promise<void>(resolve => { begun = resolve })
-  const policy = async (): Promise<void> => {
+  const policy = async (): Promise<Terms> => {
     begun()
     // Longer than idle connections are kept, and than new ones are accepted.
     await pause(1500)
+    return FREE_OF_CHARGE
   }
   const { origin, server } = await startServer({ env: { ENABLE_WEBSOCKETS: 'true' }, overrides: { policy, idleGrace: 300 } })
   const socket = await lightSocket(origin, { options: { reconnection: false } }).authenticate()

@@ -34,7 +34,7 @@ test('a request is followed to the mailbox, in the trace that it came with; noth
   const endpoint = `http://127.0.0.1:${(collector.address() as AddressInfo).port}`
   const database = await createDatabase('sqlite')
   onEnd(database.drop)
-  const server = await ServerProcess.start({ env: { ...database.env, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint } })
+  const server = await ServerProcess.start({ env: { ...database.env, OTEL_EXPORTER_OTLP_ENDPOINT: endpoint, TRUST_PROXY: 'loopback' } })
   const alice = await handshake(server.origin)
   const traceId = '0af7651916cd43dd8448eb211c80319c'
   const prepared = await sign(alice, {

@@ -70,7 +70,7 @@ describe('the README\'s tables', () => {
   })
 
   test('every route that needs an identity', () => {
-    for (const { method, path } of routes(running.server.context.mailbox)) expect(documented).toContainEqual([method.toUpperCase(), path])
+    for (const { method, path } of routes(running.server.context)) expect(documented).toContainEqual([method.toUpperCase(), path])
   })
 
   test('every error code, with its status', () => {

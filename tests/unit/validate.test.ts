@@ -2,7 +2,9 @@ import { describe, expect, test } from '@jest/globals'
 import { PrivateKey, PublicKey } from '@bsv/sdk'
 import fc from 'fast-check'
 import { ApiError } from '../../src/errors'
-import { parseAcknowledgeRequest, parseBoxName, parseListRequest, parseSendRequest, toIdentityKey } from '../../src/validate'
+import { parseAcknowledgeRequest, parseBoxName, parseListRequest, parseSendRequest } from '../../src/validate'
+import { toListedBody } from '../../src/listedBody'
+import { toIdentityKey } from '../../src/values'
 
 const key = PrivateKey.fromRandom().toPublicKey()
 const BOB = key.toString()
@@ -95,7 +97,7 @@ describe('a message to send', () => {
   test('comes out typed, with canonical keys and one id for each', () => {
     const other = PrivateKey.fromRandom().toPublicKey().toString()
     expect(send({ recipients: [BOB.toUpperCase(), other], messageId: ['a', 'b'], messageBox: ' box ', body: { a: 1 }, extra: true })).toEqual({
-      recipients: [BOB, other], messageIds: ['a', 'b'], messageBox: 'box', body: '{"a":1}', listedBody: '{"a":1}'
+      recipients: [BOB, other], messageIds: ['a', 'b'], messageBox: 'box', body: '{"a":1}', isText: false
     })
   })
 
@@ -110,16 +112,16 @@ describe('a message to send', () => {
     const json = fc.json().map(text => `{"message":${text}}`)
     const texts = fc.oneof(fc.string(), fc.json(), json, json.map(text => ` \n${text}\t`), json.map(text => text.replace('m', '\\u006d')), fc.constant('{"message":'))
     fc.assert(fc.property(texts.filter(text => text.trim() !== ''), text => {
-      const { body, listedBody } = send({ body: text })
-      expect([body, unwrap(listedBody)]).toEqual([text, text])
+      const sent = send({ body: text })
+      expect([sent.body, unwrap(toListedBody(sent))]).toEqual([text, text])
     }), { numRuns: 500 })
   })
 
   test('an object is listed so that the client reads it as it was sent', () => {
     fc.assert(fc.property(fc.dictionary(fc.constantFrom('message', 'payment', '__proto__', 'a'), fc.jsonValue()), fields => {
-      const { body, listedBody } = send({ body: fields })
-      expect(body).toBe(JSON.stringify(fields))
-      expect(unwrap(listedBody)).toEqual(Object.hasOwn(fields, 'message') ? JSON.parse(body) : body)
+      const sent = send({ body: fields })
+      expect(sent.body).toBe(JSON.stringify(fields))
+      expect(unwrap(toListedBody(sent))).toEqual(Object.hasOwn(fields, 'message') ? JSON.parse(sent.body) : sent.body)
     }))
   })
 

@@ -1,0 +1,48 @@
+import type { Secret } from '../secret'
+import { ApiError } from '../errors'
+
+/** How long the network may take to answer, in milliseconds. */
+const TIMEOUT = 10_000
+/** States of a transaction that will not be mined, as ARC names them; it may answer 200 with them. */
+const REJECTED = new Set(['DOUBLE_SPEND_ATTEMPTED', 'REJECTED', 'INVALID', 'MALFORMED', 'MINED_IN_STALE_BLOCK'])
+/** Statuses by which ARC says that the transaction is at fault: the rest is about who asks, how often, or ARC itself. */
+const AT_FAULT = (status: number): boolean => status === 400 || status === 409 || status === 422 || (status >= 460 && status < 500)
+
+interface ArcAnswer { txStatus?: string, extraInfo?: string, detail?: string, title?: string }
+
+/** Sends transactions to the network, by ARC. */
+export class Network {
+  constructor (private readonly arcUrl: string, private readonly apiKey: Secret | undefined) {}
+
+  /**
+   * Has a transaction accepted; one that the network knows already is accepted again.
+   * @param extended in BRC-30's extended format, in hex
+   * @throws ApiError ERR_PAYMENT_REJECTED, ERR_PAYMENTS_UNAVAILABLE
+   */
+  async broadcast (extended: string): Promise<void> {
+    const { status, answer } = await this.#post(extended)
+    const reason = [answer.txStatus, answer.extraInfo ?? answer.detail ?? answer.title].filter(Boolean).join(': ')
+    const stands = status >= 200 && status < 300
+    if (stands && !REJECTED.has(answer.txStatus?.toUpperCase() ?? '') && !/orphan/i.test(reason)) return
+    if (stands || AT_FAULT(status)) throw new ApiError('ERR_PAYMENT_REJECTED', `The network does not accept the payment: ${reason === '' ? `it answered ${status}` : reason}.`)
+    throw unavailable(`ARC answered ${status}`)
+  }
+
+  async #post (rawTx: string): Promise<{ status: number, answer: ArcAnswer }> {
+    try {
+      const response = await fetch(`${this.arcUrl}/v1/tx`, {
+        method: 'POST',
+        headers: { 'content-type': 'application/json', ...(this.apiKey !== undefined && { authorization: `Bearer ${this.apiKey.reveal()}` }) },
+        body: JSON.stringify({ rawTx }),
+        signal: AbortSignal.timeout(TIMEOUT)
+      })
+      return { status: response.status, answer: Object(await response.json().catch(() => ({}))) as ArcAnswer }
+    } catch (error) {
+      throw unavailable(`ARC does not answer: ${(error as Error).message}`)
+    }
+  }
+}
+
+function unavailable (reason: string): ApiError {
+  return new ApiError('ERR_PAYMENTS_UNAVAILABLE', undefined, {}, { fault: { what: 'a payment could not be broadcast', reason } })
+}

@@ -1,0 +1,133 @@
+/**
+ * A payment as it comes beside a message: what its fields are, and which of its outputs is whose. Pure; whether the
+ * transaction holds is another matter. The outputs are BRC-100's `InternalizeOutput`, their remittance is BRC-29's.
+ */
+import { ApiError } from '../errors'
+import type { Terms } from '../policy'
+import type { IdentityKey } from '../protocol'
+import { asFields, isInteger, toIdentityKey, type Fields } from '../values'
+
+/** Largest transaction with its ancestors, in bytes, and how many outputs may be named. */
+export const MAX_PAYMENT_BYTES = 1024 * 1024
+const MAX_OUTPUTS = 200
+/** Longest derivation prefix and suffix, in characters: together they stay within BRC-43's 800. */
+const MAX_DERIVATION = 399
+
+export interface Payment {
+  /** AtomicBEEF (BRC-95). */
+  tx: Buffer
+  outputs: Fields[]
+  description?: string
+  labels?: string[]
+}
+
+/** An output of a payment, as far as it says how its payee derives the key. */
+export interface PaidOutput {
+  outputIndex: number
+  derivationPrefix: string
+  derivationSuffix: string
+  senderIdentityKey: IdentityKey
+}
+
+/** Whom an output is for: the server, or the recipient at this place in the request. */
+export type Payee = 'server' | number
+
+/** Each output that is named, with whom it has to pay. */
+export interface AssignedOutput {
+  payee: Payee
+  output: Fields
+}
+
+/**
+ * Takes a payment's fields for what they are, where terms ask for one.
+ * @throws ApiError ERR_MISSING_PAYMENT_TX, ERR_INVALID_PAYMENT
+ */
+export function parsePayment (fields: Fields | undefined): Payment {
+  if (fields?.tx === undefined || fields.tx === null || fields.tx === '') throw new ApiError('ERR_MISSING_PAYMENT_TX')
+  const tx = toBytes(fields.tx)
+  if (tx === undefined) throw new ApiError('ERR_INVALID_PAYMENT', 'The payment\'s "tx" must be AtomicBEEF, as an array of bytes or in base64.')
+  if (tx.length > MAX_PAYMENT_BYTES) throw new ApiError('ERR_INVALID_PAYMENT', `The payment's transaction and its ancestors may have up to ${MAX_PAYMENT_BYTES} bytes.`, { limit: MAX_PAYMENT_BYTES })
+  const named = Array.isArray(fields.outputs) ? fields.outputs : []
+  if (named.length > MAX_OUTPUTS) throw new ApiError('ERR_INVALID_PAYMENT', `A payment may name up to ${MAX_OUTPUTS} outputs.`, { limit: MAX_OUTPUTS })
+  const { description, labels } = fields
+  return {
+    tx,
+    outputs: named.map(output => asFields(output) ?? {}),
+    ...(typeof description === 'string' && { description }),
+    ...(Array.isArray(labels) && labels.every(label => typeof label === 'string') && { labels })
+  }
+}
+
+/**
+ * Says which output is to pay whom: the first is the server's where it charges for the delivery; the others are of the
+ * recipients who charge, in the order of the request, unless an output names its recipient itself. One that is left
+ * over belongs to the only recipient, if there is one alone.
+ * @throws ApiError ERR_MISSING_DELIVERY_OUTPUT, ERR_INSUFFICIENT_OUTPUTS, ERR_MISSING_RECIPIENT_OUTPUTS, ERR_PAYMENT_NOT_TO_PAYEE
+ */
+export function assignOutputs ({ outputs }: Payment, { deliveryFee, recipientFees }: Terms, recipients: IdentityKey[]): AssignedOutput[] {
+  const charging = recipientFees.flatMap((fee, index) => fee > 0 ? [index] : [])
+  const assigned: AssignedOutput[] = []
+  const rest = [...outputs]
+  if (deliveryFee > 0) {
+    const output = rest.shift()
+    if (output === undefined) throw new ApiError('ERR_MISSING_DELIVERY_OUTPUT')
+    assigned.push({ payee: 'server', output })
+  }
+  if (rest.length < charging.length) {
+    throw new ApiError('ERR_INSUFFICIENT_OUTPUTS', `There are ${charging.length} recipients who charge for this message, and ${rest.length} outputs for them.`)
+  }
+  const named = rest.map(output => recipients.indexOf(recipientOf(output) ?? ''))
+  const unnamed = charging.filter(index => !named.includes(index))
+  rest.forEach((output, position) => {
+    const payee = named[position]! >= 0 ? named[position] : unnamed.shift() ?? (recipients.length === 1 ? 0 : undefined)
+    if (payee === undefined || recipientOf(output) === null) throw new ApiError('ERR_PAYMENT_NOT_TO_PAYEE', `Nobody is to be paid by output ${String(output.outputIndex)}.`)
+    assigned.push({ payee, output })
+  })
+  const missing = charging.find(index => !assigned.some(({ payee }) => payee === index))
+  if (missing !== undefined) throw new ApiError('ERR_MISSING_RECIPIENT_OUTPUTS', `The payment has no output for ${recipients[missing]!}.`)
+  return assigned
+}
+
+/**
+ * An output's own words on how its key is derived.
+ * @throws ApiError ERR_PAYMENT_NOT_TO_PAYEE where it is no "wallet payment", or its remittance is not BRC-29's
+ */
+export function parseOutput (output: Fields): PaidOutput {
+  const { outputIndex, protocol } = output
+  const { derivationPrefix, derivationSuffix, senderIdentityKey } = asFields(output.paymentRemittance) ?? {}
+  const sender = toIdentityKey(senderIdentityKey)
+  if (!isInteger(outputIndex) || outputIndex < 0) throw new ApiError('ERR_PAYMENT_NOT_TO_PAYEE', 'Each output of a payment has an "outputIndex", a whole number.')
+  if (protocol !== 'wallet payment') throw new ApiError('ERR_PAYMENT_NOT_TO_PAYEE', `Output ${outputIndex} must have the protocol "wallet payment".`)
+  if (!isDerivation(derivationPrefix) || !isDerivation(derivationSuffix) || sender === undefined) {
+    throw new ApiError('ERR_PAYMENT_NOT_TO_PAYEE', `Output ${outputIndex} must have a "paymentRemittance" with derivationPrefix, derivationSuffix and senderIdentityKey.`)
+  }
+  return { outputIndex, derivationPrefix, derivationSuffix, senderIdentityKey: sender }
+}
+
+/** The recipient that an output names in its custom instructions; undefined where it names none, null where that is no key. */
+function recipientOf (output: Fields): IdentityKey | null | undefined {
+  const instructions = output.customInstructions ?? asFields(output.paymentRemittance)?.customInstructions
+  const named = (typeof instructions === 'string' ? parseObject(instructions) : asFields(instructions))?.recipientIdentityKey
+  return named === undefined ? undefined : toIdentityKey(named) ?? null
+}
+
+function parseObject (text: string): Fields | undefined {
+  try {
+    return asFields(JSON.parse(text))
+  } catch {
+    return undefined
+  }
+}
+
+function isDerivation (value: unknown): value is string {
+  return typeof value === 'string' && value.length > 0 && value.length <= MAX_DERIVATION
+}
+
+function toBytes (value: unknown): Buffer | undefined {
+  if (typeof value === 'string') {
+    const bytes = Buffer.from(value, 'base64')
+    return bytes.length > 0 && bytes.toString('base64').replace(/=+$/, '') === value.replace(/=+$/, '') ? bytes : undefined
+  }
+  if (!Array.isArray(value) || value.length === 0 || value.length > MAX_PAYMENT_BYTES + 1) return undefined
+  return value.every(byte => isInteger(byte) && byte >= 0 && byte <= 255) ? Buffer.from(value) : undefined
+}

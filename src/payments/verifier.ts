@@ -1,0 +1,74 @@
+/** Verifies payments off the event loop, within bounds of time, of memory, and of how many wait. */
+import { join } from 'node:path'
+import { Worker } from 'node:worker_threads'
+import { ApiError } from '../errors'
+import type { VerifiedTransaction, Verdict } from './verify'
+
+/** How long one may take, in milliseconds, headers included. */
+const TIMEOUT = 5000
+/** In MiB. */
+const MEMORY = 256
+/** How many may wait for their turn. */
+const MAX_WAITING = 50
+
+export class PaymentVerifier {
+  #worker: Worker | undefined
+  #turn: Promise<unknown> = Promise.resolve()
+  #waiting = 0
+
+  constructor (private readonly chaintracksUrl: string) {}
+
+  /**
+   * Verifies a transaction in AtomicBEEF: its scripts, its amounts, its proofs, and that nothing is spent twice.
+   * @throws ApiError ERR_INVALID_PAYMENT, ERR_PAYMENTS_UNAVAILABLE where headers cannot be had, ERR_SERVER_BUSY
+   */
+  async verify (tx: Buffer): Promise<VerifiedTransaction> {
+    if (this.#waiting >= MAX_WAITING) throw new ApiError('ERR_SERVER_BUSY')
+    this.#waiting++
+    const mine = this.#turn.then(async () => await this.#ask(tx))
+    this.#turn = mine.catch(() => {}).finally(() => { this.#waiting-- })
+    const verdict = await mine
+    if ('verified' in verdict) return verdict.verified
+    if ('invalid' in verdict) throw new ApiError('ERR_INVALID_PAYMENT', `The payment is not valid: ${verdict.invalid}.`)
+    throw new ApiError('ERR_PAYMENTS_UNAVAILABLE', undefined, {}, { fault: { what: 'a payment could not be checked', reason: verdict.unavailable } })
+  }
+
+  async close (): Promise<void> {
+    await this.#worker?.terminate()
+    this.#worker = undefined
+  }
+
+  async #ask (tx: Buffer): Promise<Verdict> {
+    const worker = this.#worker ??= this.#start()
+    return await new Promise(resolve => {
+      const settle = (verdict: Verdict, end: boolean): void => {
+        clearTimeout(timer)
+        worker.removeAllListeners()
+        // Nobody hears of an error that comes later; without a listener it would end the process.
+        worker.on('error', () => {})
+        if (end) {
+          this.#worker = undefined
+          void worker.terminate()
+        }
+        resolve(verdict)
+      }
+      const timer = setTimeout(() => { settle({ invalid: 'it takes too long to check' }, true) }, TIMEOUT)
+      worker.on('message', (verdict: Verdict) => { settle(verdict, false) })
+      worker.on('error', error => { settle({ invalid: `it cannot be checked (${(error as NodeJS.ErrnoException).code ?? error.name})` }, true) })
+      worker.on('exit', () => { settle({ invalid: 'it cannot be checked' }, true) })
+      worker.postMessage(tx)
+    })
+  }
+
+  #start (): Worker {
+    // As TypeScript in development, where a thread does not inherit what loads it.
+    const compiled = __filename.endsWith('.js')
+    const worker = new Worker(join(__dirname, compiled ? 'verifyWorker.js' : 'verifyWorker.ts'), {
+      workerData: { chaintracksUrl: this.chaintracksUrl },
+      resourceLimits: { maxOldGenerationSizeMb: MEMORY },
+      execArgv: compiled ? [] : ['-r', require.resolve('ts-node/register/transpile-only')]
+    })
+    worker.unref()
+    return worker
+  }
+}
