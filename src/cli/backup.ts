@@ -1,8 +1,8 @@
-import Database from 'better-sqlite3'
 import dotenv from 'dotenv'
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { parseConfig, readEnv } from '../config'
+import { sqliteDriver } from '../db/sqliteDriver'
 import { describeDatabase } from './describe'
 import { explainFailure, UsageError } from './failure'
 
@@ -16,6 +16,7 @@ async function main (target: string | undefined): Promise<void> {
   if (!existsSync(source)) throw new UsageError(`There is no database at ${source}: run this where the server runs, with its environment.`)
   if (!existsSync(dirname(resolve(target)))) throw new UsageError(`There is no folder ${dirname(resolve(target))} to copy to.`)
   if (resolve(target) === source) throw new UsageError('The backup needs a file of its own.')
+  const Database = sqliteDriver()
   const database = new Database(source, { fileMustExist: true })
   try {
     await database.backup(target)

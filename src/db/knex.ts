@@ -3,6 +3,7 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import knex, { type Knex } from 'knex'
 import type { DatabaseConfig } from '../config'
+import { SqliteClient } from './sqliteDriver'
 
 /** How long anything waits for a connection, in milliseconds. */
 const CONNECT_TIMEOUT = 3000
@@ -42,11 +43,11 @@ function isUnknownVariable (error: unknown): boolean {
   return (error as { code?: string } | null)?.code === 'ER_UNKNOWN_SYSTEM_VARIABLE'
 }
 
-function sqliteOptions ({ client, connection }: DatabaseConfig): Knex.Config {
+function sqliteOptions ({ connection }: DatabaseConfig): Knex.Config {
   const filename = connection.filename as string
   if (filename !== ':memory:') mkdirSync(dirname(filename), { recursive: true })
   return {
-    client,
+    client: SqliteClient,
     connection,
     useNullAsDefault: true,
     // There is one connection, and waiting for a transaction of our own is no outage.

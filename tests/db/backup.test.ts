@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals'
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import Database from 'better-sqlite3'
+import { sqliteDriver } from '../../src/db/sqliteDriver'
 import { newClient } from '../helpers/clients'
 import { startServer } from '../helpers/server'
 
@@ -19,7 +19,7 @@ test('a backup made while the server runs holds its messages', async () => {
   const { stdout } = await run(process.execPath, [SCRIPT, 'src/cli/backup', target], { env })
 
   expect(stdout).toContain('1 messages')
-  const copy = new Database(target, { readonly: true })
+  const copy = new (sqliteDriver())(target, { readonly: true })
   expect(copy.prepare('select sender from messages').all()).toEqual([{ sender: identityKey }])
   copy.close()
 })
