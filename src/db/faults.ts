@@ -2,9 +2,9 @@
 
 interface DatabaseError { code?: string, errno?: number }
 
-/** A unique key is taken. */
+/** A unique or primary key is taken. */
 export function isDuplicateKey (error: unknown): boolean {
-  return ['ER_DUP_ENTRY', 'SQLITE_CONSTRAINT_UNIQUE'].includes(codeOf(error))
+  return ['ER_DUP_ENTRY', 'SQLITE_CONSTRAINT_UNIQUE', 'SQLITE_CONSTRAINT_PRIMARYKEY'].includes(codeOf(error))
 }
 
 /** A column that holds no null was to be given one. */

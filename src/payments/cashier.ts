@@ -78,8 +78,8 @@ export function createCashier (parts: CashierParts): DeliverPaid {
         return stored
       } catch (error) {
         if (error instanceof ClaimLost && attempt < ATTEMPTS) continue
-        // Whatever stands in the way: the payer may use the money again.
-        await payments.release(claimed.claim)
+        // Whatever stands in the way: the payer may use the money again. If that fails too, the claim runs out by itself.
+        await payments.release(claimed.claim).catch(() => {})
         throw error instanceof ClaimLost ? new ApiError('ERR_SERVER_BUSY') : error
       }
     }

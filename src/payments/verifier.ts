@@ -43,19 +43,18 @@ export class PaymentVerifier {
     return await new Promise(resolve => {
       const settle = (verdict: Verdict, end: boolean): void => {
         clearTimeout(timer)
-        worker.removeAllListeners()
-        // Nobody hears of an error that comes later; without a listener it would end the process.
-        worker.on('error', () => {})
+        worker.off('message', onVerdict).off('error', onError).off('exit', onExit)
         if (end) {
           this.#worker = undefined
           void worker.terminate()
         }
         resolve(verdict)
       }
+      const onVerdict = (verdict: Verdict): void => { settle(verdict, false) }
+      const onError = (error: NodeJS.ErrnoException): void => { settle({ invalid: `it cannot be checked (${error.code ?? error.name})` }, true) }
+      const onExit = (): void => { settle({ invalid: 'it cannot be checked' }, true) }
       const timer = setTimeout(() => { settle({ invalid: 'it takes too long to check' }, true) }, TIMEOUT)
-      worker.on('message', (verdict: Verdict) => { settle(verdict, false) })
-      worker.on('error', error => { settle({ invalid: `it cannot be checked (${(error as NodeJS.ErrnoException).code ?? error.name})` }, true) })
-      worker.on('exit', () => { settle({ invalid: 'it cannot be checked' }, true) })
+      worker.on('message', onVerdict).on('error', onError).on('exit', onExit)
       worker.postMessage(tx)
     })
   }
@@ -69,6 +68,9 @@ export class PaymentVerifier {
       execArgv: compiled ? [] : ['-r', require.resolve('ts-node/register/transpile-only')]
     })
     worker.unref()
+    // Nobody waits for an error that comes between two payments; without a listener it would end the process.
+    worker.on('error', () => {})
+    worker.on('exit', () => { if (this.#worker === worker) this.#worker = undefined })
     return worker
   }
 }
