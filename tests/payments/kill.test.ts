@@ -1,0 +1,58 @@
+import { PrivateKey } from '@bsv/sdk'
+import { expect, test } from '@jest/globals'
+import { randomBytes } from 'node:crypto'
+import { join } from 'node:path'
+import type { Milestone } from '../../src/payments/cashier'
+import { createKnex } from '../../src/db/knex'
+import { TestChain } from '../helpers/chain'
+import { createDatabase, ENGINES, type Engine, type TestDatabase } from '../helpers/databases'
+import { pay } from '../helpers/payer'
+import { Child, eventually } from '../helpers/processes'
+import { onEnd } from '../helpers/server'
+import { handshake, post, type HandSession } from '../helpers/signedRequests'
+import { UNMETERED } from '../helpers/unmetered'
+
+const PROGRAM = ['-r', join(__dirname, '..', 'helpers', 'transpile.js'), join(__dirname, 'serveAndDie.ts')]
+
+const MILESTONES: Milestone[] = ['verified', 'claimed', 'accepted', 'stored']
+const CASES = ENGINES.flatMap(engine => MILESTONES.map((milestone): [Milestone, Engine] => [milestone, engine]))
+
+async function serve (env: NodeJS.ProcessEnv, milestone = 'none'): Promise<{ origin: string, child: Child }> {
+  const child = new Child(process.execPath, [...PROGRAM, milestone], { env: { ...process.env, ...env } })
+  const port = await eventually(() => /serves (\d+)/.exec(child.output)?.[1], () => `The server does not serve:\n${child.output}`)
+  return { origin: `http://127.0.0.1:${port}`, child }
+}
+
+async function statesOf (database: TestDatabase): Promise<string[]> {
+  const knex = createKnex(database.config)
+  const rows = await knex('payments').select('state')
+  await knex.destroy()
+  return rows.map(({ state }) => state as string)
+}
+
+test.each(CASES)('a payment that is %s when the server is killed delivers its message once, on %s', async (milestone, engine) => {
+  const database = await createDatabase(engine)
+  onEnd(database.drop)
+  const chain = await TestChain.start()
+  const env = { NODE_ENV: 'test', LOG_LEVEL: 'silent', ...UNMETERED, ...database.env, ...chain.env, DELIVERY_FEES: 'posted=10', SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'), PORT: '0' }
+  const [payerKey, recipientKey] = [PrivateKey.fromRandom(), PrivateKey.fromRandom()]
+  const first = await serve(env, milestone)
+  const payer = await handshake(first.origin, payerKey)
+  const message = { recipient: recipientKey.toPublicKey().toString(), messageBox: 'posted', messageId: 'paid', body: 'once' }
+  const { payment } = await pay(chain, payerKey, [{ satoshis: 10, payee: payer.serverKey, from: 'payer' }])
+  const send = async (session: HandSession, messageId: string): Promise<number> => (await post(session, '/sendMessage', { message: { ...message, messageId }, payment })).status
+
+  await expect(send(payer, 'paid')).rejects.toThrow()
+  expect(await first.child.ended()).toBe('SIGKILL')
+
+  const second = await serve(env)
+  const again = { ...payer, origin: second.origin }
+  const statuses = [await send(again, 'paid'), await send(again, 'paid'), await send(again, 'another')]
+  const { messages } = (await post(await handshake(second.origin, recipientKey), '/listMessages', { messageBox: 'posted' })).body as { messages: Array<{ messageId: string }> }
+  await second.child.end()
+
+  expect(statuses).toEqual([200, 200, 409])
+  expect(messages.map(({ messageId }) => messageId)).toEqual(['paid'])
+  // What is the server's waits in the database for its wallet.
+  expect(await statesOf(database)).toEqual(['stored'])
+})
