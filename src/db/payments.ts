@@ -128,3 +128,23 @@ export async function postpone (db: Knex, id: string, dueAt: number, fault: stri
   await db('payments').where({ id, state: 'stored' })
     .update({ due_at: dueAt, last_fault: fault.slice(0, 1000), attempts: db.raw('attempts + 1'), updated_at: now }).timeout(QUERY_TIMEOUT)
 }
+
+/** A payment that somebody may have to look at. Times are milliseconds since 1970. */
+export interface UnsettledPayment {
+  txid: string
+  sender: IdentityKey
+  state: 'claimed' | 'stored'
+  attempts: number
+  fault: string | null
+  createdAt: number
+  dueAt: number
+}
+
+/** The payments that are not settled, the oldest first. */
+export async function findUnsettled (db: Knex, limit: number): Promise<UnsettledPayment[]> {
+  const rows = await db('payments')
+    .select('txid', 'sender', 'state', 'attempts', 'last_fault', 'created_at', 'due_at')
+    .whereIn('state', ['claimed', 'stored'])
+    .orderBy('created_at').limit(limit).timeout(QUERY_TIMEOUT)
+  return rows.map(row => ({ txid: row.txid, sender: row.sender, state: row.state, attempts: row.attempts, fault: row.last_fault, createdAt: Number(row.created_at), dueAt: Number(row.due_at) }))
+}
