@@ -3,13 +3,15 @@ import * as messages from './0001-messages'
 import * as quotaUsage from './0002-quota-usage'
 import * as permissions from './0003-permissions'
 import * as payments from './0004-payments'
+import * as devices from './0005-devices'
 
 /** Every migration in its order. Names have no extension, so a run from .ts and one from .js are the same. */
 const MIGRATIONS: Array<[name: string, migration: Knex.Migration]> = [
   ['0001-messages', messages],
   ['0002-quota-usage', quotaUsage],
   ['0003-permissions', permissions],
-  ['0004-payments', payments]
+  ['0004-payments', payments],
+  ['0005-devices', devices]
 ]
 
 export const migrationSource: Knex.MigrationSource<[string, Knex.Migration]> = {

@@ -25,6 +25,7 @@ import type { Lifecycle } from './operator/health'
 import { describeServer, type Info } from './operator/info'
 import { createPayments, type Payments } from './payments'
 import type { Milestone } from './payments/cashier'
+import type { DeviceStore } from './db/devices'
 import { createPermissions, type Permissions } from './permissions'
 import { SharedRedis } from './redis'
 import { Secret } from './secret'
@@ -50,6 +51,7 @@ export interface Context extends Storage {
   auth: RequestHandler[]
   limits: Limits
   permissions: Permissions
+  devices: DeviceStore
   payments: Payments
   hub: Hub
   mailbox: Mailbox

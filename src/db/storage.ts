@@ -1,3 +1,4 @@
+import { createDeviceStore, type DeviceStore } from './devices'
 import type { Knex } from 'knex'
 import type { Logger } from 'pino'
 import type { Config } from '../config'
@@ -15,6 +16,7 @@ export interface Storage {
   store: MessageStore
   housekeeping: Housekeeping
   rules: RuleStore
+  devices: DeviceStore
 }
 
 /** Everything that works on the database, around one ledger of what is stored. */
@@ -26,5 +28,5 @@ export function createStorage ({ db, mailbox }: Pick<Config, 'db' | 'mailbox'>, 
   const housekeeping = new Housekeeping({ knex, removal, ledger, retention, logger, onExpired: metrics.expired })
   const schema = new Schema({ knex, db, quotas, logger })
   schema.whenReady(() => { housekeeping.start() })
-  return { schema, housekeeping, rules: createRuleStore(knex), store: createMessageStore({ knex, commits, removal, schema, maxPageBytes }) }
+  return { schema, housekeeping, rules: createRuleStore(knex), devices: createDeviceStore(knex), store: createMessageStore({ knex, commits, removal, schema, maxPageBytes }) }
 }

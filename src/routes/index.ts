@@ -1,8 +1,10 @@
 import type { Request, RequestHandler } from 'express'
 import type { AuthRequest } from '../auth/http'
 import type { Mailbox } from '../mailbox'
+import type { DeviceStore } from '../db/devices'
 import type { Permissions } from '../permissions'
 import { acknowledgeMessage } from './acknowledgeMessage'
+import { listDevices, registerDevice, unregisterDevice } from './devices'
 import { listMessages } from './listMessages'
 import { getPermission, listPermissions, quote, setPermission } from './permissions'
 import { sendMessage } from './sendMessage'
@@ -17,7 +19,7 @@ export interface Route {
 export type Operation = (identityKey: string, request: unknown) => Promise<object>
 
 /** Everything that needs a proven identity; mounted under the routing prefix. */
-export function routes ({ mailbox, permissions }: { mailbox: Mailbox, permissions: Permissions }): Route[] {
+export function routes ({ mailbox, permissions, devices }: { mailbox: Mailbox, permissions: Permissions, devices: DeviceStore }): Route[] {
   return [
     post('/sendMessage', sendMessage(mailbox)),
     post('/listMessages', listMessages(mailbox)),
@@ -25,7 +27,10 @@ export function routes ({ mailbox, permissions }: { mailbox: Mailbox, permission
     post('/permissions/set', setPermission(permissions)),
     get('/permissions/get', getPermission(permissions)),
     get('/permissions/list', listPermissions(permissions)),
-    get('/permissions/quote', quote(permissions))
+    get('/permissions/quote', quote(permissions)),
+    post('/registerDevice', registerDevice(devices)),
+    get('/devices', listDevices(devices)),
+    post('/unregisterDevice', unregisterDevice(devices))
   ]
 }
 

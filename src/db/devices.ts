@@ -1,0 +1,76 @@
+/** The table of devices: a registration belongs to an identity and a token. */
+import { createHash } from 'node:crypto'
+import type { Knex } from 'knex'
+import type { IdentityKey } from '../protocol'
+import { QUERY_TIMEOUT } from './engine'
+import { query } from './query'
+
+/** How many devices an identity may have: the one that was longest unused makes room. */
+export const MAX_DEVICES = 100
+
+export interface DeviceRegistration {
+  fcmToken: string
+  deviceId: string | null
+  platform: string | null
+}
+
+/** Times are milliseconds since 1970. */
+export interface Device extends DeviceRegistration {
+  id: number
+  active: boolean
+  createdAt: number
+  updatedAt: number
+  lastUsed: number
+}
+
+/** All errors are from the catalogue. */
+export interface DeviceStore {
+  /** Registers a device, or refreshes it; resolves to the number of its row. */
+  register: (identityKey: IdentityKey, device: DeviceRegistration) => Promise<number>
+  /** The devices of an identity, the newest first. */
+  list: (identityKey: IdentityKey) => Promise<Device[]>
+  /** Forgets a device; false where there is none. */
+  unregister: (identityKey: IdentityKey, fcmToken: string) => Promise<boolean>
+}
+
+export function createDeviceStore (knex: Knex): DeviceStore {
+  return {
+    register: async (identityKey, device) => await query('register device', async () => await register(knex, identityKey, device, Date.now())),
+    list: async identityKey => await query('list devices', async () => await list(knex, identityKey)),
+    unregister: async (identityKey, fcmToken) => await query('unregister device', async () =>
+      await knex('devices').where(keyOf(identityKey, fcmToken)).delete().timeout(QUERY_TIMEOUT) > 0)
+  }
+}
+
+async function register (knex: Knex, identityKey: IdentityKey, { fcmToken, deviceId, platform }: DeviceRegistration, now: number): Promise<number> {
+  const key = keyOf(identityKey, fcmToken)
+  await knex('devices')
+    .insert({ ...key, fcm_token: fcmToken, device_id: deviceId, platform, active: true, created_at: now, updated_at: now, last_used: now })
+    .onConflict(['identity_key', 'token_hash'])
+    .merge(['device_id', 'platform', 'active', 'updated_at', 'last_used'])
+    .timeout(QUERY_TIMEOUT)
+  const rows = await knex('devices').select('id', 'token_hash').where({ identity_key: identityKey })
+    .orderBy([{ column: 'last_used', order: 'desc' }, { column: 'id', order: 'desc' }]).limit(2 * MAX_DEVICES).timeout(QUERY_TIMEOUT)
+  const tooMany = rows.slice(MAX_DEVICES).map(({ id }) => id)
+  if (tooMany.length > 0) await knex('devices').whereIn('id', tooMany).delete().timeout(QUERY_TIMEOUT)
+  return Number(rows.find(({ token_hash: hash }) => hash === key.token_hash)!.id)
+}
+
+async function list (knex: Knex, identityKey: IdentityKey): Promise<Device[]> {
+  const rows = await knex('devices').select('*').where({ identity_key: identityKey })
+    .orderBy([{ column: 'created_at', order: 'desc' }, { column: 'id', order: 'desc' }]).limit(MAX_DEVICES).timeout(QUERY_TIMEOUT)
+  return rows.map(row => ({
+    id: Number(row.id),
+    fcmToken: row.fcm_token,
+    deviceId: row.device_id,
+    platform: row.platform,
+    active: Boolean(row.active),
+    createdAt: Number(row.created_at),
+    updatedAt: Number(row.updated_at),
+    lastUsed: Number(row.last_used)
+  }))
+}
+
+function keyOf (identityKey: IdentityKey, fcmToken: string): { identity_key: string, token_hash: string } {
+  return { identity_key: identityKey, token_hash: createHash('sha256').update(fcmToken).digest('hex') }
+}

@@ -1,0 +1,32 @@
+import type { Device, DeviceStore } from '../db/devices'
+import { parseDevice, parseToken } from '../validateDevices'
+import type { Operation } from './index'
+
+/** How much of a token is shown, in characters: enough to know it by, too little to use it. */
+const SHOWN = 10
+
+/** POST /registerDevice: a device of the caller's. */
+export function registerDevice (devices: DeviceStore): Operation {
+  return async (identityKey, request) => {
+    const deviceId = await devices.register(identityKey, parseDevice(request))
+    return { status: 'success', message: 'The device is registered.', deviceId }
+  }
+}
+
+/** GET /devices: the caller's devices, the newest first. */
+export function listDevices (devices: DeviceStore): Operation {
+  return async identityKey => ({ status: 'success', devices: (await devices.list(identityKey)).map(show) })
+}
+
+/** POST /unregisterDevice: forgets a device of the caller's. */
+export function unregisterDevice (devices: DeviceStore): Operation {
+  return async (identityKey, request) => {
+    const found = await devices.unregister(identityKey, parseToken(request))
+    return { status: 'success', message: found ? 'The device is no longer registered.' : 'There was no such device.' }
+  }
+}
+
+function show ({ fcmToken, createdAt, updatedAt, lastUsed, ...device }: Device): object {
+  const time = (milliseconds: number): string => new Date(milliseconds).toISOString()
+  return { ...device, fcmToken: `...${fcmToken.slice(-SHOWN)}`, createdAt: time(createdAt), updatedAt: time(updatedAt), lastUsed: time(lastUsed) }
+}

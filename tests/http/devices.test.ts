@@ -1,0 +1,58 @@
+import { beforeAll, describe, expect, test } from '@jest/globals'
+import { newClient } from '../helpers/clients'
+import { ENGINES } from '../helpers/databases'
+import { expectRefusal } from '../helpers/refusals'
+import { startServer, type TestServer } from '../helpers/server'
+import { handshake, post, sign, submit, type HandSession } from '../helpers/signedRequests'
+
+const list = async (session: HandSession): Promise<Array<Record<string, unknown>>> =>
+  (await submit(session, await sign(session, { method: 'GET', target: '/devices' }))).body.devices as never
+
+describe.each(ENGINES)('devices on %s', engine => {
+  let server: TestServer
+
+  beforeAll(async () => { server = await startServer({ engine }) })
+
+  test.each<[string, unknown, string]>([
+    ['no token', {}, 'ERR_INVALID_FCM_TOKEN'], ['a blank token', { fcmToken: ' ' }, 'ERR_INVALID_FCM_TOKEN'], ['a number', { fcmToken: 5 }, 'ERR_INVALID_FCM_TOKEN'],
+    ['too long a token', { fcmToken: 'x'.repeat(4097) }, 'ERR_INVALID_FCM_TOKEN'], ['an array', [], 'ERR_INVALID_FCM_TOKEN'],
+    ['another platform', { fcmToken: 'x', platform: 'windows' }, 'ERR_INVALID_PLATFORM'], ['an id that is no text', { fcmToken: 'x', deviceId: 5 }, 'ERR_INVALID_DEVICE_ID'],
+    ['too long an id', { fcmToken: 'x', deviceId: 'x'.repeat(256) }, 'ERR_INVALID_DEVICE_ID']
+  ])('%s is refused', async (_name, body, code) => {
+    const session = await handshake(server.origin)
+    expectRefusal(await post(session, '/registerDevice', body), 400, code)
+    expect(await list(session)).toEqual([])
+  })
+
+  test('the released client registers a device, and sees it without its token', async () => {
+    const { client } = await newClient(server.host)
+    const fcmToken = 'a-long-token-0123456789'
+    const registered = await client.registerDevice({ fcmToken, deviceId: 'my phone', platform: 'ios' }, server.host)
+    expect(registered).toMatchObject({ status: 'success', message: expect.any(String), deviceId: expect.any(Number) })
+    const time = expect.stringMatching(/^\d{4}-.*Z$/)
+    expect(await client.listRegisteredDevices(server.host)).toEqual([
+      { id: registered.deviceId, deviceId: 'my phone', platform: 'ios', fcmToken: '...0123456789', active: true, createdAt: time, updatedAt: time, lastUsed: time }
+    ])
+  })
+
+  test('a token registered again is one device; by another identity, another one', async () => {
+    const [alice, bob] = [await handshake(server.origin), await handshake(server.origin)]
+    const first = await post(alice, '/registerDevice', { fcmToken: 'shared', platform: 'web' })
+    const again = await post(alice, '/registerDevice', { fcmToken: 'shared', platform: 'android' })
+    const other = await post(bob, '/registerDevice', { fcmToken: 'shared' })
+    expect(again.body.deviceId).toBe(first.body.deviceId)
+    expect(other.body.deviceId).not.toBe(first.body.deviceId)
+    expect(await list(alice)).toMatchObject([{ platform: 'android', deviceId: null }])
+
+    expect((await post(bob, '/unregisterDevice', { fcmToken: 'shared' })).status).toBe(200)
+    expect([await list(alice), await list(bob)]).toMatchObject([[{ platform: 'android' }], []])
+    expectRefusal(await post(bob, '/unregisterDevice', {}), 400, 'ERR_INVALID_FCM_TOKEN')
+  })
+
+  test('an identity has 100 devices at most, the newest', async () => {
+    const session = await handshake(server.origin)
+    for (let i = 0; i <= 100; i++) await post(session, '/registerDevice', { fcmToken: `token-${i}-0123456789` , deviceId: String(i) })
+    const devices = await list(session)
+    expect(devices.map(({ deviceId }) => deviceId)).toEqual(Array.from({ length: 100 }, (_, i) => String(100 - i)))
+  })
+})
