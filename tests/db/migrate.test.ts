@@ -94,7 +94,7 @@ describe.each(ENGINES)('migrations on %s', engine => {
     // there on MySQL, which takes back no DDL.
     await knex('knex_migrations_lock').update({ is_locked: 1 })
     await knex('knex_migrations').delete()
-    if (engine === 'sqlite') for (const table of ['messages', 'quota_usage', 'permissions', 'payments', 'payment_outpoints']) await knex.schema.dropTable(table)
+    if (engine === 'sqlite') for (const table of ['messages', 'quota_usage', 'permissions', 'payments', 'payment_outpoints', 'devices']) await knex.schema.dropTable(table)
 
     expect(await migrate(open(database), database.config)).toEqual([1, NAMES])
     expect(await migrate(knex, database.config)).toMatchObject([expect.any(Number), []])
