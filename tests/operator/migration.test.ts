@@ -10,7 +10,7 @@ import { handshake, post } from '../helpers/signedRequests'
 const KEY = 'open sesame, please'
 const NAMES = ['0001-messages', '0002-quota-usage', '0003-permissions', '0004-payments', '0005-devices']
 /** What migrations have made since the first. */
-const TABLES_SINCE = ['quota_usage', 'permissions', 'payment_outpoints', 'payments']
+const TABLES_SINCE = ['quota_usage', 'permissions', 'payment_outpoints', 'payments', 'devices']
 
 interface Seen { status: number, headers: Headers, body: Record<string, unknown> }
 
