@@ -16,6 +16,8 @@ const INTERVAL = 30_000
 const BATCH = 20
 /** How long the wallet may take for one, in milliseconds. */
 const TIMEOUT = 30_000
+/** How long a stop waits for what is under way, in milliseconds: a payment that is cut off is taken in by the next start. */
+const PATIENCE = 2000
 /** How long to wait after a failure, in milliseconds: twice as long each time. */
 const FIRST_PAUSE = 5000
 const LONGEST_PAUSE = 60 * 60 * 1000
@@ -58,7 +60,7 @@ export class Collector {
   async stop (): Promise<void> {
     this.#stopped = true
     clearInterval(this.#timer)
-    await this.#round
+    await within(this.#round, PATIENCE, 'the wallet is still at work').catch(({ message }: Error) => { this.parts.logger.warn(message) })
   }
 
   async #collect (): Promise<void> {
