@@ -44,16 +44,25 @@ export function createDeviceStore (knex: Knex): DeviceStore {
 
 async function register (knex: Knex, identityKey: IdentityKey, { fcmToken, deviceId, platform }: DeviceRegistration, now: number): Promise<number> {
   const key = keyOf(identityKey, fcmToken)
-  await knex('devices')
-    .insert({ ...key, fcm_token: fcmToken, device_id: deviceId, platform, active: true, created_at: now, updated_at: now, last_used: now })
-    .onConflict(['identity_key', 'token_hash'])
-    .merge(['device_id', 'platform', 'active', 'updated_at', 'last_used'])
-    .timeout(QUERY_TIMEOUT)
-  const rows = await knex('devices').select('id', 'token_hash').where({ identity_key: identityKey })
-    .orderBy([{ column: 'last_used', order: 'desc' }, { column: 'id', order: 'desc' }]).limit(2 * MAX_DEVICES).timeout(QUERY_TIMEOUT)
-  const tooMany = rows.slice(MAX_DEVICES).map(({ id }) => id)
-  if (tooMany.length > 0) await knex('devices').whereIn('id', tooMany).delete().timeout(QUERY_TIMEOUT)
-  return Number(rows.find(({ token_hash: hash }) => hash === key.token_hash)!.id)
+  // In one transaction: another request of the same identity may be about to forget it.
+  const id = await knex.transaction(async trx => {
+    await trx('devices')
+      .insert({ ...key, fcm_token: fcmToken, device_id: deviceId, platform, active: true, created_at: now, updated_at: now, last_used: now })
+      .onConflict(['identity_key', 'token_hash'])
+      .merge(['device_id', 'platform', 'active', 'updated_at', 'last_used'])
+      .timeout(QUERY_TIMEOUT)
+    const row = await trx('devices').first('id').where(key).timeout(QUERY_TIMEOUT)
+    return Number(row.id)
+  })
+  await makeRoom(knex, identityKey)
+  return id
+}
+
+/** Forgets the devices that are more than an identity may have. */
+async function makeRoom (knex: Knex, identityKey: IdentityKey): Promise<void> {
+  const rows = await knex('devices').select('id').where({ identity_key: identityKey })
+    .orderBy([{ column: 'last_used', order: 'desc' }, { column: 'id', order: 'desc' }]).offset(MAX_DEVICES).limit(MAX_DEVICES).timeout(QUERY_TIMEOUT)
+  if (rows.length > 0) await knex('devices').whereIn('id', rows.map(({ id }) => id)).delete().timeout(QUERY_TIMEOUT)
 }
 
 async function list (knex: Knex, identityKey: IdentityKey): Promise<Device[]> {

@@ -49,6 +49,12 @@ describe.each(ENGINES)('devices on %s', engine => {
     expectRefusal(await post(bob, '/unregisterDevice', {}), 400, 'ERR_INVALID_FCM_TOKEN')
   })
 
+  test('whoever registers and forgets at once is answered each time', async () => {
+    const session = await handshake(server.origin)
+    const answers = await Promise.all(Array.from({ length: 40 }, async (_, i) => await post(session, i % 2 === 0 ? '/registerDevice' : '/unregisterDevice', { fcmToken: 'flips' })))
+    expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
+  })
+
   test('an identity has 100 devices at most, the newest', async () => {
     const session = await handshake(server.origin)
     for (let i = 0; i <= 100; i++) await post(session, '/registerDevice', { fcmToken: `token-${i}-0123456789` , deviceId: String(i) })

@@ -2,8 +2,10 @@ import { PrivateKey } from '@bsv/sdk'
 import { expect, test } from '@jest/globals'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
+import { parseConfig } from '../../src/config'
 import type { Milestone } from '../../src/payments/cashier'
 import { createKnex } from '../../src/db/knex'
+import { MessageBoxServer } from '../../src/server'
 import { TestChain } from '../helpers/chain'
 import { createDatabase, ENGINES, type Engine, type TestDatabase } from '../helpers/databases'
 import { pay } from '../helpers/payer'
@@ -17,7 +19,7 @@ const PROGRAM = ['-r', join(__dirname, '..', 'helpers', 'transpile.js'), join(__
 const MILESTONES: Milestone[] = ['verified', 'claimed', 'accepted', 'stored']
 const CASES = ENGINES.flatMap(engine => MILESTONES.map((milestone): [Milestone, Engine] => [milestone, engine]))
 
-async function serve (env: NodeJS.ProcessEnv, milestone = 'none'): Promise<{ origin: string, child: Child }> {
+async function serve (env: NodeJS.ProcessEnv, milestone: Milestone): Promise<{ origin: string, child: Child }> {
   const child = new Child(process.execPath, [...PROGRAM, milestone], { env: { ...process.env, ...env } })
   const port = await eventually(() => /serves (\d+)/.exec(child.output)?.[1], () => `The server does not serve:\n${child.output}`)
   return { origin: `http://127.0.0.1:${port}`, child }
@@ -45,11 +47,12 @@ test.each(CASES)('a payment that is %s when the server is killed delivers its me
   await expect(send(payer, 'paid')).rejects.toThrow()
   expect(await first.child.ended()).toBe('SIGKILL')
 
-  const second = await serve(env)
-  const again = { ...payer, origin: second.origin }
+  const second = await MessageBoxServer.create(parseConfig(env), { idleGrace: 0 })
+  onEnd(async () => { await second.stop() })
+  const origin = `http://127.0.0.1:${await second.start()}`
+  const again = { ...payer, origin }
   const statuses = [await send(again, 'paid'), await send(again, 'paid'), await send(again, 'another')]
-  const { messages } = (await post(await handshake(second.origin, recipientKey), '/listMessages', { messageBox: 'posted' })).body as { messages: Array<{ messageId: string }> }
-  await second.child.end()
+  const { messages } = (await post(await handshake(origin, recipientKey), '/listMessages', { messageBox: 'posted' })).body as { messages: Array<{ messageId: string }> }
 
   expect(statuses).toEqual([200, 200, 409])
   expect(messages.map(({ messageId }) => messageId)).toEqual(['paid'])
