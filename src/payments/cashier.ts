@@ -20,7 +20,7 @@ import type { PaymentVerifier } from './verifier'
 import type { VerifiedTransaction } from './verify'
 
 /** The points at which a payment may be cut off, for whoever wants to watch it there. */
-export type Milestone = 'verified' | 'claimed' | 'accepted' | 'stored' | 'settled'
+export type Milestone = 'verified' | 'claimed' | 'accepted' | 'stored' | 'internalized' | 'settled'
 
 export interface CashierParts {
   store: MessageStore

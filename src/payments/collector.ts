@@ -81,6 +81,7 @@ export class Collector {
     const { id, txid, attempts } = payment
     try {
       await within(internalize(payment, wallet), TIMEOUT, 'the wallet does not answer in time')
+      await reached('internalized')
       await query('settle payment', async () => { await markSettled(knex, id, Date.now()) })
       await reached('settled')
     } catch (error) {

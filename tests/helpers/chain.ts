@@ -1,9 +1,7 @@
 /** A chain in this process: blocks with one transaction each, a service of their headers, and ARC in front of it. */
 import { MerklePath, P2PKH, Transaction, type PrivateKey } from '@bsv/sdk'
 import { randomBytes } from 'node:crypto'
-import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
-import type { AddressInfo } from 'node:net'
-import { onEnd } from './server'
+import { readBody, serve } from './services'
 
 const FIRST_HEIGHT = 1000
 
@@ -26,7 +24,7 @@ export class TestChain {
       response.end(JSON.stringify(chain.headersAway ? { status: 'error' } : { status: 'success', value: chain.#header(request.url ?? '') }))
     })
     chain.env.ARC_URL = await serve((request, response) => {
-      void read(request).then(body => {
+      void readBody(request).then(body => {
         response.statusCode = chain.arcAway ? 503 : 200
         response.end(JSON.stringify(chain.arcAway ? { title: 'away' } : chain.#accept(body)))
       })
@@ -68,17 +66,4 @@ export class TestChain {
     outpoints.forEach(outpoint => this.#spent.set(outpoint, txid))
     return { status: 200, txid, txStatus: 'SEEN_ON_NETWORK' }
   }
-}
-
-async function read (request: IncomingMessage): Promise<string> {
-  const chunks: Buffer[] = []
-  for await (const chunk of request) chunks.push(chunk as Buffer)
-  return Buffer.concat(chunks).toString()
-}
-
-async function serve (listener: RequestListener): Promise<string> {
-  const server = createServer(listener)
-  await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
-  onEnd(() => { server.closeAllConnections(); server.close() })
-  return `http://127.0.0.1:${(server.address() as AddressInfo).port}`
 }

@@ -1,5 +1,6 @@
+import { MessageBoxClient } from '@bsv/message-box-client'
 import { PrivateKey } from '@bsv/sdk'
-import { expect, test } from '@jest/globals'
+import { beforeAll, expect, test } from '@jest/globals'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { parseConfig } from '../../src/config'
@@ -10,9 +11,12 @@ import { TestChain } from '../helpers/chain'
 import { createDatabase, ENGINES, type Engine, type TestDatabase } from '../helpers/databases'
 import { pay } from '../helpers/payer'
 import { Child, eventually } from '../helpers/processes'
+import { hushClient } from '../helpers/hush'
+import { until } from '../helpers/live'
 import { onEnd } from '../helpers/server'
 import { handshake, post, type HandSession } from '../helpers/signedRequests'
 import { UNMETERED } from '../helpers/unmetered'
+import { WalletChain } from '../helpers/walletChain'
 
 const PROGRAM = ['-r', join(__dirname, '..', 'helpers', 'transpile.js'), join(__dirname, 'serveAndDie.ts')]
 
@@ -31,6 +35,8 @@ async function statesOf (database: TestDatabase): Promise<string[]> {
   await knex.destroy()
   return rows.map(({ state }) => state as string)
 }
+
+beforeAll(hushClient)
 
 test.each(CASES)('a payment that is %s when the server is killed delivers its message once, on %s', async (milestone, engine) => {
   const database = await createDatabase(engine)
@@ -58,4 +64,26 @@ test.each(CASES)('a payment that is %s when the server is killed delivers its me
   expect(messages.map(({ messageId }) => messageId)).toEqual(['paid'])
   // What is the server's waits in the database for its wallet.
   expect(await statesOf(database)).toEqual(['stored'])
+})
+
+test.each<Milestone>(['stored', 'internalized', 'settled'])('the wallet has the money once when the server is killed as a payment is %s', async milestone => {
+  const database = await createDatabase('sqlite')
+  onEnd(database.drop)
+  const chain = await WalletChain.start()
+  const key = PrivateKey.fromRandom()
+  const env = { NODE_ENV: 'test', LOG_LEVEL: 'silent', ...UNMETERED, ...database.env, ...chain.env, DELIVERY_FEES: 'posted=10', SERVER_PRIVATE_KEY: key.toHex(), PORT: '0' }
+  const payer = await chain.wallet({ satoshis: 10_000 })
+  const first = await serve(env, milestone)
+  const client = new MessageBoxClient({ host: first.origin, walletClient: payer.wallet, networkPreset: 'local' })
+  // The wallet is asked behind the answer, which may have left by the time that the server dies.
+  await client.sendMessage({ recipient: payer.identityKey, messageBox: 'posted', body: 'to myself', checkPermissions: true }, first.origin).catch(() => {})
+  expect(await first.child.ended()).toBe('SIGKILL')
+
+  const second = await MessageBoxServer.create(parseConfig(env), { idleGrace: 0 })
+  onEnd(async () => { await second.stop() })
+  await second.start()
+  const { balance } = await chain.wallet({ key })
+  await until(async () => (await statesOf(database))[0] === 'settled')
+
+  expect(await balance()).toBe(10)
 })
