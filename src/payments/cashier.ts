@@ -4,6 +4,7 @@
  * transaction with the end of the claim. Wherever this is cut off, the states in the database tell how to go on.
  */
 import { createHash } from 'node:crypto'
+import type { Logger } from 'pino'
 import type { Stored } from '../db/insertion'
 import type { Claim, NewPayment, ServerOutput } from '../db/payments'
 import { ClaimLost, type Claimed, type PaymentStore } from '../db/paymentStore'
@@ -30,6 +31,7 @@ export interface CashierParts {
   network: Network
   /** Told that a payment is stored of which an output is the server's. */
   onStored: () => void
+  logger: Logger
   reached: (milestone: Milestone) => Promise<void>
 }
 
@@ -49,7 +51,7 @@ interface Paid extends PaidOutput {
 }
 
 export function createCashier (parts: CashierParts): DeliverPaid {
-  const { store, payments, verifier, network, onStored, reached } = parts
+  const { store, payments, verifier, network, onStored, logger, reached } = parts
 
   return async (sender, message, terms) => {
     const names = namesOf(sender, message)
@@ -59,7 +61,7 @@ export function createCashier (parts: CashierParts): DeliverPaid {
 
     const payment = parsePayment(message.payment?.fields)
     const assigned = assignOutputs(payment, terms, message.recipients)
-    const verified = await verifier.verify(payment.tx)
+    const verified = await verifier.verify(sender, payment.tx)
     const paid = await checkOutputs(parts, sender, message, terms, verified, assigned)
     await reached('verified')
 
@@ -71,15 +73,16 @@ export function createCashier (parts: CashierParts): DeliverPaid {
       try {
         if (verified.extended !== undefined) await network.broadcast(verified.extended)
         await reached('accepted')
-        const bodies = message.recipients.map((_recipient, index) => toListedBody(message, toRecipientPayment(payment, paid, index)))
+        const tx = `[${payment.tx.join(',')}]`
+        const bodies = message.recipients.map((_recipient, index) => toListedBody(message, toRecipientPayment(payment, tx, paid, index)))
         const stored = await deliver(claimed.claim, claimable, names.map((name, index) => ({ ...name, body: bodies[index]! })))
         await reached('stored')
         if (claimable.serverOutputs.length > 0) onStored()
         return stored
       } catch (error) {
         if (error instanceof ClaimLost && attempt < ATTEMPTS) continue
-        // Whatever stands in the way: the payer may use the money again. If that fails too, the claim runs out by itself.
-        await payments.release(claimed.claim).catch(() => {})
+        // Whatever stands in the way: the payer may use the money again.
+        await payments.release(claimed.claim).catch((err: unknown) => { logger.warn({ err, txid: verified.txid }, 'a payment could not be released: its claim runs out by itself') })
         throw error instanceof ClaimLost ? new ApiError('ERR_SERVER_BUSY') : error
       }
     }
@@ -136,11 +139,11 @@ function toClaim (sender: IdentityKey, { recipients, messageIds, messageBox }: O
   }
 }
 
-/** What one recipient is given of a payment: the transaction, and its own outputs of it; undefined where it has none. */
-function toRecipientPayment ({ tx, description, labels }: Payment, paid: Paid[], recipient: number): string | undefined {
+/** What one recipient is given of a payment: the transaction, which is JSON already, and its own outputs of it; undefined where it has none. */
+function toRecipientPayment ({ description, labels }: Payment, tx: string, paid: Paid[], recipient: number): string | undefined {
   const outputs = paid.filter(({ payee }) => payee === recipient).map(({ output }) => output)
   if (outputs.length === 0) return undefined
-  return `{"tx":[${tx.join(',')}],"outputs":${JSON.stringify(outputs)}${description === undefined ? '' : `,"description":${JSON.stringify(description)}`}${labels === undefined ? '' : `,"labels":${JSON.stringify(labels)}`}}`
+  return `{"tx":${tx},"outputs":${JSON.stringify(outputs)}${description === undefined ? '' : `,"description":${JSON.stringify(description)}`}${labels === undefined ? '' : `,"labels":${JSON.stringify(labels)}`}}`
 }
 
 function namesOf (sender: IdentityKey, { recipients, messageIds, messageBox }: OutgoingMessage): Array<{ recipient: IdentityKey, messageBox: string, messageId: string, sender: IdentityKey }> {

@@ -44,6 +44,7 @@ export function createPayments ({ network, payments: { chaintracksUrl, arcUrl, a
       store,
       payments,
       verifier,
+      logger,
       reached,
       locks: createLocks(wallet),
       network: new Network(arcUrl, arcApiKey),

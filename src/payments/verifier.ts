@@ -2,6 +2,7 @@
 import { join } from 'node:path'
 import { Worker } from 'node:worker_threads'
 import { ApiError } from '../errors'
+import { FairLine } from '../fairLine'
 import type { VerifiedTransaction, Verdict } from './verify'
 
 /** How long one may take, in milliseconds, headers included. */
@@ -13,21 +14,18 @@ const MAX_WAITING = 50
 
 export class PaymentVerifier {
   #worker: Worker | undefined
-  #turn: Promise<unknown> = Promise.resolve()
-  #waiting = 0
+  readonly #line = new FairLine()
 
   constructor (private readonly chaintracksUrl: string) {}
 
   /**
    * Verifies a transaction in AtomicBEEF: its scripts, its amounts, its proofs, and that nothing is spent twice.
+   * @param owner whose it is: senders take turns
    * @throws ApiError ERR_INVALID_PAYMENT, ERR_PAYMENTS_UNAVAILABLE where headers cannot be had, ERR_SERVER_BUSY
    */
-  async verify (tx: Buffer): Promise<VerifiedTransaction> {
-    if (this.#waiting >= MAX_WAITING) throw new ApiError('ERR_SERVER_BUSY')
-    this.#waiting++
-    const mine = this.#turn.then(async () => await this.#ask(tx))
-    this.#turn = mine.catch(() => {}).finally(() => { this.#waiting-- })
-    const verdict = await mine
+  async verify (owner: string, tx: Buffer): Promise<VerifiedTransaction> {
+    if (this.#line.size >= MAX_WAITING) throw new ApiError('ERR_SERVER_BUSY')
+    const verdict = await this.#line.run(owner, async () => await this.#ask(tx))
     if ('verified' in verdict) return verdict.verified
     if ('invalid' in verdict) throw new ApiError('ERR_INVALID_PAYMENT', `The payment is not valid: ${verdict.invalid}.`)
     throw new ApiError('ERR_PAYMENTS_UNAVAILABLE', undefined, {}, { fault: { what: 'a payment could not be checked', reason: verdict.unavailable } })

@@ -29,7 +29,10 @@ export class HeadersUnavailable extends Error {}
 export async function verifyTransaction (bytes: Uint8Array, headers: ChainTracker): Promise<Verdict> {
   try {
     const transaction = parse(bytes)
-    checkSpends(unprovenOf(transaction))
+    const { proven, unproven } = sortOut(transaction)
+    checkSpends(unproven)
+    // The SDK would look at them between scripts, which a stranger has made and which may take their time.
+    await checkProofs(proven, headers)
     if (!await transaction.verify(headers, undefined, SCRIPT_MEMORY)) throw new Invalid('a script does not unlock what it spends, or more is paid than is there')
     return {
       verified: {
@@ -55,18 +58,29 @@ function parse (bytes: Uint8Array): Transaction {
   return transaction
 }
 
-/** The transaction and those of its ancestors that have no proof: what `Transaction.verify` runs scripts for. */
-function unprovenOf (subject: Transaction): Transaction[] {
-  const unproven = new Map<string, Transaction>()
+/** The transaction and its ancestors, down to those that have a proof; `Transaction.verify` runs scripts for the others. */
+function sortOut (subject: Transaction): { proven: Transaction[], unproven: Transaction[] } {
+  const [proven, unproven] = [new Map<string, Transaction>(), new Map<string, Transaction>()]
   const waiting = [subject]
   for (let transaction = waiting.pop(); transaction !== undefined; transaction = waiting.pop()) {
     const txid = transaction.id('hex')
-    if (transaction.merklePath !== undefined || unproven.has(txid)) continue
+    if (proven.has(txid) || unproven.has(txid)) continue
+    if (transaction.merklePath !== undefined) {
+      proven.set(txid, transaction)
+      continue
+    }
     unproven.set(txid, transaction)
     if (unproven.size > MAX_UNPROVEN) throw new Invalid(`it rests on more than ${MAX_UNPROVEN} transactions without a proof`)
     for (const { sourceTransaction } of transaction.inputs) if (sourceTransaction !== undefined) waiting.push(sourceTransaction)
   }
-  return [...unproven.values()]
+  return { proven: [...proven.values()], unproven: [...unproven.values()] }
+}
+
+async function checkProofs (proven: Transaction[], headers: ChainTracker): Promise<void> {
+  for (const transaction of proven) {
+    const txid = transaction.id('hex')
+    if (!await transaction.merklePath!.verify(txid, headers)) throw new Invalid(`the proof of ${txid} does not lead to a block`)
+  }
 }
 
 /** `Transaction.verify` does not notice that an output is spent twice, by two inputs of one transaction or of two. */

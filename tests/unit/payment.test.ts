@@ -1,0 +1,75 @@
+import { PrivateKey } from '@bsv/sdk'
+import { describe, expect, test } from '@jest/globals'
+import fc from 'fast-check'
+import { ApiError } from '../../src/errors'
+import { assignOutputs, parsePayment, type AssignedOutput } from '../../src/payments/payment'
+
+const [first, second, third, stranger] = Array.from({ length: 4 }, () => PrivateKey.fromRandom().toPublicKey().toString()) as [string, string, string, string]
+
+function codeOf (run: () => unknown): string {
+  try {
+    run()
+  } catch (error) {
+    return (error as ApiError).code
+  }
+  return 'none'
+}
+
+describe('parsePayment', () => {
+  test('takes bytes as numbers and in base64 for the same', () => {
+    fc.assert(fc.property(fc.uint8Array({ minLength: 1, maxLength: 200 }), bytes => {
+      const tx = Buffer.from(bytes)
+      expect(parsePayment({ tx: [...tx] }).tx.equals(tx)).toBe(true)
+      expect(parsePayment({ tx: tx.toString('base64') }).tx.equals(tx)).toBe(true)
+    }))
+  })
+
+  test.each([undefined, {}, { tx: null }, { tx: '' }])('misses the transaction in %j', fields => {
+    expect(codeOf(() => parsePayment(fields))).toBe('ERR_MISSING_PAYMENT_TX')
+  })
+
+  test.each([[[]], [[256]], [[-1]], [[1.5]], [['1']], [[null]], [{ 0: 1 }], ['no base64!'], [7], [true]])('refuses %j as a transaction', tx => {
+    expect(codeOf(() => parsePayment({ tx }))).toBe('ERR_INVALID_PAYMENT')
+  })
+
+  test('refuses more than 200 outputs', () => {
+    expect(parsePayment({ tx: [1], outputs: Array(200).fill({}) }).outputs).toHaveLength(200)
+    expect(codeOf(() => parsePayment({ tx: [1], outputs: Array(201).fill({}) }))).toBe('ERR_INVALID_PAYMENT')
+  })
+})
+
+describe('assignOutputs', () => {
+  const output = (outputIndex: number, recipientIdentityKey?: string): Record<string, unknown> => ({
+    outputIndex,
+    ...(recipientIdentityKey !== undefined && { customInstructions: JSON.stringify({ recipientIdentityKey }) })
+  })
+  const assign = (outputs: Array<Record<string, unknown>>, deliveryFee: number, recipientFees: number[]): AssignedOutput[] =>
+    assignOutputs({ tx: Buffer.of(1), outputs }, { deliveryFee, recipientFees }, [first, second, third].slice(0, recipientFees.length))
+  const payees = (assigned: AssignedOutput[]): unknown[] => assigned.map(({ payee, output }) => [output.outputIndex, payee])
+
+  test('the first output is the server\'s where it charges, the others are of those who charge, in their order', () => {
+    expect(payees(assign([output(0), output(1), output(2)], 10, [5, 0, 7]))).toEqual([[0, 'server'], [1, 0], [2, 2]])
+    expect(payees(assign([output(0), output(1)], 0, [5, 0, 7]))).toEqual([[0, 0], [1, 2]])
+  })
+
+  test('an output that names its recipient is that one\'s, whatever its place', () => {
+    expect(payees(assign([output(0), output(1, third), output(2, first)], 10, [5, 0, 7]))).toEqual([[0, 'server'], [1, 2], [2, 0]])
+    expect(payees(assign([output(0, third), output(1)], 0, [5, 0, 7]))).toEqual([[0, 2], [1, 0]])
+  })
+
+  test('what is left over belongs to an only recipient, and to nobody among several', () => {
+    expect(payees(assign([output(0), output(1)], 0, [5]))).toEqual([[0, 0], [1, 0]])
+    expect(codeOf(() => assign([output(0), output(1), output(2)], 0, [5, 7]))).toBe('ERR_PAYMENT_NOT_TO_PAYEE')
+  })
+
+  test('too few outputs are told apart', () => {
+    expect(codeOf(() => assign([], 10, [0]))).toBe('ERR_MISSING_DELIVERY_OUTPUT')
+    expect(codeOf(() => assign([output(0)], 10, [5]))).toBe('ERR_INSUFFICIENT_OUTPUTS')
+    expect(codeOf(() => assign([output(0, second), output(1, second)], 0, [5, 7]))).toBe('ERR_MISSING_RECIPIENT_OUTPUTS')
+  })
+
+  test('an output for somebody who is no recipient, or for no key at all, is refused', () => {
+    expect(codeOf(() => assign([{ ...output(0), customInstructions: { recipientIdentityKey: 'nobody' } }], 0, [5]))).toBe('ERR_PAYMENT_NOT_TO_PAYEE')
+    expect(codeOf(() => assign([output(0), output(1, stranger), output(2)], 0, [5, 7]))).toBe('ERR_PAYMENT_NOT_TO_PAYEE')
+  })
+})
