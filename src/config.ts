@@ -4,9 +4,10 @@
  * repeats the value of a variable that may hold a secret.
  */
 import { Secret } from './secret'
+import { parseServiceAccount, readServiceAccount, type ServiceAccount } from './serviceAccount'
 import {
-  DAY, duration, GIB, limit, MIB, parseBoolean, parseCount, parseDays, parseEnvironment, parseFees, parseHost, parseLogLevel, parseMigrateKey, parseNetwork,
-  parsePort, parsePrefix, parsePrivateKey, parseRedisUrl, parseTrustProxy, parseUrl, SECOND, size,
+  DAY, duration, GIB, limit, MIB, parseBoolean, parseBoxes, parseCount, parseDays, parseEnvironment, parseFees, parseHost, parseLogLevel, parseMigrateKey, parseNetwork,
+  parsePort, parsePrefix, parsePrivateKey, parseProject, parseRedisUrl, parseTrustProxy, parseUrl, SECOND, size,
   type DeliveryFees, type Environment, type Limit, type LogLevel, type Network, type TrustProxy
 } from './settings'
 
@@ -16,7 +17,8 @@ export type { DeliveryFees } from './settings'
 export const VARIABLES = [
   'NODE_ENV', 'PORT', 'HTTP_PORT', 'ROUTING_PREFIX', 'HOSTING_DOMAIN', 'TRUST_PROXY', 'SERVER_PRIVATE_KEY',
   'WALLET_STORAGE_URL', 'NETWORK', 'BSV_NETWORK', 'DELIVERY_FEES', 'CHAINTRACKS_URL', 'ARC_URL', 'ARC_API_KEY', 'KNEX_DB_CLIENT', 'KNEX_DB_CONNECTION', 'REDIS_URL',
-  'ENABLE_WEBSOCKETS', 'LOGGING_ENABLED', 'LOG_LEVEL', 'METRICS_PORT', 'METRICS_HOST', 'OTEL_EXPORTER_OTLP_ENDPOINT',
+  'ENABLE_WEBSOCKETS', 'ENABLE_FIREBASE', 'FIREBASE_SERVICE_ACCOUNT_JSON', 'FIREBASE_SERVICE_ACCOUNT_PATH', 'FIREBASE_PROJECT_ID', 'PUSH_BOXES',
+  'LOGGING_ENABLED', 'LOG_LEVEL', 'METRICS_PORT', 'METRICS_HOST', 'OTEL_EXPORTER_OTLP_ENDPOINT',
   'MIGRATE_KEY', 'MIGRATE_ON_START', 'SHUTDOWN_TIMEOUT', 'MAX_BODY_SIZE', 'MAX_PAGE_BYTES', 'SESSION_TTL',
   'RATE_LIMIT_ADDRESS', 'RATE_LIMIT_IDENTITY', 'INBOX_QUOTA_MESSAGES', 'INBOX_QUOTA_BYTES', 'SENDER_QUOTA_MESSAGES',
   'SENDER_QUOTA_BYTES', 'MAX_CONCURRENT_REQUESTS', 'MESSAGE_RETENTION_DAYS'
@@ -43,6 +45,15 @@ export interface Quota {
 export interface Quotas {
   inbox: Quota
   sender: Quota
+}
+
+export interface PushConfig {
+  enabled: boolean
+  /** Whose messages devices are told of. */
+  boxes: string[]
+  /** Who tells them at Google, and for which project; both are there where push is enabled. */
+  account?: ServiceAccount
+  projectId?: string
 }
 
 export interface Config {
@@ -77,6 +88,7 @@ export interface Config {
   /** Requests a minute, and requests at once. */
   limits: { perAddress: Limit, perIdentity: Limit, concurrent: Limit }
   live: { enabled: boolean }
+  push: PushConfig
   log: { level: LogLevel, pretty: boolean }
   metrics: { port?: number, host: string }
   tracing: { endpoint?: string }
@@ -172,6 +184,7 @@ export function parseConfig (flat: FlatEnv): Config {
       concurrent: takeLimit('MAX_CONCURRENT_REQUESTS', parseCount, 500)
     },
     live: { enabled: take('ENABLE_WEBSOCKETS', parseBoolean) ?? false },
+    push: parsePush(take, flat, problems),
     log: { level: level ?? (logging === true ? 'debug' : 'info'), pretty: env === 'development' },
     metrics: { port: take('METRICS_PORT', parsePort), host: take('METRICS_HOST', parseHost) ?? '127.0.0.1' },
     tracing: { endpoint: take('OTEL_EXPORTER_OTLP_ENDPOINT', parseUrl) },
@@ -233,4 +246,18 @@ function parseConnection (value: string): Record<string, unknown> {
   }
   if (typeof parsed !== 'object' || parsed === null || Array.isArray(parsed)) throw new Error('must be a JSON object')
   return parsed as Record<string, unknown>
+}
+
+function parsePush (take: Take, flat: FlatEnv, problems: string[]): PushConfig {
+  const enabled = take('ENABLE_FIREBASE', parseBoolean) ?? false
+  const [given, read] = [take('FIREBASE_SERVICE_ACCOUNT_JSON', parseServiceAccount), take('FIREBASE_SERVICE_ACCOUNT_PATH', readServiceAccount)]
+  const account = given ?? read
+  const projectId = take('FIREBASE_PROJECT_ID', parseProject) ?? account?.projectId
+  if (enabled && flat.FIREBASE_SERVICE_ACCOUNT_JSON === undefined && flat.FIREBASE_SERVICE_ACCOUNT_PATH === undefined) {
+    problems.push('FIREBASE_SERVICE_ACCOUNT_JSON or FIREBASE_SERVICE_ACCOUNT_PATH is required with ENABLE_FIREBASE=true')
+  }
+  if (enabled && account !== undefined && projectId === undefined && flat.FIREBASE_PROJECT_ID === undefined) {
+    problems.push('FIREBASE_PROJECT_ID is required, since the service account names no project')
+  }
+  return { enabled, boxes: take('PUSH_BOXES', parseBoxes) ?? ['notifications'], account, projectId }
 }

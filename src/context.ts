@@ -27,6 +27,7 @@ import { createPayments, type Payments } from './payments'
 import type { Milestone } from './payments/cashier'
 import type { DeviceStore } from './db/devices'
 import { createPermissions, type Permissions } from './permissions'
+import { noPush, startPush, type Push } from './push'
 import { SharedRedis } from './redis'
 import { Secret } from './secret'
 import { noTracing, startTracing, type Tracing } from './tracing'
@@ -53,6 +54,7 @@ export interface Context extends Storage {
   permissions: Permissions
   devices: DeviceStore
   payments: Payments
+  push: Push
   hub: Hub
   mailbox: Mailbox
   /** How the live layer is set up; see `config.live` for whether it is. */
@@ -92,11 +94,12 @@ export async function createContext (config: Config, overrides: Overrides = {}):
   const permissions = createPermissions({ rules: storage.rules, deliveryFees: config.deliveryFees })
   const payments = createPayments(config, { knex, store: storage.store, wallet, privateKey, logger, reached: overrides.reached ?? (async () => {}) })
   storage.schema.whenReady(payments.start)
+  const push = config.push.enabled ? startPush(config.push, { devices: storage.devices, logger }) : noPush
   const inner = createMailbox({
     store: storage.store,
     policy: overrides.policy ?? permissions.terms,
     deliverPaid: payments.deliver,
-    publish: guard(hub.publish, logger),
+    publish: push.follow(guard(hub.publish, logger)),
     metrics
   })
   const brc103 = new Brc103(wallet, await createSealer(wallet, config), createReplayGuard(redis))
@@ -125,6 +128,7 @@ export async function createContext (config: Config, overrides: Overrides = {}):
     ...storage,
     permissions,
     payments,
+    push,
     hub,
     mailbox: tracing.trace(inner),
     live: {
@@ -142,9 +146,9 @@ export async function createContext (config: Config, overrides: Overrides = {}):
 }
 
 /** Lets go of everything that a context holds; its HTTP and its sockets are closed by now. */
-export async function closeContext ({ schema, housekeeping, payments, hub, redis, tracing, knex }: Context): Promise<void> {
+export async function closeContext ({ schema, housekeeping, payments, push, hub, redis, tracing, knex }: Context): Promise<void> {
   schema.close()
-  await Promise.all([housekeeping.stop(), payments.close()])
+  await Promise.all([housekeeping.stop(), payments.close(), push.close()])
   hub.close()
   redis?.close()
   await tracing.close()

@@ -3,6 +3,7 @@
  * behind the name of a variable ("must be …"). No message repeats a value, since it may hold a secret.
  */
 import { isIP } from 'node:net'
+import { MAX_NAME_LENGTH } from './protocol'
 import { Secret } from './secret'
 
 export type Environment = 'development' | 'staging' | 'production' | 'test'
@@ -209,4 +210,19 @@ export function parseFees (value: string): DeliveryFees {
     fees.set(box, Number(fee))
   }
   return Object.fromEntries(fees)
+}
+
+/** Names of boxes, such as `notifications, letters`. */
+export function parseBoxes (value: string): string[] {
+  const boxes = value.split(',').map(box => box.trim())
+  if (!boxes.every(box => box !== '' && [...box].length <= MAX_NAME_LENGTH)) {
+    throw new Error(`must be names of boxes of up to ${MAX_NAME_LENGTH} characters each, such as notifications,letters`)
+  }
+  return [...new Set(boxes)]
+}
+
+/** The id of a project at Google, as it stands in URLs. */
+export function parseProject (value: string): string {
+  if (!/^[a-z0-9][a-z0-9.:-]{0,99}$/.test(value)) throw new Error('must be the id of a project, such as my-project-12345')
+  return value
 }

@@ -31,6 +31,10 @@ export interface DeviceStore {
   list: (identityKey: IdentityKey) => Promise<Device[]>
   /** Forgets a device; false where there is none. */
   unregister: (identityKey: IdentityKey, fcmToken: string) => Promise<boolean>
+  /** Nothing is pushed to this device any more, unless it was registered again since it was listed. */
+  deactivate: (device: Device) => Promise<void>
+  /** Something was pushed to this device. */
+  markUsed: (device: Device) => Promise<void>
 }
 
 export function createDeviceStore (knex: Knex): DeviceStore {
@@ -38,7 +42,13 @@ export function createDeviceStore (knex: Knex): DeviceStore {
     register: async (identityKey, device) => await query('register device', async () => await register(knex, identityKey, device, Date.now())),
     list: async identityKey => await query('list devices', async () => await list(knex, identityKey)),
     unregister: async (identityKey, fcmToken) => await query('unregister device', async () =>
-      await knex('devices').where(keyOf(identityKey, fcmToken)).delete().timeout(QUERY_TIMEOUT) > 0)
+      await knex('devices').where(keyOf(identityKey, fcmToken)).delete().timeout(QUERY_TIMEOUT) > 0),
+    deactivate: async ({ id, updatedAt }) => await query('deactivate device', async () => {
+      await knex('devices').where({ id, updated_at: updatedAt }).update({ active: false, updated_at: Date.now() }).timeout(QUERY_TIMEOUT)
+    }),
+    markUsed: async ({ id }) => await query('mark device', async () => {
+      await knex('devices').where({ id }).update({ last_used: Date.now() }).timeout(QUERY_TIMEOUT)
+    })
   }
 }
 

@@ -40,7 +40,7 @@ test('what the server is, with the limits as they come', async () => {
       sessionSeconds: 30 * 24 * 60 * 60
     },
     deliveryFees: {},
-    features: { live: false, payments: true, manyNodes: false }
+    features: { live: false, push: false, payments: true, manyNodes: false }
   })
 })
 

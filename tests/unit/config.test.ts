@@ -1,5 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
-import { readFileSync } from 'node:fs'
+import { generateKeyPairSync } from 'node:crypto'
+import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import { ConfigError, parseConfig, readEnv, VARIABLES, type Config, type FlatEnv } from '../../src/config'
@@ -8,6 +10,10 @@ const KEY = '0123456789abcdef'.repeat(4)
 const ORDER = 'fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141'
 const DAY = 24 * 60 * 60 * 1000
 const GIB = 1024 ** 3
+const ACCOUNT = {
+  client_email: 'push@a-project.iam.gserviceaccount.com',
+  private_key: generateKeyPairSync('ec', { namedCurve: 'P-256', publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs8', format: 'pem' } }).privateKey
+}
 const MYSQL = '{"host":"db","user":"u","password":"p","database":"messagebox"}'
 
 function problemsOf (flat: FlatEnv): string[] {
@@ -35,6 +41,7 @@ test('nothing set: SQLite, port 8080, development', () => {
     },
     limits: { perAddress: 1200, perIdentity: 3000, concurrent: 500 },
     live: { enabled: false },
+    push: { enabled: false, boxes: ['notifications'], account: undefined, projectId: undefined },
     log: { level: 'info', pretty: true },
     metrics: { port: undefined, host: '127.0.0.1' },
     tracing: { endpoint: undefined },
@@ -103,6 +110,12 @@ describe('values and what they mean', () => {
     [{ TRUST_PROXY: '2' }, config => config.http.trustProxy, 2],
     [{ TRUST_PROXY: 'loopback, 10.0.0.0/8,fd00::/8, 192.0.2.1' }, config => config.http.trustProxy, ['loopback', '10.0.0.0/8', 'fd00::/8', '192.0.2.1']],
     [{ REDIS_URL: 'rediss://u:p@redis:6380/1' }, config => config.redis.url?.reveal(), 'rediss://u:p@redis:6380/1'],
+    [{ PUSH_BOXES: 'notifications, letters,notifications' }, config => config.push.boxes, ['notifications', 'letters']],
+    [
+      { ENABLE_FIREBASE: 'true', FIREBASE_SERVICE_ACCOUNT_JSON: JSON.stringify({ ...ACCOUNT, project_id: 'its-own' }) },
+      ({ push }) => [push.enabled, push.projectId, push.account?.clientEmail, push.account?.privateKey.reveal()], [true, 'its-own', ACCOUNT.client_email, ACCOUNT.private_key]
+    ],
+    [{ ENABLE_FIREBASE: 'true', FIREBASE_SERVICE_ACCOUNT_JSON: JSON.stringify({ ...ACCOUNT, project_id: 'its-own' }), FIREBASE_PROJECT_ID: 'another' }, config => config.push.projectId, 'another'],
     [{ METRICS_PORT: '9464', METRICS_HOST: '::' }, config => config.metrics, { port: 9464, host: '::' }],
     [{ OTEL_EXPORTER_OTLP_ENDPOINT: 'http://localhost:4318/' }, config => config.tracing.endpoint, 'http://localhost:4318'],
     [{ MIGRATE_ON_START: 'false' }, config => config.migrate.onStart, false],
@@ -149,6 +162,11 @@ const BAD: Array<[variable: typeof VARIABLES[number], values: string[]]> = [
   ['KNEX_DB_CONNECTION', ['mysql://u:p@db/x', '{"host":"db"', '"db"', '[]', 'null', '5', '{}', '{"host":"db"}', '{"database":5}']],
   ['REDIS_URL', ['127.0.0.1:6379', 'http://127.0.0.1', 'redis']],
   ['ENABLE_WEBSOCKETS', ['yes', '1', 'TRUE']],
+  ['ENABLE_FIREBASE', ['yes', '1']],
+  ['FIREBASE_SERVICE_ACCOUNT_JSON', ['{', '5', 'null', '[]', '{}', JSON.stringify({ client_email: 'me@example.com' }), JSON.stringify({ client_email: 'me@example.com', private_key: 'no key' }), JSON.stringify({ ...ACCOUNT, client_email: 5 })]],
+  ['FIREBASE_SERVICE_ACCOUNT_PATH', ['/nothing/is/here.json', tmpdir(), __filename]],
+  ['FIREBASE_PROJECT_ID', ['my project', 'a/b', 'My-Project']],
+  ['PUSH_BOXES', [',', 'a,', 'a, ,b', 'x'.repeat(256)]],
   ['LOGGING_ENABLED', ['on', '0']],
   ['LOG_LEVEL', ['verbose', 'INFO', 'constructor']],
   ['METRICS_PORT', ['-1', '65536', 'on']],
@@ -189,6 +207,11 @@ describe('what cannot be used', () => {
     expect(problemsOf({ KNEX_DB_CLIENT: 'better-sqlite3', KNEX_DB_CONNECTION: MYSQL })).toEqual([expect.stringContaining('filename')])
   })
 
+  test('push without a service account, or without a project', () => {
+    expect(problemsOf({ ENABLE_FIREBASE: 'true' })).toEqual([expect.stringMatching(/^FIREBASE_SERVICE_ACCOUNT_JSON or FIREBASE_SERVICE_ACCOUNT_PATH is required/)])
+    expect(problemsOf({ ENABLE_FIREBASE: 'true', FIREBASE_SERVICE_ACCOUNT_JSON: JSON.stringify(ACCOUNT) })).toEqual([expect.stringContaining('FIREBASE_PROJECT_ID is required')])
+  })
+
   test('a value is wrong even where another one wins', () => {
     expect(problemsOf({ PORT: '80', HTTP_PORT: 'http', NETWORK: 'main', BSV_NETWORK: 'live' })).toEqual([
       expect.stringMatching(/^HTTP_PORT /), expect.stringMatching(/^BSV_NETWORK /)
@@ -205,11 +228,23 @@ describe('what cannot be used', () => {
   })
 })
 
+test('a service account in a file', () => {
+  const folder = mkdtempSync(join(tmpdir(), 'messagebox-config-'))
+  try {
+    const path = join(folder, 'account.json')
+    writeFileSync(path, JSON.stringify({ ...ACCOUNT, project_id: 'its-own' }))
+    const { push } = parseConfig({ ENABLE_FIREBASE: 'true', FIREBASE_SERVICE_ACCOUNT_PATH: path })
+    expect([push.account?.privateKey.reveal(), push.projectId]).toEqual([ACCOUNT.private_key, 'its-own'])
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
+
 describe('a secret is never printed', () => {
   const SECRETS = ['SERVER_PRIVATE_KEY', 'MIGRATE_KEY'] as const
 
   test('where the configuration is', () => {
-    const config = parseConfig({ SERVER_PRIVATE_KEY: KEY, MIGRATE_KEY: 'open sesame!', REDIS_URL: 'redis://:hush@redis', ARC_API_KEY: 'arc hush' })
+    const config = parseConfig({ SERVER_PRIVATE_KEY: KEY, MIGRATE_KEY: 'open sesame!', REDIS_URL: 'redis://:hush@redis', ARC_API_KEY: 'arc hush', FIREBASE_SERVICE_ACCOUNT_JSON: JSON.stringify(ACCOUNT) })
     const { privateKey } = config.auth
     const { key } = config.migrate
     const printed = [
@@ -217,13 +252,14 @@ describe('a secret is never printed', () => {
       Object.entries({ ...privateKey, ...key }).join(), JSON.stringify([privateKey, key])
     ].join()
     expect(printed).toContain('[secret]')
-    for (const secret of [KEY, 'open sesame!', 'hush']) expect(printed).not.toContain(secret)
+    for (const secret of [KEY, 'open sesame!', 'hush', 'PRIVATE KEY']) expect(printed).not.toContain(secret)
   })
 
   test.each([
     ...SECRETS.map(variable => [variable, 's3cr3t'] as const),
     ['SERVER_PRIVATE_KEY', `${KEY}s3cr3t`], ['KNEX_DB_CONNECTION', 'mysql://root:s3cr3t@db/x'], ['KNEX_DB_CONNECTION', '{"password":"s3cr3t"'],
     ['KNEX_DB_CONNECTION', '{"password":"s3cr3t"}'], ['KNEX_DB_CONNECTION', '["s3cr3t"]'], ['WALLET_STORAGE_URL', 'ftp://me:s3cr3t@storage'],
+    ['FIREBASE_SERVICE_ACCOUNT_JSON', '{"private_key":"s3cr3t"'], ['FIREBASE_SERVICE_ACCOUNT_JSON', '{"client_email":"a@b","private_key":"s3cr3t"}'],
     ['HOSTING_DOMAIN', 's3cr3t'], ['REDIS_URL', 'http://me:s3cr3t@redis'], ['OTEL_EXPORTER_OTLP_ENDPOINT', 'grpc://me:s3cr3t@otel']
   ] as const)('where a bad value of %s is named', (variable, value) => {
     const problems = problemsOf({ [variable]: value })

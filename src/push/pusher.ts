@@ -1,0 +1,97 @@
+import type { Logger } from 'pino'
+import type { Device, DeviceStore } from '../db/devices'
+import { codeOf } from '../db/faults'
+import { ApiError } from '../errors'
+import type { Publish } from '../mailbox'
+import type { IdentityKey, PublishedMessage } from '../protocol'
+import type { Push } from './index'
+import { Queue, type Bounds } from './queue'
+import { Tally } from './tally'
+
+/** What a device is told: never a body. */
+export interface Notice {
+  messageId: string
+  messageBox: string
+  sender: IdentityKey
+}
+
+/** Whoever reaches devices. */
+export interface PushService {
+  /**
+   * Resolves when the service has taken the notice over; false where it says that there is no such device any more.
+   * @throws Error whose `code` tells why it was not taken over
+   */
+  send: (token: string, notice: Notice) => Promise<boolean>
+  close: () => Promise<void>
+}
+
+export interface PusherParts {
+  devices: DeviceStore
+  service: PushService
+  boxes: string[]
+  logger: Logger
+}
+
+/** A message's devices are told one after the other, so `working` bounds the requests to the service too. */
+const BOUNDS: Bounds = { working: 20, waiting: 1000 }
+/** How long a stop waits for what is under way, in milliseconds. */
+const PATIENCE = 1000
+/** How exactly it is kept when a device was last used, in milliseconds: a write for each notice would be too much. */
+const USE_LASTS = 60 * 60 * 1000
+
+type Job = Notice & { recipient: IdentityKey }
+
+export class Pusher implements Push {
+  readonly #boxes: Set<string>
+  readonly #queue: Queue<Job>
+  readonly #tally: Tally
+  #closed = false
+
+  constructor (private readonly parts: PusherParts) {
+    this.#boxes = new Set(parts.boxes)
+    this.#queue = new Queue(async job => { await this.#push(job) }, BOUNDS)
+    this.#tally = new Tally(parts.logger)
+  }
+
+  follow (publish: Publish): Publish {
+    return message => {
+      publish(message)
+      if (this.#boxes.has(message.messageBox)) this.#add(message)
+    }
+  }
+
+  async close (): Promise<void> {
+    const dropped = await this.#queue.close(PATIENCE)
+    this.#closed = true
+    if (dropped > 0) this.parts.logger.warn({ messages: dropped }, 'the devices of some messages were not told any more')
+    await this.parts.service.close()
+  }
+
+  /** What waits holds no body. */
+  #add ({ messageId, messageBox, sender, recipient }: PublishedMessage): void {
+    if (!this.#queue.add({ messageId, messageBox, sender, recipient })) this.#tally.add('the devices of a message were not told', 'too much waits')
+  }
+
+  async #push ({ recipient, ...notice }: Job): Promise<void> {
+    await this.#attempt(async () => {
+      const devices = await this.parts.devices.list(recipient)
+      for (const device of devices) if (device.active && !this.#closed) await this.#attempt(async () => { await this.#tell(device, notice) })
+    })
+  }
+
+  async #tell (device: Device, notice: Notice): Promise<void> {
+    const { devices, service } = this.parts
+    if (!await service.send(device.fcmToken, notice)) await devices.deactivate(device)
+    else if (Date.now() - device.lastUsed > USE_LASTS) await devices.markUsed(device)
+  }
+
+  /** Whatever goes wrong is logged by its name alone: texts may hold tokens. */
+  async #attempt (work: () => Promise<void>): Promise<void> {
+    try {
+      await work()
+    } catch (error) {
+      const fault = error instanceof ApiError ? String(error.fault?.fault ?? error.code) : codeOf(error)
+      if (!this.#closed) this.#tally.add('a device was not told of a message', fault)
+    }
+  }
+}

@@ -1,0 +1,44 @@
+import { setTimeout as pause } from 'node:timers/promises'
+
+export interface Bounds {
+  /** How many are worked on at once. */
+  working: number
+  /** How many more may wait. */
+  waiting: number
+}
+
+/** Works on what is added, in order and within bounds. */
+export class Queue<T> {
+  readonly #waiting: T[] = []
+  readonly #runs = new Set<Promise<void>>()
+  #closed = false
+
+  /** @param work never rejects */
+  constructor (private readonly work: (item: T) => Promise<void>, private readonly bounds: Bounds) {}
+
+  /** @returns false where there is no room for it, or not any more */
+  add (item: T): boolean {
+    if (this.#closed) return false
+    if (this.#runs.size < this.bounds.working) {
+      const run = this.#run(item).finally(() => { this.#runs.delete(run) })
+      this.#runs.add(run)
+      return true
+    }
+    return this.#waiting.length < this.bounds.waiting && this.#waiting.push(item) > 0
+  }
+
+  /**
+   * Drops what waits, and resolves when what is under way is done or has had its time, in milliseconds.
+   * @returns how many were dropped
+   */
+  async close (patience: number): Promise<number> {
+    this.#closed = true
+    const dropped = this.#waiting.splice(0).length
+    await Promise.race([Promise.all(this.#runs), pause(patience, undefined, { ref: false })])
+    return dropped + this.#runs.size
+  }
+
+  async #run (first: T): Promise<void> {
+    for (let item: T | undefined = first; item !== undefined; item = this.#waiting.shift()) await this.work(item)
+  }
+}

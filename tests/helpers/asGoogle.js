@@ -1,0 +1,10 @@
+// For "node -r": whoever wants to speak to Google speaks to the server on the loopback at GOOGLE_PORT, over TLS as ever.
+const tls = require('node:tls')
+
+const { connect } = tls
+const port = Number(process.env.GOOGLE_PORT)
+
+tls.connect = (options, ...rest) => {
+  const toGoogle = typeof options.host === 'string' && options.host.endsWith('.googleapis.com')
+  return connect.call(tls, toGoogle ? { ...options, host: '127.0.0.1', port } : options, ...rest)
+}

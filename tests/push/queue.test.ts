@@ -1,0 +1,58 @@
+import { expect, test } from '@jest/globals'
+import { setTimeout as pause } from 'node:timers/promises'
+import { Queue } from '../../src/push/queue'
+import { Tally } from '../../src/push/tally'
+
+/** Work that goes on until it is told to end. */
+function heldWork (): { begun: number[], work: (item: number) => Promise<void>, end: () => void } {
+  const [begun, ends]: [number[], Array<() => void>] = [[], []]
+  return {
+    begun,
+    work: async item => { begun.push(item); await new Promise<void>(resolve => { ends.push(resolve) }) },
+    end: () => { ends.shift()!() }
+  }
+}
+
+test('so many are worked on, so many wait, and there is no room for more', async () => {
+  const { begun, work, end } = heldWork()
+  const queue = new Queue(work, { working: 2, waiting: 3 })
+  expect([1, 2, 3, 4, 5, 6].map(item => queue.add(item))).toEqual([true, true, true, true, true, false])
+  expect(begun).toEqual([1, 2])
+  end()
+  await new Promise(setImmediate)
+  expect(begun).toEqual([1, 2, 3])
+  expect([queue.add(7), queue.add(8)]).toEqual([true, false])
+  for (let i = 0; i < 5; i++) {
+    end()
+    await new Promise(setImmediate)
+  }
+  expect(begun).toEqual([1, 2, 3, 4, 5, 7])
+  expect(queue.add(9)).toBe(true)
+  expect(begun).toContain(9)
+})
+
+test('a close waits for what is under way, for a while, and drops the rest', async () => {
+  const { begun, work, end } = heldWork()
+  const queue = new Queue(work, { working: 1, waiting: 3 })
+  for (const item of [1, 2, 3]) queue.add(item)
+  const closed = queue.close(60_000)
+  expect(queue.add(4)).toBe(false)
+  end()
+  expect(await closed).toBe(2)
+  expect(begun).toEqual([1])
+
+  const stuck = new Queue(work, { working: 1, waiting: 1 })
+  stuck.add(1)
+  expect(await stuck.close(1)).toBe(1)
+})
+
+test('the first of many is logged at once, the others are counted', async () => {
+  const lines: object[] = []
+  const tally = new Tally({ warn: (fields: object) => { lines.push(fields) } } as never, 20)
+  for (let i = 0; i < 5; i++) tally.add('it failed', 'one')
+  tally.add('it failed', 'another')
+  expect(lines).toEqual([{ fault: 'one', times: 1 }, { fault: 'another', times: 1 }])
+  await pause(25)
+  tally.add('it failed', 'one')
+  expect(lines.at(-1)).toEqual({ fault: 'one', times: 5 })
+})
