@@ -1,22 +1,24 @@
 /** Firebase Cloud Messaging, through firebase-admin. */
-import { cert, deleteApp, initializeApp, type ServiceAccount } from 'firebase-admin/app'
+import { deleteApp, initializeApp, type Credential } from 'firebase-admin/app'
 import { getMessaging } from 'firebase-admin/messaging'
+import { JWT } from 'google-auth-library'
 import { randomUUID } from 'node:crypto'
 import { Agent } from 'node:https'
 import type { PushConfig } from '../config'
+import type { ServiceAccount } from '../serviceAccount'
 import type { PushService } from './pusher'
 
 const TITLE = 'New message'
-/** How long a connection may be silent, in milliseconds. */
-const SILENCE = 20_000
+/** How long Google may take to give an access token, and how long a connection is kept that nobody uses, in milliseconds. */
+const TIMEOUT = 20_000
+/** All that a token is good for. */
+const SCOPES = ['https://www.googleapis.com/auth/firebase.messaging']
 
 /** @param config of a push that is enabled */
 export function createFirebase ({ account, projectId }: PushConfig): PushService {
-  const agent = new ImpatientAgent({ keepAlive: true, timeout: SILENCE })
-  const { clientEmail, privateKey } = account!
-  const credential = cert({ projectId, clientEmail, privateKey: privateKey.reveal() } satisfies ServiceAccount, agent)
+  const agent = new Agent({ keepAlive: true, timeout: TIMEOUT })
   // A name of its own, since there may be several servers in a process.
-  const app = initializeApp({ credential, projectId, httpAgent: agent }, randomUUID())
+  const app = initializeApp({ credential: createCredential(account!), projectId, httpAgent: agent }, randomUUID())
   const messaging = getMessaging(app)
   return {
     async send (token, { messageId, messageBox, sender }) {
@@ -44,11 +46,13 @@ function isDead ({ code = '', message = '' }: Fault): boolean {
   return DEAD.includes(code) || (code === 'messaging/invalid-argument' && /registration token/i.test(message))
 }
 
-/** Gives up connections on which nothing comes: whoever asks for an access token would wait for ever. */
-class ImpatientAgent extends Agent {
-  override createConnection (...parameters: Parameters<Agent['createConnection']>): ReturnType<Agent['createConnection']> {
-    const socket = super.createConnection(...parameters)
-    socket?.once('timeout', () => { socket.destroy(Object.assign(new Error('nothing comes'), { code: 'ETIMEDOUT' })) })
-    return socket
+/** In place of firebase-admin's own, which may do more than push, and waits for ever where Google is silent. */
+function createCredential ({ clientEmail, privateKey }: ServiceAccount): Credential {
+  const client = new JWT({ email: clientEmail, key: privateKey.reveal(), scopes: SCOPES, transporterOptions: { timeout: TIMEOUT } })
+  return {
+    async getAccessToken () {
+      const { token } = await client.getAccessToken()
+      return { access_token: token!, expires_in: Math.floor((client.credentials.expiry_date! - Date.now()) / 1000) }
+    }
   }
 }

@@ -98,6 +98,14 @@ const inactive = async (session: HandSession): Promise<string[]> => (await devic
     await send(alice, alice.identityKey, 'working')
     await until(() => google.tokensOf('working').length === 1)
 
+    // What was said of a token does not hold for one that was registered since.
+    google.answers.set('phone', UNREGISTERED)
+    google.hold()
+    await send(alice, alice.identityKey, 'crossing')
+    await until(() => google.open === 1)
+    await registered(alice, 'phone')
+    google.release()
+    google.answers.clear()
     google.hold()
     await send(alice, alice.identityKey, 'late')
     await until(() => google.open === 1)
