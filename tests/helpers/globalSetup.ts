@@ -2,6 +2,8 @@ import { onMysql, TEST_MYSQL_URL } from './databases'
 
 /** Looks for a MySQL once, and gives this run a prefix for the names of its databases. */
 export default async function globalSetup (): Promise<void> {
+  // The wallet toolbox would have a line written for each file of tests.
+  process.env.DOTENV_CONFIG_QUIET = 'true'
   try {
     await onMysql(async connection => { await connection.query('select 1') })
     process.env.TEST_MYSQL_READY = 'true'
