@@ -12,6 +12,7 @@ const FLOORS = [
   ['mailbox.ts'],
   ['routes', 'ws', 'tracing', 'push'],
   ['operator'],
+  ['pages'],
   ['context.ts', 'httpServer.ts'],
   ['app.ts'],
   ['server.ts'],

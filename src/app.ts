@@ -9,6 +9,7 @@ import { unlimited, type RateLimiter } from './limits/rates'
 import { operatorRoutes } from './operator'
 import { healthRoutes } from './operator/health'
 import { faultLogOf, followRequests } from './operator/requests'
+import { pageRoutes, rootRoutes } from './pages'
 import { HANDSHAKE_PATH } from './protocol'
 import { sendRefusal } from './refusal'
 import { routes, type Route } from './routes'
@@ -17,8 +18,8 @@ import { routes, type Route } from './routes'
 export function createApp (context: Context): RequestListener {
   const { config, auth, limits, logger, tracing } = context
   const { prefix } = config.http
-  const [health, open, closed] = [healthRoutes(context), operatorRoutes(context), routes(context)]
-  const nameOf = namesOf(prefix, [...health, ...open, ...closed])
+  const [health, open, closed] = [healthRoutes(context), [...operatorRoutes(context), ...pageRoutes(context)], routes(context)]
+  const nameOf = namesOf(prefix, [...health, ...open, ...closed], rootRoutes(context))
   const notFound = notFoundAt(config.live.enabled)
   const app = express()
   app.disable('x-powered-by')
@@ -30,6 +31,7 @@ export function createApp (context: Context): RequestListener {
   app.use(prefix, mount(health))
   app.use(...limitBy(limits.perAddress, req => limits.address.of(req)))
   app.use(prefix, mount(open))
+  app.use(mount(rootRoutes(context)))
   app.use(refuseUnknown(prefix, closed, notFound), ...auth)
   app.use(...limitBy(limits.perIdentity, req => (req as AuthRequest).auth.identityKey))
   app.use(prefix, mount(closed))
@@ -51,10 +53,10 @@ function isTarget (target = ''): boolean {
 }
 
 /** Names a path by its route, without the prefix; what is no route is "other", so that nobody can make names up. */
-function namesOf (prefix: string, known: Route[]): (path: string) => string {
-  const names = new Map(known.map(({ path }) => [normalize(`${prefix}${path}`), path]))
+function namesOf (prefix: string, known: Route[], root: Route[]): (path: string) => string {
+  const names = new Map([...known.map(({ path }) => [normalize(`${prefix}${path}`), path] as const), ...root.map(({ path }) => [path, path] as const)])
   names.set(normalize(HANDSHAKE_PATH), HANDSHAKE_PATH)
-  return path => names.get(normalize(path)) ?? 'other'
+  return path => names.get(normalize(path)) ?? names.get(normalize(path).replace(/[^/]+$/, ':file')) ?? 'other'
 }
 
 /** Paths are compared as Express does: in any case, and with a slash at their end or without. */

@@ -18,7 +18,7 @@ export const VARIABLES = [
   'NODE_ENV', 'PORT', 'HTTP_PORT', 'ROUTING_PREFIX', 'HOSTING_DOMAIN', 'TRUST_PROXY', 'SERVER_PRIVATE_KEY',
   'WALLET_STORAGE_URL', 'NETWORK', 'BSV_NETWORK', 'DELIVERY_FEES', 'CHAINTRACKS_URL', 'ARC_URL', 'ARC_API_KEY', 'KNEX_DB_CLIENT', 'KNEX_DB_CONNECTION', 'REDIS_URL',
   'ENABLE_WEBSOCKETS', 'ENABLE_FIREBASE', 'FIREBASE_SERVICE_ACCOUNT_JSON', 'FIREBASE_SERVICE_ACCOUNT_PATH', 'FIREBASE_PROJECT_ID', 'PUSH_BOXES',
-  'LOGGING_ENABLED', 'LOG_LEVEL', 'METRICS_PORT', 'METRICS_HOST', 'OTEL_EXPORTER_OTLP_ENDPOINT',
+  'ENABLE_TRY', 'LOGGING_ENABLED', 'LOG_LEVEL', 'METRICS_PORT', 'METRICS_HOST', 'OTEL_EXPORTER_OTLP_ENDPOINT',
   'MIGRATE_KEY', 'MIGRATE_ON_START', 'SHUTDOWN_TIMEOUT', 'MAX_BODY_SIZE', 'MAX_PAGE_BYTES', 'SESSION_TTL',
   'RATE_LIMIT_ADDRESS', 'RATE_LIMIT_IDENTITY', 'INBOX_QUOTA_MESSAGES', 'INBOX_QUOTA_BYTES', 'SENDER_QUOTA_MESSAGES',
   'SENDER_QUOTA_BYTES', 'MAX_CONCURRENT_REQUESTS', 'MESSAGE_RETENTION_DAYS'
@@ -89,6 +89,7 @@ export interface Config {
   limits: { perAddress: Limit, perIdentity: Limit, concurrent: Limit }
   live: { enabled: boolean }
   push: PushConfig
+  pages: { try: boolean }
   log: { level: LogLevel, pretty: boolean }
   metrics: { port?: number, host: string }
   tracing: { endpoint?: string }
@@ -185,6 +186,7 @@ export function parseConfig (flat: FlatEnv): Config {
     },
     live: { enabled: take('ENABLE_WEBSOCKETS', parseBoolean) ?? false },
     push: parsePush(take, flat, problems),
+    pages: { try: take('ENABLE_TRY', parseBoolean) ?? env === 'development' },
     log: { level: level ?? (logging === true ? 'debug' : 'info'), pretty: env === 'development' },
     metrics: { port: take('METRICS_PORT', parsePort), host: take('METRICS_HOST', parseHost) ?? '127.0.0.1' },
     tracing: { endpoint: take('OTEL_EXPORTER_OTLP_ENDPOINT', parseUrl) },

@@ -28,6 +28,7 @@ import type { Milestone } from './payments/cashier'
 import type { DeviceStore } from './db/devices'
 import { createPermissions, type Permissions } from './permissions'
 import { noPush, startPush, type Push } from './push'
+import { Assets } from './pages/assets'
 import { SharedRedis } from './redis'
 import { Secret } from './secret'
 import { noTracing, startTracing, type Tracing } from './tracing'
@@ -38,6 +39,8 @@ import { Hub } from './ws/hub'
 export interface Context extends Storage {
   config: Config
   info: Info
+  /** What pages load. */
+  assets: Assets
   lifecycle: Lifecycle
   logger: Logger
   metrics: Metrics
@@ -114,6 +117,7 @@ export async function createContext (config: Config, overrides: Overrides = {}):
   return {
     config,
     info,
+    assets: new Assets(),
     lifecycle: { stopping: false },
     logger,
     metrics,

@@ -19,19 +19,26 @@ export interface HealthParts {
   lifecycle: Lifecycle
 }
 
+/**
+ * Whether the server does its work now; without Redis the node goes on alone, so it still takes requests.
+ * @throws ApiError ERR_STOPPING, ERR_UNAVAILABLE, ERR_SCHEMA_OUTDATED
+ */
+export async function lookAround ({ store, redis, hub, lifecycle }: HealthParts): Promise<'ready' | 'degraded'> {
+  if (lifecycle.stopping) throw new ApiError('ERR_STOPPING')
+  await store.ping()
+  return redis !== undefined && !(redis.up && hub.connected) ? 'degraded' : 'ready'
+}
+
 /** For supervisors and load balancers, without authentication: the process is up; it can do its work. */
-export function healthRoutes ({ store, redis, hub, lifecycle }: HealthParts): Route[] {
+export function healthRoutes (parts: HealthParts): Route[] {
   return [
     { method: 'get', path: '/health', handler (_req, res) { res.set(UNCACHED).json({ status: 'ok' }) } },
     {
       method: 'get',
       path: '/ready',
       async handler (_req, res) {
-        if (lifecycle.stopping) throw new ApiError('ERR_STOPPING')
-        await store.ping()
-        // Without Redis the node goes on alone, so it still takes requests.
-        const alone = redis !== undefined && !(redis.up && hub.connected)
-        res.set(UNCACHED).json({ status: alone ? 'degraded' : 'ready', ...(redis !== undefined && { redis: alone ? 'away' : 'ok' }) })
+        const status = await lookAround(parts)
+        res.set(UNCACHED).json({ status, ...(parts.redis !== undefined && { redis: status === 'degraded' ? 'away' : 'ok' }) })
       }
     }
   ]

@@ -1,0 +1,75 @@
+import type { RequestHandler } from 'express'
+import { createHash } from 'node:crypto'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
+import { gzip } from 'node:zlib'
+import { ApiError } from '../errors'
+import { extensionOf, sourcesIn, TYPES } from './sources'
+
+/** `pages/` beside `src/`, or what the build made of it beside `dist/src/`. */
+const FOLDER = join(__dirname, '..', '..', 'pages')
+
+export interface Asset {
+  /** With a hash of what is in it, so that it never changes: `style.0123456789ab.css`. */
+  name: string
+  type: string
+  body: Buffer
+  gzipped: Buffer
+}
+
+/** The files that pages load. Each is read, or bundled, when it is first asked for. */
+export class Assets {
+  readonly #sources: ReturnType<typeof sourcesIn>
+  readonly #loaded = new Map<string, Promise<Asset>>()
+
+  constructor (folder = FOLDER) {
+    this.#sources = sourcesIn(folder)
+  }
+
+  /** @param file its plain name, such as `style.css` */
+  async load (file: string): Promise<Asset> {
+    const read = this.#sources.get(file)
+    if (read === undefined) throw new Error(`the pages have no file ${file}`)
+    const loading = this.#loaded.get(file) ?? toAsset(file, read)
+    this.#loaded.set(file, loading)
+    return await loading
+  }
+
+  /** The file of that name with its hash; another node, or none, may have told the name. */
+  async find (name: string): Promise<Asset | undefined> {
+    const [, stem, extension] = /^([\w-]+)\.[0-9a-f]{12}\.(\w+)$/.exec(name) ?? []
+    const file = `${stem}.${extension}`
+    if (!this.#sources.has(file)) return undefined
+    const asset = await this.load(file)
+    return asset.name === name ? asset : undefined
+  }
+}
+
+async function toAsset (file: string, read: () => Promise<Buffer>): Promise<Asset> {
+  const body = await read()
+  const extension = extensionOf(file)
+  const hash = createHash('sha256').update(body).digest('hex').slice(0, 12)
+  return {
+    name: `${file.slice(0, -extension.length)}${hash}.${extension}`,
+    type: TYPES[extension]!,
+    body,
+    gzipped: await promisify(gzip)(body)
+  }
+}
+
+/** GET /assets/NAME. Browsers and proxies may keep what they got for good. */
+export function assetHandler (assets: Assets): RequestHandler {
+  return async (req, res) => {
+    const asset = await assets.find(String(req.params.file))
+    if (asset === undefined) throw new ApiError('ERR_NOT_FOUND')
+    const zipped = req.acceptsEncodings('gzip') === 'gzip'
+    res.set({
+      'content-type': asset.type,
+      'cache-control': 'public, max-age=31536000, immutable',
+      'x-content-type-options': 'nosniff',
+      vary: 'accept-encoding',
+      ...(zipped && { 'content-encoding': 'gzip' })
+    })
+    res.send(zipped ? asset.gzipped : asset.body)
+  }
+}

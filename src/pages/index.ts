@@ -1,0 +1,49 @@
+import type { Config } from '../config'
+import { toApiError } from '../errors'
+import { lookAround, type HealthParts } from '../operator/health'
+import type { Info } from '../operator/info'
+import { faultLogOf } from '../operator/requests'
+import type { Route } from '../routes'
+import type { Logger } from 'pino'
+import { assetHandler, type Assets } from './assets'
+import { homeHandler, type HomeParts } from './home'
+import type { Site } from './layout'
+
+export interface PagesParts extends HealthParts {
+  config: Config
+  info: Info
+  assets: Assets
+  logger: Logger
+}
+
+/** What pages have in common on a server of this configuration. */
+export function siteOf ({ config, info }: Pick<PagesParts, 'config' | 'info'>): Site {
+  return { prefix: config.http.prefix, version: info.version, hasTry: config.pages.try }
+}
+
+/** The pages for people, and what they load; for anybody, below the routing prefix. */
+export function pageRoutes (parts: PagesParts): Route[] {
+  const { info, assets } = parts
+  const site = siteOf(parts)
+  return [
+    { method: 'get', path: '/', handler: homeHandler({ site, assets, info, status: statusOf(parts) }) },
+    { method: 'get', path: '/assets/:file', handler: assetHandler(assets) }
+  ]
+}
+
+/** At the root of a server with a prefix: the way to its page. */
+export function rootRoutes ({ config }: Pick<PagesParts, 'config'>): Route[] {
+  const { prefix } = config.http
+  return prefix === '' ? [] : [{ method: 'get', path: '/', handler (_req, res) { res.redirect(`${prefix}/`) } }]
+}
+
+function statusOf (parts: PagesParts): HomeParts['status'] {
+  return async req => {
+    try {
+      const state = await lookAround(parts)
+      return { ready: true, text: state === 'ready' ? 'ready' : 'ready; Redis is away, so this node goes on alone' }
+    } catch (error) {
+      return { ready: false, text: toApiError(error, faultLogOf(req, parts.logger)).message }
+    }
+  }
+}
