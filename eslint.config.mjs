@@ -46,5 +46,6 @@ export default tseslint.config(
     rules: { 'no-restricted-properties': ['error', { object: 'process', property: 'env', message: 'The environment is read in main.ts and src/config.ts alone.' }] }
   },
   { files: ['src/auth/wallet.ts', 'src/logger.ts', 'src/tracing/index.ts', 'src/push/index.ts', 'src/payments/wallet.ts', 'src/db/sqliteDriver.ts', '**/*.js'], rules: { '@typescript-eslint/no-require-imports': 'off' } },
+  { files: ['pages/*.js'], languageOptions: { sourceType: 'module' } },
   { files: ['scripts/**', 'bench/**', 'tests/**/run.ts', 'tests/helpers/hush.ts'], rules: { 'no-console': 'off' } }
 )

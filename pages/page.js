@@ -1,7 +1,7 @@
 // What every page does where programs run. All of it can be read without.
 
 /** Puts a button beside whatever can be copied: an element with data-copy, whose value says what it is. */
-for (const element of document.querySelectorAll('[data-copy]')) element.after(copyButton(element))
+for (const element of document.querySelectorAll('[data-copy]')) (element.closest('pre') ?? element).after(copyButton(element))
 
 /** The address in examples is the one that this page came from, also behind a proxy. */
 for (const element of document.querySelectorAll('[data-origin]')) element.textContent = `${location.origin}${element.dataset.origin}`

@@ -8,6 +8,8 @@ import type { Logger } from 'pino'
 import { assetHandler, type Assets } from './assets'
 import { homeHandler, type HomeParts } from './home'
 import type { Site } from './layout'
+import { pageHandler } from './page'
+import { tryPage } from './try'
 
 export interface PagesParts extends HealthParts {
   config: Config
@@ -27,6 +29,7 @@ export function pageRoutes (parts: PagesParts): Route[] {
   const site = siteOf(parts)
   return [
     { method: 'get', path: '/', handler: homeHandler({ site, assets, info, status: statusOf(parts) }) },
+    ...(site.hasTry ? [{ method: 'get' as const, path: '/try', handler: pageHandler({ site, assets }, () => tryPage(site), 'anywhere') }] : []),
     { method: 'get', path: '/assets/:file', handler: assetHandler(assets) }
   ]
 }
