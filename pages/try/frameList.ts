@@ -28,9 +28,9 @@ function toItem ({ way, name, meaning, parts }: Frame): HTMLElement {
   const arrow = element('span', 'way', way)
   arrow.setAttribute('role', 'img')
   arrow.setAttribute('aria-label', WAYS[way])
-  const summary = element('summary', '', arrow, element('span', 'name', nameOf(name)), element('span', 'meaning', meaning))
-  const details = element('details', '', summary)
-  if (parts.length === 0) details.append(element('p', 'quiet', 'There is no more to it.'))
+  const line = [arrow, element('span', 'name', nameOf(name)), element('span', 'meaning', meaning)]
+  if (parts.length === 0) return element('li', '', element('p', 'note', ...line))
+  const details = element('details', '', element('summary', '', ...line))
   for (const { heading, text } of parts) {
     const content = element('pre', '', text)
     content.tabIndex = 0

@@ -18,7 +18,6 @@ export class Messages {
     const item = this.#toItem(message, how)
     this.#shown.set(message.messageId, item)
     this.#list.prepend(item)
-    this.#tellEmpty()
   }
 
   /** Brings the list in line with what the box holds. */
@@ -35,7 +34,6 @@ export class Messages {
   #remove (messageId: string): void {
     this.#shown.get(messageId)?.remove()
     this.#shown.delete(messageId)
-    this.#tellEmpty()
   }
 
   #toItem ({ messageId, sender, body, created_at: createdAt }: PeerMessage, how: How): HTMLElement {
@@ -59,10 +57,6 @@ export class Messages {
       element('p', 'from', element('span', '', 'From ', from), element('span', '', timeOf(createdAt)), badge),
       element('p', 'body', typeof body === 'string' ? body : JSON.stringify(body)),
       button)
-  }
-
-  #tellEmpty (): void {
-    byId('empty').hidden = this.#shown.size > 0
   }
 }
 

@@ -58,7 +58,6 @@ function inbox (): Html {
 <p class="hint">Messages appear as they arrive. They stay on the server until you acknowledge them.</p>
 <p class="buttons"><button type="button" id="list">List the box over HTTP</button></p>
 <p class="outcome" id="listed" role="status"></p>
-<p class="quiet" id="empty">Nothing here yet.</p>
 <div role="log" aria-live="polite" aria-labelledby="inbox"><ol class="messages" id="messages"></ol></div></section>`
 }
 

@@ -1,0 +1,222 @@
+/** The pages in a real browser: what people do there, what they load, and whether everybody can use them. */
+import { afterEach, beforeAll, describe, expect, test } from '@jest/globals'
+import type { AxeResults } from 'axe-core'
+import { readFileSync } from 'node:fs'
+import type { Page } from 'playwright-core'
+import { newClient } from '../helpers/clients'
+import { hasBrowser, TestBrowser, type PageOptions } from '../helpers/browser'
+import { until } from '../helpers/live'
+import { startServer, type TestServer } from '../helpers/server'
+
+const PAGES = ['/', '/try']
+const AXE = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')
+
+let browser: TestBrowser
+let plain: TestServer
+let prefixed: TestServer
+
+;(hasBrowser() ? describe : describe.skip)('in Chromium', () => {
+  beforeAll(async () => {
+    const env = { ENABLE_WEBSOCKETS: 'true', ENABLE_TRY: 'true' }
+    ;[browser, plain, prefixed] = await Promise.all([TestBrowser.launch(), startServer({ env }), startServer({ env: { ...env, ROUTING_PREFIX: '/box/api' } })])
+  })
+
+  afterEach(async () => {
+    await browser.closePages()
+    expect(browser.problems.splice(0)).toEqual([])
+  })
+
+  const opened = async (path: string, options?: PageOptions): Promise<Page> => await browser.open(`${plain.host}${path}`, options)
+
+  describe('/', () => {
+    test('shows the server\'s key, and copies it', async () => {
+      const { identityKey } = plain.server.context.info
+      const page = await opened('/')
+      expect(await page.title()).toBe('MessageBox server')
+      expect(await page.locator('.key').textContent()).toBe(identityKey)
+
+      await page.getByRole('button', { name: 'Copy the identity key' }).click()
+      await page.getByText('Copied').waitFor()
+      expect(await page.evaluate('navigator.clipboard.readText()')).toBe(identityKey)
+    })
+
+    test('the example names the address that the page came from', async () => {
+      const page = await browser.open(prefixed.origin)
+      expect(page.url()).toBe(`${prefixed.host}/`)
+      expect(await page.locator('pre').nth(1).textContent()).toContain(`const host = '${prefixed.host}'`)
+    })
+
+    test('without JavaScript all of it can be read, and no button does nothing', async () => {
+      const page = await opened('/', { javaScript: false })
+      expect(await page.locator('.key').textContent()).toBe(plain.server.context.info.identityKey)
+      expect(await page.locator('pre').nth(1).textContent()).toContain(`const host = '${plain.host}'`)
+      expect(await page.getByRole('button').count()).toBe(0)
+    })
+
+    test('the first key of the keyboard leads past the navigation', async () => {
+      const page = await opened('/')
+      await page.keyboard.press('Tab')
+      await page.keyboard.press('Enter')
+      expect(await page.evaluate('document.activeElement.id')).toBe('content')
+    })
+  })
+
+  describe('/try', () => {
+    const connected = async (page: Page): Promise<Page> => {
+      await page.getByText('Connected: messages arrive live.').waitFor()
+      return page
+    }
+    const identityOf = async (page: Page): Promise<string> => (await page.locator('#identity').textContent())!
+    const write = async (from: Page, to: Page, text: string, over: 'the socket' | 'HTTP' = 'the socket'): Promise<void> => {
+      await from.getByLabel('To (identity key)').fill(await identityOf(to))
+      await from.getByLabel('Message', { exact: true }).fill(text)
+      await from.getByLabel(over, { exact: true }).check()
+      await from.getByRole('button', { name: 'Send', exact: true }).click()
+      await from.locator('#sent').getByText('Stored for').waitFor()
+    }
+    const arrived = async (page: Page, text: string): Promise<string> => (await page.getByRole('log').getByRole('listitem').filter({ hasText: text }).textContent())!
+    const twoPages = async (url: string): Promise<[Page, Page]> => {
+      const [alice, bob] = await Promise.all([browser.open(url), browser.open(url)])
+      return [await connected(alice), await connected(bob)]
+    }
+
+    test('a message arrives live and decrypted, is listed, and is acknowledged', async () => {
+      const [alice, bob] = await twoPages(`${plain.host}/try`)
+      expect(await identityOf(alice)).not.toBe(await identityOf(bob))
+
+      await write(alice, bob, 'Good morning, Bob!')
+      expect(await arrived(bob, 'Good morning, Bob!')).toMatch(/^From .*live/)
+      await write(alice, bob, 'And over HTTP.', 'HTTP')
+      expect(await arrived(bob, 'And over HTTP.')).toMatch(/^From .*live/)
+
+      await bob.reload()
+      await connected(bob)
+      expect(await arrived(bob, 'Good morning, Bob!')).toContain('over HTTP')
+
+      await bob.getByRole('listitem').filter({ hasText: 'Good morning' }).getByRole('button', { name: 'Acknowledge' }).click()
+      await bob.getByText('Acknowledged: the server has deleted it.').waitFor()
+      await bob.getByRole('button', { name: 'List the box over HTTP' }).click()
+      await bob.getByText('1 in the box “inbox”.').waitFor()
+      expect(await bob.getByRole('log').getByRole('listitem').count()).toBe(1)
+    })
+
+    test('a rule keeps somebody out, who is told so in words', async () => {
+      const [alice, bob] = await twoPages(`${plain.host}/try`)
+      await bob.getByLabel('Sender (identity key)').fill(await identityOf(alice))
+      await bob.getByLabel('Fee in satoshis').fill('-1')
+      await bob.getByRole('button', { name: 'Set the rule' }).click()
+      await bob.getByText('is kept out, in the box “inbox”.').waitFor()
+
+      await alice.getByLabel('To (identity key)').fill(await identityOf(bob))
+      await alice.getByLabel('Message', { exact: true }).fill('Let me in.')
+      await alice.getByRole('button', { name: 'Send', exact: true }).click()
+      await alice.getByText('A recipient does not accept messages from you in this box. (ERR_DELIVERY_BLOCKED)').waitFor()
+      // Chromium and the client note a refused request in the console.
+      expect(browser.problems.splice(0).filter(line => !/status of 403 \(Forbidden\)$|\[MB CLIENT ERROR\]/.test(line))).toEqual([])
+    })
+
+    test('what goes over the wire is shown: events of the socket, and requests with what signs them; another key begins anew', async () => {
+      const page = await connected(await opened('/try'))
+      const before = await identityOf(page)
+      await page.getByRole('button', { name: 'To myself' }).click()
+      await page.getByLabel('Message', { exact: true }).fill('Look at me.')
+      await page.getByRole('button', { name: 'Send', exact: true }).click()
+      await arrived(page, 'Look at me.')
+
+      const frame = page.locator('#frames details').filter({ hasText: /A message, encrypted for its recipient/ })
+      await frame.locator('summary').click()
+      expect(await frame.textContent()).toMatch(/encryptedMessage.*"messageType": "general".*"signature": "30[0-9a-f]+"/s)
+      expect(await frame.textContent()).not.toContain('Look at me')
+      const request = page.locator('#frames details').filter({ hasText: 'POST /listMessages 200' }).first()
+      await request.locator('summary').click()
+      expect(await request.textContent()).toMatch(/Sent.*x-bsv-auth-identity-key: 0[23].*x-bsv-auth-signature: 30.*"messageBox": "inbox".*Answered.*x-bsv-auth-signature: 30/s)
+
+      await page.getByRole('button', { name: 'New key' }).click()
+      await page.getByText('The box “inbox” is empty.').waitFor()
+      expect(await identityOf(page)).toMatch(/^0[23][0-9a-f]{64}$/)
+      expect(await identityOf(page)).not.toBe(before)
+      expect(await page.getByRole('log').getByRole('listitem').count()).toBe(0)
+    })
+
+    test('below a routing prefix', async () => {
+      const [alice, bob] = await twoPages(`${prefixed.host}/try`)
+      await write(alice, bob, 'Below a prefix')
+      expect(await arrived(bob, 'Below a prefix')).toContain('live')
+    })
+
+    test('with the server at another origin than the page', async () => {
+      const pages = await twoPages(`${plain.host}/try`)
+      for (const page of pages) {
+        await page.getByLabel('Server', { exact: true }).fill(prefixed.host)
+        await page.getByRole('button', { name: 'Connect' }).click()
+        await page.locator('#frames').getByText('GET /box/api/info 200').waitFor()
+        await connected(page)
+      }
+      const [alice, bob] = pages
+      await write(alice, bob, 'From elsewhere')
+      expect(await arrived(bob, 'From elsewhere')).toContain('live')
+    })
+
+    test('after a restart of the server it connects again, shows what came meanwhile, and hears on', async () => {
+      const other = await startServer({ env: { ENABLE_WEBSOCKETS: 'true', ENABLE_TRY: 'true' } })
+      const [alice, bob] = await twoPages(`${other.host}/try`)
+      const recipient = await identityOf(bob)
+      await other.restart()
+      const { client } = await newClient(other.host)
+      await client.sendMessage({ recipient, messageBox: 'inbox', body: 'While you were away' }, other.host)
+      await arrived(bob, 'While you were away')
+      await Promise.all([connected(alice), connected(bob)])
+      await write(alice, bob, 'And now')
+      expect(await arrived(bob, 'And now')).toContain('live')
+      // What Chromium notes while there was no server.
+      expect(browser.problems.splice(0).filter(line => !/net::ERR_|WebSocket/.test(line))).toEqual([])
+    })
+
+    test('a server that does not answer is told in words, and tried again', async () => {
+      const gone = await startServer()
+      const page = await connected(await opened('/try'))
+      await gone.server.stop()
+      await page.getByLabel('Server', { exact: true }).fill(gone.host)
+      await page.getByRole('button', { name: 'Connect' }).click()
+      await page.getByText('The server does not answer. Is its address right, and does it run? Next attempt in').waitFor()
+      await until(() => browser.problems.length > 0)
+      expect(browser.problems.splice(0).filter(line => !line.includes('net::ERR_CONNECTION_REFUSED'))).toEqual([])
+    })
+  })
+
+  describe.each(PAGES)('%s', path => {
+    let page: Page
+    const asked: string[] = []
+
+    const serious = async (): Promise<unknown[]> => {
+      const { violations } = await page.evaluate('axe.run()') as AxeResults
+      return violations.filter(({ impact }) => impact === 'serious' || impact === 'critical').map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])
+    }
+
+    test('axe finds nothing serious, in light and in dark; it fits a phone, and loads nothing from elsewhere', async () => {
+      page = await browser.newPage()
+      page.on('request', request => { asked.push(request.url()) })
+      await page.goto(`${plain.host}${path}`)
+      if (path === '/try') await fill()
+      await page.evaluate(AXE)
+
+      expect(await serious()).toEqual([])
+      await page.emulateMedia({ colorScheme: 'dark' })
+      expect(await serious()).toEqual([])
+      await page.setViewportSize({ width: 390, height: 844 })
+      expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(390)
+      expect(asked.filter(url => !url.startsWith(plain.origin))).toEqual([])
+      expect(await page.locator('script:not([src]), style, [style]').count()).toBe(0)
+    })
+
+    /** A message in the box, and a frame that is open. */
+    async function fill (): Promise<void> {
+      await page.getByText('Connected').waitFor()
+      await page.getByRole('button', { name: 'To myself' }).click()
+      await page.getByLabel('Message', { exact: true }).fill('For axe')
+      await page.getByRole('button', { name: 'Send', exact: true }).click()
+      await page.getByRole('log').getByText('For axe').waitFor()
+      await page.locator('#frames summary').first().click()
+    }
+  })
+})
