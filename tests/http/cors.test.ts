@@ -91,9 +91,9 @@ describe.each(['', '/api', '/a/b-c.d'])('with the prefix "%s"', prefix => {
   })
 
   test.each([
-    'GET / HTTP/1.0\r\n', 'GET * HTTP/1.1\r\nhost: x\r\n', 'GET // HTTP/1.1\r\nhost: x\r\n', 'GET /? HTTP/1.1\r\nhost: x\r\n',
+    'GET /x HTTP/1.0\r\n', 'GET * HTTP/1.1\r\nhost: x\r\n', 'GET //x HTTP/1.1\r\nhost: x\r\n', 'GET /x? HTTP/1.1\r\nhost: x\r\n',
     'GET http://elsewhere/unknown HTTP/1.1\r\nhost: x\r\n', 'GET /\\x HTTP/1.1\r\nhost: x\r\n', `GET /${'a'.repeat(12_000)} HTTP/1.1\r\nhost: x\r\n`,
-    'PROPFIND / HTTP/1.1\r\nhost: x\r\n', 'TRACE / HTTP/1.1\r\nhost: x\r\n'
+    'PROPFIND /x HTTP/1.1\r\nhost: x\r\n', 'TRACE /x HTTP/1.1\r\nhost: x\r\n'
   ])('an odd request is one for nothing: %j', async request => {
     const answer = await raw(server.server.port, `${request}connection: close\r\n\r\n`)
     expect(answer).toMatch(/^HTTP\/1\.1 404 [^]*access-control-allow-origin: \*[^]*"code":"ERR_NOT_FOUND"/i)

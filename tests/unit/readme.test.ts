@@ -43,7 +43,7 @@ const OF_OTHERS = ['OTEL_TRACES_SAMPLER', 'AUTO_ID_CACHE']
 let running: TestServer
 
 beforeAll(async () => {
-  running = await startServer({ env: { ENABLE_WEBSOCKETS: 'true', MIGRATE_KEY: 'only for this test' } })
+  running = await startServer({ env: { ENABLE_WEBSOCKETS: 'true', ENABLE_TRY: 'true', MIGRATE_KEY: 'only for this test' } })
 })
 
 test.each(['A first message', 'Live messages'])('the README\'s example runs and prints what the README says: %s', async heading => {
@@ -114,7 +114,7 @@ describe.each(PAGES)('%s', page => {
   })
 
   test('names variables and error codes that are there', () => {
-    const others = read('docker-compose.yml') + read('tests/helpers/databases.ts') + OF_OTHERS.join()
+    const others = read('docker-compose.yml') + read('tests/helpers/databases.ts') + read('tests/helpers/browser.ts') + OF_OTHERS.join()
     const named = captures(text, /`([A-Z]+(?:_[A-Z]+)+)\b/g)
     expect(named.filter(name => !(name in ERRORS) && !VARIABLES.some(variable => variable === name) && !others.includes(name))).toEqual([])
   })
