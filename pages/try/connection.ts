@@ -37,6 +37,11 @@ export class Connection {
     void this.#open(0)
   }
 
+  /** Whether messages can go over the socket now. */
+  get isLive (): boolean {
+    return this.#socket?.connected === true
+  }
+
   close (): void {
     this.#closed = true
     clearTimeout(this.#timer)
@@ -53,7 +58,7 @@ export class Connection {
   async #open (failures: number): Promise<void> {
     this.listeners.onState({ kind: 'connecting' })
     try {
-      const live = await this.#isLive()
+      const live = await this.#offersLive()
       if (live) await this.#listen()
       if (this.#closed) return this.#drop()
       this.listeners.onState(live ? { kind: 'live' } : { kind: 'silent' })
@@ -64,7 +69,7 @@ export class Connection {
   }
 
   /** A server that does not tell is asked by trying. */
-  async #isLive (): Promise<boolean> {
+  async #offersLive (): Promise<boolean> {
     const answer = await fetch(`${this.target.host}/info`)
     const { features } = await answer.json().catch(() => ({})) as { features?: { live?: boolean } }
     return features?.live !== false

@@ -26,7 +26,10 @@ function connect (): void {
   const messageBox = field('box').value.trim()
   connection = new Connection({ key, host, messageBox }, {
     onState: showState,
-    onMessage: message => { messages.add(message, 'live') },
+    onMessage: message => {
+      tell(byId('listed'), '')
+      messages.add(message, 'live')
+    },
     onReady: () => { void list() }
   })
 }
@@ -69,12 +72,14 @@ async function acknowledge (messageId: string): Promise<void> {
 }
 
 async function send (fields: Fields): Promise<void> {
-  const sent = await attempt(byId('sent'), async ({ client, target: { host } }) => {
+  const sent = await attempt(byId('sent'), async ({ client, isLive, target: { host } }) => {
     // Without an id of its own, the same text to the same recipient would be the same message.
     const message = { recipient: fields('recipient').toLowerCase(), messageBox: fields('box'), body: fields('body'), messageId: Utils.toHex(Random(16)) }
-    if (fields('over') === 'socket') await client.sendLiveMessage(message, host)
+    const overSocket = fields('over') === 'socket'
+    if (overSocket && isLive) await client.sendLiveMessage(message, host)
     else await client.sendMessage(message, host)
-    return `Stored for ${shortKey(message.recipient)}, in the box “${message.messageBox}”.`
+    const instead = overSocket && !isLive ? ' It went over HTTP: there is no socket.' : ''
+    return `Stored for ${shortKey(message.recipient)}, in the box “${message.messageBox}”.${instead}`
   })
   if (sent) field('body').value = ''
 }

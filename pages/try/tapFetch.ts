@@ -31,6 +31,7 @@ window.fetch = async (input, init) => {
     show(String(response.status), [{ heading: 'Answered', text: `${response.status} ${response.statusText}\n${headersOf(response.headers)}` }, ...bodyOf('Body of the answer', text)])
     return response
   } catch (error) {
+    refusal = undefined
     show('no answer', [{ heading: 'No answer', text: String(error) }])
     throw error
   }

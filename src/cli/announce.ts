@@ -22,7 +22,7 @@ export function announce ({ config, wallet, logger }: Context, port: number): vo
     `  live messages ${config.live.enabled ? 'on' : 'off'}`,
     `  cryptography  ${cryptography}`,
     '',
-    '  Try it: npm run demo   (in another terminal)',
+    config.pages.try ? '  Try it: open it in a browser, or, in another terminal, npm run demo' : '  Try it: npm run demo   (in another terminal)',
     '', ''
   ].join('\n'))
 }

@@ -62,12 +62,10 @@ function statusOf ({ network, version, features }: Info, { ready, text }: Status
     ['Server', html`<strong class="${ready ? 'good' : 'bad'}">${text}</strong>`],
     ['Live messages', features.live === true ? 'on: a client hears a message the moment it is stored' : 'off: clients ask for their messages'],
     ['Payments', features.payments === true ? 'on: a recipient may charge for a box' : 'off: messages that cost something are refused'],
-    ['Network', NETWORKS[network] ?? network],
+    ['Network', network],
     ['Version', version]
   ]
 }
-
-const NETWORKS: Record<string, string> = { main: 'main, the real one', test: 'test', local: 'local' }
 
 function fees ({ deliveryFees }: Info): Content {
   const boxes = Object.entries(deliveryFees).filter(([, fee]) => fee > 0)
@@ -117,16 +115,19 @@ const host = '<span data-origin="${prefix}">${host}</span>'
 
 function person () {
   const key = PrivateKey.fromRandom()
-  // "local" keeps the client from asking the overlay network where a recipient's host is.
-  const client = new MessageBoxClient({ host, walletClient: new ProtoWallet(key), networkPreset: 'local' })
+  const walletClient = new ProtoWallet(key)
+  // "local": without a look at the overlay network for the recipient's host.
+  const client = new MessageBoxClient({ host, walletClient, networkPreset: 'local' })
   return { client, identityKey: key.toPublicKey().toString() }
 }
 
 const [alice, bob] = [person(), person()]
-await alice.client.sendMessage({ recipient: bob.identityKey, messageBox: 'letters', body: 'Good morning, Bob!' }, host)
+const letter = { recipient: bob.identityKey, messageBox: 'letters', body: 'Good morning!' }
+await alice.client.sendMessage(letter, host)
 
 const messages = await bob.client.listMessages({ messageBox: 'letters', host })
-for (const { body } of messages) console.log('Bob reads:', body)
-
-await bob.client.acknowledgeMessage({ messageIds: messages.map(({ messageId }) => messageId), host })</code></pre>`
+for (const { body, messageId } of messages) {
+  console.log('Bob reads:', body)
+  await bob.client.acknowledgeMessage({ messageIds: [messageId], host })
+}</code></pre>`
 }

@@ -172,11 +172,18 @@ let prefixed: TestServer
       expect(browser.problems.splice(0).filter(line => !/net::ERR_|WebSocket/.test(line))).toEqual([])
     })
 
-    test('a server that does not answer is told in words, and tried again', async () => {
-      const gone = await startServer()
+    test('a server without live messages, and one that does not answer, are told in words', async () => {
+      const silent = await startServer()
       const page = await connected(await opened('/try'))
-      await gone.server.stop()
-      await page.getByLabel('Server', { exact: true }).fill(gone.host)
+      await page.getByLabel('Server', { exact: true }).fill(silent.host)
+      await page.getByRole('button', { name: 'Connect' }).click()
+      await page.getByText('Live messages are off at this server').waitFor()
+      await write(page, page, 'To myself')
+      await page.getByText('It went over HTTP: there is no socket.').waitFor()
+      await page.getByRole('button', { name: 'List the box over HTTP' }).click()
+      expect(await arrived(page, 'To myself')).toContain('over HTTP')
+
+      await silent.server.stop()
       await page.getByRole('button', { name: 'Connect' }).click()
       await page.getByText('The server does not answer. Is its address right, and does it run? Next attempt in').waitFor()
       await until(() => browser.problems.length > 0)

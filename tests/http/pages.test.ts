@@ -1,5 +1,10 @@
 /** The pages as HTTP: who gets what, headers, names that hold a hash. What browsers make of them: tests/browser. */
 import { beforeAll, describe, expect, test } from '@jest/globals'
+import { execFile } from 'node:child_process'
+import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { promisify } from 'node:util'
 import { html } from '../../src/pages/html'
 import { expectCors, expectError } from '../helpers/refusals'
 import { startServer, type TestServer } from '../helpers/server'
@@ -51,6 +56,20 @@ describe('GET /', () => {
     expect([answer.status, answer.headers.get('location')]).toEqual([302, '/box/api/'])
     for (const path of ['', '/']) expect((await get(`${prefixed.host}${path}`)).status).toBe(200)
   })
+})
+
+test('the example on the page runs as it is', async () => {
+  const text = await (await get(`${prefixed.host}/`)).text()
+  const [, code] = /<code data-copy="the program">([^]*?)<\/code>/.exec(text)!
+  const folder = mkdtempSync(join(tmpdir(), 'messagebox-page-'))
+  try {
+    symlinkSync(join(__dirname, '../../node_modules'), join(folder, 'node_modules'))
+    writeFileSync(join(folder, 'hello.mjs'), code!.replace(/<[^>]+>/g, ''))
+    const { stdout } = await promisify(execFile)(process.execPath, [join(folder, 'hello.mjs')], { timeout: 30_000 })
+    expect(stdout).toBe('Bob reads: Good morning!\n')
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
 })
 
 describe('the headers', () => {
