@@ -122,8 +122,11 @@ function person () {
 }
 
 const [alice, bob] = [person(), person()]
-const letter = { recipient: bob.identityKey, messageBox: 'letters', body: 'Good morning!' }
-await alice.client.sendMessage(letter, host)
+await alice.client.sendMessage({
+  recipient: bob.identityKey,
+  messageBox: 'letters',
+  body: 'Good morning!'
+}, host)
 
 const messages = await bob.client.listMessages({ messageBox: 'letters', host })
 for (const { body, messageId } of messages) {

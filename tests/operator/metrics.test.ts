@@ -86,6 +86,14 @@ describe('what is counted', () => {
     expect(grown).toEqual([5])
   })
 
+  test('files of the pages share one series', async () => {
+    const grown = await growth(async () => {
+      for (const name of ['style.000000000000.css', 'page.js']) await fetch(`${running.origin}/assets/${name}`)
+    }, 'messagebox_http_requests_total{route="/assets/:file",status="404"}')
+
+    expect(grown).toEqual([2])
+  })
+
   test('no key, no box and no body is told', async () => {
     await send('secret id')
     expect(await read()).not.toMatch(/0[23][0-9a-f]{64}|inbox|secret|hello/)
