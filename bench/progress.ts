@@ -1,6 +1,6 @@
-/** One line that changes while the run goes on; nothing where the output is no terminal. */
+/** One line that changes while the run goes on; nothing where standard error is no terminal. */
 export function progress (text: string): void {
-  if (process.stdout.isTTY) process.stdout.write(`\r\x1b[K${text}`)
+  if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
 }
 
 /** Removes the line. */

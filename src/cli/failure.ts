@@ -34,10 +34,15 @@ function saidBy (error: NodeJS.ErrnoException & { sqlMessage?: string }): string
 /** Something that a command cannot do as it was asked to; the message says what to do instead. */
 export class UsageError extends Error {}
 
-/** Ends a process that could not do its work, with a text for people: what was wrong and what to do. */
-export function explainFailure (error: unknown): void {
+/** What was wrong and what to do, for people. What nobody has foreseen is told with its stack. */
+export function describeFailure (error: unknown): string {
   const { code = (error as Error).name, stack, message } = error as NodeJS.ErrnoException
-  const text = error instanceof ConfigError || error instanceof UsageError ? message : HINTS[code]?.(error as NodeJS.ErrnoException) ?? stack ?? String(error)
-  process.stderr.write(`\n${text}\n\n`)
+  if (error instanceof ConfigError || error instanceof UsageError) return message
+  return HINTS[code]?.(error as NodeJS.ErrnoException) ?? stack ?? String(error)
+}
+
+/** Ends a process that could not do its work, and says why. */
+export function explainFailure (error: unknown): void {
+  process.stderr.write(`\n${describeFailure(error)}\n\n`)
   process.exit(1)
 }

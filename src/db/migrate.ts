@@ -13,9 +13,12 @@ const LOCK_TIMEOUT = 60
 /** How often it looks whether that one is done, in milliseconds, where the database does not tell. */
 const LOCK_INTERVAL = 20
 
+/** Told of each migration before it runs: its name, which one it is, and how many there are to run. */
+export type OnMigration = (name: string, number: number, count: number) => void
+
 /** @returns Knex's number of the batch, and the names of the migrations that ran now */
-export async function migrate (knex: Knex, config: DatabaseConfig): Promise<[batch: number, names: string[]]> {
-  const options = { migrationSource, tableName: 'knex_migrations' }
+export async function migrate (knex: Knex, config: DatabaseConfig, onMigration: OnMigration = () => {}): Promise<[batch: number, names: string[]]> {
+  const options = { migrationSource: tellOf(knex, onMigration), tableName: 'knex_migrations' }
   return await withLock(knex, config, async () => {
     // Whoever holds our lock is alone, so a lock of Knex's own can only be one that a crash left behind.
     if (await knex.schema.hasTable('knex_migrations_lock')) await knex.migrate.forceFreeMigrationsLock(options)
@@ -23,12 +26,49 @@ export async function migrate (knex: Knex, config: DatabaseConfig): Promise<[bat
   })
 }
 
+/** The migrations of this server that have not run, and those that have run and that it does not know: a newer one's. */
+export interface SchemaState {
+  missing: string[]
+  unknown: string[]
+}
+
+export async function readSchemaState (knex: Knex): Promise<SchemaState> {
+  const rows: Array<{ name: string }> = await knex.schema.hasTable('knex_migrations') ? await knex('knex_migrations').select('name').orderBy('id') : []
+  return await compareSchema(rows.map(({ name }) => name))
+}
+
+/** @param done the names of the migrations that have run */
+export async function compareSchema (done: string[]): Promise<SchemaState> {
+  const known = (await migrationSource.getMigrations([])).map(migration => migrationSource.getMigrationName(migration))
+  return { missing: known.filter(name => !done.includes(name)), unknown: done.filter(name => !known.includes(name)) }
+}
+
 /** Whether every migration has run. */
 export async function isMigrated (knex: Knex): Promise<boolean> {
-  if (!await knex.schema.hasTable('knex_migrations')) return false
-  const done = new Set((await knex('knex_migrations').select('name')).map(({ name }) => name))
-  const all = await migrationSource.getMigrations([])
-  return all.every(migration => done.has(migrationSource.getMigrationName(migration)))
+  return (await readSchemaState(knex)).missing.length === 0
+}
+
+function tellOf (knex: Knex, onMigration: OnMigration): typeof migrationSource {
+  let pending: string[] = []
+  let number = 0
+  return {
+    ...migrationSource,
+    async getMigrations (extensions) {
+      pending = (await readSchemaState(knex)).missing
+      return await migrationSource.getMigrations(extensions)
+    },
+    async getMigration (entry) {
+      const name = migrationSource.getMigrationName(entry)
+      const migration = await migrationSource.getMigration(entry)
+      return {
+        ...migration,
+        up: async trx => {
+          onMigration(name, ++number, pending.length)
+          await migration.up(trx)
+        }
+      }
+    }
+  }
 }
 
 /**

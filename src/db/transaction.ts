@@ -35,7 +35,11 @@ async function transactOnSqlite<T> (knex: Knex, work: (transaction: Transaction)
       for (const { sql, bindings } of statements) results.push(await trx.raw(sql, bindings))
       return results
     }
-    return await work({ run, commit: async statements => { await run(statements) } })
+    return await work({
+      // Before anything is read: where another process wrote in between, SQLite would refuse to write behind it.
+      run: async statements => (await run([TAKE_WRITE_LOCK, ...statements])).slice(1),
+      commit: async statements => { await run(statements) }
+    })
   })
 }
 
@@ -65,6 +69,8 @@ async function transactOnMysql<T> (knex: Knex, work: (transaction: Transaction) 
   }
 }
 
+/** It changes nothing, but SQLite takes its one lock for it. */
+const TAKE_WRITE_LOCK: Statement = { sql: 'delete from quota_usage where 0', bindings: [] }
 const BEGIN: Statement = { sql: 'start transaction', bindings: [] }
 const COMMIT: Statement = { sql: 'commit', bindings: [] }
 const ROLLBACK: Statement = { sql: 'rollback', bindings: [] }

@@ -1,0 +1,47 @@
+import { existsSync } from 'node:fs'
+import { resolve } from 'node:path'
+import type { Knex } from 'knex'
+import type { Config } from '../../config'
+import { createKnex } from '../../db/knex'
+import { readSchemaState } from '../../db/migrate'
+import { describeDatabase } from '../describe'
+import { readConfig } from '../environment'
+import { UsageError } from '../failure'
+
+/** What a command found or did: a text for people, and the same as JSON. */
+export interface Outcome {
+  text: string
+  json: object
+  /** It did not come to what was asked for, or found problems: the exit code is 1. */
+  failed?: boolean
+}
+
+export interface OpenDatabase {
+  config: Config
+  knex: Knex
+  /** The database in words. */
+  name: string
+}
+
+/**
+ * Opens the configured database for one command.
+ * @throws UsageError where there is none, or where its schema is not this server's
+ */
+export async function withDatabase<T> (work: (database: OpenDatabase) => Promise<T>): Promise<T> {
+  const config = readConfig()
+  const { client, connection } = config.db
+  const file = String(connection.filename)
+  if (client === 'better-sqlite3' && !existsSync(file)) {
+    throw new UsageError(`There is no database at ${resolve(file)}: run this where the server runs, with its environment.`)
+  }
+  const knex = createKnex(config.db)
+  try {
+    const name = describeDatabase(config.db)
+    const { missing, unknown } = await readSchemaState(knex)
+    if (unknown.length > 0) throw new UsageError(`${name}: the schema is newer than this program (${unknown.join(', ')}). Use the server's own version of it.`)
+    if (missing.length > 0) throw new UsageError(`${name}: the schema is not up to date. Run "migrate" first, or start the server.`)
+    return await work({ config, knex, name })
+  } finally {
+    await knex.destroy()
+  }
+}

@@ -1,0 +1,21 @@
+import { createDeviceStore } from '../../db/devices'
+import type { IdentityKey } from '../../protocol'
+import { count, printable, table, time } from '../wording'
+import { withDatabase, type Outcome } from './command'
+
+/** How much of a token is shown, as by GET /devices: whoever has all of it can write to the device. */
+const SHOWN_OF_TOKEN = 10
+
+/** The devices of an identity. */
+export async function devices (identityKey: IdentityKey): Promise<Outcome> {
+  return await withDatabase(async ({ knex }) => {
+    const shown = (await createDeviceStore(knex).list(identityKey)).map(({ id, deviceId, platform, fcmToken, active, createdAt, lastUsed }) => {
+      return { id, deviceId, platform, fcmToken: `…${fcmToken.slice(-SHOWN_OF_TOKEN)}`, active, createdAt: time(createdAt)!, lastUsed: time(lastUsed)! }
+    })
+    const rows = shown.map(({ id, deviceId, platform, fcmToken, createdAt, lastUsed }) => [String(id), printable(deviceId ?? '-'), platform ?? '-', printable(fcmToken), createdAt, lastUsed])
+    return {
+      json: { identityKey, devices: shown },
+      text: [`${identityKey} has ${count(shown.length, 'device')}`, ...(rows.length === 0 ? [] : [table([['NUMBER', 'DEVICE', 'PLATFORM', 'TOKEN', 'REGISTERED', 'LAST USED'], ...rows])])].join('\n')
+    }
+  })
+}

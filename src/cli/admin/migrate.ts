@@ -1,0 +1,30 @@
+import { createKnex } from '../../db/knex'
+import { migrate as bringUpToDate, settleUsage } from '../../db/migrate'
+import { describeDatabase } from '../describe'
+import { readConfig } from '../environment'
+import type { Progress } from '../terminal'
+import type { Outcome } from './command'
+
+/** Brings the configured database's schema up to date, as a start of the server does. */
+export async function migrate (progress: Progress): Promise<Outcome> {
+  const { db, mailbox } = readConfig()
+  const knex = createKnex(db)
+  try {
+    progress.show('waiting until no other node migrates')
+    const [, names] = await bringUpToDate(knex, db, (name, number, count) => {
+      progress.done()
+      progress.show(`${name}, ${number} of ${count}`)
+    })
+    progress.done()
+    progress.show('looking whether what is stored has to be counted, for the quotas')
+    const counted = await settleUsage(knex, db, mailbox.quotas)
+    const database = describeDatabase(db)
+    return {
+      json: { database, migrations: names, counted },
+      text: `${database}: ${names.length === 0 ? 'the schema is up to date' : `the schema was brought up to date (${names.join(', ')})`}`
+    }
+  } finally {
+    progress.done()
+    await knex.destroy()
+  }
+}

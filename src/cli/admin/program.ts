@@ -1,0 +1,141 @@
+import { Command, InvalidArgumentError, Option } from 'commander'
+import { isName, toIdentityKey } from '../../values'
+import type { IdentityKey } from '../../protocol'
+import { duration, parseUrl } from '../../settings'
+import { version } from '../../../package.json'
+import { diagnose, describeDiagnosis } from '../doctor'
+import { readSettings } from '../environment'
+import { createProgress, type Progress } from '../terminal'
+import { boxes } from './boxes'
+import type { Outcome } from './command'
+import { devices } from './devices'
+import { identity } from './identity'
+import { keygen } from './keygen'
+import { messages } from './messages'
+import { migrate } from './migrate'
+import { payments } from './payments'
+import { purge } from './purge'
+import { stats } from './stats'
+
+/** Shows what a command came to. */
+export type Show = (outcome: Outcome) => void
+
+const ABOUT = 'Looks after a MessageBox server: it reads the server\'s own settings, from the environment and a file .env in the working directory, and works on the database itself, whether or not the server runs. No command shows a message\'s body. In the folder of the code, "npm run admin -- COMMAND" is the same.'
+
+const MANUAL = `
+With --json standard output holds one JSON document and nothing else: what the command found, or
+{"error": {"kind": "usage" or "failure", "message": "…"}} where it could not do its work.
+
+Exit codes:
+  0  done
+  1  it failed, doctor found problems, or the answer to its question was no
+  2  called in a wrong way
+
+"messagebox-admin COMMAND --help" tells more about a command, with examples.`
+
+/** The options of a box's or message's list. */
+const LIMIT = (most: number, usual: number): Option => new Option('--limit <number>', `how many to show, up to ${most}`).default(usual).argParser(whole(1, most))
+
+/** The commands; each hands what it came to to `show`. */
+export function createProgram (show: Show, quiet: boolean): Command {
+  const progress = createProgress({ quiet })
+  const program = new Command('messagebox-admin').description(ABOUT).version(version)
+    .option('--json', 'one JSON document on standard output')
+    .addHelpText('after', MANUAL)
+    .configureHelp({ showGlobalOptions: true })
+    .exitOverride()
+  addQuestions(program, show)
+  addChanges(program, show, progress)
+  program.command('doctor').summary('checks everything the server needs, and says what to do').description('Checks settings, key, database, Redis, services, port and proxy, and says what to do about each finding. It changes nothing, and takes up to 15 seconds.')
+    .option('--url <url>', 'the public address to check, in place of HOSTING_DOMAIN', use(parseUrl))
+    .addHelpText('after', examples('doctor', 'doctor --url https://box.example.com', 'doctor --json | jq \'.findings[] | select(.severity == "problem")\''))
+    .action(async ({ url }: { url?: string }) => {
+      progress.show('checking, up to 15 seconds')
+      const diagnosis = await diagnose(readSettings(), { url })
+      progress.done()
+      show({ json: diagnosis, text: describeDiagnosis(diagnosis), failed: diagnosis.status === 'problem' })
+    })
+  return program
+}
+
+function addQuestions (program: Command, show: Show): void {
+  program.command('stats').summary('how much there is of everything').description('How many messages, boxes, recipients, senders, rules, devices and payments there are. With quotas on it reads their counts, which are exact and cheap.')
+    .option('--exact', 'count the messages themselves, however long it takes')
+    .addHelpText('after', examples('stats', 'stats --exact --json'))
+    .action(async options => { show(await stats(options)) })
+  program.command('boxes').summary('the boxes of a recipient that hold something').description('The boxes of a recipient that hold something: messages, bytes of bodies, oldest and newest.')
+    .argument('<key>', 'the recipient\'s identity key', parseKey)
+    .addOption(LIMIT(1000, 100)).option('--after <box>', 'go on behind this box', parseBox)
+    .addHelpText('after', examples(`boxes ${KEY}`))
+    .action(async (key, options) => { show(await boxes(key, options)) })
+  program.command('messages').summary('the messages of a box, without their bodies').description('The messages of a box in order of arrival: id, sender, bytes and time, never a body.')
+    .argument('<key>', 'the recipient\'s identity key', parseKey).argument('<box>', 'the name of the box', parseBox)
+    .addOption(LIMIT(1000, 50)).option('--after <number>', 'go on where the last page ended', whole(0, Number.MAX_SAFE_INTEGER))
+    .addHelpText('after', examples(`messages ${KEY} inbox`, `messages ${KEY} inbox --limit 1000 --json`))
+    .action(async (key, box, options) => { show(await messages(key, box, options)) })
+  program.command('devices').summary('the devices of an identity').description('The devices of an identity, without their whole tokens.')
+    .argument('<key>', 'the identity key', parseKey)
+    .addHelpText('after', examples(`devices ${KEY}`))
+    .action(async key => { show(await devices(key)) })
+  program.command('payments').summary('the payments that are not settled').description('The payments that are claimed for a message, or not yet in the server\'s wallet.')
+    .addHelpText('after', examples('payments'))
+    .action(async () => { show(await payments()) })
+  program.command('identity').summary('the server\'s identity key').description('The server\'s identity key, network and address, and whether its cryptography is native.')
+    .addHelpText('after', examples('identity', 'identity --json | jq --raw-output .identityKey'))
+    .action(() => { show(identity()) })
+  program.command('keygen').summary('makes a SERVER_PRIVATE_KEY').description('Makes a SERVER_PRIVATE_KEY. It is shown, and kept nowhere.')
+    .addHelpText('after', examples('keygen', 'keygen >> .env'))
+    .action(() => { show(keygen()) })
+}
+
+function addChanges (program: Command, show: Show, progress: Progress): void {
+  program.command('purge').summary('removes messages for good, after asking').description('Removes messages for good, whether or not they were read. It says how many, and asks. All that is given has to hold; give one filter at least. The server may go on working.')
+    .option('--recipient <key>', 'messages of this identity key', parseKey)
+    .option('--box <box>', 'messages in boxes of this name', parseBox)
+    .option('--older-than <time>', 'messages stored longer ago, such as 30d or "12 hours"', use(duration('1 second', '36500 days', '30d, 12h')))
+    .option('--yes', 'do not ask; needed where there is no terminal')
+    .option('--dry-run', 'only say how many')
+    .addHelpText('after', examples('purge --older-than 90d --dry-run', `purge --recipient ${KEY} --box inbox`, 'purge --box spam --older-than "1 day" --yes --json'))
+    .action(async options => { show(await purge(options, progress)) })
+  program.command('migrate').summary('brings the schema up to date').description('Brings the database\'s schema up to date, as a start of the server does.')
+    .addHelpText('after', examples('migrate', `KNEX_DB_CONNECTION='{"host":"127.0.0.1","user":"admin","password":"…","database":"messagebox"}' ${NAME} migrate`))
+    .action(async () => { show(await migrate(progress)) })
+}
+
+const NAME = 'messagebox-admin'
+const KEY = '02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5'
+
+function examples (...lines: string[]): string {
+  return `\nFor example:\n${lines.map(line => `  ${line.includes(NAME) ? line : `${NAME} ${line}`}`).join('\n')}`
+}
+
+function parseKey (value: string): IdentityKey {
+  const key = toIdentityKey(value)
+  if (key === undefined) throw new InvalidArgumentError('It must be an identity key: a secp256k1 public key in hex.')
+  return key
+}
+
+function parseBox (value: string): string {
+  const box = value.trim()
+  if (!isName(box)) throw new InvalidArgumentError('It must be the name of a box: 1 to 255 characters that are not blank.')
+  return box
+}
+
+function whole (least: number, most: number): (value: string) => number {
+  return value => {
+    const number = Number(value)
+    if (!/^\d+$/.test(value) || number < least || number > most) throw new InvalidArgumentError(`It must be a whole number${most === Number.MAX_SAFE_INTEGER ? '' : ` from ${least} to ${most}`}.`)
+    return number
+  }
+}
+
+/** One of the settings' parsers, whose errors go on behind a name. */
+function use<T> (parse: (value: string) => T): (value: string) => T {
+  return value => {
+    try {
+      return parse(value)
+    } catch (error) {
+      throw new InvalidArgumentError(`It ${(error as Error).message}.`)
+    }
+  }
+}
