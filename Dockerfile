@@ -22,6 +22,8 @@ COPY --from=build /app/node_modules node_modules
 COPY --from=build /app/scripts scripts
 COPY --from=build /app/dist dist
 COPY LICENSE.txt ./
+# The operator's tool: docker exec CONTAINER messagebox-admin doctor
+RUN chmod +x dist/src/cli/admin.js && ln -s /app/dist/src/cli/admin.js /usr/local/bin/messagebox-admin
 # Where SQLite keeps its file when no KNEX_DB_CONNECTION is given.
 RUN mkdir data && chown node:node data
 VOLUME /app/data

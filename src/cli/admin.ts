@@ -38,4 +38,5 @@ function describe (error: unknown): string {
   return error instanceof WrongUsage ? error.message : describeFailure(error)
 }
 
-main().catch(fail)
+// What a check of the doctor has given up waiting for must not keep the process; what was written is out by then.
+main().catch(fail).finally(() => { process.stdout.write('', () => { process.exit() }) })

@@ -3,6 +3,8 @@ import { createInterface } from 'node:readline/promises'
 
 /** How often a line that changes is written, in milliseconds. */
 const INTERVAL = 100
+/** Of a terminal that does not tell its own. */
+const USUAL_WIDTH = 80
 
 export interface Progress {
   /** Shows how far something is, in place of what was shown before. */
@@ -20,7 +22,7 @@ export function createProgress ({ quiet }: { quiet: boolean }): Progress {
       const now = performance.now()
       if (now - last < INTERVAL) return
       last = now
-      process.stderr.write(`\r\x1b[K${text.slice(0, process.stderr.columns - 1)}`)
+      process.stderr.write(`\r\x1b[K${text.slice(0, (process.stderr.columns || USUAL_WIDTH) - 1)}`)
     },
     done () {
       last = -INTERVAL
