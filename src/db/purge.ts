@@ -46,10 +46,9 @@ export async function planPurge (db: Knex, filter: PurgeFilter, onStep: OnStep =
   const newest = await db('messages').first('id').orderBy('id', 'desc').timeout(QUERY_TIMEOUT)
   const plan: PurgePlan = { filter, lastId: Number(newest?.id ?? 0), messages: 0, bytes: 0 }
   let looked = 0
-  for await (const { seen, due } of walk(db, plan, LOOK)) {
+  for await (const due of walk(db, plan, seen => { onStep(looked += seen) })) {
     plan.messages += due.length
     plan.bytes += due.reduce((sum, message) => sum + message.bytes, 0)
-    onStep(looked += seen)
   }
   return plan
 }
@@ -63,11 +62,12 @@ export async function purge (db: Knex, plan: PurgePlan, onStep: OnStep = () => {
   const { usage } = await isCounted(db)
   const removal = createRemoval(db, createLedger(usage ? COUNTED : UNCOUNTED), () => false)
   let removed = 0
-  for await (const { due } of walk(db, plan, STEP)) {
-    if (due.length === 0) continue
-    removed += await removal.remove(due)
-    onStep(removed)
-    await pause(PAUSE)
+  for await (const due of walk(db, plan)) {
+    for (let start = 0; start < due.length; start += STEP) {
+      removed += await removal.remove(due.slice(start, start + STEP))
+      onStep(removed)
+      await pause(PAUSE)
+    }
   }
   return removed
 }
@@ -76,12 +76,13 @@ const COUNTED: Quotas = { inbox: { messages: Number.MAX_SAFE_INTEGER, bytes: und
 const UNCOUNTED: Quotas = { inbox: { messages: undefined, bytes: undefined }, sender: { messages: undefined, bytes: undefined } }
 
 /** The messages of a plan, step by step: box by box of a recipient, or through the whole table in order of arrival. */
-async function * walk (db: Knex, { filter, lastId }: PurgePlan, limit: number): AsyncGenerator<{ seen: number, due: Candidate[] }> {
+async function * walk (db: Knex, { filter, lastId }: PurgePlan, onLook: OnStep = () => {}): AsyncGenerator<Candidate[]> {
   for await (const box of boxesOf(db, filter)) {
     for (let behind = 0; ;) {
-      const candidates = await select(db, box, behind, lastId, limit)
-      yield { seen: candidates.length, due: candidates.filter(candidate => isDue(candidate, filter)) }
-      if (candidates.length < limit) break
+      const candidates = await select(db, box, behind, lastId, LOOK)
+      onLook(candidates.length)
+      yield candidates.filter(candidate => isDue(candidate, filter))
+      if (candidates.length < LOOK) break
       behind = candidates.at(-1)!.id
     }
   }
