@@ -145,6 +145,17 @@ describe('services', () => {
     expect(text).toContain(says)
   })
 
+  test('block headers are a problem once somebody charges, and a warning before', async () => {
+    const { host, database, server } = await startServer({ env: { SERVER_PRIVATE_KEY: KEY } })
+    const severity = async (): Promise<string | undefined> => {
+      const env = { ...BASE, ...database.env, CHAINTRACKS_URL: host, ARC_URL: host }
+      return (await diagnose(env)).findings.find(({ code, found }) => code === 'chaintracks' && found.includes('is no Chaintracks'))?.severity
+    }
+    expect(await severity()).toBe('warning')
+    await server.context.knex('permissions').insert({ recipient: 'somebody', message_box: 'letters', sender: '', recipient_fee: 5, created_at: 0, updated_at: 0 })
+    expect(await severity()).toBe('problem')
+  })
+
   test('a port that another program has', async () => {
     const other = createServer(socket => { socket.end('220 mail\r\n') })
     await new Promise<void>(resolve => { other.listen(0, resolve) })

@@ -1,11 +1,13 @@
 import { randomBytes } from 'node:crypto'
 import { NativeWallet } from '../../auth/wallet'
+import type { DatabaseConfig } from '../../config'
 import { createKnex } from '../../db/knex'
 import { hasPrices } from '../../db/inspection'
 import { HANDSHAKE_PATH } from '../../protocol'
 import { Secret } from '../../secret'
 import type { Report } from './finding'
 import type { Patient } from './index'
+import { hasPricesOnSqlite } from './sqlite'
 import { ask, type Answer } from './web'
 
 /** What payments need: block headers, the network, and a wallet's storage. */
@@ -22,12 +24,22 @@ export async function checkServices (patient: Patient, report: Report): Promise<
 
 type Miss = Report['problem']
 
+/** Where prices cannot be looked up, the check of the database tells why. */
 async function areNeeded ({ config, broken }: Patient): Promise<boolean> {
-  if (Object.keys(config.deliveryFees).length > 0) return true
-  if (broken.has('KNEX_DB_CONNECTION') || config.db.client !== 'mysql2') return false
-  const knex = createKnex(config.db)
+  const { deliveryFees, db } = config
+  if (Object.keys(deliveryFees).length > 0) return true
+  if (broken.has('KNEX_DB_CONNECTION')) return false
   try {
-    return await hasPrices(knex).catch(() => false)
+    return db.client === 'mysql2' ? await hasPricesOnMysql(db) : hasPricesOnSqlite(String(db.connection.filename))
+  } catch {
+    return false
+  }
+}
+
+async function hasPricesOnMysql (db: DatabaseConfig): Promise<boolean> {
+  const knex = createKnex(db)
+  try {
+    return await hasPrices(knex)
   } finally {
     await knex.destroy()
   }

@@ -1,3 +1,4 @@
+import type Database from 'better-sqlite3'
 import { accessSync, constants, existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { codeOf } from '../../db/faults'
@@ -47,10 +48,21 @@ function mayWrite (path: string): boolean {
 
 /** The names of the migrations that have run; undefined where there is no table of them. */
 function readMigrations (file: string): string[] | undefined {
-  const database = new (sqliteDriver())(file, { readonly: true, fileMustExist: true })
-  try {
+  return read(file, database => {
     const table = database.prepare('select 1 from sqlite_master where type = \'table\' and name = \'knex_migrations\'').get()
     return table === undefined ? undefined : (database.prepare('select name from knex_migrations order by id').all() as Array<{ name: string }>).map(({ name }) => name)
+  })
+}
+
+/** Whether any recipient charges for a box. */
+export function hasPricesOnSqlite (file: string): boolean {
+  return read(file, database => database.prepare('select 1 from permissions where recipient_fee > 0 limit 1').get() !== undefined)
+}
+
+function read<T> (file: string, work: (database: Database.Database) => T): T {
+  const database = new (sqliteDriver())(file, { readonly: true, fileMustExist: true })
+  try {
+    return work(database)
   } finally {
     database.close()
   }
