@@ -6,7 +6,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { inspect } from 'node:util'
 import * as secp256k1 from 'secp256k1'
 import type { IdentityKey } from '../protocol'
-import type { Secret } from '../secret'
+import { Secret } from '../secret'
 
 /** Whose key the derived key is shared with: an identity key, oneself, or everybody (BRC-43). */
 export type Counterparty = IdentityKey | 'self' | 'anyone'
@@ -142,6 +142,9 @@ export class NativeWallet implements AuthWallet {
     return `NativeWallet(${this.identityKey})`
   }
 }
+
+/** The wallet of "anyone", whose private key is 1 (BRC-43): with it everybody can check what was made for everybody. */
+export const anyone = new NativeWallet(new Secret('1'.padStart(64, '0')))
 
 /**
  * BRC-43's invoice number, `level-name-keyID`.

@@ -13,12 +13,12 @@ import { ApiError } from '../errors'
 import { toListedBody } from '../listedBody'
 import type { Terms } from '../policy'
 import type { IdentityKey, OutgoingMessage } from '../protocol'
+import type { VerifiedTransaction } from '../spv/verify'
 import type { Fields } from '../values'
 import type { Locks } from './locks'
 import type { Network } from './network'
 import { assignOutputs, parseOutput, parsePayment, type PaidOutput, type Payee, type Payment } from './payment'
-import type { PaymentVerifier } from './verifier'
-import type { VerifiedTransaction } from './verify'
+import type { VerifyPayment } from './verifier'
 
 /** The points at which a payment may be cut off, for whoever wants to watch it there. */
 export type Milestone = 'verified' | 'claimed' | 'accepted' | 'stored' | 'internalized' | 'settled'
@@ -27,7 +27,7 @@ export interface CashierParts {
   store: MessageStore
   payments: PaymentStore
   locks: Locks
-  verifier: PaymentVerifier
+  verify: VerifyPayment
   network: Network
   /** Told that a payment is stored of which an output is the server's. */
   onStored: () => void
@@ -51,7 +51,7 @@ interface Paid extends PaidOutput {
 }
 
 export function createCashier (parts: CashierParts): DeliverPaid {
-  const { store, payments, verifier, network, onStored, logger, reached } = parts
+  const { store, payments, verify, network, onStored, logger, reached } = parts
 
   return async (sender, message, terms) => {
     const names = namesOf(sender, message)
@@ -61,7 +61,7 @@ export function createCashier (parts: CashierParts): DeliverPaid {
 
     const payment = parsePayment(message.payment?.fields)
     const assigned = assignOutputs(payment, terms, message.recipients)
-    const verified = await verifier.verify(sender, payment.tx)
+    const verified = await verify(sender, payment.tx)
     const paid = await checkOutputs(parts, sender, message, terms, verified, assigned)
     await reached('verified')
 

@@ -5,17 +5,20 @@ import type { Config } from '../config'
 import { createPaymentStore } from '../db/paymentStore'
 import type { MessageStore } from '../db/store'
 import type { Secret } from '../secret'
+import { TransactionVerifier } from '../spv/verifier'
 import { createCashier, noCashier, type DeliverPaid, type Milestone } from './cashier'
 import { Collector } from './collector'
 import { createLocks } from './locks'
 import { Network } from './network'
-import { PaymentVerifier } from './verifier'
+import { verifyPayments } from './verifier'
 import { ServerWallet } from './wallet'
 
 export interface Payments {
   deliver: DeliverPaid
   /** Whether payments can be checked at all. */
   enabled: boolean
+  /** The wallet that money is paid to; undefined where there is none. */
+  wallet: ServerWallet | undefined
   /** Looks after what was left when the server was last here. */
   start: () => void
   close: () => Promise<void>
@@ -31,19 +34,21 @@ export interface PaymentParts {
 }
 
 /** Everything that has to do with money, as far as the configuration allows for it. */
-export function createPayments ({ network, payments: { chaintracksUrl, arcUrl, arcApiKey }, wallet: { storageUrl } }: Config, parts: PaymentParts): Payments {
+export function createPayments (config: Config, parts: PaymentParts): Payments {
+  const { chaintracksUrl, arcUrl, arcApiKey } = config.payments
   const { knex, store, wallet, privateKey, logger, reached } = parts
-  if (chaintracksUrl === undefined || arcUrl === undefined) return { enabled: false, deliver: noCashier, start () {}, async close () {} }
+  if (chaintracksUrl === undefined || arcUrl === undefined) return { enabled: false, wallet: undefined, deliver: noCashier, start () {}, async close () {} }
   const payments = createPaymentStore(knex)
-  const verifier = new PaymentVerifier(chaintracksUrl)
-  const serverWallet = storageUrl === undefined ? undefined : new ServerWallet({ privateKey, chain: network, storageUrl, chaintracksUrl })
+  const verifier = new TransactionVerifier('payment', chaintracksUrl)
+  const serverWallet = createServerWallet(config, privateKey)
   const collector = new Collector({ knex, payments, wallet: serverWallet, logger, reached })
   return {
     enabled: true,
+    wallet: serverWallet,
     deliver: createCashier({
       store,
       payments,
-      verifier,
+      verify: verifyPayments(verifier),
       logger,
       reached,
       locks: createLocks(wallet),
@@ -56,4 +61,9 @@ export function createPayments ({ network, payments: { chaintracksUrl, arcUrl, a
       await verifier.close()
     }
   }
+}
+
+/** The server's wallet, where the configuration allows for one. */
+export function createServerWallet ({ network, payments: { chaintracksUrl }, wallet: { storageUrl } }: Pick<Config, 'network' | 'payments' | 'wallet'>, privateKey: Secret): ServerWallet | undefined {
+  return storageUrl === undefined || chaintracksUrl === undefined ? undefined : new ServerWallet({ privateKey, chain: network, storageUrl, chaintracksUrl })
 }

@@ -1,16 +1,12 @@
 /** To whom an output belongs: BRC-29's keys, over the native wallet. */
 import { createHash } from 'node:crypto'
-import { NativeWallet, type AuthWallet } from '../auth/wallet'
+import { anyone, type AuthWallet } from '../auth/wallet'
 import { ApiError } from '../errors'
 import type { IdentityKey } from '../protocol'
-import { Secret } from '../secret'
 import type { PaidOutput } from './payment'
 
 /** BRC-29's protocol. */
 const PROTOCOL = [2, '3241645161d8'] as const
-
-/** The wallet of "anyone", whose private key is 1 (BRC-43): recipients' outputs are derived with it, so that a server can check them. */
-const ANYONE = new NativeWallet(new Secret('1'.padStart(64, '0')))
 
 /** Who pays whom by an output. */
 export interface Parties {
@@ -22,7 +18,7 @@ export interface Parties {
 export interface Locks {
   /** The parties of an output for the server, which its proven sender pays. */
   toServer: (sender: IdentityKey) => Parties
-  /** The parties of an output for a recipient, which anyone pays. */
+  /** The parties of an output for a recipient, which anyone pays: so a server can derive its key as well. */
   toRecipient: (recipient: IdentityKey) => Parties
   /**
    * Whether an output's script pays to the key that is derived for its payee.
@@ -34,7 +30,7 @@ export interface Locks {
 export function createLocks (wallet: AuthWallet): Locks {
   return {
     toServer: sender => ({ payer: sender, payee: wallet.identityKey }),
-    toRecipient: recipient => ({ payer: ANYONE.identityKey, payee: recipient }),
+    toRecipient: recipient => ({ payer: anyone.identityKey, payee: recipient }),
     async check ({ outputIndex, derivationPrefix, derivationSuffix, senderIdentityKey }, script, { payer, payee }) {
       const refuse = (reason: string): never => { throw new ApiError('ERR_PAYMENT_NOT_TO_PAYEE', `Output ${outputIndex} ${reason}.`) }
       // By another key than it was locked with, its payee's wallet would never find it.
@@ -43,7 +39,7 @@ export function createLocks (wallet: AuthWallet): Locks {
       const name = { protocolID: PROTOCOL, keyID }
       const key = payee === wallet.identityKey
         ? await wallet.derivePublicKey({ ...name, counterparty: payer }, true)
-        : ANYONE.derivePublicKey({ ...name, counterparty: payee })
+        : anyone.derivePublicKey({ ...name, counterparty: payee })
       if (!script.equals(payToKey(key))) refuse(`is not locked to the key that is derived for ${payee}`)
     }
   }

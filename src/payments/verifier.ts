@@ -1,74 +1,17 @@
-/** Verifies payments off the event loop, within bounds of time, of memory, and of how many wait. */
-import { join } from 'node:path'
-import { Worker } from 'node:worker_threads'
 import { ApiError } from '../errors'
-import { FairLine } from '../fairLine'
-import type { VerifiedTransaction, Verdict } from './verify'
+import type { IdentityKey } from '../protocol'
+import type { TransactionVerifier } from '../spv/verifier'
+import type { VerifiedTransaction } from '../spv/verify'
 
-/** How long one may take, in milliseconds, headers included. */
-const TIMEOUT = 5000
-/** In MiB. */
-const MEMORY = 256
-/** How many may wait for their turn. */
-const MAX_WAITING = 50
+/** Whether a payment's transaction, in AtomicBEEF, holds; all errors are from the catalogue. */
+export type VerifyPayment = (sender: IdentityKey, tx: Buffer) => Promise<VerifiedTransaction>
 
-export class PaymentVerifier {
-  #worker: Worker | undefined
-  readonly #line = new FairLine()
-
-  constructor (private readonly chaintracksUrl: string) {}
-
-  /**
-   * Verifies a transaction in AtomicBEEF: its scripts, its amounts, its proofs, and that nothing is spent twice.
-   * @param owner whose it is: senders take turns
-   * @throws ApiError ERR_INVALID_PAYMENT, ERR_PAYMENTS_UNAVAILABLE where headers cannot be had, ERR_SERVER_BUSY
-   */
-  async verify (owner: string, tx: Buffer): Promise<VerifiedTransaction> {
-    if (this.#line.size >= MAX_WAITING) throw new ApiError('ERR_SERVER_BUSY')
-    const verdict = await this.#line.run(owner, async () => await this.#ask(tx))
+/** @returns what throws ApiError ERR_INVALID_PAYMENT, ERR_PAYMENTS_UNAVAILABLE where headers cannot be had, ERR_SERVER_BUSY */
+export function verifyPayments (verifier: TransactionVerifier<'payment'>): VerifyPayment {
+  return async (sender, tx) => {
+    const verdict = await verifier.verify(sender, tx)
     if ('verified' in verdict) return verdict.verified
     if ('invalid' in verdict) throw new ApiError('ERR_INVALID_PAYMENT', `The payment is not valid: ${verdict.invalid}.`)
     throw new ApiError('ERR_PAYMENTS_UNAVAILABLE', undefined, {}, { fault: { what: 'a payment could not be checked', reason: verdict.unavailable } })
-  }
-
-  async close (): Promise<void> {
-    await this.#worker?.terminate()
-    this.#worker = undefined
-  }
-
-  async #ask (tx: Buffer): Promise<Verdict> {
-    const worker = this.#worker ??= this.#start()
-    return await new Promise(resolve => {
-      const settle = (verdict: Verdict, end: boolean): void => {
-        clearTimeout(timer)
-        worker.off('message', onVerdict).off('error', onError).off('exit', onExit)
-        if (end) {
-          this.#worker = undefined
-          void worker.terminate()
-        }
-        resolve(verdict)
-      }
-      const onVerdict = (verdict: Verdict): void => { settle(verdict, false) }
-      const onError = (error: NodeJS.ErrnoException): void => { settle({ invalid: `it cannot be checked (${error.code ?? error.name})` }, true) }
-      const onExit = (): void => { settle({ invalid: 'it cannot be checked' }, true) }
-      const timer = setTimeout(() => { settle({ invalid: 'it takes too long to check' }, true) }, TIMEOUT)
-      worker.on('message', onVerdict).on('error', onError).on('exit', onExit)
-      worker.postMessage(tx)
-    })
-  }
-
-  #start (): Worker {
-    // As TypeScript in development, where a thread does not inherit what loads it.
-    const compiled = __filename.endsWith('.js')
-    const worker = new Worker(join(__dirname, compiled ? 'verifyWorker.js' : 'verifyWorker.ts'), {
-      workerData: { chaintracksUrl: this.chaintracksUrl },
-      resourceLimits: { maxOldGenerationSizeMb: MEMORY },
-      execArgv: compiled ? [] : ['-r', require.resolve('ts-node/register/transpile-only')]
-    })
-    worker.unref()
-    // Nobody waits for an error that comes between two payments; without a listener it would end the process.
-    worker.on('error', () => {})
-    worker.on('exit', () => { if (this.#worker === worker) this.#worker = undefined })
-    return worker
   }
 }

@@ -1,0 +1,168 @@
+/**
+ * Whether a transaction holds, by the SDK: its scripts, its amounts, its proofs, and that nothing is spent twice. It
+ * runs in a worker thread: what a stranger has made may take its time, and must not take the server's.
+ */
+import { Beef, Utils, type ChainTracker, type Transaction } from '@bsv/sdk'
+
+/** What is known of a payment's transaction that holds. */
+export interface VerifiedTransaction {
+  txid: string
+  outputs: Array<{ satoshis: number, script: Uint8Array }>
+  /** In extended format (BRC-30), in hex, as it is broadcast; undefined where it is in a block already. */
+  extended: string | undefined
+}
+
+/** An output that a transaction spends. */
+export interface Spend {
+  txid: string
+  outputIndex: number
+  /** The transaction that spends it. */
+  spentBy: string
+  /** Its locking script, where the transaction that it belongs to is known. */
+  script: Uint8Array | undefined
+}
+
+/** What is known of a transaction that holds and was submitted to a topic. */
+export interface VerifiedSubmission {
+  txid: string
+  /** Locking scripts. */
+  outputs: Uint8Array[]
+  /** What its inputs spend, in their order; behind them, what those of its ancestors spend that have no proof. */
+  spends: Spend[]
+  /** How many of these are its own. */
+  inputs: number
+  /** Whether it has a proof of its own. */
+  proven: boolean
+  /** The transaction with all that it rests on and nothing else, in BEEF (BRC-62). */
+  beef: Uint8Array
+}
+
+/** What each kind of transaction is verified for. */
+export interface Verified {
+  payment: VerifiedTransaction
+  submission: VerifiedSubmission
+}
+
+/** `invalid` is the fault of whoever made the transaction; `unavailable` is that of the service that knows the block headers. */
+export type Verdict<T> = { verified: T } | { invalid: string } | { unavailable: string }
+
+/** Where proofs are looked up; with the second, they are taken for what they are, and scripts alone count. */
+export type Headers = ChainTracker | 'scripts only'
+
+/** How many transactions without a proof of their own one may rest on, and how many inputs these may have. */
+const MAX_UNPROVEN = 100
+const MAX_INPUTS = 1000
+/** What a script may hold on its stack, in bytes. */
+const SCRIPT_MEMORY = 1024 * 1024
+
+class Invalid extends Error {}
+
+/** The headers could not be looked up: nobody knows whether a proof holds. */
+export class HeadersUnavailable extends Error {}
+
+/** The work for each kind: a payment comes as AtomicBEEF (BRC-95), a submission as any BEEF, whose last transaction counts. */
+export const VERIFY: { [Kind in keyof Verified]: (bytes: Uint8Array, headers: Headers) => Promise<Verdict<Verified[Kind]>> } = {
+  payment: async (bytes, headers) => await verify(bytes, headers, true, toPayment),
+  submission: async (bytes, headers) => await verify(bytes, headers, false, toSubmission)
+}
+
+async function verify<T> (bytes: Uint8Array, headers: Headers, atomic: boolean, describe: (transaction: Transaction, unproven: Transaction[], headers: Headers) => T): Promise<Verdict<T>> {
+  try {
+    const transaction = parse(bytes, atomic)
+    const { proven, unproven } = sortOut(transaction)
+    checkSpends(unproven)
+    // The SDK would look at them between scripts, which a stranger has made and which may take their time.
+    if (headers !== 'scripts only') await checkProofs(proven, headers)
+    if (!await transaction.verify(headers, undefined, SCRIPT_MEMORY)) throw new Invalid('a script does not unlock what it spends, or more is paid than is there')
+    return { verified: describe(transaction, unproven, headers) }
+  } catch (error) {
+    if (error instanceof HeadersUnavailable) return { unavailable: error.message }
+    return { invalid: (error as Error).message }
+  }
+}
+
+function toPayment (transaction: Transaction): VerifiedTransaction {
+  return {
+    txid: transaction.id('hex'),
+    outputs: transaction.outputs.map(({ satoshis = 0, lockingScript }) => ({ satoshis, script: Uint8Array.from(lockingScript.toBinary()) })),
+    extended: transaction.merklePath === undefined ? transaction.toHexEF() : undefined
+  }
+}
+
+function toSubmission (transaction: Transaction, unproven: Transaction[], headers: Headers): VerifiedSubmission {
+  const isInBlock = transaction.merklePath !== undefined
+  const proven = isInBlock && headers !== 'scripts only'
+  // Where scripts alone count, those of a transaction with a proof are not looked at: it is not believed what it spends.
+  const own = isInBlock && !proven ? [] : [transaction]
+  return {
+    txid: transaction.id('hex'),
+    outputs: transaction.outputs.map(({ lockingScript }) => Uint8Array.from(lockingScript.toBinary())),
+    spends: [...own, ...unproven.filter(other => other !== transaction)].flatMap(spendsOf),
+    inputs: own.length === 0 ? 0 : transaction.inputs.length,
+    proven,
+    beef: transaction.toBEEFUint8Array(true)
+  }
+}
+
+function spendsOf (transaction: Transaction): Spend[] {
+  const spentBy = transaction.id('hex')
+  return transaction.inputs.map(({ sourceTXID, sourceTransaction, sourceOutputIndex }) => {
+    const script = sourceTransaction?.outputs[sourceOutputIndex]?.lockingScript.toBinary()
+    return {
+      txid: sourceTXID ?? sourceTransaction!.id('hex'),
+      outputIndex: sourceOutputIndex,
+      spentBy,
+      script: script === undefined ? undefined : Uint8Array.from(script)
+    }
+  })
+}
+
+/** One BEEF and nothing behind it, with everything that its subject rests on. */
+function parse (bytes: Uint8Array, atomic: boolean): Transaction {
+  const reader = new Utils.ReaderUint8Array(bytes)
+  const beef = Beef.fromReader(reader)
+  if (atomic && beef.atomicTxid === undefined) throw new Invalid('it is no AtomicBEEF')
+  if (!reader.eof()) throw new Invalid(`there is something behind the ${atomic ? 'AtomicBEEF' : 'BEEF'}`)
+  const txid = beef.atomicTxid ?? beef.txs.at(-1)?.txid
+  const transaction = txid === undefined ? undefined : beef.findAtomicTransaction(txid)
+  if (transaction === undefined) throw new Invalid(atomic ? 'the transaction that the AtomicBEEF names is not in it' : 'there is no transaction in the BEEF')
+  return transaction
+}
+
+/** The transaction and its ancestors, down to those that have a proof; `Transaction.verify` runs scripts for the others. */
+function sortOut (subject: Transaction): { proven: Transaction[], unproven: Transaction[] } {
+  const [proven, unproven] = [new Map<string, Transaction>(), new Map<string, Transaction>()]
+  const waiting = [subject]
+  for (let transaction = waiting.pop(); transaction !== undefined; transaction = waiting.pop()) {
+    const txid = transaction.id('hex')
+    if (proven.has(txid) || unproven.has(txid)) continue
+    if (transaction.merklePath !== undefined) {
+      proven.set(txid, transaction)
+      continue
+    }
+    unproven.set(txid, transaction)
+    if (unproven.size > MAX_UNPROVEN) throw new Invalid(`it rests on more than ${MAX_UNPROVEN} transactions without a proof`)
+    for (const { sourceTransaction } of transaction.inputs) if (sourceTransaction !== undefined) waiting.push(sourceTransaction)
+  }
+  return { proven: [...proven.values()], unproven: [...unproven.values()] }
+}
+
+async function checkProofs (proven: Transaction[], headers: ChainTracker): Promise<void> {
+  for (const transaction of proven) {
+    const txid = transaction.id('hex')
+    if (!await transaction.merklePath!.verify(txid, headers)) throw new Invalid(`the proof of ${txid} does not lead to a block`)
+  }
+}
+
+/** `Transaction.verify` does not notice that an output is spent twice, by two inputs of one transaction or of two. */
+function checkSpends (transactions: Transaction[]): void {
+  const spent = new Set<string>()
+  for (const { inputs } of transactions) {
+    for (const { sourceTXID, sourceTransaction, sourceOutputIndex } of inputs) {
+      const outpoint = `${sourceTXID ?? sourceTransaction?.id('hex') ?? ''}.${sourceOutputIndex}`
+      if (spent.has(outpoint)) throw new Invalid(`it spends ${outpoint} twice`)
+      spent.add(outpoint)
+      if (spent.size > MAX_INPUTS) throw new Invalid(`it rests on more than ${MAX_INPUTS} inputs without a proof`)
+    }
+  }
+}
