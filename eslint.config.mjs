@@ -5,13 +5,13 @@ import tseslint from 'typescript-eslint'
 const FLOORS = [
   ['errors.ts', 'protocol.ts', 'listedBody.ts', 'secret.ts', 'serviceAccount.ts', 'cors.ts', 'settings.ts', 'redis.ts', 'drain.ts', 'work.ts', 'fairLine.ts'],
   ['values.ts', 'policy'],
-  ['validate.ts', 'validatePermissions.ts', 'config.ts', 'refusal.ts', 'metrics', 'fanout'],
+  ['validate.ts', 'validatePermissions.ts', 'config.ts', 'refusal.ts', 'metrics', 'fanout', 'spv'],
   ['logger.ts', 'limits'],
   ['auth', 'db'],
   ['payments', 'permissions.ts'],
   ['mailbox.ts'],
   ['routes', 'ws', 'tracing', 'push'],
-  ['operator'],
+  ['operator', 'overlay'],
   ['pages'],
   ['context.ts', 'httpServer.ts'],
   ['app.ts'],
@@ -45,7 +45,7 @@ export default tseslint.config(
     ignores: ['src/main.ts', 'src/cli/**'],
     rules: { 'no-restricted-properties': ['error', { object: 'process', property: 'env', message: 'The environment is read in main.ts and src/config.ts alone.' }] }
   },
-  { files: ['src/auth/wallet.ts', 'src/logger.ts', 'src/tracing/index.ts', 'src/push/index.ts', 'src/payments/wallet.ts', 'src/db/sqliteDriver.ts', '**/*.js'], rules: { '@typescript-eslint/no-require-imports': 'off' } },
+  { files: ['src/auth/wallet.ts', 'src/logger.ts', 'src/tracing/index.ts', 'src/push/index.ts', 'src/payments/wallet.ts', 'src/overlay/sdk.ts', 'src/db/sqliteDriver.ts', '**/*.js'], rules: { '@typescript-eslint/no-require-imports': 'off' } },
   { files: ['pages/*.js'], languageOptions: { sourceType: 'module' } },
   { files: ['scripts/**', 'bench/**', 'tests/**/run.ts', 'tests/helpers/hush.ts'], rules: { 'no-console': 'off' } }
 )

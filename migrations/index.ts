@@ -4,6 +4,7 @@ import * as quotaUsage from './0002-quota-usage'
 import * as permissions from './0003-permissions'
 import * as payments from './0004-payments'
 import * as devices from './0005-devices'
+import * as advertisements from './0006-advertisements'
 
 /** Every migration in its order. Names have no extension, so a run from .ts and one from .js are the same. */
 const MIGRATIONS: Array<[name: string, migration: Knex.Migration]> = [
@@ -11,7 +12,8 @@ const MIGRATIONS: Array<[name: string, migration: Knex.Migration]> = [
   ['0002-quota-usage', quotaUsage],
   ['0003-permissions', permissions],
   ['0004-payments', payments],
-  ['0005-devices', devices]
+  ['0005-devices', devices],
+  ['0006-advertisements', advertisements]
 ]
 
 export const migrationSource: Knex.MigrationSource<[string, Knex.Migration]> = {

@@ -16,10 +16,11 @@ import { routes, type Route } from './routes'
 
 /** The HTTP side, top to bottom: CORS, health, limits, what is public, handshake, authentication, routes, errors. */
 export function createApp (context: Context): RequestListener {
-  const { config, auth, limits, logger, tracing } = context
+  const { config, auth, limits, logger, overlay, tracing } = context
   const { prefix } = config.http
   const [health, open, closed] = [healthRoutes(context), [...operatorRoutes(context), ...pageRoutes(context)], routes(context)]
-  const nameOf = namesOf(prefix, [...health, ...open, ...closed], rootRoutes(context))
+  const atRoot = [...overlay.routes, ...rootRoutes(context)]
+  const nameOf = namesOf(prefix, [...health, ...open, ...closed], atRoot)
   const notFound = notFoundAt(config.live.enabled)
   const app = express()
   app.disable('x-powered-by')
@@ -31,7 +32,7 @@ export function createApp (context: Context): RequestListener {
   app.use(prefix, mount(health))
   app.use(...limitBy(limits.perAddress, req => limits.address.of(req)))
   app.use(prefix, mount(open))
-  app.use(mount(rootRoutes(context)))
+  app.use(mount(atRoot))
   app.use(refuseUnknown(prefix, closed, notFound), ...auth)
   app.use(...limitBy(limits.perIdentity, req => (req as AuthRequest).auth.identityKey))
   app.use(prefix, mount(closed))
@@ -54,7 +55,7 @@ function isTarget (target = ''): boolean {
 
 /** Names a path by its route, without the prefix; what is no route is "other", so that nobody can make names up. */
 function namesOf (prefix: string, known: Route[], root: Route[]): (path: string) => string {
-  const names = new Map([...known.map(({ path }) => [normalize(`${prefix}${path}`), path] as const), ...root.map(({ path }) => [path, path] as const)])
+  const names = new Map([...known.map(({ path }) => [normalize(`${prefix}${path}`), path] as const), ...root.map(({ path }) => [normalize(path), path] as const)])
   names.set(normalize(HANDSHAKE_PATH), HANDSHAKE_PATH)
   return path => names.get(normalize(path)) ?? names.get(normalize(path).replace(/[^/]+$/, ':file')) ?? 'other'
 }

@@ -17,7 +17,8 @@ export type { DeliveryFees } from './settings'
 export const VARIABLES = [
   'NODE_ENV', 'PORT', 'HTTP_PORT', 'ROUTING_PREFIX', 'HOSTING_DOMAIN', 'TRUST_PROXY', 'SERVER_PRIVATE_KEY',
   'WALLET_STORAGE_URL', 'NETWORK', 'BSV_NETWORK', 'DELIVERY_FEES', 'CHAINTRACKS_URL', 'ARC_URL', 'ARC_API_KEY', 'KNEX_DB_CLIENT', 'KNEX_DB_CONNECTION', 'REDIS_URL',
-  'ENABLE_WEBSOCKETS', 'ENABLE_FIREBASE', 'FIREBASE_SERVICE_ACCOUNT_JSON', 'FIREBASE_SERVICE_ACCOUNT_PATH', 'FIREBASE_PROJECT_ID', 'PUSH_BOXES',
+  'ENABLE_WEBSOCKETS', 'ENABLE_OVERLAY', 'ADVERTISE',
+  'ENABLE_FIREBASE', 'FIREBASE_SERVICE_ACCOUNT_JSON', 'FIREBASE_SERVICE_ACCOUNT_PATH', 'FIREBASE_PROJECT_ID', 'PUSH_BOXES',
   'ENABLE_TRY', 'LOGGING_ENABLED', 'LOG_LEVEL', 'METRICS_PORT', 'METRICS_HOST', 'OTEL_EXPORTER_OTLP_ENDPOINT',
   'MIGRATE_KEY', 'MIGRATE_ON_START', 'SHUTDOWN_TIMEOUT', 'MAX_BODY_SIZE', 'MAX_PAGE_BYTES', 'SESSION_TTL',
   'RATE_LIMIT_ADDRESS', 'RATE_LIMIT_IDENTITY', 'INBOX_QUOTA_MESSAGES', 'INBOX_QUOTA_BYTES', 'SENDER_QUOTA_MESSAGES',
@@ -88,6 +89,10 @@ export interface Config {
   /** Requests a minute, and requests at once. */
   limits: { perAddress: Limit, perIdentity: Limit, concurrent: Limit }
   live: { enabled: boolean }
+  /** Lookup and submission for the overlay network. */
+  overlay: { enabled: boolean }
+  /** Whether the server advertises itself there. */
+  advertise: boolean
   push: PushConfig
   pages: { try: boolean }
   log: { level: LogLevel, pretty: boolean }
@@ -148,7 +153,7 @@ export function parseConfig (flat: FlatEnv): Config {
   }
 
   const env = take('NODE_ENV', parseEnvironment) ?? 'development'
-  const local = env === 'development' || env === 'test'
+  const local = isLocal(env)
   const [port, httpPort] = [take('PORT', parsePort), take('HTTP_PORT', parsePort)]
   const [network, bsvNetwork] = [take('NETWORK', parseNetwork), take('BSV_NETWORK', parseNetwork)]
   const chain = network ?? bsvNetwork ?? 'main'
@@ -185,6 +190,8 @@ export function parseConfig (flat: FlatEnv): Config {
       concurrent: takeLimit('MAX_CONCURRENT_REQUESTS', parseCount, 500)
     },
     live: { enabled: take('ENABLE_WEBSOCKETS', parseBoolean) ?? false },
+    overlay: { enabled: take('ENABLE_OVERLAY', parseBoolean) ?? env === 'development' },
+    advertise: take('ADVERTISE', parseBoolean) ?? false,
     push: parsePush(take, flat, problems),
     pages: { try: take('ENABLE_TRY', parseBoolean) ?? env === 'development' },
     log: { level: level ?? (logging === true ? 'debug' : 'info'), pretty: env === 'development' },
@@ -199,6 +206,7 @@ export function parseConfig (flat: FlatEnv): Config {
     wallet: { storageUrl: take('WALLET_STORAGE_URL', parseUrl) },
     migrate: { key: take('MIGRATE_KEY', parseMigrateKey), onStart: take('MIGRATE_ON_START', parseBoolean) ?? true }
   }
+  if (config.advertise) problems.push(...advertisingProblems(flat, config))
   if (problems.length > 0) throw new ConfigError(problems)
   return config
 }
@@ -208,6 +216,30 @@ const PUBLIC_SERVICES: Record<Network, { chaintracksUrl?: string, arcUrl?: strin
   main: { chaintracksUrl: 'https://mainnet-chaintracks.babbage.systems', arcUrl: 'https://arc.gorillapool.io' },
   test: { chaintracksUrl: 'https://testnet-chaintracks.babbage.systems', arcUrl: 'https://testnet.arc.gorillapool.io' },
   local: {}
+}
+
+/** Where a server may go without an identity that lasts. */
+function isLocal (env: Environment): boolean {
+  return env === 'development' || env === 'test'
+}
+
+/** What advertising the server needs of other settings. */
+function advertisingProblems (flat: FlatEnv, { env, http, payments }: Config): string[] {
+  const { hostingDomain = '', prefix } = http
+  return [
+    ...(isAdvertisable(hostingDomain) ? [] : ['HOSTING_DOMAIN must be an https address with nothing behind the host, such as https://box.example.com, with ADVERTISE=true']),
+    // What is advertised is where clients append their paths.
+    ...(prefix === '' ? [] : ['ROUTING_PREFIX must not be set with ADVERTISE=true, since messages to the server go to HOSTING_DOMAIN without it']),
+    ...(flat.SERVER_PRIVATE_KEY === undefined && isLocal(env) ? ['SERVER_PRIVATE_KEY is required with ADVERTISE=true: an identity of this run alone is not worth it'] : []),
+    ...(flat.WALLET_STORAGE_URL === undefined ? ['WALLET_STORAGE_URL is required with ADVERTISE=true: advertisements are paid for by the server\'s wallet'] : []),
+    ...(payments.chaintracksUrl === undefined || payments.arcUrl === undefined ? ['CHAINTRACKS_URL and ARC_URL are required with ADVERTISE=true on a local network'] : [])
+  ]
+}
+
+function isAdvertisable (address: string): boolean {
+  if (!URL.canParse(address)) return false
+  const { protocol, hostname, origin } = new URL(address)
+  return protocol === 'https:' && hostname !== 'localhost' && address.toLowerCase() === origin
 }
 
 type Take = <T>(name: Variable, parse: (value: string) => T) => T | undefined

@@ -23,6 +23,8 @@ import { noMetrics, type Metrics } from './metrics'
 import { createPrometheus } from './metrics/prometheus'
 import type { Lifecycle } from './operator/health'
 import { describeServer, type Info } from './operator/info'
+import { createOverlay, type Overlay } from './overlay'
+import { createAdvertiser, type Advertiser } from './overlay/advertiser'
 import { createPayments, type Payments } from './payments'
 import type { Milestone } from './payments/cashier'
 import type { DeviceStore } from './db/devices'
@@ -57,6 +59,8 @@ export interface Context extends Storage {
   permissions: Permissions
   devices: DeviceStore
   payments: Payments
+  overlay: Overlay
+  advertiser: Advertiser
   push: Push
   hub: Hub
   mailbox: Mailbox
@@ -97,6 +101,8 @@ export async function createContext (config: Config, overrides: Overrides = {}):
   const permissions = createPermissions({ rules: storage.rules, deliveryFees: config.deliveryFees })
   const payments = createPayments(config, { knex, store: storage.store, wallet, privateKey, logger, reached: overrides.reached ?? (async () => {}) })
   storage.schema.whenReady(payments.start)
+  const overlay = createOverlay(config, { store: storage.advertisements, limits })
+  const advertiser = createAdvertiser(config, { serverWallet: payments.wallet, wallet, logger })
   const push = config.push.enabled ? startPush(config.push, { devices: storage.devices, logger }) : noPush
   const inner = createMailbox({
     store: storage.store,
@@ -132,6 +138,8 @@ export async function createContext (config: Config, overrides: Overrides = {}):
     ...storage,
     permissions,
     payments,
+    overlay,
+    advertiser,
     push,
     hub,
     mailbox: tracing.trace(inner),
@@ -150,9 +158,9 @@ export async function createContext (config: Config, overrides: Overrides = {}):
 }
 
 /** Lets go of everything that a context holds; its HTTP and its sockets are closed by now. */
-export async function closeContext ({ schema, housekeeping, payments, push, hub, redis, tracing, knex }: Context): Promise<void> {
+export async function closeContext ({ schema, housekeeping, payments, push, overlay, advertiser, hub, redis, tracing, knex }: Context): Promise<void> {
   schema.close()
-  await Promise.all([housekeeping.stop(), payments.close(), push.close()])
+  await Promise.all([housekeeping.stop(), payments.close(), push.close(), overlay.close(), advertiser.stop()])
   hub.close()
   redis?.close()
   await tracing.close()

@@ -46,6 +46,8 @@ export class MessageBoxServer {
     await new Promise<void>((resolve, reject) => {
       this.#http.server.once('error', reject).listen(config.http.port, () => { resolve() })
     })
+    // Its nodes may be this server's own endpoints.
+    this.context.advertiser.start()
     return this.port
   }
 

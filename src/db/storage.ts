@@ -1,3 +1,4 @@
+import { createAdvertisementStore, type AdvertisementStore } from './advertisementStore'
 import { createDeviceStore, type DeviceStore } from './devices'
 import type { Knex } from 'knex'
 import type { Logger } from 'pino'
@@ -17,6 +18,7 @@ export interface Storage {
   housekeeping: Housekeeping
   rules: RuleStore
   devices: DeviceStore
+  advertisements: AdvertisementStore
 }
 
 /** Everything that works on the database, around one ledger of what is stored. */
@@ -28,5 +30,5 @@ export function createStorage ({ db, mailbox }: Pick<Config, 'db' | 'mailbox'>, 
   const housekeeping = new Housekeeping({ knex, removal, ledger, retention, logger, onExpired: metrics.expired })
   const schema = new Schema({ knex, db, quotas, logger })
   schema.whenReady(() => { housekeeping.start() })
-  return { schema, housekeeping, rules: createRuleStore(knex), devices: createDeviceStore(knex), store: createMessageStore({ knex, commits, removal, schema, maxPageBytes }) }
+  return { schema, housekeeping, rules: createRuleStore(knex), devices: createDeviceStore(knex), advertisements: createAdvertisementStore(knex), store: createMessageStore({ knex, commits, removal, schema, maxPageBytes }) }
 }

@@ -6,6 +6,9 @@ import { createRateLimiter, type RateLimiter } from './rates'
 
 /** How many attempts to migrate an address has in a minute. */
 const MIGRATION_ATTEMPTS = 10
+/** How many advertisements an address may look up and submit in a minute. */
+const LOOKUPS = 1200
+const SUBMISSIONS = 60
 
 export interface Limits {
   address: ClientAddress
@@ -13,6 +16,9 @@ export interface Limits {
   perIdentity: RateLimiter
   /** Of attempts to migrate. */
   migrations: RateLimiter
+  /** Of the overlay network's questions, and of what is submitted to it. */
+  lookups: RateLimiter
+  submissions: RateLimiter
   gate: Gate
 }
 
@@ -23,6 +29,8 @@ export function createLimits ({ http, limits }: Pick<Config, 'http' | 'limits'>,
     perAddress: createRateLimiter('address', limits.perAddress, redis),
     perIdentity: createRateLimiter('identity', limits.perIdentity, redis),
     migrations: createRateLimiter('migrations', MIGRATION_ATTEMPTS, redis),
+    lookups: createRateLimiter('lookups', LOOKUPS, redis),
+    submissions: createRateLimiter('submissions', SUBMISSIONS, redis),
     gate: new Gate(limits.concurrent)
   }
 }

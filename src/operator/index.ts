@@ -8,15 +8,16 @@ import { migrationHandler } from './migration'
 export interface OperatorParts {
   config: Config
   info: Info
+  advertiser: { state: object | undefined }
   limits: Pick<Limits, 'address' | 'migrations'>
   schema: Schema
 }
 
 /** What needs no identity: what the server is, for anybody, and its migrations, for whoever has their key. */
-export function operatorRoutes ({ config, info, limits, schema }: OperatorParts): Route[] {
+export function operatorRoutes ({ config, info, advertiser, limits, schema }: OperatorParts): Route[] {
   const { key } = config.migrate
   return [
-    { method: 'get', path: '/info', handler (_req, res) { res.json(info) } },
+    { method: 'get', path: '/info', handler (_req, res) { res.json({ ...info, advertising: advertiser.state ?? null }) } },
     ...(key === undefined ? [] : [{ method: 'post' as const, path: '/migrate', handler: migrationHandler({ key, attempts: limits.migrations, address: limits.address, schema }) }])
   ]
 }

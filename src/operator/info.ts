@@ -63,6 +63,7 @@ export function describeServer (config: Config, identityKey: IdentityKey): Info 
     deliveryFees: config.deliveryFees,
     features: {
       live: config.live.enabled,
+      overlay: config.overlay.enabled,
       push: config.push.enabled,
       payments: config.payments.chaintracksUrl !== undefined && config.payments.arcUrl !== undefined,
       manyNodes: config.redis.url !== undefined

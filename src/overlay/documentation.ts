@@ -1,0 +1,42 @@
+/** What this server says of its topic and its lookup service, as overlay nodes do. */
+import { version } from '../../package.json'
+import { MAX_FOUND, MAX_STANDING } from '../db/advertisementStore'
+import { SERVICE, TOPIC } from './topic'
+
+export interface Described {
+  name: string
+  shortDescription: string
+  version: string
+  documentation: string
+}
+
+export const TOPIC_MANAGERS = new Map<string, Described>([[TOPIC, {
+  name: 'MessageBox Topic Manager',
+  shortDescription: 'Advertisements of the hosts where identities receive their messages.',
+  version,
+  documentation: `# ${TOPIC}
+
+An output is admitted if it is a PushDrop of exactly three fields:
+
+1. an identity key, 33 bytes;
+2. the host where this identity receives messages: an http or https URL in UTF-8, up to 255 bytes;
+3. a signature over the bytes of both, by the identity key: protocol \`[1, "messagebox advertisement"]\`, key id \`1\`, counterparty \`anyone\`.
+
+An admitted output is removed when a transaction that spends it is submitted. An identity may have up to ${MAX_STANDING} outputs here.
+`
+}]])
+
+export const LOOKUP_SERVICES = new Map<string, Described>([[SERVICE, {
+  name: 'MessageBox Lookup Service',
+  shortDescription: 'Finds the hosts where identities receive their messages.',
+  version,
+  documentation: `# ${SERVICE}
+
+The query is \`{"identityKey": "02…", "host": "https://…"}\`; either may be left out, or both. The answer holds the outputs of the topic ${TOPIC} that stand, the newest first, up to ${MAX_FOUND}.
+`
+}]])
+
+/** The list of such descriptions, without the documents themselves. */
+export function listDescribed (described: Map<string, Described>): object {
+  return Object.fromEntries([...described].map(([id, { documentation: _documentation, ...metadata }]) => [id, metadata]))
+}

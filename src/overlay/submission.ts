@@ -1,0 +1,99 @@
+/** What is submitted to the topic: which topics a request names, which BEEF it carries, and what that does. */
+import type { IncomingHttpHeaders } from 'node:http'
+import { MAX_STANDING, type AdvertisementStore, type SpentOutput, type Submission } from '../db/advertisementStore'
+import { ApiError } from '../errors'
+import type { TransactionVerifier } from '../spv/verifier'
+import type { Spend, VerifiedSubmission } from '../spv/verify'
+import { isCandidate, judge } from './advertisement'
+import { TOPIC } from './topic'
+import { readVarInt } from './varInt'
+
+/** How many of the outputs that it spends are looked at more closely: each may take a signature to tell. */
+const MAX_JUDGED_SPENDS = 100
+
+/** What a topic has made of a transaction, by the topic's name: the "submitted transaction execution acknowledgment". */
+export type Steak = Record<string, { outputsToAdmit: number[], coinsToRetain: number[], coinsRemoved: number[] }>
+
+/** @throws ApiError ERR_UNKNOWN_TOPIC unless the header names this server's topic, and no other */
+export function checkTopics (header: string | string[] | undefined): void {
+  const topics = parseList(header)
+  if (topics.length === 0 || topics.some(topic => topic !== TOPIC)) throw new ApiError('ERR_UNKNOWN_TOPIC')
+}
+
+/**
+ * The BEEF of a body, which may have values behind it that stay off the chain; the topic has no use for those.
+ * @throws ApiError ERR_INVALID_TRANSACTION
+ */
+export function takeBeef (body: Buffer, headers: IncomingHttpHeaders): Buffer {
+  if (headers['x-includes-off-chain-values'] !== 'true') return body
+  const length = readVarInt(body)
+  if (length === undefined || length.end + length.value > body.length) throw new ApiError('ERR_INVALID_TRANSACTION', 'The body does not begin with the length of its BEEF.')
+  return body.subarray(length.end, length.end + length.value)
+}
+
+export interface SubmissionParts {
+  verifier: TransactionVerifier<'submission'>
+  store: AdvertisementStore
+}
+
+/**
+ * Admits what a transaction advertises, and removes the advertisements that it spends.
+ * @param owner who submits it, as far as turns are concerned
+ * @throws ApiError ERR_INVALID_TRANSACTION, ERR_PROOFS_UNAVAILABLE, ERR_INVALID_ADVERTISEMENT, ERR_ADVERTISEMENT_SPENT,
+ * ERR_TOO_MANY_ADVERTISEMENTS, ERR_SERVER_BUSY
+ */
+export async function submitTransaction ({ verifier, store }: SubmissionParts, owner: string, beef: Buffer): Promise<Steak> {
+  const verdict = await verifier.verify(owner, beef)
+  if ('invalid' in verdict) throw new ApiError('ERR_INVALID_TRANSACTION', `The transaction is not valid: ${verdict.invalid}.`)
+  if ('unavailable' in verdict) throw new ApiError('ERR_PROOFS_UNAVAILABLE', undefined, {}, { fault: { what: 'a submitted transaction could not be checked', reason: verdict.unavailable } })
+  const { verified } = verdict
+  const { submission, reasons } = toSubmission(verified)
+  const admission = await store.admit(submission)
+  if ('full' in admission) throw tooMany(`${admission.full} has`)
+  if ('conflict' in admission) throw spent(`${admission.conflict.txid}.${admission.conflict.outputIndex}`, ` by ${admission.conflict.spentBy!}`)
+  const own = verified.spends.slice(0, verified.inputs)
+  const isRemoved = ({ txid, outputIndex }: Spend): boolean => admission.removed.some(output => output.txid === txid && output.outputIndex === outputIndex)
+  const coinsRemoved = own.flatMap((spend, input) => isRemoved(spend) ? [input] : [])
+  if (admission.admitted.length === 0 && coinsRemoved.length === 0) {
+    if (admission.spent.length > 0) throw spent(`${verified.txid}.${admission.spent[0]!}`)
+    throw new ApiError('ERR_INVALID_ADVERTISEMENT', reasons[0])
+  }
+  return { [TOPIC]: { outputsToAdmit: admission.admitted, coinsToRetain: [], coinsRemoved } }
+}
+
+/** @returns `reasons`: why outputs that look like advertisements are none */
+function toSubmission ({ txid, outputs, spends, proven, beef }: VerifiedSubmission): { submission: Submission, reasons: string[] } {
+  const scripts = outputs.map(script => Buffer.from(script))
+  if (scripts.filter(isCandidate).length > MAX_STANDING) throw tooMany('This transaction has')
+  const advertisements: Submission['advertisements'] = []
+  const reasons: string[] = []
+  for (const [outputIndex, script] of scripts.entries()) {
+    const judged = judge(script)
+    if (judged === undefined) continue
+    if ('reason' in judged) reasons.push(`Output ${outputIndex} is no advertisement: ${judged.reason}.`)
+    else advertisements.push({ ...judged.advertised, txid, outputIndex })
+  }
+  return { submission: { txid, beef: Buffer.from(beef), proven, advertisements, spends: spends.map(toSpent) }, reasons }
+}
+
+function toSpent ({ txid, outputIndex, spentBy, script }: Spend, place: number): SpentOutput {
+  const judged = script === undefined || place >= MAX_JUDGED_SPENDS ? undefined : judge(Buffer.from(script))
+  return { txid, outputIndex, spentBy, advertised: judged !== undefined && 'advertised' in judged ? judged.advertised : undefined }
+}
+
+function tooMany (who: string): ApiError {
+  return new ApiError('ERR_TOO_MANY_ADVERTISEMENTS', `${who} more than ${MAX_STANDING} advertisements.`, { limit: MAX_STANDING })
+}
+
+function spent (outpoint: string, by = ''): ApiError {
+  return new ApiError('ERR_ADVERTISEMENT_SPENT', `The advertisement ${outpoint} was spent before${by}.`)
+}
+
+function parseList (header: string | string[] | undefined): unknown[] {
+  try {
+    const list: unknown = JSON.parse(String(header))
+    return Array.isArray(list) ? list : []
+  } catch {
+    return []
+  }
+}
