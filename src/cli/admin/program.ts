@@ -1,11 +1,13 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
+import { parseConfig } from '../../config'
 import { isName, toIdentityKey } from '../../values'
 import type { IdentityKey } from '../../protocol'
 import { duration, parseUrl } from '../../settings'
 import { version } from '../../../package.json'
 import { diagnose, describeDiagnosis } from '../doctor'
-import { readSettings } from '../environment'
+import { readConfig, readSettings } from '../environment'
 import { createProgress, type Progress } from '../terminal'
+import { advertise, advertisements, revoke } from './advertising'
 import { boxes } from './boxes'
 import type { Outcome } from './command'
 import { devices } from './devices'
@@ -46,6 +48,7 @@ export function createProgram (show: Show, quiet: boolean): Command {
     .exitOverride()
   addQuestions(program, show)
   addChanges(program, show, progress)
+  addAdvertising(program, show, progress)
   program.command('doctor').summary('checks everything the server needs, and says what to do').description('Checks settings, key, database, Redis, services, port and proxy, and says what to do about each finding. It changes nothing, and takes up to 15 seconds.')
     .option('--url <url>', 'the public address to check, in place of HOSTING_DOMAIN', use(parseUrl))
     .addHelpText('after', examples('doctor', 'doctor --url https://box.example.com', 'doctor --json | jq \'.findings[] | select(.severity == "problem")\''))
@@ -100,6 +103,23 @@ function addChanges (program: Command, show: Show, progress: Progress): void {
   program.command('migrate').summary('brings the schema up to date').description('Brings the database\'s schema up to date, as a start of the server does.')
     .addHelpText('after', examples('migrate', `KNEX_DB_CONNECTION='{"host":"127.0.0.1","user":"admin","password":"…","database":"messagebox"}' ${NAME} migrate`))
     .action(async () => { show(await migrate(progress)) })
+}
+
+function addAdvertising (program: Command, show: Show, progress: Progress): void {
+  const run = async (command: () => Promise<Outcome>): Promise<void> => {
+    progress.show('asking the server\'s wallet and the overlay network, up to two minutes')
+    const outcome = await command().finally(() => { progress.done() })
+    show(outcome)
+  }
+  program.command('advertise').summary('advertises the server on the overlay network').description('Does at once what ADVERTISE=true has the server do daily: anoints the server\'s identity at HOSTING_DOMAIN and, with ENABLE_OVERLAY, advertises its topic and its lookup service; revokes what is at another address. It costs money. What stands is not bought again.')
+    .addHelpText('after', examples('advertise', 'advertise --json'))
+    .action(async () => { await run(async () => await advertise(parseConfig({ ...readSettings(), ADVERTISE: 'true' }))) })
+  program.command('revoke').summary('revokes all advertisements of the server').description('Spends all advertisements of the server that its wallet has. Set ADVERTISE=false first, or the server advertises itself again.')
+    .addHelpText('after', examples('revoke'))
+    .action(async () => { await run(async () => await revoke(readConfig())) })
+  program.command('advertisements').summary('the advertisements of the server').description('The advertisements of the server that its wallet has, and whether the overlay network knows of them.')
+    .addHelpText('after', examples('advertisements', 'advertisements --json'))
+    .action(async () => { await run(async () => await advertisements(readConfig())) })
 }
 
 const NAME = 'messagebox-admin'

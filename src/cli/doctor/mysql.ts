@@ -11,7 +11,7 @@ import type { Patient } from './index'
 /** How long a statement may take, in milliseconds. */
 const TIMEOUT = 4000
 
-const TABLES = ['messages', 'quota_usage', 'permissions', 'payments', 'payment_outpoints', 'devices']
+const TABLES = ['messages', 'quota_usage', 'permissions', 'payments', 'payment_outpoints', 'devices', 'advertisements']
 
 export async function checkMysql (patient: Patient, report: Report): Promise<void> {
   const { db } = patient.config
