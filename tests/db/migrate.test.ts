@@ -11,7 +11,7 @@ import { migrate } from '../../src/db/migrate'
 import { createDatabase, ENGINES, type TestDatabase } from '../helpers/databases'
 
 const ROOT = join(__dirname, '../..')
-const NAMES = ['0001-messages', '0002-quota-usage', '0003-permissions', '0004-payments', '0005-devices']
+const NAMES = ['0001-messages', '0002-quota-usage', '0003-permissions', '0004-payments', '0005-devices', '0006-advertisements']
 const run = promisify(execFile)
 
 let compiled: string
@@ -94,7 +94,7 @@ describe.each(ENGINES)('migrations on %s', engine => {
     // there on MySQL, which takes back no DDL.
     await knex('knex_migrations_lock').update({ is_locked: 1 })
     await knex('knex_migrations').delete()
-    if (engine === 'sqlite') for (const table of ['messages', 'quota_usage', 'permissions', 'payments', 'payment_outpoints', 'devices']) await knex.schema.dropTable(table)
+    if (engine === 'sqlite') for (const table of ['messages', 'quota_usage', 'permissions', 'payments', 'payment_outpoints', 'devices', 'advertisements']) await knex.schema.dropTable(table)
 
     expect(await migrate(open(database), database.config)).toEqual([1, NAMES])
     expect(await migrate(knex, database.config)).toMatchObject([expect.any(Number), []])

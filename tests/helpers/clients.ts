@@ -11,7 +11,7 @@ export interface TestClient {
   identityKey: string
 }
 
-const RELEASES = { '1.1.10': Client11, '1.4.5': Client14, '2.0.2': Client20, '2.1.1': MessageBoxClient }
+export const RELEASES = { '1.1.10': Client11, '1.4.5': Client14, '2.0.2': Client20, '2.1.1': MessageBoxClient }
 
 export type Release = keyof typeof RELEASES
 

@@ -40,7 +40,8 @@ test('what the server is, with the limits as they come', async () => {
       sessionSeconds: 30 * 24 * 60 * 60
     },
     deliveryFees: {},
-    features: { live: false, push: false, payments: true, manyNodes: false }
+    features: { live: false, overlay: false, push: false, payments: true, manyNodes: false },
+    advertising: null
   })
 })
 

@@ -8,9 +8,9 @@ import { startServer } from '../helpers/server'
 import { handshake, post } from '../helpers/signedRequests'
 
 const KEY = 'open sesame, please'
-const NAMES = ['0001-messages', '0002-quota-usage', '0003-permissions', '0004-payments', '0005-devices']
+const NAMES = ['0001-messages', '0002-quota-usage', '0003-permissions', '0004-payments', '0005-devices', '0006-advertisements']
 /** What migrations have made since the first. */
-const TABLES_SINCE = ['quota_usage', 'permissions', 'payment_outpoints', 'payments', 'devices']
+const TABLES_SINCE = ['quota_usage', 'permissions', 'payment_outpoints', 'payments', 'devices', 'advertisements']
 
 interface Seen { status: number, headers: Headers, body: Record<string, unknown> }
 

@@ -41,6 +41,8 @@ test('nothing set: SQLite, port 8080, development', () => {
     },
     limits: { perAddress: 1200, perIdentity: 3000, concurrent: 500 },
     live: { enabled: false },
+    overlay: { enabled: true },
+    advertise: false,
     push: { enabled: false, boxes: ['notifications'], account: undefined, projectId: undefined },
     pages: { try: true },
     log: { level: 'info', pretty: true },
@@ -104,6 +106,9 @@ describe('values and what they mean', () => {
     [{ KNEX_DB_CLIENT: 'better-sqlite3', KNEX_DB_CONNECTION: '{"filename":"x"}' }, config => config.db, { client: 'better-sqlite3', connection: { filename: 'x' } }],
     [{ ENABLE_WEBSOCKETS: 'true' }, config => config.live.enabled, true],
     [{ ENABLE_WEBSOCKETS: 'false' }, config => config.live.enabled, false],
+    [{ NODE_ENV: 'test' }, config => config.overlay.enabled, false],
+    [{ NODE_ENV: 'test', ENABLE_OVERLAY: 'true' }, config => config.overlay.enabled, true],
+    [{ ENABLE_OVERLAY: 'false' }, config => config.overlay.enabled, false],
     ...(['development', 'test', 'staging', 'production'].map(name => [{ NODE_ENV: name, SERVER_PRIVATE_KEY: KEY }, config => config.pages.try, name === 'development'] as [FlatEnv, (config: Config) => unknown, unknown])),
     [{ NODE_ENV: 'production', SERVER_PRIVATE_KEY: KEY, ENABLE_TRY: 'true' }, config => config.pages.try, true],
     [{ LOGGING_ENABLED: 'true' }, config => config.log.level, 'debug'],
@@ -165,6 +170,8 @@ const BAD: Array<[variable: typeof VARIABLES[number], values: string[]]> = [
   ['KNEX_DB_CONNECTION', ['mysql://u:p@db/x', '{"host":"db"', '"db"', '[]', 'null', '5', '{}', '{"host":"db"}', '{"database":5}']],
   ['REDIS_URL', ['127.0.0.1:6379', 'http://127.0.0.1', 'redis']],
   ['ENABLE_WEBSOCKETS', ['yes', '1', 'TRUE']],
+  ['ENABLE_OVERLAY', ['yes', '1', 'on']],
+  ['ADVERTISE', ['yes', '1', 'on']],
   ['ENABLE_FIREBASE', ['yes', '1']],
   ['FIREBASE_SERVICE_ACCOUNT_JSON', ['{', '5', 'null', '[]', '{}', JSON.stringify({ client_email: 'me@example.com' }), JSON.stringify({ client_email: 'me@example.com', private_key: 'no key' }), JSON.stringify({ ...ACCOUNT, client_email: 5 })]],
   ['FIREBASE_SERVICE_ACCOUNT_PATH', ['/nothing/is/here.json', tmpdir(), __filename]],
@@ -209,6 +216,20 @@ describe('what cannot be used', () => {
   test('MySQL without a connection, and SQLite without a file', () => {
     expect(problemsOf({ KNEX_DB_CLIENT: 'mysql2' })).toEqual([expect.stringContaining('KNEX_DB_CONNECTION is required')])
     expect(problemsOf({ KNEX_DB_CLIENT: 'better-sqlite3', KNEX_DB_CONNECTION: MYSQL })).toEqual([expect.stringContaining('filename')])
+  })
+
+  test('what advertising needs', () => {
+    const keyless: FlatEnv = { ADVERTISE: 'true', HOSTING_DOMAIN: 'https://box.example.com', WALLET_STORAGE_URL: 'https://storage.example.com' }
+    const whole: FlatEnv = { ...keyless, SERVER_PRIVATE_KEY: KEY }
+    expect(problemsOf(whole)).toEqual([])
+    expect(problemsOf({ ...whole, HOSTING_DOMAIN: 'https://box.example.com:8443/' })).toEqual([])
+    for (const HOSTING_DOMAIN of ['', 'http://box.example.com', 'https://box.example.com/api', 'https://box.example.com?x', 'https://me@box.example.com', 'https://localhost']) {
+      expect(problemsOf(readEnv({ ...whole, HOSTING_DOMAIN }))).toEqual([expect.stringMatching(/^HOSTING_DOMAIN must be an https address/)])
+    }
+    expect(problemsOf(keyless)).toEqual([expect.stringMatching(/^SERVER_PRIVATE_KEY is required/)])
+    expect(problemsOf({ ...whole, ROUTING_PREFIX: '/api' })).toEqual([expect.stringMatching(/^ROUTING_PREFIX must not be set/)])
+    expect(problemsOf({ ...whole, NETWORK: 'local' })).toEqual([expect.stringMatching(/^CHAINTRACKS_URL and ARC_URL are required/)])
+    expect(problemsOf({ ADVERTISE: 'true', NODE_ENV: 'production' })).toHaveLength(3)
   })
 
   test('push without a service account, or without a project', () => {

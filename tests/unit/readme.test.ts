@@ -43,7 +43,7 @@ const OF_OTHERS = ['OTEL_TRACES_SAMPLER', 'AUTO_ID_CACHE']
 let running: TestServer
 
 beforeAll(async () => {
-  running = await startServer({ env: { ENABLE_WEBSOCKETS: 'true', ENABLE_TRY: 'true', MIGRATE_KEY: 'only for this test' } })
+  running = await startServer({ env: { ENABLE_WEBSOCKETS: 'true', ENABLE_OVERLAY: 'true', ENABLE_TRY: 'true', MIGRATE_KEY: 'only for this test' } })
 })
 
 test.each(['A first message', 'Live messages'])('the README\'s example runs and prints what the README says: %s', async heading => {

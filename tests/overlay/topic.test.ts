@@ -1,0 +1,208 @@
+import { MerklePath, PrivateKey, Transaction, Utils } from '@bsv/sdk'
+import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { randomBytes } from 'node:crypto'
+import { anoint, find, identityOf, lockAdvertisement, lookup, makeTransaction, steak, submit, type OverlayAnswer } from '../helpers/advertiser'
+import { TestChain } from '../helpers/chain'
+import { ENGINES } from '../helpers/databases'
+import { expectError } from '../helpers/refusals'
+import { joinServer, startServer, type TestServer } from '../helpers/server'
+
+const outpoint = (transaction: Transaction, index = 0): string => `${transaction.id('hex')}.${index}`
+
+describe.each(ENGINES)('the topic on %s', engine => {
+  let chain: TestChain
+  let server: TestServer
+  let alice: PrivateKey
+  let from: Record<string, string>
+
+  beforeAll(async () => {
+    chain = await TestChain.start()
+    server = await startServer({ engine, env: { ...chain.env, ENABLE_OVERLAY: 'true', TRUST_PROXY: '1' } })
+  })
+
+  // Each test comes from an address of its own, or they would share the rate of one.
+  beforeEach(() => {
+    alice = PrivateKey.fromRandom()
+    from = { 'x-forwarded-for': `10.${[...randomBytes(3)].join('.')}` }
+  })
+
+  const submitBeef = async (beef: Uint8Array | number[], headers: Record<string, string> = {}): Promise<OverlayAnswer> => await submit(server.origin, beef, { ...from, ...headers })
+  const send = async (transaction: Transaction): Promise<OverlayAnswer> => await submitBeef(transaction.toBEEF())
+  const found = async (key = alice): Promise<string[]> => await find(server.origin, { identityKey: identityOf(key) })
+  const admit = async (transaction: Transaction, ...wanted: Parameters<typeof steak>): Promise<void> => {
+    const { status, body } = await send(transaction)
+    expect([status, body]).toEqual([200, steak(...wanted)])
+  }
+
+  test('what is submitted is found, by identity, by host and by both, the newest first', async () => {
+    const [first, second] = [await anoint(chain, alice, 'https://one.alice'), await anoint(chain, alice, 'https://two.alice')]
+    expect(await found()).toEqual([])
+    await admit(first, [0])
+    await admit(second, [0])
+    expect(await found()).toEqual([outpoint(second), outpoint(first)])
+    expect(await find(server.origin, { host: 'https://one.alice' })).toEqual([outpoint(first)])
+    expect(await find(server.origin, { identityKey: identityOf(alice), host: 'https://two.alice' })).toEqual([outpoint(second)])
+    expect(await find(server.origin, { identityKey: identityOf(PrivateKey.fromRandom()), host: 'https://two.alice' })).toEqual([])
+    expect((await find(server.origin, {})).slice(0, 2)).toEqual([outpoint(second), outpoint(first)])
+  })
+
+  test('an output that is no advertisement is left out, and the rest of the transaction is not kept', async () => {
+    const funds = chain.mint(alice, 10_000)
+    const [good, forged] = [await lockAdvertisement(alice), await lockAdvertisement(PrivateKey.fromRandom(), { identityKey: identityOf(alice) })]
+    const transaction = await makeTransaction(chain, alice, [forged, good], { funds })
+    await admit(transaction, [1])
+    expect(await found()).toEqual([outpoint(transaction, 1)])
+  })
+
+  test('submitted again, and while it is being submitted, it changes nothing', async () => {
+    const transaction = await anoint(chain, alice)
+    const answers = await Promise.all(Array.from({ length: 5 }, async () => await send(transaction)))
+    answers.push(await send(transaction), await submitBeef(transaction.toAtomicBEEF()))
+    expect(answers.map(({ status, body }) => [status, body])).toEqual(answers.map(() => [200, steak([0])]))
+    expect(await found()).toEqual([outpoint(transaction)])
+  })
+
+  test('values that stay off the chain may stand behind the BEEF', async () => {
+    const transaction = await anoint(chain, alice)
+    const beef = transaction.toBEEF()
+    const writer = new Utils.Writer()
+    writer.writeVarIntNum(beef.length).write(beef).write([1, 2, 3])
+    const answer = await submitBeef(writer.toArray(), { 'x-includes-off-chain-values': 'true' })
+    expect([answer.status, answer.body]).toEqual([200, steak([0])])
+    expectError(await submitBeef([0xfd, 0xff, 0xff, 1], { 'x-includes-off-chain-values': 'true' }), [400, 'ERR_INVALID_TRANSACTION'])
+    expectError(await submitBeef([], { 'x-includes-off-chain-values': 'true' }), [400, 'ERR_INVALID_TRANSACTION'])
+  })
+
+  test('what a transaction spends is removed, and does not come back', async () => {
+    const first = await anoint(chain, alice, 'https://one.alice')
+    const second = await anoint(chain, alice, 'https://two.alice', [first])
+    await admit(first, [0])
+    await admit(second, [0], [0])
+    expect(await found()).toEqual([outpoint(second)])
+    expectError(await send(first), [409, 'ERR_ADVERTISEMENT_SPENT'])
+    await admit(second, [0], [0])
+    const revocation = await makeTransaction(chain, alice, [], { spends: [second] })
+    await admit(revocation, [], [0])
+    expect(await found()).toEqual([])
+    for (const transaction of [first, second]) expect((await send(transaction)).status).toBe(transaction === first ? 409 : 200)
+    await admit(revocation, [], [0])
+    expect(await found()).toEqual([])
+  })
+
+  test('an advertisement that comes behind what spends it comes too late', async () => {
+    const first = await anoint(chain, alice)
+    const second = await anoint(chain, alice, 'https://two.alice', [first])
+    const third = await anoint(chain, alice, 'https://three.alice', [second])
+    await admit(third, [0], [0])
+    for (const late of [first, second]) expect((await send(late)).body).not.toEqual(steak([0]))
+    expect(await found()).toEqual([outpoint(third)])
+  })
+
+  test('of many that are submitted at once with what spends them, to any node, none is left standing', async () => {
+    const nodes = engine === 'mysql' ? [server, await joinServer(server)] : [server]
+    const sendTo = async ({ origin }: TestServer, transaction: Transaction): Promise<number> => (await submit(origin, transaction.toBEEF(), from)).status
+    const pairs = await Promise.all(Array.from({ length: 5 }, async (_, i) => {
+      const first = await anoint(chain, alice, `https://${i}.alice`)
+      return [first, await makeTransaction(chain, alice, [], { spends: [first] })]
+    }))
+    const answers = await Promise.all(nodes.flatMap(node => pairs.map(async ([first, second]) => await Promise.all([sendTo(node, first!), sendTo(node, second!)]))))
+    expect(answers.filter(([first, second]) => ![200, 409].includes(first) || second !== 200)).toEqual([])
+    expect(await found()).toEqual([])
+  })
+
+  test('the second of two transactions that spend the same is refused, unless it is in a block', async () => {
+    const first = await anoint(chain, alice, 'https://one.alice')
+    const [kept, other] = [await anoint(chain, alice, 'https://two.alice', [first]), await anoint(chain, alice, 'https://three.alice', [first])]
+    await admit(first, [0])
+    await admit(kept, [0], [0])
+    expectError(await send(other), [409, 'ERR_ADVERTISEMENT_SPENT'])
+    expect(await found()).toEqual([outpoint(kept)])
+    await admit(chain.mine(other), [0], [0])
+    expect(await found()).toEqual([outpoint(other)])
+  })
+
+  const advertise = async (...parameters: Parameters<typeof lockAdvertisement>): Promise<number[]> => {
+    return (await makeTransaction(chain, alice, [await lockAdvertisement(...parameters)])).toBEEF()
+  }
+  const withFunds = async (bend: (funds: Transaction) => void): Promise<number[]> => {
+    const funds = chain.mint(alice, 10_000)
+    bend(funds)
+    return (await makeTransaction(chain, alice, [await lockAdvertisement(alice)], { funds })).toBEEF()
+  }
+  const REFUSED: Array<[string, string, RegExp, () => Promise<Uint8Array | number[]>]> = [
+    ['a signature by another key', 'ERR_INVALID_ADVERTISEMENT', /Output 0 .*signature/, async () => {
+      const script = await lockAdvertisement(alice)
+      const { chunks } = await lockAdvertisement(PrivateKey.fromRandom())
+      script.chunks[4] = chunks[4]!
+      return (await makeTransaction(chain, alice, [script])).toBEEF()
+    }],
+    ['an advertisement of another\'s identity', 'ERR_INVALID_ADVERTISEMENT', /Output 0 .*signature/, async () => await advertise(alice, { identityKey: identityOf(PrivateKey.fromRandom()) })],
+    ['a host that is no URL', 'ERR_INVALID_ADVERTISEMENT', /Output 0 .*URL/, async () => await advertise(alice, { host: 'box.alice' })],
+    ['a host of another scheme', 'ERR_INVALID_ADVERTISEMENT', /Output 0 .*URL/, async () => await advertise(alice, { host: 'file:///etc/passwd' })],
+    ['a host with a blank in it', 'ERR_INVALID_ADVERTISEMENT', /Output 0 .*URL/, async () => await advertise(alice, { host: 'https://box.alice/ x' })],
+    ['far too long a host', 'ERR_INVALID_ADVERTISEMENT', /Output 0 .*URL/, async () => await advertise(alice, { host: `https://box.alice/${'x'.repeat(240)}` })],
+    ['no identity key', 'ERR_INVALID_ADVERTISEMENT', /Output 0 .*identity key/, async () => await advertise(alice, { identityKey: '02'.repeat(33).slice(0, 66).replace(/^02/, '05') })],
+    ['no advertisement at all', 'ERR_INVALID_ADVERTISEMENT', /No output/, async () => (await makeTransaction(chain, alice, [])).toBEEF()],
+    ['a fourth field', 'ERR_INVALID_ADVERTISEMENT', /No output/, async () => {
+      const script = await lockAdvertisement(alice)
+      script.chunks.splice(2, 0, script.chunks[2]!)
+      script.chunks.at(-1)!.op = 0x6d
+      return (await makeTransaction(chain, alice, [script])).toBEEF()
+    }],
+    ['a forged proof', 'ERR_INVALID_TRANSACTION', /the proof of .* does not lead to a block/, async () => await withFunds(funds => {
+      const { blockHeight, path: [[leaf] = []] } = funds.merklePath!
+      funds.merklePath = new MerklePath(blockHeight, [[leaf!, { offset: 1, hash: 'ab'.repeat(32) }]])
+    })],
+    ['funds that no block holds', 'ERR_INVALID_TRANSACTION', /the proof of .* does not lead to a block/, async () => await withFunds(funds => { funds.merklePath = new MerklePath(900_000, funds.merklePath!.path) })],
+    ['a script that does not unlock', 'ERR_INVALID_TRANSACTION', /./, async () => {
+      const [input] = (await anoint(chain, alice)).inputs
+      const { inputs: [{ unlockingScript } = {}], outputs } = await anoint(chain, alice)
+      return new Transaction(1, [{ sourceTransaction: input!.sourceTransaction!, sourceOutputIndex: 0, unlockingScript: unlockingScript!, sequence: 0xffffffff }], outputs).toBEEF()
+    }],
+    ['one output spent twice', 'ERR_INVALID_TRANSACTION', /twice/, async () => {
+      const first = await anoint(chain, alice)
+      return (await makeTransaction(chain, alice, [], { spends: [first, first] })).toBEEF()
+    }],
+    ['rubbish', 'ERR_INVALID_TRANSACTION', /./, async () => randomBytes(1000)],
+    ['nothing', 'ERR_INVALID_TRANSACTION', /./, async () => []],
+    ['something behind the transaction', 'ERR_INVALID_TRANSACTION', /behind/, async () => [...(await anoint(chain, alice)).toBEEF(), 0]]
+  ]
+
+  // They are refused before the database is asked: on the second engine two of them will do.
+  test.each(engine === 'sqlite' ? REFUSED : REFUSED.slice(0, 2))('%s is refused, and says why', async (_name, code, why, make) => {
+    const answer = await submitBeef(await make())
+    expectError(answer, [400, code])
+    expect(answer.body.description).toMatch(why)
+    expect(await found()).toEqual([])
+  })
+
+  test('megabytes of rubbish are not read', async () => {
+    expectError(await submitBeef(randomBytes(8 * 1024 * 1024)), [413, 'ERR_BODY_TOO_LARGE'], { limit: 256 * 1024 })
+    expectError(await lookup(server.origin, JSON.stringify({ service: 'ls_messagebox', query: { host: 'x'.repeat(100_000) } })), [413, 'ERR_BODY_TOO_LARGE'], { limit: 16 * 1024 })
+  })
+
+  test('of a thousand advertisements of one identity, twenty stand', async () => {
+    const scripts = await Promise.all(Array.from({ length: 20 }, async (_, i) => await lockAdvertisement(alice, { host: `https://${i}.alice` })))
+    const thousand = await makeTransaction(chain, alice, Array.from({ length: 1000 }, (_, i) => scripts[i % 20]!))
+    expectError(await send(thousand), [429, 'ERR_TOO_MANY_ADVERTISEMENTS'], { limit: 20 })
+    const twenty = await makeTransaction(chain, alice, scripts)
+    await admit(twenty, scripts.map((_, i) => i))
+    expect((await found()).length).toBe(20)
+    expectError(await send(await anoint(chain, alice)), [429, 'ERR_TOO_MANY_ADVERTISEMENTS'], { limit: 20 })
+    await admit(await anoint(chain, alice, 'https://new.alice', [twenty]), [0], [0])
+    await admit(await anoint(chain, PrivateKey.fromRandom()), [0])
+    expect((await found()).length).toBe(20)
+  })
+
+  test('while headers are away nothing is admitted', async () => {
+    const transaction = await anoint(chain, alice)
+    chain.headersAway = true
+    try {
+      expectError(await send(transaction), [503, 'ERR_PROOFS_UNAVAILABLE'])
+    } finally {
+      chain.headersAway = false
+    }
+    expect(await found()).toEqual([])
+    await admit(transaction, [0])
+  })
+})
