@@ -5,6 +5,7 @@ import tseslint from 'typescript-eslint'
 const FLOORS = [
   ['errors.ts', 'protocol.ts', 'listedBody.ts', 'secret.ts', 'serviceAccount.ts', 'cors.ts', 'settings.ts', 'redis.ts', 'drain.ts', 'work.ts', 'fairLine.ts'],
   ['values.ts', 'policy'],
+  ['schema.ts'],
   ['validate.ts', 'validatePermissions.ts', 'config.ts', 'refusal.ts', 'metrics', 'fanout', 'spv'],
   ['logger.ts', 'limits'],
   ['auth', 'db'],
@@ -12,6 +13,7 @@ const FLOORS = [
   ['mailbox.ts'],
   ['routes', 'ws', 'tracing', 'push'],
   ['operator', 'overlay'],
+  ['openapi'],
   ['pages'],
   ['context.ts', 'httpServer.ts'],
   ['app.ts'],

@@ -5,7 +5,47 @@ import {
   MAX_ACKNOWLEDGED_IDS, MAX_LIVE_BODY, MAX_PAGE_MESSAGES, MAX_RECIPIENTS, MAX_ROOM_LENGTH, splitRoom,
   type IdentityKey, type ListRequest, type OutgoingMessage, type Room
 } from './protocol'
-import { asFields, isInteger, isName, isWellFormed, parseName, toIdentityKey, toJson, toList, type Fields } from './values'
+import { boxName, describe, fieldsOf, messageId, publicKey, take, wholeNumber, type JsonSchema, type Schema } from './schema'
+import { asFields, isName, isWellFormed, toIdentityKey, toJson, toList, type Fields } from './values'
+
+const sentBody: Schema<SentBody> = {
+  read: readBody,
+  json: {
+    anyOf: [{ type: 'string', pattern: '\\S' }, { type: 'object' }],
+    description: 'A text that is not blank and holds no half of a surrogate pair, or an object. Clients encrypt it to the recipient.'
+  }
+}
+const recipients = oneOrMany(publicKey, `The recipient, or up to ${MAX_RECIPIENTS} of them. All of them get the message, or none does.`)
+const messageFields = {
+  messageBox: boxName,
+  messageId: { json: oneOrMany(messageId, 'The message\'s id, or one id for each recipient, in their order. An id is unique among all messages of one recipient.') },
+  body: sentBody
+}
+/** A message to send. */
+export const MESSAGE = fieldsOf(messageFields, ['messageBox', 'messageId', 'body'], {
+  anyOf: [
+    { title: 'with "recipient"', required: ['recipient'], properties: { recipient: recipients, recipients: { type: 'null' } } },
+    { title: 'with "recipients", which wins over "recipient"', required: ['recipients'], properties: { recipients } }
+  ]
+})
+
+const listFields = {
+  messageBox: boxName,
+  limit: describe(wholeNumber(1, MAX_PAGE_MESSAGES), 'How many messages at most. A page ends sooner where its bodies grow large.', { default: MAX_PAGE_MESSAGES }),
+  offset: describe(wholeNumber(0), 'How many messages to pass over.', { default: 0 })
+}
+export const LIST_REQUEST = fieldsOf(listFields, ['messageBox'], {
+  anyOf: [
+    { required: ['offset'] },
+    { properties: { skip: { anyOf: [listFields.offset.json, { type: 'null' }], description: 'Another name of "offset", heeded where that is left out.' } } }
+  ]
+})
+
+const acknowledged: Schema<string[]> = {
+  read: ids => Array.isArray(ids) && ids.length <= MAX_ACKNOWLEDGED_IDS && ids.every(id => typeof id === 'string') ? ids : undefined,
+  json: { type: 'array', items: { type: 'string' }, minItems: 1, maxItems: MAX_ACKNOWLEDGED_IDS, description: 'Ids of messages of the caller. Those of no message are passed over.' }
+}
+export const ACKNOWLEDGE_REQUEST = fieldsOf({ messageIds: acknowledged }, ['messageIds'])
 
 /** The body of POST /sendMessage; unknown keys are ignored, `recipients` wins over `recipient`. */
 export function parseSendRequest (request: unknown): OutgoingMessage {
@@ -18,7 +58,7 @@ export function parseSendRequest (request: unknown): OutgoingMessage {
 /** A message that is to be sent, whichever way it came, with the payment that came beside it. */
 export function parseMessage (message: Fields, payment?: Fields): OutgoingMessage {
   const messageBox = parseBoxName(message.messageBox)
-  const sent = parseBody(message.body)
+  const sent = take(sentBody, message.body, 'ERR_INVALID_MESSAGE_BODY')
   const named = toList(message.recipients ?? message.recipient)
   if (named.length === 0) throw new ApiError('ERR_RECIPIENT_REQUIRED')
   const ids = message.messageId === '' ? [''] : toList(message.messageId)
@@ -26,7 +66,7 @@ export function parseMessage (message: Fields, payment?: Fields): OutgoingMessag
   if (ids.length !== named.length) {
     throw new ApiError('ERR_MESSAGEID_COUNT_MISMATCH', `There are ${named.length} recipients and ${ids.length} message ids: give one id for each recipient.`)
   }
-  const messageIds = ids.map(id => parseName(id, 'ERR_INVALID_MESSAGEID'))
+  const messageIds = ids.map(id => take(messageId, id, 'ERR_INVALID_MESSAGEID'))
   return { recipients: parseRecipients(named), messageIds, messageBox, ...sent, ...(payment !== undefined && { payment: { fields: payment, json: toJson(payment) } }) }
 }
 
@@ -35,18 +75,18 @@ export function parseListRequest (request: unknown): ListRequest {
   const fields = asFields(request) ?? {}
   if (fields.messageBox === undefined || fields.messageBox === null || fields.messageBox === '') throw new ApiError('ERR_MESSAGEBOX_REQUIRED')
   const { limit = MAX_PAGE_MESSAGES, offset = fields.skip ?? 0 } = fields
-  const messageBox = parseBoxName(fields.messageBox)
-  if (!isInteger(limit) || limit < 1 || limit > MAX_PAGE_MESSAGES) throw new ApiError('ERR_INVALID_LIMIT')
-  if (!isInteger(offset) || offset < 0) throw new ApiError('ERR_INVALID_OFFSET')
-  return { messageBox, limit, offset }
+  return {
+    messageBox: parseBoxName(fields.messageBox),
+    limit: take(listFields.limit, limit, 'ERR_INVALID_LIMIT'),
+    offset: take(listFields.offset, offset, 'ERR_INVALID_OFFSET')
+  }
 }
 
 /** The body of POST /acknowledgeMessage: the distinct ids that could name a message. */
 export function parseAcknowledgeRequest (request: unknown): string[] {
   const ids = asFields(request)?.messageIds
   if (ids === undefined || ids === null || (Array.isArray(ids) && ids.length === 0)) throw new ApiError('ERR_MESSAGE_ID_REQUIRED')
-  if (!Array.isArray(ids) || ids.length > MAX_ACKNOWLEDGED_IDS || !ids.every(id => typeof id === 'string')) throw new ApiError('ERR_INVALID_MESSAGE_ID')
-  return [...new Set<string>(ids)].filter(isName)
+  return [...new Set(take(acknowledged, ids, 'ERR_INVALID_MESSAGE_ID'))].filter(isName)
 }
 
 /** The data of the socket's `sendMessage`: one message, whose recipient is the room's owner. */
@@ -77,7 +117,7 @@ export function parseRoom (value: unknown): Room {
 
 /** The name of a box, trimmed. */
 export function parseBoxName (value: unknown): string {
-  return parseName(typeof value === 'string' ? value.trim() : value, 'ERR_INVALID_MESSAGEBOX')
+  return take(boxName, value, 'ERR_INVALID_MESSAGEBOX')
 }
 
 function parseRecipients (named: unknown[]): IdentityKey[] {
@@ -92,13 +132,16 @@ function parseRecipients (named: unknown[]): IdentityKey[] {
   return keys
 }
 
-function parseBody (body: unknown): SentBody {
+function readBody (body: unknown): SentBody | undefined {
   if (typeof body === 'string') {
-    if (body.trim() === '') throw new ApiError('ERR_INVALID_MESSAGE_BODY')
+    if (body.trim() === '') return undefined
     if (!isWellFormed(body)) throw new ApiError('ERR_INVALID_MESSAGE_BODY', '"body" holds half of a surrogate pair, which no UTF-8 text can hold.')
     return { body, isText: true }
   }
   const fields = asFields(body)
-  if (fields === undefined) throw new ApiError('ERR_INVALID_MESSAGE_BODY')
-  return { body: toJson(fields), isText: false }
+  return fields === undefined ? undefined : { body: toJson(fields), isText: false }
+}
+
+function oneOrMany ({ json }: Schema<string>, description: string): JsonSchema {
+  return { anyOf: [json, { type: 'array', items: json, minItems: 1, maxItems: MAX_RECIPIENTS, uniqueItems: json === publicKey.json }], description }
 }

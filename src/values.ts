@@ -1,6 +1,6 @@
 /** The values of which requests are made: what each of them is, and what is none. */
 import { publicKeyConvert } from 'secp256k1'
-import { ApiError, type ErrorCode } from './errors'
+import { ApiError } from './errors'
 import { MAX_NAME_LENGTH, type IdentityKey } from './protocol'
 
 /** An object of which nothing else is known. */
@@ -19,7 +19,8 @@ export function toIdentityKey (value: unknown): IdentityKey | undefined {
   }
 }
 
-const KEY_PATTERN = /^(0[23][0-9a-f]{64}|04[0-9a-f]{128})$/i
+/** A public key as it is spelt; whether it is on the curve is another matter. */
+export const KEY_PATTERN = /^(0[23][0-9a-f]{64}|04[0-9a-f]{128})$/i
 
 /** @throws ApiError where the fields are nested too deeply to be written */
 export function toJson (fields: Fields): string {
@@ -28,11 +29,6 @@ export function toJson (fields: Fields): string {
   } catch {
     throw new ApiError('ERR_INVALID_MESSAGE_BODY', 'What is sent is nested too deeply.')
   }
-}
-
-export function parseName (value: unknown, code: ErrorCode): string {
-  if (!isName(value)) throw new ApiError(code)
-  return value
 }
 
 /** Whether a value can be the name of a box, or a message's id. */

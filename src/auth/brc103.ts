@@ -5,12 +5,26 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { ApiError } from '../errors'
 import type { IdentityKey } from '../protocol'
+import { describe, fieldsOf, publicKey } from '../schema'
 import { toIdentityKey } from '../values'
 import type { ReplayGuard } from './replay'
 import { MAX_CLIENT_NONCE, type Session, type SessionSealer } from './session'
 import type { AuthWallet, KeyName } from './wallet'
 
 export const AUTH_VERSION = '0.1'
+
+const INITIAL_REQUEST = 'initialRequest'
+
+/** Nonces travel in headers and in key ids, so they are bounded and plain. */
+const NONCE = /^[\x21-\x7e]+$/
+
+/** The message that begins a handshake. */
+export const HANDSHAKE_REQUEST = fieldsOf({
+  version: { json: { const: AUTH_VERSION } },
+  messageType: { json: { const: INITIAL_REQUEST } },
+  identityKey: describe(publicKey, 'The client\'s identity key, which the session will belong to; never the server\'s own.'),
+  initialNonce: { json: { type: 'string', maxLength: MAX_CLIENT_NONCE, pattern: NONCE.source, description: `1 to ${MAX_CLIENT_NONCE} printable ASCII characters without blanks; fresh random ones for each handshake.` } }
+}, ['version', 'messageType', 'identityKey', 'initialNonce'])
 
 /** What a general message claims of itself, beside its payload. `nonce` is the sender's, `yourNonce` names the session. */
 export interface MessageClaims {
@@ -65,7 +79,7 @@ export class Brc103 {
   async answerHandshake (message: unknown): Promise<{ response: InitialResponse, session: Session }> {
     const { version, messageType, identityKey: claimedKey, initialNonce } = asMessage(message)
     if (messageType === 'certificateRequest' || messageType === 'certificateResponse') throw new ApiError('ERR_CERTIFICATES_NOT_SUPPORTED')
-    if (messageType !== 'initialRequest') throw invalid('"messageType" must be "initialRequest".')
+    if (messageType !== INITIAL_REQUEST) throw invalid('"messageType" must be "initialRequest".')
     if (version !== AUTH_VERSION) throw invalid(`"version" must be "${AUTH_VERSION}".`)
     const identityKey = this.#peerKey(claimedKey)
     if (identityKey === undefined) throw invalid('"identityKey" must be a secp256k1 public key in hex, other than this server\'s.')
@@ -190,9 +204,8 @@ function signatureKey (nonce: string, yourNonce: string, counterparty: IdentityK
   return { protocolID: [2, 'auth message signature'], keyID: `${nonce} ${yourNonce}`, counterparty }
 }
 
-/** Nonces travel in headers and in key ids, so they are bounded and plain. */
 function isNonce (value: unknown): value is string {
-  return typeof value === 'string' && value.length <= MAX_CLIENT_NONCE && /^[\x21-\x7e]+$/.test(value)
+  return typeof value === 'string' && value.length <= MAX_CLIENT_NONCE && NONCE.test(value)
 }
 
 function asMessage (message: unknown): Record<string, unknown> {

@@ -5,6 +5,7 @@
 import { ApiError } from '../errors'
 import type { Terms } from '../policy'
 import type { IdentityKey } from '../protocol'
+import { describe, fieldsOf, publicKey, wholeNumber, type Schema } from '../schema'
 import { asFields, isInteger, toIdentityKey, type Fields } from '../values'
 
 /** Largest transaction with its ancestors, in bytes, and how many outputs may be named. */
@@ -38,13 +39,50 @@ export interface AssignedOutput {
   output: Fields
 }
 
+const transaction: Schema<Buffer> = {
+  read: toBytes,
+  json: {
+    anyOf: [
+      { type: 'array', items: { type: 'integer', minimum: 0, maximum: 255 }, minItems: 1, maxItems: MAX_PAYMENT_BYTES },
+      // No character but the alphabet's, and no bit beyond the last byte.
+      { type: 'string', contentEncoding: 'base64', pattern: '^(?!=)([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048])?=*$', minLength: 2 }
+    ],
+    description: `The transaction with its ancestors up to their proofs, as AtomicBEEF (BRC-95): bytes as numbers, or base64; up to ${MAX_PAYMENT_BYTES} bytes.`
+  }
+}
+const outputIndex = describe(wholeNumber(0), 'Which output of the transaction this is.')
+const derivation: Schema<string> = {
+  read: value => typeof value === 'string' && value.length > 0 && value.length <= MAX_DERIVATION ? value : undefined,
+  json: { type: 'string', minLength: 1, maxLength: MAX_DERIVATION, description: `1 to ${MAX_DERIVATION} UTF-16 units.` }
+}
+const remittance = {
+  derivationPrefix: derivation,
+  derivationSuffix: derivation,
+  senderIdentityKey: publicKey
+}
+const WALLET_PAYMENT = 'wallet payment'
+
+/** One output of a payment, as its document describes it: BRC-100's, with the remittance of BRC-29. */
+export const PAYMENT_OUTPUT = fieldsOf({
+  outputIndex,
+  protocol: { json: { const: WALLET_PAYMENT } },
+  paymentRemittance: { json: fieldsOf(remittance, Object.keys(remittance), { description: 'How the payee derives the key of the output (BRC-29).' }) }
+}, ['outputIndex', 'protocol', 'paymentRemittance'])
+
+export const PAYMENT = fieldsOf({
+  tx: transaction,
+  outputs: { json: { type: 'array', items: PAYMENT_OUTPUT, maxItems: MAX_OUTPUTS, description: 'The server\'s first, where it charges for the delivery; then those of the recipients who charge, in their order.' } },
+  description: { json: { type: 'string', description: 'Passed on to the recipients who are paid.' } },
+  labels: { json: { type: 'array', items: { type: 'string' }, description: 'Passed on to the recipients who are paid.' } }
+}, ['tx', 'outputs'])
+
 /**
  * Takes a payment's fields for what they are, where terms ask for one.
  * @throws ApiError ERR_MISSING_PAYMENT_TX, ERR_INVALID_PAYMENT
  */
 export function parsePayment (fields: Fields | undefined): Payment {
   if (fields?.tx === undefined || fields.tx === null || fields.tx === '') throw new ApiError('ERR_MISSING_PAYMENT_TX')
-  const tx = toBytes(fields.tx)
+  const tx = transaction.read(fields.tx)
   if (tx === undefined) throw new ApiError('ERR_INVALID_PAYMENT', 'The payment\'s "tx" must be AtomicBEEF, as an array of bytes or in base64.')
   if (tx.length > MAX_PAYMENT_BYTES) throw new ApiError('ERR_INVALID_PAYMENT', `The payment's transaction and its ancestors may have up to ${MAX_PAYMENT_BYTES} bytes.`, { limit: MAX_PAYMENT_BYTES })
   const named = Array.isArray(fields.outputs) ? fields.outputs : []
@@ -93,15 +131,18 @@ export function assignOutputs ({ outputs }: Payment, { deliveryFee, recipientFee
  * @throws ApiError ERR_PAYMENT_NOT_TO_PAYEE where it is no "wallet payment", or its remittance is not BRC-29's
  */
 export function parseOutput (output: Fields): PaidOutput {
-  const { outputIndex, protocol } = output
-  const { derivationPrefix, derivationSuffix, senderIdentityKey } = asFields(output.paymentRemittance) ?? {}
-  const sender = toIdentityKey(senderIdentityKey)
-  if (!isInteger(outputIndex) || outputIndex < 0) throw new ApiError('ERR_PAYMENT_NOT_TO_PAYEE', 'Each output of a payment has an "outputIndex", a whole number.')
-  if (protocol !== 'wallet payment') throw new ApiError('ERR_PAYMENT_NOT_TO_PAYEE', `Output ${outputIndex} must have the protocol "wallet payment".`)
-  if (!isDerivation(derivationPrefix) || !isDerivation(derivationSuffix) || sender === undefined) {
-    throw new ApiError('ERR_PAYMENT_NOT_TO_PAYEE', `Output ${outputIndex} must have a "paymentRemittance" with derivationPrefix, derivationSuffix and senderIdentityKey.`)
+  const { protocol } = output
+  const index = outputIndex.read(output.outputIndex)
+  const fields = asFields(output.paymentRemittance) ?? {}
+  const derivationPrefix = remittance.derivationPrefix.read(fields.derivationPrefix)
+  const derivationSuffix = remittance.derivationSuffix.read(fields.derivationSuffix)
+  const senderIdentityKey = remittance.senderIdentityKey.read(fields.senderIdentityKey)
+  if (index === undefined) throw new ApiError('ERR_PAYMENT_NOT_TO_PAYEE', 'Each output of a payment has an "outputIndex", a whole number.')
+  if (protocol !== WALLET_PAYMENT) throw new ApiError('ERR_PAYMENT_NOT_TO_PAYEE', `Output ${index} must have the protocol "wallet payment".`)
+  if (derivationPrefix === undefined || derivationSuffix === undefined || senderIdentityKey === undefined) {
+    throw new ApiError('ERR_PAYMENT_NOT_TO_PAYEE', `Output ${index} must have a "paymentRemittance" with derivationPrefix, derivationSuffix and senderIdentityKey.`)
   }
-  return { outputIndex, derivationPrefix, derivationSuffix, senderIdentityKey: sender }
+  return { outputIndex: index, derivationPrefix, derivationSuffix, senderIdentityKey }
 }
 
 /** The recipient that an output names in its custom instructions; undefined where it names none, null where that is no key. */
@@ -117,10 +158,6 @@ function parseObject (text: string): Fields | undefined {
   } catch {
     return undefined
   }
-}
-
-function isDerivation (value: unknown): value is string {
-  return typeof value === 'string' && value.length > 0 && value.length <= MAX_DERIVATION
 }
 
 function toBytes (value: unknown): Buffer | undefined {
