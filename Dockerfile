@@ -10,6 +10,7 @@ RUN npm ci --no-audit --no-fund
 COPY tsconfig.json tsconfig.build.json ./
 COPY scripts scripts
 COPY migrations migrations
+COPY docs docs
 COPY src src
 COPY pages pages
 RUN npm run build && npm prune --omit=dev --no-audit --no-fund

@@ -8,6 +8,7 @@ import { ApiError, toApiError } from './errors'
 import { unlimited, type RateLimiter } from './limits/rates'
 import { operatorRoutes } from './operator'
 import { healthRoutes } from './operator/health'
+import { documentRoutes } from './openapi'
 import { faultLogOf, followRequests } from './operator/requests'
 import { pageRoutes, rootRoutes } from './pages'
 import { HANDSHAKE_PATH } from './protocol'
@@ -18,7 +19,7 @@ import { routes, type Route } from './routes'
 export function createApp (context: Context): RequestListener {
   const { config, auth, limits, logger, overlay, tracing } = context
   const { prefix } = config.http
-  const [health, open, closed] = [healthRoutes(context), [...operatorRoutes(context), ...pageRoutes(context)], routes(context)]
+  const [health, open, closed] = [healthRoutes(context), [...operatorRoutes(context), ...documentRoutes(context), ...pageRoutes(context)], routes(context)]
   const atRoot = [...overlay.routes, ...rootRoutes(context)]
   const nameOf = namesOf(prefix, [...health, ...open, ...closed], atRoot)
   const notFound = notFoundAt(config.live.enabled)

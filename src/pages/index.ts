@@ -5,7 +5,11 @@ import type { Info } from '../operator/info'
 import { faultLogOf } from '../operator/requests'
 import type { Route } from '../routes'
 import type { Logger } from 'pino'
+import asyncapi from '../../docs/asyncapi.json'
+import { createDocument } from '../openapi/document'
 import { assetHandler, type Assets } from './assets'
+import { docsPage } from './docs'
+import { eventsPage, type EventsDocument } from './docs/events'
 import { homeHandler, type HomeParts } from './home'
 import type { Site } from './layout'
 import { pageHandler } from './page'
@@ -25,10 +29,14 @@ export function siteOf ({ config, info }: Pick<PagesParts, 'config' | 'info'>): 
 
 /** The pages for people, and what they load; for anybody, below the routing prefix. */
 export function pageRoutes (parts: PagesParts): Route[] {
-  const { info, assets } = parts
+  const { info, assets, config } = parts
   const site = siteOf(parts)
+  const docs = docsPage(createDocument({ info, prefix: site.prefix }), site)
+  const events = eventsPage(asyncapi as unknown as EventsDocument, site, config.live.enabled)
   return [
     { method: 'get', path: '/', handler: homeHandler({ site, assets, info, status: statusOf(parts) }) },
+    { method: 'get', path: '/docs', handler: pageHandler({ site, assets }, () => docs) },
+    { method: 'get', path: '/docs/events', handler: pageHandler({ site, assets }, () => events) },
     ...(site.hasTry ? [{ method: 'get' as const, path: '/try', handler: pageHandler({ site, assets }, () => tryPage(site), 'anywhere') }] : []),
     { method: 'get', path: '/assets/:file', handler: assetHandler(assets) }
   ]
