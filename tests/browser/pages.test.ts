@@ -8,7 +8,7 @@ import { hasBrowser, TestBrowser, type PageOptions } from '../helpers/browser'
 import { until } from '../helpers/live'
 import { startServer, type TestServer } from '../helpers/server'
 
-const PAGES = ['/', '/try']
+const PAGES = ['/', '/docs', '/docs/events', '/try']
 const AXE = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')
 
 let browser: TestBrowser
@@ -58,6 +58,28 @@ let prefixed: TestServer
       await page.keyboard.press('Tab')
       await page.keyboard.press('Enter')
       expect(await page.evaluate('document.activeElement.id')).toBe('content')
+    })
+  })
+
+  describe('/docs', () => {
+    test.each([true, false])('an operation opens, and a link from elsewhere opens it too (JavaScript: %p)', async javaScript => {
+      const page = await opened('/docs', { javaScript })
+      const field = page.locator('#sendMessage').getByText('message.messageBox', { exact: true })
+      expect(await field.isVisible()).toBe(false)
+      await page.getByText('Store a message, for one recipient').click()
+      await field.waitFor()
+
+      const other = await opened('/docs#quote', { javaScript })
+      await other.locator('#quote').getByText('recipient', { exact: true }).first().waitFor()
+      await other.locator('#quote').getByRole('link', { name: 'ERR_TOO_MANY_RECIPIENTS' }).click()
+      expect(other.url()).toContain('#ERR_TOO_MANY_RECIPIENTS')
+    })
+
+    test('a program is copied', async () => {
+      const page = await opened('/docs#health')
+      await page.getByRole('button', { name: 'Copy a program for health' }).click()
+      await page.getByText('Copied').waitFor()
+      expect(await page.evaluate('navigator.clipboard.readText()')).toContain('fetch(`${host}/health`)')
     })
   })
 

@@ -1,11 +1,12 @@
 /** A real server on a port of its own, which closes itself when the file's tests are done. */
-import { afterAll } from '@jest/globals'
+import { afterAll, afterEach, expect } from '@jest/globals'
 import { randomBytes } from 'node:crypto'
 import pino from 'pino'
 import { parseConfig, type FlatEnv } from '../../src/config'
 import type { Overrides } from '../../src/context'
 import { MessageBoxServer } from '../../src/server'
 import { createDatabase, type Engine, type TestDatabase } from './databases'
+import { takeFaults, unwatchAnswers, watchAnswers } from './documented'
 import { UNMETERED } from './unmetered'
 
 export interface TestServer {
@@ -31,6 +32,9 @@ afterAll(async () => {
   for (const close of closers.splice(0).reverse()) await close()
 })
 
+/** Every answer has to be as the API's document says. */
+afterEach(() => { expect(takeFaults()).toEqual([]) })
+
 export async function startServer ({ engine = 'sqlite', env = {}, overrides = {} }: { engine?: Engine, env?: FlatEnv, overrides?: Overrides } = {}): Promise<TestServer> {
   const database = await createDatabase(engine)
   onEnd(database.drop)
@@ -46,7 +50,9 @@ async function start (database: TestDatabase, env: FlatEnv, overrides: Overrides
   const create = async (port: number): Promise<MessageBoxServer> => {
     const config = parseConfig({ NODE_ENV: 'test', PORT: String(port), ...database.env, ...running.env })
     const server = await MessageBoxServer.create(config, { logger: pino({ level: 'silent' }), idleGrace: 0, ...overrides, live: { grace: 0, ...overrides.live } })
-    await server.start()
+    const opened = await server.start()
+    // Somebody else's authentication has answers of its own.
+    if (overrides.auth === undefined) watchAnswers(opened, config.http.prefix)
     return server
   }
   const running = { env, database } as TestServer
@@ -65,6 +71,10 @@ async function start (database: TestDatabase, env: FlatEnv, overrides: Overrides
       running.server = await create(port)
     }
   })
-  onEnd(async () => { await running.server.stop() })
+  const { port } = server
+  onEnd(async () => {
+    await running.server.stop()
+    unwatchAnswers(port)
+  })
   return running
 }

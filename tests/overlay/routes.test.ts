@@ -99,8 +99,9 @@ test('an address may submit sixty times a minute, and look up far more often', a
 
 test('it is off unless it is asked for, but for development', async () => {
   const { origin } = await startServer()
-  for (const path of ['/lookup', '/submit']) {
-    const response = await fetch(`${origin}${path}`, { method: 'POST', body: '{}' })
+  const listed = ['/listTopicManagers', '/listLookupServiceProviders', '/getDocumentationForTopicManager', '/getDocumentationForLookupServiceProvider']
+  for (const [method, path] of [['POST', '/lookup'], ['POST', '/submit'], ...listed.map(path => ['GET', path])]) {
+    const response = await fetch(`${origin}${path}`, { method, ...(method === 'POST' && { body: '{}' }) })
     expectError({ status: response.status, headers: response.headers, body: await response.json() }, [404, 'ERR_NOT_FOUND'])
   }
 })
