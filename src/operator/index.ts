@@ -2,7 +2,7 @@ import type { Config } from '../config'
 import type { Schema } from '../db/schema'
 import type { Limits } from '../limits'
 import type { Route } from '../routes'
-import type { Info } from './info'
+import { currentInfo, type Info } from './info'
 import { migrationHandler } from './migration'
 
 export interface OperatorParts {
@@ -14,10 +14,11 @@ export interface OperatorParts {
 }
 
 /** What needs no identity: what the server is, for anybody, and its migrations, for whoever has their key. */
-export function operatorRoutes ({ config, info, advertiser, limits, schema }: OperatorParts): Route[] {
+export function operatorRoutes (parts: OperatorParts): Route[] {
+  const { config, limits, schema } = parts
   const { key } = config.migrate
   return [
-    { method: 'get', path: '/info', handler (_req, res) { res.json({ ...info, advertising: advertiser.state ?? null }) } },
+    { method: 'get', path: '/info', handler (_req, res) { res.json(currentInfo(parts)) } },
     ...(key === undefined ? [] : [{ method: 'post' as const, path: '/migrate', handler: migrationHandler({ key, attempts: limits.migrations, address: limits.address, schema }) }])
   ]
 }

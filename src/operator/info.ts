@@ -71,6 +71,13 @@ export function describeServer (config: Config, identityKey: IdentityKey): Info 
   }
 }
 
+/** The same with what may change while the server runs: how its own advertisements are, or null where it has none. */
+export type CurrentInfo = Info & { advertising: object | null }
+
+export function currentInfo ({ info, advertiser }: { info: Info, advertiser: { state: object | undefined } }): CurrentInfo {
+  return { ...info, advertising: advertiser.state ?? null }
+}
+
 function orNull (limit: Limit): number | null {
   return limit ?? null
 }

@@ -1,12 +1,12 @@
 /** GET /: what this server is, for a person; for a program that asks for JSON, the same as /info. */
 import type { Request, RequestHandler } from 'express'
-import type { Info } from '../operator/info'
+import type { CurrentInfo, Info } from '../operator/info'
 import { facts, figure, size, type Fact } from './facts'
 import { html, type Content, type Html } from './html'
 import { pageHandler, type PageParts } from './page'
 
 export interface HomeParts extends PageParts {
-  info: Info
+  info: () => CurrentInfo
   /** Whether the server does its work now: what to tell people. */
   status: (req: Request) => Promise<Status>
 }
@@ -19,10 +19,10 @@ export interface Status {
 
 export function homeHandler (parts: HomeParts): RequestHandler {
   const { info, site, status } = parts
-  const page = pageHandler(parts, async req => ({ title: 'MessageBox server', path: '/', content: home(info, site, await status(req), originOf(req, info)) }))
+  const page = pageHandler(parts, async req => ({ title: 'MessageBox server', path: '/', content: home(info(), site, await status(req), originOf(req, info())) }))
   return async (req, res, next) => {
     res.vary('accept')
-    if (req.accepts(['html', 'json']) === 'json') res.json(info)
+    if (req.accepts(['html', 'json']) === 'json') res.json(info())
     else await page(req, res, next)
   }
 }

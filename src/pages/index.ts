@@ -1,7 +1,7 @@
 import type { Config } from '../config'
 import { toApiError } from '../errors'
 import { lookAround, type HealthParts } from '../operator/health'
-import type { Info } from '../operator/info'
+import { currentInfo, type Info } from '../operator/info'
 import { faultLogOf } from '../operator/requests'
 import type { Route } from '../routes'
 import type { Logger } from 'pino'
@@ -18,6 +18,7 @@ import { tryPage } from './try'
 export interface PagesParts extends HealthParts {
   config: Config
   info: Info
+  advertiser: { state: object | undefined }
   assets: Assets
   logger: Logger
 }
@@ -34,7 +35,7 @@ export function pageRoutes (parts: PagesParts): Route[] {
   const docs = docsPage(createDocument({ info, prefix: site.prefix }), site)
   const events = eventsPage(asyncapi as unknown as EventsDocument, site, config.live.enabled)
   return [
-    { method: 'get', path: '/', handler: homeHandler({ site, assets, info, status: statusOf(parts) }) },
+    { method: 'get', path: '/', handler: homeHandler({ site, assets, info: () => currentInfo(parts), status: statusOf(parts) }) },
     { method: 'get', path: '/docs', handler: pageHandler({ site, assets }, () => docs) },
     { method: 'get', path: '/docs/events', handler: pageHandler({ site, assets }, () => events) },
     ...(site.hasTry ? [{ method: 'get' as const, path: '/try', handler: pageHandler({ site, assets }, () => tryPage(site), 'anywhere') }] : []),

@@ -4,6 +4,9 @@ import { PrivateKey, ProtoWallet, type WalletInterface } from '@bsv/sdk'
 import { MessageBoxClient as Client11 } from 'message-box-client-1.1'
 import { MessageBoxClient as Client14 } from 'message-box-client-1.4'
 import { MessageBoxClient as Client20 } from 'message-box-client-2.0'
+import { hushClient } from './hush'
+
+hushClient()
 
 export interface TestClient {
   client: MessageBoxClient

@@ -13,5 +13,5 @@ export function hush (...beginnings: string[]): void {
 
 /** What the released client writes whether or not it was asked to. */
 export function hushClient (): void {
-  hush('[MB CLIENT', '[PP CLIENT', 'delivery agent:', 'deliveryAgentIdentityKey', 'HELP IM QUOTING', 'server response from getquote')
+  hush('[MB CLIENT', '[PP CLIENT', 'acceptSettlement', 'delivery agent:', 'deliveryAgentIdentityKey', 'HELP IM QUOTING', 'server response from getquote')
 }

@@ -49,8 +49,8 @@ describe.each(['', '/api'])('with the prefix %j', prefix => {
 })
 
 test('the document tells of every route of the server, and of no other', async () => {
-  const { server: { context } } = await startServer({ env: { MIGRATE_KEY: 'only for this test' } })
-  const table = [...healthRoutes(context), ...operatorRoutes(context), ...documentRoutes(context), ...routes(context)].map(({ method, path }) => `${method} ${path}`)
+  const { server: { context } } = await startServer({ env: { MIGRATE_KEY: 'only for this test', ENABLE_OVERLAY: 'true' } })
+  const table = [...healthRoutes(context), ...operatorRoutes(context), ...documentRoutes(context), ...routes(context), ...context.overlay.routes].map(({ method, path }) => `${method} ${path}`)
   expect(OPERATIONS.map(({ method, path }) => `${method} ${path}`).sort()).toEqual([...table, `post ${HANDSHAKE_PATH}`].sort())
 })
 

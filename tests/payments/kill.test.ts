@@ -1,6 +1,6 @@
 import { MessageBoxClient } from '@bsv/message-box-client'
 import { PrivateKey } from '@bsv/sdk'
-import { beforeAll, expect, test } from '@jest/globals'
+import { expect, test } from '@jest/globals'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { parseConfig } from '../../src/config'
@@ -36,7 +36,7 @@ async function statesOf (database: TestDatabase): Promise<string[]> {
   return rows.map(({ state }) => state as string)
 }
 
-beforeAll(hushClient)
+hushClient()
 
 test.each(CASES)('a payment that is %s when the server is killed delivers its message once, on %s', async (milestone, engine) => {
   const database = await createDatabase(engine)
