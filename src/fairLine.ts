@@ -12,6 +12,11 @@ export class FairLine {
     return this.#size
   }
 
+  /** How many of one owner's wait, with the one whose turn it is. */
+  sizeOf (owner: string): number {
+    return this.#waiting.get(owner)?.length ?? 0
+  }
+
   /** Does something when it is its owner's turn. */
   async run<T> (owner: string, work: () => Promise<T>): Promise<T> {
     return await new Promise<T>((resolve, reject) => {

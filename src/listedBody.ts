@@ -7,10 +7,19 @@ export interface SentBody {
 }
 
 /** @param payment its JSON, where one belongs to the message */
-export function toListedBody ({ body, isText }: SentBody, payment?: string): string {
-  if (payment === undefined && !looksWrapped(body)) return body
-  const message = isText ? JSON.stringify(body) : body
-  return payment === undefined ? `{"message":${message}}` : `{"message":${message},"payment":${payment}}`
+export function toListedBody (sent: SentBody, payment?: string): string {
+  if (payment !== undefined) return wrapperOf(sent)(payment)
+  return looksWrapped(sent.body) ? `{"message":${jsonOf(sent)}}` : sent.body
+}
+
+/** The wrapper of a body, for as many payments as there are: the body is written as JSON once. */
+export function wrapperOf (sent: SentBody): (payment: string) => string {
+  const message = jsonOf(sent)
+  return payment => `{"message":${message},"payment":${payment}}`
+}
+
+function jsonOf ({ body, isText }: SentBody): string {
+  return isText ? JSON.stringify(body) : body
 }
 
 /**

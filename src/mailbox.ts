@@ -40,7 +40,7 @@ export function createMailbox ({ store, policy, deliverPaid, publish, metrics }:
     async send (sender, message) {
       const terms = await policy(sender, message)
       const { messageBox, messageIds, recipients, body } = message
-      const stored = isFree(terms) ? await store.insert(toRows(sender, message)) : await deliverPaid(sender, message, terms)
+      const stored = isFree(terms) ? await store.insert(toRows(sender, message)) : await deliverPaid(sender, message, terms, async () => await policy(sender, message))
       const results = recipients.map((recipient, index): SendResult => {
         const messageId = messageIds[index]!
         const { createdAt, duplicate } = stored[index]!

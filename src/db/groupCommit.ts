@@ -42,8 +42,7 @@ export class GroupCommit {
    *   database's error
    */
   async insert (messages: StoredMessage[], conclude?: Conclude): Promise<Stored[]> {
-    const bytes = sizeOf(messages)
-    if (bytes > MAX_SEND_BYTES) throw new ApiError('ERR_BODY_TOO_LARGE', `A message for ${messages.length} recipients may have up to ${MAX_SEND_BYTES} bytes in all.`, { limit: MAX_SEND_BYTES })
+    const bytes = checkSize(messages)
     if (this.#waitingBytes + bytes > MAX_WAITING_BYTES) throw new ApiError('ERR_SERVER_BUSY')
     this.#waitingBytes += bytes
     try {
@@ -119,6 +118,16 @@ async function insertOneByOne (trx: Knex, rows: StoredMessage[], now: number): P
     // SQLite works within this process: between megabytes, whatever needs no database gets a turn.
     await new Promise(setImmediate)
   }
+}
+
+/**
+ * About how many bytes a send has, over all its recipients.
+ * @throws ApiError ERR_BODY_TOO_LARGE
+ */
+export function checkSize (messages: StoredMessage[]): number {
+  const bytes = sizeOf(messages)
+  if (bytes > MAX_SEND_BYTES) throw new ApiError('ERR_BODY_TOO_LARGE', `A message for ${messages.length} recipients may have up to ${MAX_SEND_BYTES} bytes in all.`, { limit: MAX_SEND_BYTES })
+  return bytes
 }
 
 function sizeOf (messages: StoredMessage[]): number {

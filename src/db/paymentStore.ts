@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { Knex } from 'knex'
 import { ApiError } from '../errors'
 import { CLAIM_LOST, isDuplicateKey } from './faults'
-import { findByOutpoints, insertPayment, markStored, releaseClaims, takeOver, type Claim, type NewPayment } from './payments'
+import { findByOutpoints, freeOutpoints, insertPayment, markStored, outpointsOf, releaseClaims, takeOver, type Claim, type NewPayment } from './payments'
 import { query } from './query'
 
 /** For how long a claim is held while its message is on the way, in milliseconds: longer than anything on it may take. */
@@ -29,6 +29,8 @@ export interface PaymentStore {
   conclude: (trx: Knex, claim: Claim, hasServerOutput: boolean) => Promise<void>
   /** Gives a claim up whose message is not stored. */
   release: (claim: Claim) => Promise<void>
+  /** Lets outputs go that have paid for nothing, though others of the payment have. */
+  free: (claim: Claim, outpoints: string[]) => Promise<void>
   /** Gives claims up that nobody holds any more: their processes are gone. */
   releaseAbandoned: () => Promise<number>
 }
@@ -54,6 +56,8 @@ export function createPaymentStore (knex: Knex): PaymentStore {
 
     release: async claim => { await query('release payment', async () => { await releaseClaims(knex, claim, 1) }) },
 
+    free: async ({ id }, outpoints) => { await query('free outputs', async () => { await freeOutpoints(knex, id, outpoints) }) },
+
     releaseAbandoned: async () => await query('release payments', async () => await releaseClaims(knex, { dueBefore: Date.now() }, STEP))
   }
 }
@@ -72,8 +76,12 @@ async function tryToClaim (knex: Knex, payment: NewPayment): Promise<Claimed | u
   if (holder === undefined) return undefined
   if (others.length === 0 && holder.messageKey === payment.messageKey) {
     if (holder.state !== 'claimed') return { paidAt: holder.updatedAt }
-    const taken = { ...claim, id: holder.id }
-    return await takeOver(knex, taken, now + CLAIM_TIME, now) ? { claim: taken } : undefined
+    const held = await outpointsOf(knex, holder.id)
+    // What is stored in the end has to be paid for with just what is claimed.
+    if (held.length === payment.outpoints.length && held.every(outpoint => payment.outpoints.includes(outpoint))) {
+      const taken = { ...claim, id: holder.id }
+      return await takeOver(knex, taken, now + CLAIM_TIME, now) ? { claim: taken } : undefined
+    }
   }
   const abandoned = [holder, ...others].every(({ state, dueAt }) => state === 'claimed' && dueAt < now)
   if (!abandoned) throw new ApiError('ERR_PAYMENT_REPLAYED')

@@ -80,6 +80,17 @@ export async function findByOutpoints (db: Knex, outpoints: string[]): Promise<K
   return rows.map(row => ({ id: row.id, messageKey: row.message_key, state: row.state, dueAt: Number(row.due_at), updatedAt: Number(row.updated_at) }))
 }
 
+/** The outputs that a payment holds. */
+export async function outpointsOf (db: Knex, id: string): Promise<string[]> {
+  const rows = await db('payment_outpoints').select('outpoint').where({ payment_id: id }).timeout(QUERY_TIMEOUT)
+  return rows.map(({ outpoint }) => outpoint as string)
+}
+
+/** Lets outputs of a payment go: they have paid for nothing. */
+export async function freeOutpoints (db: Knex, id: string, outpoints: string[]): Promise<void> {
+  await db('payment_outpoints').where({ payment_id: id }).whereIn('outpoint', outpoints).delete().timeout(QUERY_TIMEOUT)
+}
+
 /** Takes a claim over for the same message; false where it has gone, or its message is stored by now. */
 export async function takeOver (db: Knex, { id, token }: Claim, until: number, now: number): Promise<boolean> {
   return await db('payments').where({ id, state: 'claimed' }).update({ token, due_at: until, updated_at: now }).timeout(QUERY_TIMEOUT) === 1

@@ -5,19 +5,21 @@
  */
 import { createHash } from 'node:crypto'
 import type { Logger } from 'pino'
+import { checkSize } from '../db/groupCommit'
 import type { Stored } from '../db/insertion'
+import type { StoredMessage } from '../db/messages'
 import type { Claim, NewPayment, ServerOutput } from '../db/payments'
 import { ClaimLost, type Claimed, type PaymentStore } from '../db/paymentStore'
 import type { MessageStore } from '../db/store'
 import { ApiError } from '../errors'
-import { toListedBody } from '../listedBody'
+import { toListedBody, wrapperOf } from '../listedBody'
 import type { Terms } from '../policy'
 import type { IdentityKey, OutgoingMessage } from '../protocol'
 import type { VerifiedTransaction } from '../spv/verify'
-import type { Fields } from '../values'
 import type { Locks } from './locks'
 import type { Network } from './network'
-import { assignOutputs, parseOutput, parsePayment, type PaidOutput, type Payee, type Payment } from './payment'
+import { checkDues, checkOutputs, type Paid } from './outputs'
+import { assignOutputs, parsePayment, type Payment } from './payment'
 import type { VerifyPayment } from './verifier'
 
 /** The points at which a payment may be cut off, for whoever wants to watch it there. */
@@ -38,31 +40,33 @@ export interface CashierParts {
 /** How often to begin again where another attempt at the same message takes the claim away. */
 const ATTEMPTS = 3
 
-/** Delivers a message for which its sender has to pay. */
-export type DeliverPaid = (sender: IdentityKey, message: OutgoingMessage, terms: Terms) => Promise<Stored[]>
+/**
+ * Delivers a message for which its sender has to pay.
+ * @param terms on which it was asked for
+ * @param currentTerms tells them anew: a rule may be set while the payment is being checked
+ */
+export type DeliverPaid = (sender: IdentityKey, message: OutgoingMessage, terms: Terms, currentTerms: () => Promise<Terms>) => Promise<Stored[]>
 
 /** Where payments cannot be checked, nothing that costs anything is delivered. */
 export const noCashier: DeliverPaid = async () => { throw new ApiError('ERR_PAYMENTS_UNAVAILABLE', 'This server cannot check payments: nothing that costs something is delivered.') }
 
-/** An output that pays somebody, checked. */
-interface Paid extends PaidOutput {
-  payee: Payee
-  output: Fields
-}
-
 export function createCashier (parts: CashierParts): DeliverPaid {
-  const { store, payments, verify, network, onStored, logger, reached } = parts
+  const { store, payments, locks, verify, network, onStored, logger, reached } = parts
 
-  return async (sender, message, terms) => {
+  return async (sender, message, terms, currentTerms) => {
+    const { recipients } = message
     const names = namesOf(sender, message)
     // The same message again is a success; what was paid for it before is enough.
     const times = await store.findAll(names)
     if (times !== undefined) return times.map(createdAt => ({ createdAt, duplicate: true }))
 
     const payment = parsePayment(message.payment?.fields)
-    const assigned = assignOutputs(payment, terms, message.recipients)
+    const assigned = assignOutputs(payment, terms, recipients)
     const verified = await verify(sender, payment.tx)
-    const paid = await checkOutputs(parts, sender, message, terms, verified, assigned)
+    const paid = await checkOutputs(locks, sender, recipients, verified, assigned)
+    checkDues(paid, recipients, terms)
+    const rows = toRows(names, message, payment, paid)
+    checkSize(rows)
     await reached('verified')
 
     const claimable = toClaim(sender, message, payment, verified, paid)
@@ -71,11 +75,11 @@ export function createCashier (parts: CashierParts): DeliverPaid {
       if ('paidAt' in claimed) return names.map(() => ({ createdAt: claimed.paidAt, duplicate: true }))
       await reached('claimed')
       try {
-        if (verified.extended !== undefined) await network.broadcast(verified.extended)
+        // The last moment at which a refusal costs the payer nothing.
+        checkDues(paid, recipients, await currentTerms())
+        if (verified.extended !== undefined) await network.broadcast(verified.txid, verified.extended)
         await reached('accepted')
-        const tx = `[${payment.tx.join(',')}]`
-        const bodies = message.recipients.map((_recipient, index) => toListedBody(message, toRecipientPayment(payment, tx, paid, index)))
-        const stored = await deliver(claimed.claim, claimable, names.map((name, index) => ({ ...name, body: bodies[index]! })))
+        const stored = await deliver(claimed.claim, claimable, rows, paid)
         await reached('stored')
         if (claimable.serverOutputs.length > 0) onStored()
         return stored
@@ -88,40 +92,14 @@ export function createCashier (parts: CashierParts): DeliverPaid {
     }
   }
 
-  async function deliver (claim: Claim, { serverOutputs }: NewPayment, messages: Parameters<MessageStore['insert']>[0]): Promise<Stored[]> {
-    const stored = await store.insert(messages, async trx => { await payments.conclude(trx, claim, serverOutputs.length > 0) })
-    // Another payment has brought the very same message in meanwhile: this one pays for nothing.
+  async function deliver (claim: Claim, { txid, serverOutputs }: NewPayment, rows: StoredMessage[], paid: Paid[]): Promise<Stored[]> {
+    const stored = await store.insert(rows, async trx => { await payments.conclude(trx, claim, serverOutputs.length > 0) })
+    const idle = paid.filter(({ payee }) => payee !== 'server' && stored[payee]!.duplicate)
+    // Another payment has brought the very same message in meanwhile: this one pays for nothing, or for less than it could.
     if (stored.every(({ duplicate }) => duplicate)) await payments.release(claim)
+    else if (idle.length > 0) await payments.free(claim, idle.map(output => outpointOf(txid, output)))
     return stored
   }
-}
-
-/**
- * Holds each output against whom it has to pay, and how much.
- * @throws ApiError ERR_PAYMENT_NOT_TO_PAYEE, ERR_INSUFFICIENT_PAYMENT
- */
-async function checkOutputs ({ locks }: CashierParts, sender: IdentityKey, { recipients }: OutgoingMessage, { deliveryFee, recipientFees }: Terms, { outputs }: VerifiedTransaction, assigned: ReturnType<typeof assignOutputs>): Promise<Paid[]> {
-  const paid: Paid[] = []
-  const received = new Map<Payee, number>()
-  for (const { payee, output } of assigned) {
-    const named = parseOutput(output)
-    const { satoshis, script } = outputs[named.outputIndex] ?? refuse(named, 'is not there')
-    if (paid.some(({ outputIndex }) => outputIndex === named.outputIndex)) refuse(named, 'is named twice')
-    const parties = payee === 'server' ? locks.toServer(sender) : locks.toRecipient(recipients[payee]!)
-    await locks.check(named, Buffer.from(script), parties)
-    received.set(payee, (received.get(payee) ?? 0) + satoshis)
-    paid.push({ ...named, payee, output })
-  }
-  const due = new Map<Payee, number>([['server', deliveryFee], ...recipientFees.map((fee, index): [Payee, number] => [index, fee])])
-  for (const [payee, fee] of due) {
-    const satoshis = received.get(payee) ?? 0
-    if (satoshis < fee) throw new ApiError('ERR_INSUFFICIENT_PAYMENT', `${payee === 'server' ? 'The server' : recipients[payee]!} is due ${fee} satoshis, and gets ${satoshis}.`, { due: fee, paid: satoshis })
-  }
-  return paid
-}
-
-function refuse ({ outputIndex }: PaidOutput, reason: string): never {
-  throw new ApiError('ERR_PAYMENT_NOT_TO_PAYEE', `Output ${outputIndex} ${reason}.`)
 }
 
 function toClaim (sender: IdentityKey, { recipients, messageIds, messageBox }: OutgoingMessage, { tx }: Payment, { txid }: VerifiedTransaction, paid: Paid[]): NewPayment {
@@ -133,19 +111,36 @@ function toClaim (sender: IdentityKey, { recipients, messageIds, messageBox }: O
     sender,
     messageKey: createHash('sha256').update(JSON.stringify([sender, messageBox, names])).digest('hex'),
     messageIds,
-    outpoints: paid.map(({ outputIndex }) => `${txid}.${outputIndex}`),
+    outpoints: paid.map(output => outpointOf(txid, output)),
     beef: serverOutputs.length > 0 ? tx : null,
     serverOutputs
   }
 }
 
-/** What one recipient is given of a payment: the transaction, which is JSON already, and its own outputs of it; undefined where it has none. */
-function toRecipientPayment ({ description, labels }: Payment, tx: string, paid: Paid[], recipient: number): string | undefined {
-  const outputs = paid.filter(({ payee }) => payee === recipient).map(({ output }) => output)
-  if (outputs.length === 0) return undefined
-  return `{"tx":${tx},"outputs":${JSON.stringify(outputs)}${description === undefined ? '' : `,"description":${JSON.stringify(description)}`}${labels === undefined ? '' : `,"labels":${JSON.stringify(labels)}`}}`
+function outpointOf (txid: string, { outputIndex }: Paid): string {
+  return `${txid}.${outputIndex}`
 }
 
-function namesOf (sender: IdentityKey, { recipients, messageIds, messageBox }: OutgoingMessage): Array<{ recipient: IdentityKey, messageBox: string, messageId: string, sender: IdentityKey }> {
+type BodilessMessage = Omit<StoredMessage, 'body'>
+
+/** The messages as they are stored. What is long is written once, however many recipients there are. */
+function toRows (names: BodilessMessage[], message: OutgoingMessage, { tx, description, labels }: Payment, paid: Paid[]): StoredMessage[] {
+  const wrap = wrapperOf(message)
+  const unpaid = toListedBody(message)
+  const transaction = `[${tx.join(',')}]`
+  const rest = Object.entries({ description, labels }).map(([key, value]) => value === undefined ? '' : `,"${key}":${JSON.stringify(value)}`).join('')
+  return names.map((name, index) => {
+    const outputs = paid.filter(({ payee }) => payee === index).map(toInternalizeOutput)
+    const body = outputs.length === 0 ? unpaid : wrap(`{"tx":${transaction},"outputs":${JSON.stringify(outputs)}${rest}}`)
+    return { ...name, body }
+  })
+}
+
+/** An output as its payee's wallet takes it in (BRC-100): what was checked, and nothing else that came with it. */
+function toInternalizeOutput ({ outputIndex, derivationPrefix, derivationSuffix, senderIdentityKey }: Paid): object {
+  return { outputIndex, protocol: 'wallet payment', paymentRemittance: { derivationPrefix, derivationSuffix, senderIdentityKey } }
+}
+
+function namesOf (sender: IdentityKey, { recipients, messageIds, messageBox }: OutgoingMessage): BodilessMessage[] {
   return recipients.map((recipient, index) => ({ recipient, messageBox, messageId: messageIds[index]!, sender }))
 }

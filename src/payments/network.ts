@@ -5,10 +5,12 @@ import { ApiError } from '../errors'
 const TIMEOUT = 10_000
 /** States of a transaction that will not be mined, as ARC names them; it may answer 200 with them. */
 const REJECTED = new Set(['DOUBLE_SPEND_ATTEMPTED', 'REJECTED', 'INVALID', 'MALFORMED', 'MINED_IN_STALE_BLOCK'])
+/** States in which ARC has the transaction, and the network has yet to hear of it. */
+const PENDING = new Set(['UNKNOWN', 'QUEUED', 'RECEIVED'])
 /** Statuses by which ARC says that the transaction is at fault: the rest is about who asks, how often, or ARC itself. */
 const AT_FAULT = (status: number): boolean => status === 400 || status === 409 || status === 422 || (status >= 460 && status < 500)
 
-interface ArcAnswer { txStatus?: string, extraInfo?: string, detail?: string, title?: string }
+interface ArcAnswer { txid?: string, txStatus?: string, extraInfo?: string, detail?: string, title?: string }
 
 /** Sends transactions to the network, by ARC. */
 export class Network {
@@ -16,14 +18,19 @@ export class Network {
 
   /**
    * Has a transaction accepted; one that the network knows already is accepted again.
+   * @param txid the transaction's id
    * @param extended in BRC-30's extended format, in hex
    * @throws ApiError ERR_PAYMENT_REJECTED, ERR_PAYMENTS_UNAVAILABLE
    */
-  async broadcast (extended: string): Promise<void> {
+  async broadcast (txid: string, extended: string): Promise<void> {
     const { status, answer } = await this.#post(extended)
-    const reason = [answer.txStatus, answer.extraInfo ?? answer.detail ?? answer.title].filter(Boolean).join(': ')
+    const reason = [answer.txStatus, answer.extraInfo ?? answer.detail ?? answer.title].filter(Boolean).join(': ').slice(0, 300)
     const stands = status >= 200 && status < 300
-    if (stands && !REJECTED.has(answer.txStatus?.toUpperCase() ?? '') && !/orphan/i.test(reason)) return
+    const state = typeof answer.txStatus === 'string' ? answer.txStatus.toUpperCase() : undefined
+    // Whatever does not speak of this very transaction is no answer of an ARC's.
+    const isAbout = answer.txid === txid || (answer.txid === undefined && state !== undefined)
+    if (stands && (!isAbout || PENDING.has(state ?? ''))) throw unavailable(`ARC has not passed the transaction on: ${reason === '' ? 'it does not say what became of it' : reason}`)
+    if (stands && !REJECTED.has(state ?? '') && !/orphan/i.test(reason)) return
     if (stands || AT_FAULT(status)) throw new ApiError('ERR_PAYMENT_REJECTED', `The network does not accept the payment: ${reason === '' ? `it answered ${status}` : reason}.`)
     throw unavailable(`ARC answered ${status}`)
   }

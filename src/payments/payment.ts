@@ -12,7 +12,11 @@ import { asFields, isInteger, toIdentityKey, type Fields } from '../values'
 export const MAX_PAYMENT_BYTES = 1024 * 1024
 const MAX_OUTPUTS = 200
 /** Longest derivation prefix and suffix, in characters: together they stay within BRC-43's 800. */
-const MAX_DERIVATION = 399
+const MAX_DERIVATION = 396
+/** What wallets take as the description and the labels of an action (BRC-100), in bytes. */
+const DESCRIPTION = { least: 5, most: 2000 }
+const MAX_LABEL = 300
+const MAX_LABELS = 50
 
 export interface Payment {
   /** AtomicBEEF (BRC-95). */
@@ -45,15 +49,17 @@ const transaction: Schema<Buffer> = {
     anyOf: [
       { type: 'array', items: { type: 'integer', minimum: 0, maximum: 255 }, minItems: 1, maxItems: MAX_PAYMENT_BYTES },
       // No character but the alphabet's, and no bit beyond the last byte.
-      { type: 'string', contentEncoding: 'base64', pattern: '^(?!=)([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048])?=*$', minLength: 2 }
+      { type: 'string', contentEncoding: 'base64', pattern: '^(?!=)([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048])?={0,2}$', minLength: 2 }
     ],
     description: `The transaction with its ancestors up to their proofs, as AtomicBEEF (BRC-95): bytes as numbers, or base64; up to ${MAX_PAYMENT_BYTES} bytes.`
   }
 }
 const outputIndex = describe(wholeNumber(0), 'Which output of the transaction this is.')
+const BASE64 = /^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
+/** Wallets take nothing but base64 here, and would leave the money where it is. */
 const derivation: Schema<string> = {
-  read: value => typeof value === 'string' && value.length > 0 && value.length <= MAX_DERIVATION ? value : undefined,
-  json: { type: 'string', minLength: 1, maxLength: MAX_DERIVATION, description: `1 to ${MAX_DERIVATION} UTF-16 units.` }
+  read: value => typeof value === 'string' && value.length > 0 && value.length <= MAX_DERIVATION && BASE64.test(value) ? value : undefined,
+  json: { type: 'string', contentEncoding: 'base64', pattern: BASE64.source, minLength: 1, maxLength: MAX_DERIVATION, description: `Base64, up to ${MAX_DERIVATION} characters.` }
 }
 const remittance = {
   derivationPrefix: derivation,
@@ -72,8 +78,8 @@ export const PAYMENT_OUTPUT = fieldsOf({
 export const PAYMENT = fieldsOf({
   tx: transaction,
   outputs: { json: { type: 'array', items: PAYMENT_OUTPUT, maxItems: MAX_OUTPUTS, description: 'The server\'s first, where it charges for the delivery; then those of the recipients who charge, in their order.' } },
-  description: { json: { type: 'string', description: 'Passed on to the recipients who are paid.' } },
-  labels: { json: { type: 'array', items: { type: 'string' }, description: 'Passed on to the recipients who are paid.' } }
+  description: { json: { type: 'string', description: `Passed on to the recipients who are paid, where it has ${DESCRIPTION.least} to ${DESCRIPTION.most} bytes.` } },
+  labels: { json: { type: 'array', items: { type: 'string' }, description: `Passed on to the recipients who are paid, where these are up to ${MAX_LABELS} of up to ${MAX_LABEL} bytes.` } }
 }, ['tx', 'outputs'])
 
 /**
@@ -91,8 +97,8 @@ export function parsePayment (fields: Fields | undefined): Payment {
   return {
     tx,
     outputs: named.map(output => asFields(output) ?? {}),
-    ...(typeof description === 'string' && { description }),
-    ...(Array.isArray(labels) && labels.every(label => typeof label === 'string') && { labels })
+    ...(hasBytes(description, DESCRIPTION.least, DESCRIPTION.most) && { description }),
+    ...(Array.isArray(labels) && labels.length <= MAX_LABELS && labels.every(label => hasBytes(label, 1, MAX_LABEL)) && { labels })
   }
 }
 
@@ -118,7 +124,7 @@ export function assignOutputs ({ outputs }: Payment, { deliveryFee, recipientFee
   const unnamed = charging.filter(index => !named.includes(index))
   rest.forEach((output, position) => {
     const payee = named[position]! >= 0 ? named[position] : unnamed.shift() ?? (recipients.length === 1 ? 0 : undefined)
-    if (payee === undefined || recipientOf(output) === null) throw new ApiError('ERR_PAYMENT_NOT_TO_PAYEE', `Nobody is to be paid by output ${String(output.outputIndex)}.`)
+    if (payee === undefined || recipientOf(output) === null) throw new ApiError('ERR_PAYMENT_NOT_TO_PAYEE', `Nobody is to be paid by what stands at ${outputs.indexOf(output)} in "outputs", counted from 0.`)
     assigned.push({ payee, output })
   })
   const missing = charging.find(index => !assigned.some(({ payee }) => payee === index))
@@ -163,8 +169,19 @@ function parseObject (text: string): Fields | undefined {
 function toBytes (value: unknown): Buffer | undefined {
   if (typeof value === 'string') {
     const bytes = Buffer.from(value, 'base64')
-    return bytes.length > 0 && bytes.toString('base64').replace(/=+$/, '') === value.replace(/=+$/, '') ? bytes : undefined
+    return bytes.length > 0 && withoutPadding(bytes.toString('base64')) === withoutPadding(value) ? bytes : undefined
   }
   if (!Array.isArray(value) || value.length === 0 || value.length > MAX_PAYMENT_BYTES + 1) return undefined
   return value.every(byte => isInteger(byte) && byte >= 0 && byte <= 255) ? Buffer.from(value) : undefined
+}
+
+function withoutPadding (base64: string): string {
+  if (base64.endsWith('==')) return base64.slice(0, -2)
+  return base64.endsWith('=') ? base64.slice(0, -1) : base64
+}
+
+function hasBytes (value: unknown, least: number, most: number): value is string {
+  if (typeof value !== 'string' || value.length > most) return false
+  const bytes = Buffer.byteLength(value)
+  return bytes >= least && bytes <= most
 }

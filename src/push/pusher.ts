@@ -33,7 +33,7 @@ export interface PusherParts {
 }
 
 /** A message's devices are told one after the other, so `working` bounds the requests to the service too. */
-const BOUNDS: Bounds = { working: 20, waiting: 1000 }
+const BOUNDS: Bounds = { working: 20, waiting: 1000, waitingOfOne: 100 }
 /** How long a stop waits for what is under way, in milliseconds. */
 const PATIENCE = 1000
 /** How exactly it is kept when a device was last used, in milliseconds: a write for each notice would be too much. */
@@ -69,7 +69,7 @@ export class Pusher implements Push {
 
   /** What waits holds no body. */
   #add ({ messageId, messageBox, sender, recipient }: PublishedMessage): void {
-    if (!this.#queue.add({ messageId, messageBox, sender, recipient })) this.#tally.add('the devices of a message were not told', 'too much waits')
+    if (!this.#queue.add(recipient, { messageId, messageBox, sender, recipient })) this.#tally.add('the devices of a message were not told', 'too much waits')
   }
 
   async #push ({ recipient, ...notice }: Job): Promise<void> {

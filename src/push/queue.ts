@@ -3,13 +3,16 @@ import { setTimeout as pause } from 'node:timers/promises'
 export interface Bounds {
   /** How many are worked on at once. */
   working: number
-  /** How many more may wait. */
+  /** How many more may wait, in all and of one owner. */
   waiting: number
+  waitingOfOne: number
 }
 
 /** Works on what is added, in order and within bounds. */
 export class Queue<T> {
-  readonly #waiting: T[] = []
+  readonly #waiting: Array<{ owner: string, item: T }> = []
+  /** How many of each owner's wait. */
+  readonly #shares = new Map<string, number>()
   readonly #runs = new Set<Promise<void>>()
   #closed = false
 
@@ -17,14 +20,18 @@ export class Queue<T> {
   constructor (private readonly work: (item: T) => Promise<void>, private readonly bounds: Bounds) {}
 
   /** @returns false where there is no room for it, or not any more */
-  add (item: T): boolean {
+  add (owner: string, item: T): boolean {
     if (this.#closed) return false
     if (this.#runs.size < this.bounds.working) {
       const run = this.#run(item).finally(() => { this.#runs.delete(run) })
       this.#runs.add(run)
       return true
     }
-    return this.#waiting.length < this.bounds.waiting && this.#waiting.push(item) > 0
+    const share = this.#shares.get(owner) ?? 0
+    if (this.#waiting.length >= this.bounds.waiting || share >= this.bounds.waitingOfOne) return false
+    this.#waiting.push({ owner, item })
+    this.#shares.set(owner, share + 1)
+    return true
   }
 
   /**
@@ -39,6 +46,14 @@ export class Queue<T> {
   }
 
   async #run (first: T): Promise<void> {
-    for (let item: T | undefined = first; item !== undefined; item = this.#waiting.shift()) await this.work(item)
+    for (let item: T | undefined = first; item !== undefined; item = this.#next()) await this.work(item)
+  }
+  #next (): T | undefined {
+    const next = this.#waiting.shift()
+    if (next === undefined) return undefined
+    const share = this.#shares.get(next.owner)! - 1
+    if (share > 0) this.#shares.set(next.owner, share)
+    else this.#shares.delete(next.owner)
+    return next.item
   }
 }

@@ -9,7 +9,7 @@ const MOST = 1000
 
 /** The block headers of a Chaintracks service, over HTTP. */
 export class ChaintracksHeaders implements ChainTracker {
-  readonly #roots = new Map<number, { root: string | undefined, until: number }>()
+  readonly #roots = new Map<number, { root: string, until: number }>()
 
   constructor (private readonly url: string) {}
 
@@ -19,7 +19,8 @@ export class ChaintracksHeaders implements ChainTracker {
     const header = await this.#ask(`/findHeaderHexForHeight?height=${height}`) as { merkleRoot?: unknown } | undefined
     const found = typeof header?.merkleRoot === 'string' ? header.merkleRoot : undefined
     if (this.#roots.size >= MOST) this.#roots.clear()
-    this.#roots.set(height, { root: found, until: Date.now() + MEMORY })
+    // The block may be found in a moment.
+    if (found !== undefined) this.#roots.set(height, { root: found, until: Date.now() + MEMORY })
     return found === root
   }
 

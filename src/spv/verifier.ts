@@ -9,8 +9,9 @@ import type { Verdict, Verified } from './verify'
 const TIMEOUT = 5000
 /** In MiB. */
 const MEMORY = 256
-/** How many may wait for their turn. */
-const MAX_WAITING = 50
+/** How many may wait for their turn, in all and of one owner. */
+const MAX_WAITING = 200
+const MAX_OWN_WAITING = 20
 
 export class TransactionVerifier<Kind extends keyof Verified> {
   #worker: Worker | undefined
@@ -28,7 +29,7 @@ export class TransactionVerifier<Kind extends keyof Verified> {
    * @throws ApiError ERR_SERVER_BUSY
    */
   async verify (owner: string, bytes: Buffer): Promise<Verdict<Verified[Kind]>> {
-    if (this.#line.size >= MAX_WAITING) throw new ApiError('ERR_SERVER_BUSY')
+    if (this.#line.size >= MAX_WAITING || this.#line.sizeOf(owner) >= MAX_OWN_WAITING) throw new ApiError('ERR_SERVER_BUSY')
     return await this.#line.run(owner, async () => await this.#ask(bytes))
   }
 

@@ -55,6 +55,11 @@ const MAX_INPUTS = 1000
 /** What a script may hold on its stack, in bytes. */
 const SCRIPT_MEMORY = 1024 * 1024
 
+/** How much is told of what is wrong, in characters. */
+const MAX_REASON = 200
+/** How many outputs a payment may have. */
+const MAX_OUTPUTS = 2000
+
 class Invalid extends Error {}
 
 /** The headers could not be looked up: nobody knows whether a proof holds. */
@@ -62,22 +67,31 @@ export class HeadersUnavailable extends Error {}
 
 /** The work for each kind: a payment comes as AtomicBEEF (BRC-95), a submission as any BEEF, whose last transaction counts. */
 export const VERIFY: { [Kind in keyof Verified]: (bytes: Uint8Array, headers: Headers) => Promise<Verdict<Verified[Kind]>> } = {
-  payment: async (bytes, headers) => await verify(bytes, headers, true, toPayment),
+  payment: async (bytes, headers) => await verify(bytes, headers, true, toPayment, async (beef, transaction, unproven) => {
+    if (transaction.outputs.length > MAX_OUTPUTS) throw new Invalid(`it has more than ${MAX_OUTPUTS} outputs`)
+    if (!unproven.every(isFinal)) throw new Invalid('it, or one that it rests on, is not final yet')
+    // What does not belong to the transaction has to hold too, since the payees' wallets look at all of it.
+    if (headers !== 'scripts only' && !await beef.verify(headers)) throw new Invalid('something in the BEEF has no proof that leads to a block')
+  }),
   submission: async (bytes, headers) => await verify(bytes, headers, false, toSubmission)
 }
 
-async function verify<T> (bytes: Uint8Array, headers: Headers, atomic: boolean, describe: (transaction: Transaction, unproven: Transaction[], headers: Headers) => T): Promise<Verdict<T>> {
+type Check = (beef: Beef, transaction: Transaction, unproven: Transaction[]) => Promise<void>
+
+async function verify<T> (bytes: Uint8Array, headers: Headers, atomic: boolean, describe: (transaction: Transaction, unproven: Transaction[], headers: Headers) => T, check: Check = async () => {}): Promise<Verdict<T>> {
   try {
-    const transaction = parse(bytes, atomic)
+    const { beef, transaction } = parse(bytes, atomic)
     const { proven, unproven } = sortOut(transaction)
     checkSpends(unproven)
     // The SDK would look at them between scripts, which a stranger has made and which may take their time.
     if (headers !== 'scripts only') await checkProofs(proven, headers)
+    await check(beef, transaction, unproven)
     if (!await transaction.verify(headers, undefined, SCRIPT_MEMORY)) throw new Invalid('a script does not unlock what it spends, or more is paid than is there')
     return { verified: describe(transaction, unproven, headers) }
   } catch (error) {
     if (error instanceof HeadersUnavailable) return { unavailable: error.message }
-    return { invalid: (error as Error).message }
+    // The SDK puts whole stacks of scripts into its words.
+    return { invalid: (error as Error).message.slice(0, MAX_REASON) }
   }
 }
 
@@ -118,7 +132,7 @@ function spendsOf (transaction: Transaction): Spend[] {
 }
 
 /** One BEEF and nothing behind it, with everything that its subject rests on. */
-function parse (bytes: Uint8Array, atomic: boolean): Transaction {
+function parse (bytes: Uint8Array, atomic: boolean): { beef: Beef, transaction: Transaction } {
   const reader = new Utils.ReaderUint8Array(bytes)
   const beef = Beef.fromReader(reader)
   if (atomic && beef.atomicTxid === undefined) throw new Invalid('it is no AtomicBEEF')
@@ -126,7 +140,12 @@ function parse (bytes: Uint8Array, atomic: boolean): Transaction {
   const txid = beef.atomicTxid ?? beef.txs.at(-1)?.txid
   const transaction = txid === undefined ? undefined : beef.findAtomicTransaction(txid)
   if (transaction === undefined) throw new Invalid(atomic ? 'the transaction that the AtomicBEEF names is not in it' : 'there is no transaction in the BEEF')
-  return transaction
+  return { beef, transaction }
+}
+
+/** Nobody can replace it by another one before its time has come. */
+function isFinal ({ lockTime, inputs }: Transaction): boolean {
+  return lockTime === 0 || inputs.every(({ sequence }) => sequence === 0xffffffff)
 }
 
 /** The transaction and its ancestors, down to those that have a proof; `Transaction.verify` runs scripts for the others. */

@@ -9,6 +9,10 @@ export class TestChain {
   /** What ARC and the service of headers do: serve, or fail as a service does that is overloaded. */
   arcAway = false
   headersAway = false
+  /** In place of ARC's own answer. */
+  arcAnswer: string | undefined
+  /** ARC answers when this resolves. */
+  arcTurn: Promise<void> = Promise.resolve()
   /** Every transaction that ARC was asked to accept, by its id. */
   readonly broadcast: string[] = []
   readonly #roots: string[] = []
@@ -24,9 +28,10 @@ export class TestChain {
       response.end(JSON.stringify(chain.headersAway ? { status: 'error' } : { status: 'success', value: chain.#header(request.url ?? '') }))
     })
     chain.env.ARC_URL = await serve((request, response) => {
-      void readBody(request).then(body => {
+      void readBody(request).then(async body => {
+        await chain.arcTurn
         response.statusCode = chain.arcAway ? 503 : 200
-        response.end(JSON.stringify(chain.arcAway ? { title: 'away' } : chain.#accept(body)))
+        response.end(chain.arcAnswer ?? JSON.stringify(chain.arcAway ? { title: 'away' } : chain.#accept(body)))
       })
     })
     return chain

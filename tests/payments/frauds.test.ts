@@ -1,12 +1,13 @@
-import { MerklePath, PrivateKey, Transaction } from '@bsv/sdk'
+import { Beef, MerklePath, PrivateKey, Transaction } from '@bsv/sdk'
 import { beforeAll, describe, expect, test } from '@jest/globals'
+import type { Knex } from 'knex'
 import { randomUUID } from 'node:crypto'
 import { TestChain } from '../helpers/chain'
 import { ENGINES } from '../helpers/databases'
-import { lightSocket, startLive } from '../helpers/live'
+import { lightSocket, startLive, until } from '../helpers/live'
 import { ANYONE, pay, type Due, type MadePayment } from '../helpers/payer'
 import { expectRefusal } from '../helpers/refusals'
-import type { TestServer } from '../helpers/server'
+import { startServer, type TestServer } from '../helpers/server'
 import { handshake, post, type Answer, type HandSession } from '../helpers/signedRequests'
 
 const FEE = 10
@@ -47,6 +48,9 @@ describe.each(ENGINES)('payments on %s', engine => {
   async function listed (): Promise<Array<{ messageId: string, body: string }>> {
     return (await post(recipient, '/listMessages', { messageBox: 'posted' })).body.messages as never
   }
+
+  const serverKnex = (): Knex => server.server.context.knex
+  const outpointId = ({ tx }: { tx: number[] }): string => Transaction.fromAtomicBEEF(tx).id('hex')
 
   /** Changes a payment that would hold. */
   type Bend = (made: MadePayment) => unknown
@@ -91,6 +95,18 @@ describe.each(ENGINES)('payments on %s', engine => {
       funds.merklePath = new MerklePath(900_000, path)
       return (await pay(chain, payerKey, good(), { funds })).payment
     }],
+    ['a transaction that is not final', 400, 'ERR_INVALID_PAYMENT', async () => await made(good(), ({ transaction, payment }) => {
+      const inputs = transaction.inputs.map(({ unlockingScriptTemplate: _template, ...input }) => ({ ...input, sequence: 0 }))
+      return { ...payment, tx: new Transaction(transaction.version, inputs, transaction.outputs, 4_000_000_000).toAtomicBEEF() }
+    })],
+    ['a stranger\'s transaction in the BEEF, which no block holds', 400, 'ERR_INVALID_PAYMENT', async () => await made(good(), ({ transaction, payment }) => {
+      const beef = new Beef()
+      const alien = chain.mint(payerKey, 5)
+      alien.merklePath = new MerklePath(900_000, alien.merklePath!.path)
+      beef.mergeTransaction(alien)
+      beef.mergeTransaction(transaction)
+      return { ...payment, tx: beef.toBinaryAtomic(transaction.id('hex')) }
+    })],
     ['rubbish', 400, 'ERR_INVALID_PAYMENT', async () => await made(good(), ({ payment }) => ({ ...payment, tx: [1, 2, 3] }))],
     ['something behind the transaction', 400, 'ERR_INVALID_PAYMENT', async () => await made(good(), ({ payment }) => ({ ...payment, tx: [...payment.tx, 0] }))],
     ['a double spend', 400, 'ERR_PAYMENT_REJECTED', async () => {
@@ -152,6 +168,93 @@ describe.each(ENGINES)('payments on %s', engine => {
       chain[away] = false
       expect((await send(payment, `after-${away}`)).status).toBe(200)
       expect((await listed()).map(({ messageId }) => messageId)).not.toContain(`during-${away}`)
+    })
+  })
+
+  test.each([
+    ['a page for people', '<html>welcome</html>'],
+    ['nothing', ''],
+    ['another transaction', JSON.stringify({ txid: '00'.repeat(32), txStatus: 'SEEN_ON_NETWORK' })],
+    ['what is not passed on yet', JSON.stringify({ txStatus: 'RECEIVED' })]
+  ])('while the broadcaster speaks of %s, nothing is delivered', async (_name, answer) => {
+    const { payment } = await pay(chain, payerKey, good())
+    chain.arcAnswer = answer
+    expectRefusal(await send(payment), 503, 'ERR_PAYMENTS_UNAVAILABLE')
+    chain.arcAnswer = undefined
+    expect((await send(payment)).status).toBe(200)
+  })
+
+  test('a block that the service did not know is asked for again', async () => {
+    const funds = chain.mint(payerKey, 10_000)
+    const { blockHeight, path } = funds.merklePath!
+    funds.merklePath = new MerklePath(blockHeight + 1, path)
+    expectFraud(await send((await pay(chain, payerKey, good(), { funds })).payment), 400, 'ERR_INVALID_PAYMENT')
+    const { payment } = await pay(chain, payerKey, good())
+
+    expect((await send(payment)).status).toBe(200)
+  })
+
+  test('the same message with other outputs of the same transaction takes no claim over', async () => {
+    const { payment: { outputs: [server, first, second], ...payment } } = await pay(chain, payerKey, [toServer(), toRecipient(), toRecipient()])
+    let open = (): void => {}
+    chain.arcTurn = new Promise(resolve => { open = resolve })
+    const waiting = send({ ...payment, outputs: [server, first] }, 'held')
+    await until(async () => (await serverKnex()('payments').where({ state: 'claimed' })).length === 1)
+    expectRefusal(await send({ ...payment, outputs: [server, second] }, 'held'), 409, 'ERR_PAYMENT_REPLAYED')
+    open()
+    chain.arcTurn = Promise.resolve()
+
+    expect((await waiting).status).toBe(200)
+    const [message] = (await listed()).filter(({ messageId }) => messageId === 'held')
+    expect(JSON.parse(message!.body).payment.outputs).toEqual([first])
+  })
+
+  test('what is paid for a copy that is there already can pay for another message', async () => {
+    const eve = await handshake(server.origin)
+    const message = { ...messageOf('copied'), recipients: [recipient.identityKey, eve.identityKey], messageId: ['copied', 'fresh'] }
+    expect((await send((await pay(chain, payerKey, good())).payment, 'copied')).status).toBe(200)
+    const { payment } = await pay(chain, payerKey, [toServer(), toRecipient()])
+
+    const answer = await post(payer, '/sendMessage', { message, payment })
+    expect(answer.body.results).toEqual([{ recipient: recipient.identityKey, messageId: 'copied', duplicate: true }, { recipient: eve.identityKey, messageId: 'fresh' }])
+    const again = await pay(chain, payerKey, [toServer()], { funds: chain.mint(payerKey, 10_000) })
+    expectFraud(await send(again.payment), 400, 'ERR_INSUFFICIENT_OUTPUTS')
+    expect(await serverKnex()('payment_outpoints').where({ outpoint: `${outpointId(payment)}.1` })).toEqual([])
+    expect(await serverKnex()('payment_outpoints').where({ outpoint: `${outpointId(payment)}.0` })).toHaveLength(1)
+  })
+
+  test('a message that would be too much in all is refused before its payment is broadcast', async () => {
+    const recipients = [recipient.identityKey, ...Array.from({ length: 30 }, () => PrivateKey.fromRandom().toPublicKey().toString())]
+    const { payment, transaction } = await pay(chain, payerKey, good())
+    const message = { recipients, messageBox: 'posted', messageId: recipients.map(() => randomUUID()), body: 'x'.repeat(3_000_000) }
+
+    expectFraud(await post(payer, '/sendMessage', { message, payment }), 413, 'ERR_BODY_TOO_LARGE')
+    expect(chain.broadcast).not.toContain(transaction.id('hex'))
+    expect((await send(payment)).status).toBe(200)
+  })
+
+  describe('a rule that is set while a payment is being checked', () => {
+    let held: TestServer
+    let meanwhile: () => Promise<void> = async () => {}
+
+    beforeAll(async () => {
+      held = await startServer({ engine, env: chain.env, overrides: { async reached (milestone) { if (milestone === 'claimed') await meanwhile() } } })
+    })
+
+    test.each([[-1, 403, 'ERR_DELIVERY_BLOCKED'], [200, 400, 'ERR_INSUFFICIENT_PAYMENT']])('%i holds, and the payer can use the money', async (recipientFee, status, code) => {
+      const [sender, owner] = [await handshake(held.origin, payerKey), await handshake(held.origin)]
+      const set = async (fee: number): Promise<unknown> => await post(owner, '/permissions/set', { messageBox: 'door', recipientFee: fee })
+      await set(PRICE)
+      const { payment, transaction } = await pay(chain, payerKey, [toRecipient(PRICE, owner.identityKey)])
+      const knock = async (): Promise<Answer> => await post(sender, '/sendMessage', { message: { recipient: owner.identityKey, messageBox: 'door', messageId: 'knock', body: 'hello' }, payment })
+      meanwhile = async () => { await set(recipientFee) }
+      const answer = await knock()
+      meanwhile = async () => {}
+
+      expect([answer.status, answer.body.code]).toEqual([status, code])
+      expect(chain.broadcast).not.toContain(transaction.id('hex'))
+      await set(PRICE)
+      expect((await knock()).status).toBe(200)
     })
   })
 

@@ -28,7 +28,7 @@ async function send (payment: unknown, session = payer): Promise<Answer> {
 
 /** Sends a transaction as a payment whose first output is said to be the server's. */
 async function sendTransaction (transaction: Transaction): Promise<Answer> {
-  const paymentRemittance = { derivationPrefix: 'a', derivationSuffix: 'b', senderIdentityKey: payer.identityKey }
+  const paymentRemittance = { derivationPrefix: 'AAAA', derivationSuffix: 'BBBB', senderIdentityKey: payer.identityKey }
   return await send({ tx: transaction.toAtomicBEEF(), outputs: [{ outputIndex: 0, protocol: 'wallet payment', paymentRemittance }] })
 }
 
@@ -60,6 +60,13 @@ test('a transaction with more than 1000 inputs is refused before a script runs',
 
   expect(await sendTransaction(new Transaction(1, inputs, [{ satoshis: 10, lockingScript: ANYBODY_MAY }])))
     .toMatchObject({ status: 400, body: { code: 'ERR_INVALID_PAYMENT', description: expect.stringContaining('more than 1000 inputs') } })
+})
+
+test('a transaction with more than 2000 outputs is refused', async () => {
+  const transaction = spending(ANYBODY_MAY)
+  for (let more = 0; more < 2000; more++) transaction.addOutput({ satoshis: 0, lockingScript: ANYBODY_MAY })
+
+  expect(await sendTransaction(transaction)).toMatchObject({ status: 400, body: { code: 'ERR_INVALID_PAYMENT', description: expect.stringContaining('more than 2000 outputs') } })
 })
 
 test('a payment of more than 1 MiB is refused unread, as numbers and in base64', async () => {

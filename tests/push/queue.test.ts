@@ -15,34 +15,47 @@ function heldWork (): { begun: number[], work: (item: number) => Promise<void>, 
 
 test('so many are worked on, so many wait, and there is no room for more', async () => {
   const { begun, work, end } = heldWork()
-  const queue = new Queue(work, { working: 2, waiting: 3 })
-  expect([1, 2, 3, 4, 5, 6].map(item => queue.add(item))).toEqual([true, true, true, true, true, false])
+  const queue = new Queue(work, { working: 2, waiting: 3, waitingOfOne: 3 })
+  expect([1, 2, 3, 4, 5, 6].map(item => queue.add('a', item))).toEqual([true, true, true, true, true, false])
   expect(begun).toEqual([1, 2])
   end()
   await new Promise(setImmediate)
   expect(begun).toEqual([1, 2, 3])
-  expect([queue.add(7), queue.add(8)]).toEqual([true, false])
+  expect([queue.add('a', 7), queue.add('a', 8)]).toEqual([true, false])
   for (let i = 0; i < 5; i++) {
     end()
     await new Promise(setImmediate)
   }
   expect(begun).toEqual([1, 2, 3, 4, 5, 7])
-  expect(queue.add(9)).toBe(true)
+  expect(queue.add('a', 9)).toBe(true)
   expect(begun).toContain(9)
+})
+
+test('one owner cannot take all the room', async () => {
+  const { begun, work, end } = heldWork()
+  const queue = new Queue(work, { working: 1, waiting: 3, waitingOfOne: 2 })
+  expect([1, 2, 3, 4].map(item => queue.add('a', item))).toEqual([true, true, true, false])
+  expect(queue.add('b', 5)).toBe(true)
+  for (let i = 0; i < 2; i++) {
+    end()
+    await new Promise(setImmediate)
+  }
+  expect(queue.add('a', 6)).toBe(true)
+  expect(begun).toEqual([1, 2, 3])
 })
 
 test('a close waits for what is under way, for a while, and drops the rest', async () => {
   const { begun, work, end } = heldWork()
-  const queue = new Queue(work, { working: 1, waiting: 3 })
-  for (const item of [1, 2, 3]) queue.add(item)
+  const queue = new Queue(work, { working: 1, waiting: 3, waitingOfOne: 3 })
+  for (const item of [1, 2, 3]) queue.add('a', item)
   const closed = queue.close(60_000)
-  expect(queue.add(4)).toBe(false)
+  expect(queue.add('a', 4)).toBe(false)
   end()
   expect(await closed).toBe(2)
   expect(begun).toEqual([1])
 
-  const stuck = new Queue(work, { working: 1, waiting: 1 })
-  stuck.add(1)
+  const stuck = new Queue(work, { working: 1, waiting: 1, waitingOfOne: 1 })
+  stuck.add('a', 1)
   expect(await stuck.close(1)).toBe(1)
 })
 

@@ -2,7 +2,7 @@ import { PrivateKey } from '@bsv/sdk'
 import { describe, expect, test } from '@jest/globals'
 import fc from 'fast-check'
 import { ApiError } from '../../src/errors'
-import { assignOutputs, parsePayment, type AssignedOutput } from '../../src/payments/payment'
+import { assignOutputs, parseOutput, parsePayment, type AssignedOutput } from '../../src/payments/payment'
 
 const [first, second, third, stranger] = Array.from({ length: 4 }, () => PrivateKey.fromRandom().toPublicKey().toString()) as [string, string, string, string]
 
@@ -32,9 +32,38 @@ describe('parsePayment', () => {
     expect(codeOf(() => parsePayment({ tx }))).toBe('ERR_INVALID_PAYMENT')
   })
 
+  test('takes megabytes of padding for what they are, at once', () => {
+    const since = performance.now()
+    expect(codeOf(() => parsePayment({ tx: `AAAA${'='.repeat(8_000_000)}x` }))).toBe('ERR_INVALID_PAYMENT')
+    expect(performance.now() - since).toBeLessThan(1000)
+  })
+
+  test('passes on a description and labels that wallets take, and no others', () => {
+    const passed = (description: unknown, labels: unknown): object => {
+      const { tx: _tx, outputs: _outputs, ...rest } = parsePayment({ tx: [1], description, labels })
+      return rest
+    }
+    expect(passed('Thank you', ['gift'])).toEqual({ description: 'Thank you', labels: ['gift'] })
+    for (const description of ['four', 'é'.repeat(1001), 5, null]) expect(passed(description, undefined)).toEqual({})
+    for (const labels of [[''], ['x'.repeat(301)], [1], 'gift', Array(51).fill('x')]) expect(passed(undefined, labels)).toEqual({})
+  })
+
   test('refuses more than 200 outputs', () => {
     expect(parsePayment({ tx: [1], outputs: Array(200).fill({}) }).outputs).toHaveLength(200)
     expect(codeOf(() => parsePayment({ tx: [1], outputs: Array(201).fill({}) }))).toBe('ERR_INVALID_PAYMENT')
+  })
+})
+
+describe('parseOutput', () => {
+  const remittance = { derivationPrefix: 'AAAA', derivationSuffix: 'AAA=', senderIdentityKey: first }
+  const output = (changes: object): Record<string, unknown> => ({ outputIndex: 0, protocol: 'wallet payment', paymentRemittance: { ...remittance, ...changes } })
+
+  test('takes BRC-29\'s remittance', () => {
+    expect(parseOutput(output({}))).toEqual({ outputIndex: 0, ...remittance })
+  })
+
+  test.each(['', 'AAA', 'A===', 'AA A', 'AAAA ', 'é'.repeat(4), 'AAAA\u0000AAA', '\ud800AAA', 'A'.repeat(400), 5, null])('refuses the derivation %j, which wallets do not take', derivationPrefix => {
+    expect(codeOf(() => parseOutput(output({ derivationPrefix })))).toBe('ERR_PAYMENT_NOT_TO_PAYEE')
   })
 })
 
@@ -66,6 +95,12 @@ describe('assignOutputs', () => {
     expect(codeOf(() => assign([], 10, [0]))).toBe('ERR_MISSING_DELIVERY_OUTPUT')
     expect(codeOf(() => assign([output(0)], 10, [5]))).toBe('ERR_INSUFFICIENT_OUTPUTS')
     expect(codeOf(() => assign([output(0, second), output(1, second)], 0, [5, 7]))).toBe('ERR_MISSING_RECIPIENT_OUTPUTS')
+  })
+
+  test('a refusal repeats nothing of the output', () => {
+    for (const outputIndex of [{ toString: 1, valueOf: 1 }, 'x'.repeat(1_000_000)]) {
+      expect(() => assign([{ outputIndex, customInstructions: { recipientIdentityKey: 1 } }], 0, [5])).toThrow(/^Nobody is to be paid by what stands at 0 /)
+    }
   })
 
   test('an output for somebody who is no recipient, or for no key at all, is refused', () => {
