@@ -11,7 +11,7 @@ export function describeRun (database: DatabaseServer, pinning: string, plan: Pl
   return [
     `MessageBox server, benchmark of ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC`,
     '',
-    `machine    ${processor}; ${type()} ${release()}, Node ${process.version}; load average ${loadavg()[0]!.toFixed(1)} at the start`,
+    `machine    ${processor}; ${type()} ${release().split('.').slice(0, 2).join('.')}, Node ${process.version}; load average ${loadavg()[0]!.toFixed(1)} at the start`,
     `database   ${database.description}`,
     `pinning    ${pinning}`,
     `load       ${IDENTITIES} identities, requests signed beforehand; ${describeRounds(plan)}`,

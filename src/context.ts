@@ -3,6 +3,7 @@ import { randomBytes } from 'node:crypto'
 import type { Knex } from 'knex'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
+import { BodyBudget } from './auth/body'
 import { Brc103 } from './auth/brc103'
 import { httpAuth } from './auth/http'
 import { MemoryReplayGuard, type ReplayGuard } from './auth/replay'
@@ -101,7 +102,8 @@ export async function createContext (config: Config, overrides: Overrides = {}):
   const permissions = createPermissions({ rules: storage.rules, deliveryFees: config.deliveryFees })
   const payments = createPayments(config, { knex, store: storage.store, wallet, privateKey, logger, reached: overrides.reached ?? (async () => {}) })
   storage.schema.whenReady(payments.start)
-  const overlay = createOverlay(config, { store: storage.advertisements, limits })
+  const budget = new BodyBudget()
+  const overlay = createOverlay(config, { store: storage.advertisements, budget, limits })
   const advertiser = createAdvertiser(config, { serverWallet: payments.wallet, wallet, logger })
   const push = config.push.enabled ? startPush(config.push, { devices: storage.devices, logger }) : noPush
   const inner = createMailbox({
@@ -115,6 +117,7 @@ export async function createContext (config: Config, overrides: Overrides = {}):
   const auth = overrides.auth ?? httpAuth({
     brc103,
     maxBodyBytes: config.http.maxBodyBytes,
+    budget,
     addressOf: req => limits.address.of(req),
     enter: res => { limits.gate.enter(res) },
     onHandshake: () => { metrics.handshake('http') }
@@ -161,6 +164,7 @@ export async function createContext (config: Config, overrides: Overrides = {}):
 export async function closeContext ({ schema, housekeeping, payments, push, overlay, advertiser, hub, redis, tracing, knex }: Context): Promise<void> {
   schema.close()
   await Promise.all([housekeeping.stop(), payments.close(), push.close(), overlay.close(), advertiser.stop()])
+  await payments.wallet?.close()
   hub.close()
   redis?.close()
   await tracing.close()

@@ -74,6 +74,9 @@ export const ERRORS = {
 
 export type ErrorCode = keyof typeof ERRORS
 
+/** How soon a server that has too much to do may be asked again, in seconds. */
+const RETRY_AFTER = '1'
+
 /** The body of every refusal. `UNAUTHORIZED` also has `message`, which clients of the protocol expect. */
 export interface ErrorBody {
   status: 'error'
@@ -107,7 +110,7 @@ export class ApiError extends Error {
     super(description ?? ERRORS[code][1])
     this.name = 'ApiError'
     this.status = ERRORS[code][0]
-    this.headers = headers
+    this.headers = code === 'ERR_SERVER_BUSY' ? { 'retry-after': RETRY_AFTER, ...headers } : headers
     this.fault = fault
   }
 

@@ -139,3 +139,10 @@ export interface LiveMessage {
   created_at: string
   updated_at: string
 }
+
+/** A device as it is registered, for push messages. */
+export interface DeviceRegistration {
+  fcmToken: string
+  deviceId: string | null
+  platform: string | null
+}

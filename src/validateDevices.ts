@@ -1,5 +1,5 @@
 /** From `unknown` to typed, for devices. */
-import type { DeviceRegistration } from './db/devices'
+import type { DeviceRegistration } from './protocol'
 import { choice, describe, fieldsOf, orNull, take, text, trimmedText } from './schema'
 import { asFields } from './values'
 

@@ -23,6 +23,8 @@ const MAX_HANDSHAKE_BYTES = 64 * 1024
 export interface HttpAuthParts {
   brc103: Brc103
   maxBodyBytes: number
+  /** Of what has arrived of bodies that are not verified yet. */
+  budget?: BodyBudget
   /** Whose share of the memory for bodies a request takes. */
   addressOf?: (req: Request) => string
   /** Called when a request has arrived whole, before the work on it begins; it may refuse. */
@@ -33,7 +35,7 @@ export interface HttpAuthParts {
 
 /** The middlewares to mount at the root, before every route that needs an identity. */
 export function httpAuth (parts: HttpAuthParts): RequestHandler[] {
-  const all = { addressOf: () => '', enter: () => {}, onHandshake: () => {}, ...parts }
+  const all = { budget: new BodyBudget(), addressOf: () => '', enter: () => {}, onHandshake: () => {}, ...parts }
   return [handshake(all), authenticate(all)]
 }
 
@@ -64,8 +66,7 @@ function handshake ({ brc103, enter, onHandshake }: Required<HttpAuthParts>): Re
   }
 }
 
-function authenticate ({ brc103, maxBodyBytes, addressOf, enter }: Required<HttpAuthParts>): RequestHandler {
-  const budget = new BodyBudget()
+function authenticate ({ brc103, maxBodyBytes, budget, addressOf, enter }: Required<HttpAuthParts>): RequestHandler {
   return async (req, res, next) => {
     const { claims, requestId, session } = openRequest(brc103, req, res)
     const account = budget.open(addressOf(req))

@@ -1,5 +1,7 @@
 /** Advertisements over Knex: what a transaction that holds does to them, all of it in one transaction of the database. */
 import type { Knex } from 'knex'
+import { ApiError } from '../errors'
+import { FairLine } from '../fairLine'
 import type { IdentityKey } from '../protocol'
 import {
   countStanding, findOutputs, findStanding, forgetSpent, insertAdvertisements, markImpossible, markSpent,
@@ -17,6 +19,8 @@ export const MAX_FOUND = 100
 const MAX_FOUND_BYTES = 1024 * 1024
 /** How often to try where others write the same rows. */
 const ATTEMPTS = 5
+/** How many transactions may wait for their turn. */
+const MAX_WAITING = 200
 
 /** An output that is spent: by which transaction, and what it advertised, where that is known. */
 export interface SpentOutput extends Outpoint {
@@ -54,7 +58,7 @@ export interface AdvertisementStore {
 }
 
 export function createAdvertisementStore (knex: Knex): AdvertisementStore {
-  let turn: Promise<unknown> = Promise.resolve()
+  const line = new FairLine()
   const attempt = async (submission: Submission): Promise<Admission> => {
     for (let attempts = 1; ; attempts++) {
       try {
@@ -67,9 +71,8 @@ export function createAdvertisementStore (knex: Knex): AdvertisementStore {
   return {
     async admit (submission) {
       // One at a time, so that nobody has more than may stand; many nodes at once might let one more in each.
-      const mine = turn.then(async () => await query('admit advertisement', async () => await attempt(submission)))
-      turn = mine.catch(() => {})
-      return await mine
+      if (line.size >= MAX_WAITING) throw new ApiError('ERR_SERVER_BUSY')
+      return await line.run('', async () => await query('admit advertisement', async () => await attempt(submission)))
     },
     find: async wanted => await query('find advertisements', async () => await findStanding(knex, wanted, MAX_FOUND, MAX_FOUND_BYTES))
   }

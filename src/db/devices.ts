@@ -1,18 +1,12 @@
 /** The table of devices: a registration belongs to an identity and a token. */
 import { createHash } from 'node:crypto'
 import type { Knex } from 'knex'
-import type { IdentityKey } from '../protocol'
+import type { DeviceRegistration, IdentityKey } from '../protocol'
 import { QUERY_TIMEOUT } from './engine'
 import { query } from './query'
 
 /** How many devices an identity may have: the one that was longest unused makes room. */
 export const MAX_DEVICES = 100
-
-export interface DeviceRegistration {
-  fcmToken: string
-  deviceId: string | null
-  platform: string | null
-}
 
 /** Times are milliseconds since 1970. */
 export interface Device extends DeviceRegistration {

@@ -21,7 +21,7 @@ export class Gate {
    */
   enter (res: ServerResponse): void {
     if (this.limit !== undefined && this.#working >= this.limit) {
-      throw new ApiError('ERR_SERVER_BUSY', undefined, {}, { headers: { 'retry-after': '1' } })
+      throw new ApiError('ERR_SERVER_BUSY')
     }
     this.#working++
     whenDone(res, () => { this.#working-- })

@@ -1,8 +1,11 @@
 /** The overlay network's side (BRC-22, BRC-24): who receives messages where. */
+import { MAX_FOUND } from '../db/advertisementStore'
+import { MAX_QUESTION, MAX_SUBMISSION } from '../overlay'
 import { QUESTION } from '../overlay/lookup'
 import { SERVICE, TOPIC } from '../overlay/topic'
 import type { JsonSchema } from '../schema'
 import { exactly, listOf, STRING } from './answers'
+import { figure } from './texts'
 import { ALICE, type OperationDescription } from './operation'
 
 const ONLY_WHERE = 'Only where the server is a node of the overlay network (`ENABLE_OVERLAY=true`): else there is nothing at this path. Always at the root of the server.'
@@ -55,7 +58,7 @@ export const OVERLAY: OperationDescription[] = [
       'x-topics': { required: true, description: `The topics as a JSON array; this server has \`${TOPIC}\` alone.`, schema: STRING, example: `["${TOPIC}"]` },
       'x-includes-off-chain-values': { required: false, description: '`true` where the body begins with the length of its BEEF, as a variable-length integer, and holds values behind it.', schema: { enum: ['true', 'false'] }, example: 'false' }
     },
-    body: { type: 'application/octet-stream', schema: BINARY, examples: {}, limit: 'Up to 262,144 bytes.' },
+    body: { type: 'application/octet-stream', schema: BINARY, examples: {}, limit: `Up to ${figure(MAX_SUBMISSION)} bytes.` },
     answers: {
       200: {
         description: 'What the topic has made of the transaction (STEAK): which outputs it admitted, and which inputs spent an advertisement.',
@@ -78,9 +81,9 @@ try {
     path: '/lookup',
     id: 'lookup',
     summary: 'Find where an identity receives messages (BRC-24)',
-    description: `${ONLY_WHERE} Answers with the advertisements that stand, the newest first, up to 100 of them. With the header \`X-Aggregation: yes\` the answer has the SDK's binary form.`,
+    description: `${ONLY_WHERE} Answers with the advertisements that stand, the newest first, up to ${MAX_FOUND} of them. With the header \`X-Aggregation: yes\` the answer has the SDK's binary form.`,
     headers: { 'x-aggregation': { required: false, description: '`yes` for the binary form.', schema: STRING, example: 'no' } },
-    body: { schema: QUESTION, examples: { identity: { service: SERVICE, query: { identityKey: ALICE } }, host: { service: SERVICE, query: { host: 'https://box.example.com' } } }, limit: 'Up to 16,384 bytes.' },
+    body: { schema: QUESTION, examples: { identity: { service: SERVICE, query: { identityKey: ALICE } }, host: { service: SERVICE, query: { host: 'https://box.example.com' } } }, limit: `Up to ${figure(MAX_QUESTION)} bytes.` },
     answers: {
       200: {
         description: 'Outputs, each with the BEEF of its transaction.',

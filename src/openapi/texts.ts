@@ -47,6 +47,6 @@ function orOff (limit: number | null): string {
   return limit === null ? 'any number' : figure(limit)
 }
 
-function figure (value: number): string {
+export function figure (value: number): string {
   return value.toLocaleString('en')
 }

@@ -2,7 +2,8 @@
 import type { Logger } from 'pino'
 import type { AuthWallet } from '../auth/wallet'
 import type { Config } from '../config'
-import { within, type ServerWallet } from '../payments/wallet'
+import { within } from '../deadline'
+import type { ServerWallet } from '../payments/wallet'
 import { DAY } from '../settings'
 import { advertise, type AdvertisingResult } from './advertising'
 import { OverlayNetwork } from './network'
@@ -85,12 +86,13 @@ class BackgroundAdvertiser implements Advertiser {
     } catch (error) {
       // Its own words may name what is nobody's business: the log has them.
       this.logger.warn({ err: error }, 'the server could not be advertised yet')
-      this.#note([], (error as Error).name === 'WERR_INSUFFICIENT_FUNDS' ? 'The server\'s wallet has not enough money.' : 'The server\'s wallet failed.')
+      this.#note(undefined, (error as Error).name === 'WERR_INSUFFICIENT_FUNDS' ? 'The server\'s wallet has not enough money.' : 'The server\'s wallet failed.')
     }
   }
 
-  #note (standing: TokenKind[], fault: string | null): void {
+  /** @param standing undefined where nobody could tell: then it is what it was */
+  #note (standing: TokenKind[] | undefined, fault: string | null): void {
     this.#failures = fault === null ? 0 : this.#failures + 1
-    Object.assign(this.state, { topics: standing.map(kind => RECIPES[kind].topic), checkedAt: new Date().toISOString(), fault } satisfies Partial<AdvertisingState>)
+    Object.assign(this.state, { topics: standing?.map(kind => RECIPES[kind].topic) ?? this.state.topics, checkedAt: new Date().toISOString(), fault } satisfies Partial<AdvertisingState>)
   }
 }

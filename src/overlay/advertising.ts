@@ -43,7 +43,8 @@ export async function advertise (parts: Advertising, { host, kinds }: WantedToke
   if (missing.length > 0 || outdated.length > 0) {
     faults.push(...await exchange(parts, outdated, missing, host))
   }
-  return { standing: kinds, bought: missing, revoked: outdated.length, faults }
+  const refused = new Set(faults.map(({ topic }) => topic))
+  return { standing: kinds.filter(kind => !refused.has(RECIPES[kind].topic)), bought: missing, revoked: outdated.length, faults }
 }
 
 /** Spends all advertisements that the wallet has. */

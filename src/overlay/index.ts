@@ -19,8 +19,8 @@ import { parseQuestion } from './lookup'
 import { checkTopics, submitTransaction, takeBeef } from './submission'
 
 /** Largest bodies, in bytes. */
-const MAX_QUESTION = 16 * 1024
-const MAX_SUBMISSION = 256 * 1024
+export const MAX_QUESTION = 16 * 1024
+export const MAX_SUBMISSION = 256 * 1024
 
 export interface Overlay {
   routes: Route[]
@@ -29,14 +29,15 @@ export interface Overlay {
 
 export interface OverlayParts {
   store: AdvertisementStore
+  /** Of what has arrived of bodies that nobody has verified yet. */
+  budget: BodyBudget
   limits: Pick<Limits, 'address' | 'lookups' | 'submissions' | 'gate'>
 }
 
-export function createOverlay ({ overlay, network, payments }: Pick<Config, 'overlay' | 'network' | 'payments'>, { store, limits }: OverlayParts): Overlay {
+export function createOverlay ({ overlay, network, payments }: Pick<Config, 'overlay' | 'network' | 'payments'>, { store, budget, limits }: OverlayParts): Overlay {
   if (!overlay.enabled) return { routes: [], async close () {} }
   // A local network has no service of headers.
   const verifier = new TransactionVerifier('submission', network === 'local' ? undefined : payments.chaintracksUrl)
-  const budget = new BodyBudget()
 
   /** The body of a request that comes not too often and is not too large, once there is room for the work on it. */
   const read = async (req: Request, res: Response, rate: RateLimiter, limit: number): Promise<Buffer> => {

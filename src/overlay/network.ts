@@ -1,6 +1,6 @@
 /** The overlay network as its clients see it, through the SDK: where topics are taken, and services asked. */
 import type { Transaction } from '@bsv/sdk'
-import { within } from '../payments/wallet'
+import { within } from '../deadline'
 import type { IdentityKey } from '../protocol'
 import type { Network as Chain } from '../settings'
 import { scriptOf } from './ownTokens'

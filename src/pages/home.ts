@@ -19,7 +19,7 @@ export interface Status {
 
 export function homeHandler (parts: HomeParts): RequestHandler {
   const { info, site, status } = parts
-  const page = pageHandler(parts, async req => ({ title: 'MessageBox server', path: '/', content: home(info(), site, await status(req), originOf(req, info())) }))
+  const page = pageHandler(parts, async req => ({ title: 'MessageBox server', path: '/', content: home(info(), site, await status(req)) }))
   return async (req, res, next) => {
     res.vary('accept')
     if (req.accepts(['html', 'json']) === 'json') res.json(info())
@@ -27,13 +27,10 @@ export function homeHandler (parts: HomeParts): RequestHandler {
   }
 }
 
-/** Where this page was asked for, as far as that can be told without a program in it. */
-function originOf (req: Request, { hostingDomain }: Info): string {
-  const asked = `http://${req.headers.host ?? 'localhost'}`
-  return new URL(hostingDomain ?? (URL.canParse(asked) ? asked : 'http://localhost')).origin
-}
+/** Stands for the address of a server that does not know its own; the page's program puts in where the page came from. */
+const SOMEWHERE = 'http://localhost:8080'
 
-function home (info: Info, site: PageParts['site'], status: Status, origin: string): Html {
+function home (info: Info, site: PageParts['site'], status: Status): Html {
   return html`<h1>MessageBox server</h1>
 <p class="lead">It keeps messages for people and programs until they fetch them. A message goes to an identity key, into a box with a name, whether or not the owner of the key is online.</p>
 ${site.hasTry && html`<p><a class="button main" href="${site.prefix}/try">Try it in this browser</a></p>`}
@@ -54,7 +51,7 @@ ${facts(limitsOf(info))}</section>
 <section aria-labelledby="use"><h2 id="use">Use it</h2>
 ${use(site)}
 <h3 id="first">A first message</h3>
-${example(`${origin}${site.prefix}`, site.prefix)}</section>`
+${example(`${new URL(info.hostingDomain ?? SOMEWHERE).origin}${site.prefix}`, site.prefix)}</section>`
 }
 
 function statusOf ({ network, version, features }: Info, { ready, text }: Status): Fact[] {

@@ -4,11 +4,12 @@
  */
 import type { Knex } from 'knex'
 import type { Logger } from 'pino'
+import { within } from '../deadline'
 import { findDue, markSettled, postpone, type DuePayment } from '../db/payments'
 import type { PaymentStore } from '../db/paymentStore'
 import { query } from '../db/query'
 import type { Milestone } from './cashier'
-import { within, type ServerWallet } from './wallet'
+import type { ServerWallet } from './wallet'
 
 /** How often to look, in milliseconds, when nobody says that there is something. */
 const INTERVAL = 30_000

@@ -1,5 +1,6 @@
 /** The server's wallet for money: BRC-100 over a storage elsewhere. It is loaded and built when it is first needed, not before. */
-import type { WalletInterface } from '@bsv/sdk'
+import type { Wallet } from '@bsv/wallet-toolbox-client'
+import { within } from '../deadline'
 import type { Secret } from '../secret'
 import type { Network as Chain } from '../settings'
 
@@ -12,17 +13,28 @@ export interface WalletSettings {
 
 /** How long it may take to reach the storage, in milliseconds. */
 const TIMEOUT = 20_000
+/** How long it may take to let go of it, in milliseconds. */
+const PATIENCE = 1000
 
 export class ServerWallet {
-  #building: Promise<WalletInterface> | undefined
+  #building: Promise<Wallet> | undefined
 
   constructor (private readonly settings: WalletSettings) {}
+
+  /** Lets go of the wallet, if it was ever built. */
+  async close (): Promise<void> {
+    const building = this.#building
+    this.#building = undefined
+    if (building === undefined) return
+    // One that is still being built, or that hangs, ends with the process.
+    await within(building.then(async wallet => { await wallet.destroy() }), PATIENCE, 'the wallet does not let go').catch(() => {})
+  }
 
   /**
    * The wallet, ready to be used.
    * @throws Error where the storage cannot be reached in time; the next call tries again
    */
-  async get (): Promise<WalletInterface> {
+  async get (): Promise<Wallet> {
     this.#building ??= within(build(this.settings), TIMEOUT, 'the storage of the wallet does not answer in time').catch((error: unknown) => {
       this.#building = undefined
       throw error
@@ -31,7 +43,7 @@ export class ServerWallet {
   }
 }
 
-async function build ({ privateKey, chain, storageUrl, chaintracksUrl }: WalletSettings): Promise<WalletInterface> {
+async function build ({ privateKey, chain, storageUrl, chaintracksUrl }: WalletSettings): Promise<Wallet> {
   const { PrivateKey, CachedKeyDeriver } = require('@bsv/sdk') as typeof import('@bsv/sdk')
   const toolbox = require('@bsv/wallet-toolbox-client') as typeof import('@bsv/wallet-toolbox-client')
   // The toolbox has services for public networks alone; of these the wallet needs block headers here, and they have a
@@ -44,15 +56,4 @@ async function build ({ privateKey, chain, storageUrl, chaintracksUrl }: WalletS
   await storage.addWalletStorageProvider(new toolbox.StorageClient(wallet, storageUrl))
   await storage.makeAvailable()
   return wallet
-}
-
-/** @throws Error with this text where it takes longer than so many milliseconds */
-export async function within<T> (work: Promise<T>, timeout: number, text: string): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const late = new Promise<never>((_resolve, reject) => { timer = setTimeout(() => { reject(new Error(text)) }, timeout) })
-  try {
-    return await Promise.race([work, late])
-  } finally {
-    clearTimeout(timer)
-  }
 }

@@ -10,18 +10,26 @@ const MOST = 1000
 /** The block headers of a Chaintracks service, over HTTP. */
 export class ChaintracksHeaders implements ChainTracker {
   readonly #roots = new Map<number, { root: string, until: number }>()
+  /** What is being asked for: several proofs may lead to one block. */
+  readonly #asked = new Map<number, Promise<string | undefined>>()
 
   constructor (private readonly url: string) {}
 
   async isValidRootForHeight (root: string, height: number): Promise<boolean> {
     const known = this.#roots.get(height)
     if (known !== undefined && known.until > Date.now()) return known.root === root
+    const asked = this.#asked.get(height) ?? this.#find(height).finally(() => { this.#asked.delete(height) })
+    this.#asked.set(height, asked)
+    return await asked === root
+  }
+
+  async #find (height: number): Promise<string | undefined> {
     const header = await this.#ask(`/findHeaderHexForHeight?height=${height}`) as { merkleRoot?: unknown } | undefined
     const found = typeof header?.merkleRoot === 'string' ? header.merkleRoot : undefined
     if (this.#roots.size >= MOST) this.#roots.clear()
-    // The block may be found in a moment.
+    // One that is not there yet may be found in a moment.
     if (found !== undefined) this.#roots.set(height, { root: found, until: Date.now() + MEMORY })
-    return found === root
+    return found
   }
 
   async currentHeight (): Promise<number> {

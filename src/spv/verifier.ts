@@ -5,8 +5,8 @@ import { ApiError } from '../errors'
 import { FairLine } from '../fairLine'
 import type { Verdict, Verified } from './verify'
 
-/** How long one may take, in milliseconds, headers included. */
-const TIMEOUT = 5000
+/** How long one may take, in milliseconds; up to three seconds of it may be the headers'. */
+const TIMEOUT = 6000
 /** In MiB. */
 const MEMORY = 256
 /** How many may wait for their turn, in all and of one owner. */
@@ -51,8 +51,10 @@ export class TransactionVerifier<Kind extends keyof Verified> {
         resolve(verdict)
       }
       const onVerdict = (verdict: Verdict<Verified[Kind]>): void => { settle(verdict, false) }
-      const onError = (error: NodeJS.ErrnoException): void => { settle({ invalid: `it cannot be checked (${error.code ?? error.name})` }, true) }
-      const onExit = (): void => { settle({ invalid: 'it cannot be checked' }, true) }
+      const onError = (error: NodeJS.ErrnoException): void => {
+        settle(error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? { invalid: 'it takes too much memory to check' } : { unavailable: `the thread that verifies failed: ${error.message}` }, true)
+      }
+      const onExit = (): void => { settle({ unavailable: 'the thread that verifies has ended' }, true) }
       const timer = setTimeout(() => { settle({ invalid: 'it takes too long to check' }, true) }, TIMEOUT)
       worker.on('message', onVerdict).on('error', onError).on('exit', onExit)
       worker.postMessage({ kind: this.kind, bytes })

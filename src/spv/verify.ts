@@ -52,6 +52,8 @@ export type Headers = ChainTracker | 'scripts only'
 /** How many transactions without a proof of their own one may rest on, and how many inputs these may have. */
 const MAX_UNPROVEN = 100
 const MAX_INPUTS = 1000
+/** In how many blocks there may be some with a proof. */
+const MAX_BLOCKS = 200
 /** What a script may hold on its stack, in bytes. */
 const SCRIPT_MEMORY = 1024 * 1024
 
@@ -166,11 +168,13 @@ function sortOut (subject: Transaction): { proven: Transaction[], unproven: Tran
   return { proven: [...proven.values()], unproven: [...unproven.values()] }
 }
 
+/** All at once: whoever keeps the headers may take its time for each. */
 async function checkProofs (proven: Transaction[], headers: ChainTracker): Promise<void> {
-  for (const transaction of proven) {
+  if (new Set(proven.map(({ merklePath }) => merklePath!.blockHeight)).size > MAX_BLOCKS) throw new Invalid(`it rests on transactions in more than ${MAX_BLOCKS} blocks`)
+  await Promise.all(proven.map(async transaction => {
     const txid = transaction.id('hex')
     if (!await transaction.merklePath!.verify(txid, headers)) throw new Invalid(`the proof of ${txid} does not lead to a block`)
-  }
+  }))
 }
 
 /** `Transaction.verify` does not notice that an output is spent twice, by two inputs of one transaction or of two. */

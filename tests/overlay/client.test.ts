@@ -83,7 +83,7 @@ test.each<Release>(['1.1.10', '1.4.5', '2.0.2'])('release %s anoints its host be
   expect(await other.resolveHostForRecipient(wallet.identityKey)).toBe(host)
 })
 
-test('where nothing is advertised, the answer takes less than 30 milliseconds at the median', async () => {
+test('where nothing is advertised, the answer is there at once, not when the resolver gives up after five seconds', async () => {
   const { client } = await person('https://default.alice')
   const times: number[] = []
   for (let i = 0; i < 101; i++) {

@@ -1,7 +1,7 @@
 /** The doctor: looks at everything that a server needs, and says what to do about each finding. It changes nothing. */
 import { codeOf } from '../../db/faults'
 import type { Config, FlatEnv, Variable } from '../../config'
-import { within } from '../../payments/wallet'
+import { within } from '../../deadline'
 import { describeFailure } from '../failure'
 import { checkDatabase } from './database'
 import { createReport, type Finding, type Report, type Severity } from './finding'

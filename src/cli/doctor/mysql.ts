@@ -72,5 +72,10 @@ async function checkTables (knex: Knex, patient: Patient, report: Report): Promi
   if (other.length > 0) report.problem('engine', `Tables without transactions: ${other.map(({ name, engine }) => `${name} (${engine})`).join(', ')}.`, 'Stop the server and run "ALTER TABLE … ENGINE=InnoDB" for each.')
   if (done === undefined || done.length === 0) return
   // Nobody has this key; it is taken back all the same.
-  await knex.transaction(async trx => { await trx('quota_usage').where({ identity_key: '', subject: 'inbox' }).delete().timeout(TIMEOUT) })
+  const trx = await knex.transaction()
+  try {
+    await trx('quota_usage').where({ identity_key: '', subject: 'inbox' }).delete().timeout(TIMEOUT)
+  } finally {
+    await trx.rollback()
+  }
 }

@@ -11,19 +11,26 @@ export type Reading = Pick<Patient, 'config' | 'problems' | 'broken'>
 
 /** Reads settings as far as they can be understood. */
 export function readBrokenConfig (env: FlatEnv): Reading {
-  try {
-    return { config: parseConfig(env), problems: [], broken: new Set() }
-  } catch (error) {
-    if (!(error instanceof ConfigError)) throw error
-    const broken = namesOf(error.problems)
-    return { problems: error.problems, broken, config: parseRest(env, broken) }
+  const broken = new Set<Variable>()
+  const problems: string[] = []
+  for (;;) {
+    try {
+      return { config: parseRest(env, broken), problems, broken }
+    } catch (error) {
+      if (!(error instanceof ConfigError)) throw error
+      const names = namesOf(error.problems).filter(name => !broken.has(name))
+      if (names.length === 0) throw error
+      names.forEach(name => broken.add(name))
+      problems.push(...error.problems.filter(problem => !problems.includes(problem)))
+    }
   }
 }
 
-/** Each problem begins with the name of its variable. */
-function namesOf (problems: string[]): Set<Variable> {
-  const names = VARIABLES.filter(name => problems.some(problem => problem.startsWith(`${name} `)))
-  return new Set(names.some(name => DATABASE.includes(name)) ? [...names, ...DATABASE] : names)
+/** The variables that problems speak of; without some of them, others may no longer fit together. */
+function namesOf (problems: string[]): Variable[] {
+  const words = new Set(problems.flatMap(problem => problem.match(/\w+/g) ?? []))
+  const names = VARIABLES.filter(name => words.has(name))
+  return names.some(name => DATABASE.includes(name)) ? [...names, ...DATABASE] : names
 }
 
 function parseRest (env: FlatEnv, broken: Set<Variable>): Config {

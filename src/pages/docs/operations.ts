@@ -65,12 +65,11 @@ ${codeBlock(operation['x-codeSamples'][0]!.source, `a program for ${id}`)}
 }
 
 function parameterTable (parameters: NonNullable<Operation['parameters']>, resolve: Resolve, id: string, what: string): Content {
-  const named = parameters.map(({ name, schema }) => [name!, schema] as const)
   const required = parameters.filter(parameter => parameter.required === true).map(({ name }) => name!)
   const described = parameters.map(({ name, schema, description }) => [name!, { ...schema, ...(description !== undefined && { description }) }] as const)
   const examples = Object.keys(parameters.find(({ examples }) => examples !== undefined)?.examples ?? {})
   return [
-    fieldTable({ type: 'object', required, properties: Object.fromEntries(described.length > 0 ? described : named) }, resolve, `${what} of ${id}`),
+    fieldTable({ type: 'object', required, properties: Object.fromEntries(described) }, resolve, `${what} of ${id}`),
     examples.map(name => html`<p>Example: <code>?${queryOf(parameters, name)}</code></p>`)
   ]
 }
