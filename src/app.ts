@@ -58,12 +58,15 @@ function isTarget (target = ''): boolean {
 function namesOf (prefix: string, known: Route[], root: Route[]): (path: string) => string {
   const names = new Map([...known.map(({ path }) => [normalize(`${prefix}${path}`), path] as const), ...root.map(({ path }) => [normalize(path), path] as const)])
   names.set(normalize(HANDSHAKE_PATH), HANDSHAKE_PATH)
-  return path => names.get(normalize(path)) ?? names.get(normalize(path).replace(/[^/]+$/, ':file')) ?? 'other'
+  return path => {
+    const plain = normalize(path)
+    return names.get(plain) ?? names.get(`${plain.slice(0, plain.lastIndexOf('/') + 1)}:file`) ?? 'other'
+  }
 }
 
 /** Paths are compared as Express does: in any case, and with a slash at their end or without. */
 function normalize (path: string): string {
-  return path.toLowerCase().replace(/(?<=.)\/$/, '')
+  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1).toLowerCase() : path.toLowerCase()
 }
 
 /** Refuses whoever asks too often; nothing at all where nobody is counted. */

@@ -134,6 +134,8 @@ export interface FaultLog { error: (fields: object, text: string) => void }
  * @param log where the cause goes, if the fault is the server's
  */
 export function toApiError (error: unknown, log: FaultLog): ApiError {
+  // A path's parameter that is no percent-encoding.
+  if (error instanceof URIError) return new ApiError('ERR_BAD_REQUEST')
   if (!(error instanceof ApiError)) {
     log.error({ err: error }, 'something unexpected went wrong')
     return new ApiError('ERR_INTERNAL')

@@ -1,6 +1,6 @@
-/** Verifies strangers' transactions off the event loop, within bounds of time, of memory, and of how many wait. */
+/** Verifies strangers' transactions in a process of their own, within bounds of time, of memory, and of how many wait. */
+import { fork, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
-import { Worker } from 'node:worker_threads'
 import { ApiError } from '../errors'
 import { FairLine } from '../fairLine'
 import type { Verdict, Verified } from './verify'
@@ -14,7 +14,7 @@ const MAX_WAITING = 200
 const MAX_OWN_WAITING = 20
 
 export class TransactionVerifier<Kind extends keyof Verified> {
-  #worker: Worker | undefined
+  #child: ChildProcess | undefined
   readonly #line = new FairLine()
 
   /**
@@ -34,45 +34,51 @@ export class TransactionVerifier<Kind extends keyof Verified> {
   }
 
   async close (): Promise<void> {
-    await this.#worker?.terminate()
-    this.#worker = undefined
+    this.#end()
   }
 
   async #ask (bytes: Buffer): Promise<Verdict<Verified[Kind]>> {
-    const worker = this.#worker ??= this.#start()
+    const child = this.#child ??= this.#start()
     return await new Promise(resolve => {
-      const settle = (verdict: Verdict<Verified[Kind]>, end: boolean): void => {
+      const settle = (verdict: Verdict<Verified[Kind]>): void => {
         clearTimeout(timer)
-        worker.off('message', onVerdict).off('error', onError).off('exit', onExit)
-        if (end) {
-          this.#worker = undefined
-          void worker.terminate()
-        }
+        child.off('message', settle).off('error', onError).off('exit', onExit)
         resolve(verdict)
       }
-      const onVerdict = (verdict: Verdict<Verified[Kind]>): void => { settle(verdict, false) }
-      const onError = (error: NodeJS.ErrnoException): void => {
-        settle(error.code === 'ERR_WORKER_OUT_OF_MEMORY' ? { invalid: 'it takes too much memory to check' } : { unavailable: `the thread that verifies failed: ${error.message}` }, true)
+      const onError = (error: Error): void => { settle({ unavailable: `the process that verifies failed: ${error.message}` }) }
+      // Node aborts where there is no memory left.
+      const onExit = (_code: number | null, signal: string | null): void => {
+        settle(signal === 'SIGABRT' ? { invalid: 'it takes too much memory to check' } : { unavailable: `the process that verifies has ended${signal === null ? '' : `, by ${signal}`}` })
       }
-      const onExit = (): void => { settle({ unavailable: 'the thread that verifies has ended' }, true) }
-      const timer = setTimeout(() => { settle({ invalid: 'it takes too long to check' }, true) }, TIMEOUT)
-      worker.on('message', onVerdict).on('error', onError).on('exit', onExit)
-      worker.postMessage({ kind: this.kind, bytes })
+      const timer = setTimeout(() => {
+        settle({ invalid: 'it takes too long to check' })
+        this.#end()
+      }, TIMEOUT)
+      child.on('message', settle).on('error', onError).on('exit', onExit)
+      child.send({ kind: this.kind, bytes }, error => { if (error !== null) onError(error) })
     })
   }
 
-  #start (): Worker {
-    // As TypeScript in development, where a thread does not inherit what loads it.
+  #end (): void {
+    this.#child?.kill('SIGKILL')
+    this.#child = undefined
+  }
+
+  /** A process, since a thread that runs out of memory takes the whole process with it. */
+  #start (): ChildProcess {
+    // As TypeScript in development, where a process does not inherit what loads it.
     const compiled = __filename.endsWith('.js')
-    const worker = new Worker(join(__dirname, compiled ? 'verifyWorker.js' : 'verifyWorker.ts'), {
-      workerData: { chaintracksUrl: this.chaintracksUrl },
-      resourceLimits: { maxOldGenerationSizeMb: MEMORY },
-      execArgv: compiled ? [] : ['-r', require.resolve('ts-node/register/transpile-only')]
+    const child = fork(join(__dirname, compiled ? 'verifyProcess.js' : 'verifyProcess.ts'), this.chaintracksUrl === undefined ? [] : [this.chaintracksUrl], {
+      execArgv: [`--max-old-space-size=${MEMORY}`, ...(compiled ? [] : ['-r', require.resolve('ts-node/register/transpile-only')])],
+      serialization: 'advanced',
+      // What V8 says before it aborts is of no use to anybody.
+      stdio: ['ignore', 'ignore', 'ignore', 'ipc']
     })
-    worker.unref()
-    // Nobody waits for an error that comes between two payments; without a listener it would end the process.
-    worker.on('error', () => {})
-    worker.on('exit', () => { if (this.#worker === worker) this.#worker = undefined })
-    return worker
+    child.unref()
+    child.channel?.unref()
+    // Nobody waits for an error that comes between two transactions; without a listener it would end the server.
+    child.on('error', () => {})
+    child.on('exit', () => { if (this.#child === child) this.#child = undefined })
+    return child
   }
 }

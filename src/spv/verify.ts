@@ -1,6 +1,6 @@
 /**
  * Whether a transaction holds, by the SDK: its scripts, its amounts, its proofs, and that nothing is spent twice. It
- * runs in a worker thread: what a stranger has made may take its time, and must not take the server's.
+ * runs in a process of its own: what a stranger has made may take time and memory, and must not take the server's.
  */
 import { Beef, Utils, type ChainTracker, type Transaction } from '@bsv/sdk'
 
@@ -84,7 +84,7 @@ async function verify<T> (bytes: Uint8Array, headers: Headers, atomic: boolean, 
   try {
     const { beef, transaction } = parse(bytes, atomic)
     const { proven, unproven } = sortOut(transaction)
-    checkSpends(unproven)
+    checkInputs(unproven)
     // The SDK would look at them between scripts, which a stranger has made and which may take their time.
     if (headers !== 'scripts only') await checkProofs(proven, headers)
     await check(beef, transaction, unproven)
@@ -140,9 +140,19 @@ function parse (bytes: Uint8Array, atomic: boolean): { beef: Beef, transaction: 
   if (atomic && beef.atomicTxid === undefined) throw new Invalid('it is no AtomicBEEF')
   if (!reader.eof()) throw new Invalid(`there is something behind the ${atomic ? 'AtomicBEEF' : 'BEEF'}`)
   const txid = beef.atomicTxid ?? beef.txs.at(-1)?.txid
-  const transaction = txid === undefined ? undefined : beef.findAtomicTransaction(txid)
+  link(beef)
+  const transaction = txid === undefined ? undefined : beef.findTxid(txid)?.tx
   if (transaction === undefined) throw new Invalid(atomic ? 'the transaction that the AtomicBEEF names is not in it' : 'there is no transaction in the BEEF')
   return { beef, transaction }
+}
+
+/** Ties each transaction to its proof, or to what it spends. The SDK's own way to do so follows every path to each, and there may be 2^100 of them. */
+function link (beef: Beef): void {
+  for (const { tx, bumpIndex } of beef.txs) {
+    if (tx === undefined) continue
+    if (bumpIndex !== undefined) tx.merklePath = beef.bumps[bumpIndex]
+    else for (const input of tx.inputs) input.sourceTransaction = beef.findTxid(input.sourceTXID!)?.tx
+  }
 }
 
 /** Nobody can replace it by another one before its time has come. */
@@ -177,11 +187,15 @@ async function checkProofs (proven: Transaction[], headers: ChainTracker): Promi
   }))
 }
 
-/** `Transaction.verify` does not notice that an output is spent twice, by two inputs of one transaction or of two. */
-function checkSpends (transactions: Transaction[]): void {
+/**
+ * `Transaction.verify` does not notice that an output is spent twice, by two inputs of one transaction or of two; and
+ * that one is not there it notices only after scripts have run.
+ */
+function checkInputs (transactions: Transaction[]): void {
   const spent = new Set<string>()
   for (const { inputs } of transactions) {
     for (const { sourceTXID, sourceTransaction, sourceOutputIndex } of inputs) {
+      if (sourceTransaction?.outputs[sourceOutputIndex] === undefined) throw new Invalid('something that it spends, or rests on, is not there')
       const outpoint = `${sourceTXID ?? sourceTransaction?.id('hex') ?? ''}.${sourceOutputIndex}`
       if (spent.has(outpoint)) throw new Invalid(`it spends ${outpoint} twice`)
       spent.add(outpoint)

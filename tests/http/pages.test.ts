@@ -58,13 +58,14 @@ describe('GET /', () => {
   })
 })
 
-test('the example on the page runs as it is', async () => {
-  const text = await (await get(`${prefixed.host}/`)).text()
+test('the example on the page runs as it is, but for the address, which the page cannot know', async () => {
+  const text = await (await get(`${prefixed.host}/`, { host: 'evil.example' })).text()
+  expect(text).not.toContain('evil')
   const [, code] = /<code data-copy="the program">([^]*?)<\/code>/.exec(text)!
   const folder = mkdtempSync(join(tmpdir(), 'messagebox-page-'))
   try {
     symlinkSync(join(__dirname, '../../node_modules'), join(folder, 'node_modules'))
-    writeFileSync(join(folder, 'hello.mjs'), code!.replace(/<[^>]+>/g, ''))
+    writeFileSync(join(folder, 'hello.mjs'), code!.replace(/<[^>]+>/g, '').replace('http://localhost:8080', prefixed.origin))
     const { stdout } = await promisify(execFile)(process.execPath, [join(folder, 'hello.mjs')], { timeout: 30_000 })
     expect(stdout).toBe('Bob reads: Good morning!\n')
   } finally {

@@ -57,7 +57,9 @@ describe.each(ENGINES)('payments on %s', engine => {
   const made = async (dues: Due[], bend: Bend = ({ payment }) => payment): Promise<unknown> => bend(await pay(chain, payerKey, dues))
   const good = (): Due[] => [toServer(), toRecipient()]
 
-  const FRAUDS: Array<[string, number, string, () => Promise<unknown>, amounts?: [due: number, paid: number]]> = [
+  type Fraud = [name: string, status: number, code: string, makePayment: () => Promise<unknown>, amounts?: [due: number, paid: number]]
+
+  const FRAUDS: Fraud[] = [
     ['no payment', 400, 'ERR_MISSING_PAYMENT_TX', async () => undefined],
     ['a payment without a transaction', 400, 'ERR_MISSING_PAYMENT_TX', async () => await made(good(), ({ payment }) => ({ ...payment, tx: undefined }))],
     ['no outputs named', 400, 'ERR_MISSING_DELIVERY_OUTPUT', async () => await made(good(), ({ payment }) => ({ ...payment, outputs: [] }))],
@@ -124,7 +126,7 @@ describe.each(ENGINES)('payments on %s', engine => {
     expect(chain.broadcast).toContain(transaction.id('hex'))
   })
 
-  test.each(FRAUDS)('%s is refused, and nothing is stored', async (_name, status, code, makePayment, amounts) => {
+  test.each(FRAUDS)('%s is refused, and nothing is stored', async (...[, status, code, makePayment, amounts]: Fraud) => {
     const payment = await makePayment()
     const before = (await listed()).length
     expectFraud(await send(payment), status, code, amounts)

@@ -94,6 +94,40 @@ test('a script that wants more memory than it may have is refused', async () => 
   expect(await sendTransaction(spending(doubling))).toMatchObject({ status: 400, body: { code: 'ERR_INVALID_PAYMENT' } })
 })
 
+test('a script that asks for gigabytes costs its own process at most: the server goes on', async () => {
+  // A number of 512 MiB, by OP_NUM2BIN.
+  const hoarding = LockingScript.fromHex('51' + '0400000020' + '80')
+  const answer = await sendTransaction(spending(hoarding))
+
+  expect(answer).toMatchObject({ status: 400, body: { code: 'ERR_INVALID_PAYMENT' } })
+  expect((await fetch(`${server.origin}/health`)).status).toBe(200)
+  const { payment } = await pay(chain, payerKey, [{ satoshis: 10, payee: payer.serverKey, from: 'payer' }])
+  expect((await send(payment)).status).toBe(200)
+})
+
+test('what is spent, and not there, is noticed before a script runs', async () => {
+  const hashing = LockingScript.fromHex(`4ea0860100${'00'.repeat(100_000)}${'76a875'.repeat(100_000)}`)
+  const transaction = spending(hashing)
+  const { sourceTransaction } = transaction.inputs[0]!
+  const floating = new Transaction(1, [{ sourceTXID: randomBytes(32).toString('hex'), sourceOutputIndex: 0, unlockingScript: new UnlockingScript([]), sequence: 0xffffffff }], sourceTransaction!.outputs)
+  transaction.inputs[0] = { ...transaction.inputs[0]!, sourceTransaction: floating, sourceTXID: floating.id('hex') }
+  const paymentRemittance = { derivationPrefix: 'AAAA', derivationSuffix: 'BBBB', senderIdentityKey: payer.identityKey }
+
+  expect(await send({ tx: transaction.toAtomicBEEF(true), outputs: [{ outputIndex: 0, protocol: 'wallet payment', paymentRemittance }] }))
+    .toMatchObject({ status: 400, body: { code: 'ERR_INVALID_PAYMENT', description: expect.stringContaining('is not there') } })
+})
+
+test('2^40 ways to one transaction are one transaction', async () => {
+  let parent = spending(ANYBODY_MAY)
+  parent.addOutput({ satoshis: 0, lockingScript: ANYBODY_MAY })
+  for (let layer = 0; layer < 40; layer++) {
+    const inputs = [0, 1].map(sourceOutputIndex => ({ sourceTransaction: parent, sourceOutputIndex, unlockingScript: new UnlockingScript([]), sequence: 0xffffffff }))
+    parent = new Transaction(1, inputs, [0, 1].map(() => ({ satoshis: 0, lockingScript: ANYBODY_MAY })))
+  }
+
+  expect(await sendTransaction(parent)).toMatchObject({ status: 400, body: { code: 'ERR_PAYMENT_NOT_TO_PAYEE' } })
+})
+
 test('a script that takes its time is cut off, while the event loop goes on and others wait for it alone', async () => {
   // 100,000 bytes, hashed 100,000 times: minutes of work.
   const hashing = LockingScript.fromHex(`4ea0860100${'00'.repeat(100_000)}${'76a875'.repeat(100_000)}`)
