@@ -59,8 +59,9 @@ describe('GET /', () => {
 })
 
 test('the example on the page runs as it is, but for the address, which the page cannot know', async () => {
-  const text = await (await get(`${prefixed.host}/`, { host: 'evil.example' })).text()
-  expect(text).not.toContain('evil')
+  const text = await (await get(`${prefixed.host}/`)).text()
+  // Nothing that a client sends gets into a page, its Host header neither.
+  expect(text).not.toContain(new URL(prefixed.origin).host)
   const [, code] = /<code data-copy="the program">([^]*?)<\/code>/.exec(text)!
   const folder = mkdtempSync(join(tmpdir(), 'messagebox-page-'))
   try {
@@ -71,6 +72,17 @@ test('the example on the page runs as it is, but for the address, which the page
   } finally {
     rmSync(folder, { recursive: true, force: true })
   }
+})
+
+test('a file whose name is no percent-encoding is a bad request', async () => {
+  const answer = await get(`${plain.host}/assets/%ff`)
+  expectError({ status: answer.status, headers: answer.headers, body: await answer.json() }, [400, 'ERR_BAD_REQUEST'])
+})
+
+test('long paths hold nobody up', async () => {
+  const since = performance.now()
+  for (let i = 0; i < 20; i++) expect((await get(`${plain.host}/${'a'.repeat(15_000)}//`)).status).toBe(404)
+  expect(performance.now() - since).toBeLessThan(5000)
 })
 
 describe('the headers', () => {
