@@ -6,6 +6,7 @@ import { Beef, CachedKeyDeriver, LockingScript, P2PKH, PrivateKey, ProtoWallet, 
 import { MockServices, StorageClient, StorageKnex, StorageProvider, StorageServer, Wallet, WalletStorageManager } from '@bsv/wallet-toolbox'
 import knexLib, { type Knex } from 'knex'
 import { randomBytes } from 'node:crypto'
+import { SqliteClient } from '../../src/db/sqliteDriver'
 import { hush } from './hush'
 import { ANYONE } from './payer'
 import { onEnd } from './server'
@@ -137,5 +138,8 @@ export class WalletChain {
 }
 
 function memory (): Knex {
-  return knexLib({ client: 'better-sqlite3', connection: { filename: ':memory:' }, useNullAsDefault: true, pool: { min: 1, max: 1 } })
+  const knex = knexLib({ client: SqliteClient, connection: { filename: ':memory:' }, useNullAsDefault: true, pool: { min: 1, max: 1 } })
+  // The toolbox tells databases apart by this name.
+  knex.client.config.client = 'better-sqlite3'
+  return knex
 }
