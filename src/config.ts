@@ -6,7 +6,7 @@
 import { Secret } from './secret'
 import { parseServiceAccount, readServiceAccount, type ServiceAccount } from './serviceAccount'
 import {
-  DAY, duration, GIB, limit, MIB, parseBoolean, parseBoxes, parseCount, parseDays, parseEnvironment, parseFees, parseHost, parseLogLevel, parseMigrateKey, parseNetwork,
+  DAY, duration, GIB, limit, MIB, parseBoolean, parseBoxes, parseCount, parseDays, parseEndpoint, parseEnvironment, parseFees, parseHost, parseLogLevel, parseMigrateKey, parseNetwork,
   parsePort, parsePrefix, parsePrivateKey, parseProject, parseRedisUrl, parseTrustProxy, parseUrl, SECOND, size,
   type DeliveryFees, type Environment, type Limit, type LogLevel, type Network, type TrustProxy
 } from './settings'
@@ -196,7 +196,7 @@ export function parseConfig (flat: FlatEnv): Config {
     pages: { try: take('ENABLE_TRY', parseBoolean) ?? env === 'development' },
     log: { level: level ?? (logging === true ? 'debug' : 'info'), pretty: env === 'development' },
     metrics: { port: take('METRICS_PORT', parsePort), host: take('METRICS_HOST', parseHost) ?? '127.0.0.1' },
-    tracing: { endpoint: take('OTEL_EXPORTER_OTLP_ENDPOINT', parseUrl) },
+    tracing: { endpoint: take('OTEL_EXPORTER_OTLP_ENDPOINT', parseEndpoint) },
     deliveryFees: take('DELIVERY_FEES', parseFees) ?? {},
     payments: {
       chaintracksUrl: take('CHAINTRACKS_URL', parseUrl) ?? PUBLIC_SERVICES[chain].chaintracksUrl,

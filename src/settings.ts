@@ -52,8 +52,18 @@ export function parsePrefix (value: string): string {
   return prefix
 }
 
-/** @returns the URL without slashes at its end */
+/**
+ * A URL that is asked with `fetch`, which takes no user and no password in it, or that anybody is shown.
+ * @returns the URL without slashes at its end
+ */
 export function parseUrl (value: string): string {
+  const { username, password } = toUrl(value, 'https://box.example.com')
+  if (username !== '' || password !== '') throw new Error('must not hold a user or a password: nothing before the host, as in https://box.example.com')
+  return parseEndpoint(value)
+}
+
+/** @returns the URL without slashes at its end; it may hold a user and a password */
+export function parseEndpoint (value: string): string {
   const { protocol } = toUrl(value, 'https://box.example.com')
   if (protocol !== 'https:' && protocol !== 'http:') throw new Error('must begin with https:// or http://')
   return value.replace(/\/+$/, '')

@@ -5,6 +5,7 @@ import type { Outcome } from './admin/command'
 import { createProgram } from './admin/program'
 import { WrongUsage } from './admin/purge'
 import { describeFailure } from './failure'
+import { printableLines, toPrintableJson } from './wording'
 
 const FAILED = 1
 const WRONGLY_CALLED = 2
@@ -20,7 +21,7 @@ async function main (): Promise<void> {
 }
 
 function show ({ text, json: document, failed = false }: Outcome): void {
-  process.stdout.write(`${json ? JSON.stringify(document, undefined, 2) : text}\n`)
+  process.stdout.write(`${json ? toPrintableJson(document) : printableLines(text)}\n`)
   if (failed) process.exitCode = FAILED
 }
 
@@ -29,8 +30,8 @@ function fail (error: unknown): void {
   if (error instanceof CommanderError && error.exitCode === 0) return
   const usage = error instanceof CommanderError || error instanceof WrongUsage
   process.exitCode = usage ? WRONGLY_CALLED : FAILED
-  if (json) process.stdout.write(`${JSON.stringify({ error: { kind: usage ? 'usage' : 'failure', message: describe(error) } }, undefined, 2)}\n`)
-  else if (!(error instanceof CommanderError)) process.stderr.write(`\n${describe(error)}\n\n`)
+  if (json) process.stdout.write(`${toPrintableJson({ error: { kind: usage ? 'usage' : 'failure', message: describe(error) } })}\n`)
+  else if (!(error instanceof CommanderError)) process.stderr.write(`\n${printableLines(describe(error))}\n\n`)
 }
 
 function describe (error: unknown): string {

@@ -12,7 +12,7 @@ const HINTS: Record<string, (error: NodeJS.ErrnoException) => string> = {
   ER_TABLEACCESS_DENIED_ERROR: noSchemaRights,
   ER_DBACCESS_DENIED_ERROR: noSchemaRights,
   ER_BAD_DB_ERROR: error => `The database named in KNEX_DB_CONNECTION does not exist: create it first, as DEPLOYING.md shows.${saidBy(error)}`,
-  SQLITE_READONLY: () => 'The SQLite file may not be written by this user. Whose is it?',
+  SQLITE_READONLY: () => 'The SQLite file, or its folder, may not be written by this user: give both to the user that the server runs as (chown), files beside it (-wal, -shm, .lock) included.',
   SQLITE_NOTADB: () => 'The file in KNEX_DB_CONNECTION is no SQLite database.',
   KnexTimeoutError: () => 'The database does not answer in time at the address in KNEX_DB_CONNECTION.',
   SQLITE_CANTOPEN: () => 'The SQLite file in KNEX_DB_CONNECTION cannot be opened. Does its folder exist, and may this user write there?'
@@ -38,7 +38,13 @@ export class UsageError extends Error {}
 export function describeFailure (error: unknown): string {
   const { code = (error as Error).name, stack, message } = error as NodeJS.ErrnoException
   if (error instanceof ConfigError || error instanceof UsageError) return message
-  return HINTS[code]?.(error as NodeJS.ErrnoException) ?? stack ?? String(error)
+  const hint = HINTS[code] ?? HINTS[primary(code)]
+  return hint?.(error as NodeJS.ErrnoException) ?? stack ?? String(error)
+}
+
+/** SQLite's extended codes, such as SQLITE_READONLY_DIRECTORY, begin with the one that says what is wrong. */
+function primary (code: string): string {
+  return /^SQLITE_[A-Z]+/.exec(code)?.[0] ?? code
 }
 
 /** Ends a process that could not do its work, and says why. */

@@ -1,4 +1,5 @@
 import { payments } from './admin/payments'
 import { explainFailure } from './failure'
+import { printableLines } from './wording'
 
-payments().then(({ text }) => process.stdout.write(`${text}\n`)).catch(explainFailure)
+payments().then(({ text }) => process.stdout.write(`${printableLines(text)}\n`)).catch(explainFailure)

@@ -78,6 +78,21 @@ describe.each(ENGINES)('on %s', engine => {
     expect(table.stdout).not.toContain('\u001b')
   })
 
+  test('a page of boxes ends with a name that a shell takes as it is; one that cannot be shown is told in JSON', async () => {
+    const { alice, bob, database } = await start(engine)
+    const names = ['$(reboot) it\'s', 'a \u009b31m\u202e\u{e0041} box', 'zone']
+    for (const [at, name] of names.entries()) await send(alice, bob.identityKey, name, `message ${at}`)
+    const run = async (...args: string[]): Promise<AdminRun> => await admin(database.env, 'boxes', bob.identityKey, '--limit', '1', ...args)
+
+    const [plain, odd, json] = await Promise.all([run(), run('--after', names[0]!), run('--after', names[0]!, '--json')])
+
+    expect(plain.stdout.split('\n')[0]).toMatch(/: go on with --after '\$\(reboot\) it'\\''s'$/)
+    expect(odd.stdout.split('\n')[0]).toMatch(/: the last one's name cannot be shown as it is, and --json tells it in "next"$/)
+    expect(document(json)).toMatchObject({ next: names[1] })
+    expect(json.stdout).toContain('"a \\u009b31m\\u202e\\udb40\\udc41 box"')
+    expect(plain.stdout + odd.stdout + json.stdout).not.toMatch(/(?!\n)[\p{Cc}\p{Cf}]/u)
+  })
+
   test('a purge removes exactly what it says, beside a server that works on', async () => {
     const server = await start(engine)
     const { alice, bob, database } = server
@@ -170,6 +185,13 @@ describe('what it is called with', () => {
       if (args.includes('--json')) expect([run.stderr, JSON.parse(run.stdout)]).toEqual(['', { error: { kind: 'usage', message: expect.stringContaining(says) } }])
       else expect([run.stdout, run.stderr]).toEqual(['', expect.stringContaining(says)])
     }
+  })
+
+  test('advertising says what it lacks, and names ADVERTISE=true only to whoever has set it', async () => {
+    const [by, set] = await Promise.all([admin({}, 'advertise'), admin({ ADVERTISE: 'true' }, 'advertise')])
+    expect([by.code, by.stderr]).toEqual([1, expect.stringMatching(/HOSTING_DOMAIN must be .*, to advertise\n.*SERVER_PRIVATE_KEY is required to advertise: /)])
+    expect(by.stderr).not.toContain('ADVERTISE=true')
+    expect([set.code, set.stderr]).toEqual([1, expect.stringContaining('WALLET_STORAGE_URL is required with ADVERTISE=true: ')])
   })
 
   test('identity and keygen tell the same key; help tells everything', async () => {

@@ -8,7 +8,7 @@ import type { FlatEnv } from '../../src/config'
 import { diagnose, type Diagnosis } from '../../src/cli/doctor'
 import { createKnex } from '../../src/db/knex'
 import { migrate } from '../../src/db/migrate'
-import { admin, adminAsNobody, canBeRestricted } from '../helpers/admin'
+import { admin, adminAsNobody, canBeRestricted, startAsNobody } from '../helpers/admin'
 import { createDatabase, ENGINES, TEST_MYSQL_URL, type TestDatabase } from '../helpers/databases'
 import { freePort } from '../helpers/freePort'
 import { canRunMariadb, PrivateMariadb } from '../helpers/mariadb'
@@ -64,6 +64,23 @@ describe('settings', () => {
     expect(JSON.stringify(findings)).not.toContain('secret')
   })
 
+  test('of URLs, what may be secret is not shown', async () => {
+    const at = `http://127.0.0.1:${nowhere}/path?token=secret`
+    const there = { HOSTING_DOMAIN: at, WALLET_STORAGE_URL: at, CHAINTRACKS_URL: at, ARC_URL: at }
+    const { findings } = await diagnose({ ...BASE, ...sound.env, ...there, REDIS_URL: `redis://me:secret@127.0.0.1:${nowhere}?token=secret` })
+    expect(findings.map(({ code }) => code)).toEqual(expect.arrayContaining(['wallet-storage', 'chaintracks', 'arc', 'redis', 'unreachable']))
+    expect(JSON.stringify(findings)).toContain(`http://127.0.0.1:${nowhere}/path`)
+    expect(JSON.stringify(findings)).not.toContain('secret')
+
+    const withUser = Object.fromEntries(Object.keys(there).map(name => [name, 'https://me:secret@box.example.com']))
+    const { findings: refused } = await diagnose({ ...BASE, ...sound.env, ...withUser })
+    expect(refused.filter(({ found }) => found.includes('must not hold a user'))).toHaveLength(4)
+    expect(JSON.stringify(refused)).not.toContain('secret')
+    const { code, stdout, stderr } = await admin({ ...BASE, ...sound.env }, 'doctor', '--url', 'https://me:secret@box.example.com')
+    expect([code, stdout, stderr]).toEqual([2, '', expect.stringMatching(/^\n--url must not hold a user/)])
+    expect(stderr).not.toContain('secret')
+  })
+
   test('SQLite in production is worth a word', async () => {
     const { findings, status } = await diagnose({ ...BASE, ...sound.env, NODE_ENV: 'production' })
     expect(findings).toContainEqual(expect.objectContaining({ code: 'production-on-sqlite', severity: 'warning' }))
@@ -97,11 +114,13 @@ if (canBeRestricted()) {
     chmodSync(dirname(file), 0o555)
     onEnd(() => { chmodSync(dirname(file), 0o755) })
 
-    const { code, stdout } = await adminAsNobody({ ...BASE, ...database.env }, 'doctor', '--json')
+    const [{ code, stdout }, start] = await Promise.all([adminAsNobody({ ...BASE, ...database.env }, 'doctor', '--json'), startAsNobody({ ...BASE, ...database.env, LOG_LEVEL: 'silent' })])
 
     const { codes, text } = wrong(JSON.parse(stdout))
     expect([code, codes.slice(0, 2)]).toEqual([1, ['not-writable', 'not-writable']])
     expect(text).toMatch(/may not write to the folder[^]*may not write to the file/)
+    // The server says in a sentence what to do, and no stack.
+    expect(start).toEqual({ code: 1, stdout: '', stderr: expect.stringMatching(/^\nThe SQLite file, or its folder, may not be written by this user: give both to .*\n\n$/) })
   })
 }
 
@@ -226,6 +245,14 @@ describe('the public address', () => {
     ['another program answers', { refuse: () => 200 }, 'other-server', /Something else/]
   ])('a proxy where %s', async (_name, faults, code, says) => {
     expect(wrong(await examine(faults))).toEqual({ codes: [code], text: expect.stringMatching(says) })
+  })
+
+  test('what another server says is cut, and no terminal obeys it', async () => {
+    const url = await startProxy(server.origin, { answerHeaders: headers => ({ ...headers, 'access-control-allow-origin': `https://\u009b31m.${'x'.repeat(1000)}` }) })
+    const { findings } = await diagnose(settings, { url })
+    const { found } = findings.find(({ code }) => code === 'cors')!
+    expect(found).not.toContain('\u009b')
+    expect(found).toMatch(/\uFFFD31m\.x{180,200}…\)/)
   })
 
   test('another MessageBox server, and nobody', async () => {

@@ -21,8 +21,17 @@ export async function admin (env: FlatEnv, ...args: string[]): Promise<AdminRun>
 
 /** Runs the tool as a user who may write nowhere: where this is root, as nobody. */
 export async function adminAsNobody (env: FlatEnv, ...args: string[]): Promise<AdminRun> {
+  return await runAsNobody(env, ...PROGRAM, ...args)
+}
+
+/** Starts the server as that user: for starts that fail. */
+export async function startAsNobody (env: FlatEnv): Promise<AdminRun> {
+  return await runAsNobody(env, ...PROGRAM.slice(0, 2), join(__dirname, '../../src/main.ts'))
+}
+
+async function runAsNobody (env: FlatEnv, ...args: string[]): Promise<AdminRun> {
   const user = isRoot() ? { uid: NOBODY, gid: NOBODY } : {}
-  return await collect(spawn(process.execPath, [...PROGRAM, ...args], { cwd: tmpdir(), env: environment(env), stdio: ['ignore', 'pipe', 'pipe'], ...user }))
+  return await collect(spawn(process.execPath, args, { cwd: tmpdir(), env: environment(env), stdio: ['ignore', 'pipe', 'pipe'], ...user }))
 }
 
 const NOBODY = 65534

@@ -157,7 +157,7 @@ const BAD: Array<[variable: typeof VARIABLES[number], values: string[]]> = [
   ['PORT', ['-1', '65536', '80.5', '0x50', 'http', '1e3', '80 81']],
   ['HTTP_PORT', ['-1', '99999', 'http']],
   ['ROUTING_PREFIX', ['api', '/api?x', '/a b', '/a//b', '/{id}', '/*', '/:id', '/ä']],
-  ['HOSTING_DOMAIN', ['box.example.com', 'ftp://box.example.com', 'https://', 'localhost:8080']],
+  ['HOSTING_DOMAIN', ['box.example.com', 'ftp://box.example.com', 'https://', 'localhost:8080', 'https://me:password@box.example.com', 'https://token@box.example.com']],
   ['TRUST_PROXY', ['yes', '-1', '100', '10.0.0.0/33', '10.0.0.0/8/8', '300.0.0.1', 'loopback;10.0.0.1', 'proxy.example.com', '1,2']],
   ['SERVER_PRIVATE_KEY', [KEY.slice(1), `${KEY}0`, `0x${KEY.slice(2)}`, KEY.replace('a', 'g'), '0'.repeat(64), ORDER, 'f'.repeat(64)]],
   ['WALLET_STORAGE_URL', ['storage', 'wss://storage.example.com']],
@@ -223,7 +223,7 @@ describe('what cannot be used', () => {
     const whole: FlatEnv = { ...keyless, SERVER_PRIVATE_KEY: KEY }
     expect(problemsOf(whole)).toEqual([])
     expect(problemsOf({ ...whole, HOSTING_DOMAIN: 'https://box.example.com:8443/' })).toEqual([])
-    for (const HOSTING_DOMAIN of ['', 'http://box.example.com', 'https://box.example.com/api', 'https://box.example.com?x', 'https://me@box.example.com', 'https://localhost']) {
+    for (const HOSTING_DOMAIN of ['', 'http://box.example.com', 'https://box.example.com/api', 'https://box.example.com?x', 'https://localhost']) {
       expect(problemsOf(readEnv({ ...whole, HOSTING_DOMAIN }))).toEqual([expect.stringMatching(/^HOSTING_DOMAIN must be an https address/)])
     }
     expect(problemsOf(keyless)).toEqual([expect.stringMatching(/^SERVER_PRIVATE_KEY is required/)])

@@ -7,6 +7,7 @@ import { OverlayNetwork } from '../../overlay/network'
 import { RECIPES, type TokenKind } from '../../overlay/tokens'
 import { createServerWallet } from '../../payments'
 import { UsageError } from '../failure'
+import { foreign } from '../wording'
 import type { Outcome } from './command'
 
 /**
@@ -57,7 +58,7 @@ async function open (config: Config): Promise<Advertising> {
 function report (json: object, lines: string[], { faults }: AdvertisingResult): Outcome {
   return {
     json,
-    text: [...lines, ...faults.map(({ topic, reason }) => `${topic} does not take it yet: ${reason}`)].join('\n'),
+    text: [...lines, ...faults.map(({ topic, reason }) => `${topic} does not take it yet: ${foreign(reason)}`)].join('\n'),
     ...(faults.length > 0 && { failed: true })
   }
 }

@@ -1,6 +1,6 @@
 import { selectBoxes } from '../../db/inspection'
 import type { IdentityKey } from '../../protocol'
-import { count, printable, size, table, time } from '../wording'
+import { count, printable, quoted, size, table, time } from '../wording'
 import { withDatabase, type Outcome } from './command'
 
 /** A recipient's boxes that hold something. */
@@ -13,9 +13,14 @@ export async function boxes (recipient: IdentityKey, { limit, after = '' }: { li
     return {
       json: { recipient, boxes: shown, next },
       text: [
-        `${recipient} has ${next === null ? '' : 'more than '}${count(shown.length, 'box that holds', 'boxes that hold')} something${next === null ? '' : `: go on with --after ${JSON.stringify(next)}`}`,
+        `${recipient} has ${next === null ? '' : 'more than '}${count(shown.length, 'box that holds', 'boxes that hold')} something${next === null ? '' : `: ${goOn(next)}`}`,
         ...(rows.length === 0 ? [] : [table([['BOX', 'MESSAGES', 'BODIES', 'OLDEST', 'NEWEST'], ...rows])])
       ].join('\n')
     }
   })
+}
+
+function goOn (box: string): string {
+  const word = quoted(box)
+  return word === undefined ? 'the last one\'s name cannot be shown as it is, and --json tells it in "next"' : `go on with --after ${word}`
 }

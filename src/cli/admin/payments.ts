@@ -1,4 +1,5 @@
 import { findUnsettled, type UnsettledPayment } from '../../db/payments'
+import { printable } from '../wording'
 import { withDatabase, type Outcome } from './command'
 
 const MOST = 1000
@@ -18,6 +19,6 @@ export async function payments (): Promise<Outcome> {
 function describe ({ txid, sender, state, attempts, fault, createdAt, dueAt }: UnsettledPayment): string {
   const how = state === 'claimed'
     ? `claimed until ${new Date(dueAt).toISOString()}, then free again`
-    : `stored, not in the wallet after ${attempts} attempts, next at ${new Date(dueAt).toISOString()}${fault === null ? '' : `: ${fault}`}`
+    : `stored, not in the wallet after ${attempts} attempts, next at ${new Date(dueAt).toISOString()}${fault === null ? '' : `: ${printable(fault)}`}`
   return `${txid} from ${sender} at ${new Date(createdAt).toISOString()}: ${how}`
 }

@@ -1,5 +1,5 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { parseConfig } from '../../config'
+import { ConfigError, parseConfig, type Config } from '../../config'
 import { isName, toIdentityKey } from '../../values'
 import type { IdentityKey } from '../../protocol'
 import { duration, parseUrl } from '../../settings'
@@ -16,13 +16,13 @@ import { keygen } from './keygen'
 import { messages } from './messages'
 import { migrate } from './migrate'
 import { payments } from './payments'
-import { purge } from './purge'
+import { purge, WrongUsage } from './purge'
 import { stats } from './stats'
 
 /** Shows what a command came to. */
 export type Show = (outcome: Outcome) => void
 
-const ABOUT = 'Looks after a MessageBox server: it reads the server\'s own settings, from the environment and a file .env in the working directory, and works on the database itself, whether or not the server runs. No command shows a message\'s body. In the folder of the code, "npm run admin -- COMMAND" is the same.'
+const ABOUT = 'Looks after a MessageBox server: it reads the server\'s own settings, from the environment and a file .env in the working directory, and works on the database itself, whether or not the server runs. No command shows a message\'s body. In the folder of the code, "npm run --silent admin -- COMMAND" is the same, such as "npm run --silent admin -- stats --json".'
 
 const MANUAL = `
 With --json standard output holds one JSON document and nothing else: what the command found, or
@@ -50,7 +50,7 @@ export function createProgram (show: Show, quiet: boolean): Command {
   addChanges(program, show, progress)
   addAdvertising(program, show, progress)
   program.command('doctor').summary('checks everything the server needs, and says what to do').description('Checks settings, key, database, Redis, services, port and proxy, and says what to do about each finding. It changes nothing, and takes up to 15 seconds.')
-    .option('--url <url>', 'the public address to check, in place of HOSTING_DOMAIN', use(parseUrl))
+    .option('--url <url>', 'the public address to check, in place of HOSTING_DOMAIN', parseAddress)
     .addHelpText('after', examples('doctor', 'doctor --url https://box.example.com', 'doctor --json | jq \'.findings[] | select(.severity == "problem")\''))
     .action(async ({ url }: { url?: string }) => {
       progress.show('checking, up to 15 seconds')
@@ -113,7 +113,7 @@ function addAdvertising (program: Command, show: Show, progress: Progress): void
   }
   program.command('advertise').summary('advertises the server on the overlay network').description('Does at once what ADVERTISE=true has the server do daily: anoints the server\'s identity at HOSTING_DOMAIN and, with ENABLE_OVERLAY, advertises its topic and its lookup service; revokes what is at another address. It costs money. What stands is not bought again.')
     .addHelpText('after', examples('advertise', 'advertise --json'))
-    .action(async () => { await run(async () => await advertise(parseConfig({ ...readSettings(), ADVERTISE: 'true' }))) })
+    .action(async () => { await run(async () => await advertise(readAdvertisingConfig())) })
   program.command('revoke').summary('revokes all advertisements of the server').description('Spends all advertisements of the server that its wallet has. Set ADVERTISE=false first, or the server advertises itself again.')
     .addHelpText('after', examples('revoke'))
     .action(async () => { await run(async () => await revoke(readConfig())) })
@@ -146,6 +146,26 @@ function whole (least: number, most: number): (value: string) => number {
     const number = Number(value)
     if (!/^\d+$/.test(value) || number < least || number > most) throw new InvalidArgumentError(`It must be a whole number${most === Number.MAX_SAFE_INTEGER ? '' : ` from ${least} to ${most}`}.`)
     return number
+  }
+}
+
+/** A public address. What was given is not repeated, as commander would: it may hold a password. */
+function parseAddress (value: string): string {
+  try {
+    return parseUrl(value)
+  } catch (error) {
+    throw new WrongUsage(`--url ${(error as Error).message}.`)
+  }
+}
+
+/** The settings as ADVERTISE=true would have them. Whoever has not set it is not told of it. */
+function readAdvertisingConfig (): Config {
+  const settings = readSettings()
+  try {
+    return parseConfig({ ...settings, ADVERTISE: 'true' })
+  } catch (error) {
+    if (!(error instanceof ConfigError) || settings.ADVERTISE === 'true') throw error
+    throw new ConfigError(error.problems.map(problem => problem.replace('with ADVERTISE=true', 'to advertise')))
   }
 }
 

@@ -2,7 +2,7 @@ import type { Knex } from 'knex'
 import { createKnex } from '../../db/knex'
 import { describeDatabase } from '../describe'
 import { describeFailure } from '../failure'
-import { size } from '../wording'
+import { foreign, size } from '../wording'
 import { compareClock } from './clock'
 import { checkSchema } from './database'
 import type { Report } from './finding'
@@ -32,7 +32,7 @@ export async function checkMysql (patient: Patient, report: Report): Promise<voi
 
 async function connect (knex: Knex): Promise<string> {
   const [[row]] = await knex.raw('select version() as version').timeout(TIMEOUT)
-  return String(row.version)
+  return foreign(row.version)
 }
 
 function checkVersion (version: string, report: Report): void {

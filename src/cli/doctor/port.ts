@@ -1,4 +1,5 @@
 import { createServer } from 'node:net'
+import { foreign } from '../wording'
 import type { Report } from './finding'
 import type { Patient } from './index'
 import { identityOf } from './settings'
@@ -15,8 +16,8 @@ export async function checkPort (patient: Patient, report: Report): Promise<void
   const info = await ask(`http://127.0.0.1:${port}${prefix}/info`).catch(() => undefined)
   if (info === undefined || typeof info.json.identityKey !== 'string') return taken('by another program, or by a server with another ROUTING_PREFIX')
   const identityKey = identityOf(patient)
-  if (identityKey !== undefined && info.json.identityKey !== identityKey) return taken(`by a server of another identity, ${info.json.identityKey}`)
-  report.ok('server-runs', `The server runs on port ${port}, version ${String(info.json.version)}.`)
+  if (identityKey !== undefined && info.json.identityKey !== identityKey) return taken(`by a server of another identity, ${foreign(info.json.identityKey)}`)
+  report.ok('server-runs', `The server runs on port ${port}, version ${foreign(info.json.version)}.`)
   await checkReady(`http://127.0.0.1:${port}${prefix}/ready`, report)
 }
 
@@ -31,6 +32,6 @@ async function tryToListen (port: number): Promise<string | undefined> {
 
 async function checkReady (url: string, report: Report): Promise<void> {
   const { status, json } = await ask(url)
-  if (status !== 200) report.problem('not-ready', `The server is not ready: ${String(json.code)}.`, 'Its log tells more.')
-  else if (json.status !== 'ready') report.warning('degraded', `The server is ${String(json.status)}: Redis is ${String(json.redis)} for it.`, 'Look at Redis, and at what the server logs of it.')
+  if (status !== 200) report.problem('not-ready', `The server is not ready: ${foreign(json.code)}.`, 'Its log tells more.')
+  else if (json.status !== 'ready') report.warning('degraded', `The server is ${foreign(json.status)}: Redis is ${foreign(json.redis)} for it.`, 'Look at Redis, and at what the server logs of it.')
 }

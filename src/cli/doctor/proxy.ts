@@ -1,5 +1,6 @@
 /** What a client meets at the public address: whether the server behind it is ours, and whether all that is signed arrives as it left. */
 import { isIP } from 'node:net'
+import { address, foreign } from '../wording'
 import { compareClock } from './clock'
 import type { Report } from './finding'
 import type { Patient } from './index'
@@ -17,7 +18,7 @@ export async function checkProxy (patient: Patient, report: Report): Promise<voi
   const { prefix } = config.http
   const path = pathname.replace(/\/+$/, '')
   const base = path.endsWith(prefix) ? path : `${path}${prefix}`
-  if (protocol === 'http:' && !isLocal(hostname)) report.warning('no-tls', `${url} is not served over TLS: requests are signed, not encrypted.`, 'Put a TLS proxy in front, and name the https:// address in HOSTING_DOMAIN.')
+  if (protocol === 'http:' && !isLocal(hostname)) report.warning('no-tls', `${address(url)} is not served over TLS: requests are signed, not encrypted.`, 'Put a TLS proxy in front, and name the https:// address in HOSTING_DOMAIN.')
   const info = await findServer(origin, base, report)
   if (info === undefined) return
   compareIdentity(patient, info, report)
@@ -46,7 +47,7 @@ async function findServer (origin: string, base: string, report: Report): Promis
     return undefined
   }
   if (health.status >= 300 && health.status < 400) {
-    report.problem('redirect', `${origin}${base}/health redirects to ${health.headers.get('location') ?? 'somewhere else'}: clients do not follow with a signed request.`, 'Name the address that it redirects to in HOSTING_DOMAIN.')
+    report.problem('redirect', `${origin}${base}/health redirects to ${foreign(health.headers.get('location') ?? 'somewhere else')}: clients do not follow with a signed request.`, 'Name the address that it redirects to in HOSTING_DOMAIN.')
     return undefined
   }
   if (health.status !== 200 || health.json.status !== 'ok') {
@@ -59,25 +60,25 @@ async function findServer (origin: string, base: string, report: Report): Promis
   return undefined
 }
 
-function describeStranger (address: string, { status, json }: Answer): [string, string, string] {
+function describeStranger (where: string, { status, json }: Answer): [string, string, string] {
   if (json.status === 'error' && typeof json.code === 'string') {
-    return ['wrong-prefix', `A MessageBox server answers, but not at ${address}: ${json.code}.`, `Pass the path on as it came, and set ROUTING_PREFIX as the server has it. ${SEE}`]
+    return ['wrong-prefix', `A MessageBox server answers, but not at ${where}: ${foreign(json.code)}.`, `Pass the path on as it came, and set ROUTING_PREFIX as the server has it. ${SEE}`]
   }
-  if (status === 502 || status === 503 || status === 504) return ['proxy-without-server', `The proxy answers ${status} at ${address}: it does not reach the server.`, 'Start the server, or correct the address and port that the proxy passes requests on to.']
-  return ['other-server', `Something else than a MessageBox server answers at ${address} (${status}).`, `Correct HOSTING_DOMAIN or ROUTING_PREFIX, or have the proxy pass this path on. ${SEE}`]
+  if (status === 502 || status === 503 || status === 504) return ['proxy-without-server', `The proxy answers ${status} at ${where}: it does not reach the server.`, 'Start the server, or correct the address and port that the proxy passes requests on to.']
+  return ['other-server', `Something else than a MessageBox server answers at ${where} (${status}).`, `Correct HOSTING_DOMAIN or ROUTING_PREFIX, or have the proxy pass this path on. ${SEE}`]
 }
 
 function compareIdentity (patient: Patient, { json }: Answer, report: Report): void {
   const identityKey = identityOf(patient)
   if (identityKey === undefined) return
-  if (json.identityKey === identityKey) report.ok('address', `This server answers at ${patient.url!}.`)
-  else report.problem('other-identity', `Another MessageBox server answers at ${patient.url!}: its identity key is ${String(json.identityKey)}.`, 'Correct HOSTING_DOMAIN or where the proxy passes requests on to, or run the doctor with that server\'s own settings.')
+  if (json.identityKey === identityKey) report.ok('address', `This server answers at ${address(patient.url!)}.`)
+  else report.problem('other-identity', `Another MessageBox server answers at ${address(patient.url!)}: its identity key is ${foreign(json.identityKey)}.`, 'Correct HOSTING_DOMAIN or where the proxy passes requests on to, or run the doctor with that server\'s own settings.')
 }
 
 function checkCors ({ headers }: Answer, report: Report): void {
   const origins = headers.get('access-control-allow-origin')
   if (origins === null) report.problem('cors', 'The proxy removes the CORS headers: browsers refuse every answer.', `Let them through. ${SEE}`)
-  else if (origins !== '*') report.problem('cors', `The proxy adds CORS headers of its own (${origins}): browsers refuse answers with two sets.`, `Let the server set them alone. ${SEE}`)
+  else if (origins !== '*') report.problem('cors', `The proxy adds CORS headers of its own (${foreign(origins)}): browsers refuse answers with two sets.`, `Let the server set them alone. ${SEE}`)
 }
 
 async function checkHandshake (probe: Probe, origin: string, report: Report): Promise<boolean> {
@@ -87,7 +88,7 @@ async function checkHandshake (probe: Probe, origin: string, report: Report): Pr
     return true
   }
   if (seal === 'broken') report.problem('handshake-changed', 'The handshake does not hold: what the proxy passed on is not what was sent.', `Pass bodies on as they are. ${SEE}`)
-  else report.problem('no-handshake', `The handshake at ${origin}/.well-known/auth fails (${answer.status}${typeof answer.json.code === 'string' ? ` ${answer.json.code}` : ''}): nobody can authenticate.`, `Have the proxy pass /.well-known/auth on, at the root of the host, whatever ROUTING_PREFIX is. ${SEE}`)
+  else report.problem('no-handshake', `The handshake at ${origin}/.well-known/auth fails (${answer.status}${typeof answer.json.code === 'string' ? ` ${foreign(answer.json.code)}` : ''}): nobody can authenticate.`, `Have the proxy pass /.well-known/auth on, at the root of the host, whatever ROUTING_PREFIX is. ${SEE}`)
   return false
 }
 

@@ -1,4 +1,5 @@
 import { createClient } from '@redis/client'
+import { foreign } from '../wording'
 import type { Report } from './finding'
 import type { Patient } from './index'
 
@@ -19,8 +20,8 @@ export async function checkRedis ({ config, broken }: Patient, report: Report): 
   try {
     await client.connect()
     const version = /redis_version:(\S+)/.exec(await client.info('server'))?.[1] ?? 'unknown'
-    if (Number.parseInt(version) < LEAST_VERSION) report.warning('old-redis', `Redis at ${host} is ${version}.`, `Use Redis ${LEAST_VERSION} or later.`)
-    else report.ok('redis', `Redis ${version} answers at ${host}.`)
+    if (Number.parseInt(version) < LEAST_VERSION) report.warning('old-redis', `Redis at ${host} is ${foreign(version)}.`, `Use Redis ${LEAST_VERSION} or later.`)
+    else report.ok('redis', `Redis ${foreign(version)} answers at ${host}.`)
   } catch (error) {
     report.problem('redis', `Redis does not answer at ${host}: ${describe(fault ?? error as Error)}.`, 'Start it, or correct REDIS_URL: address, password, "rediss://" for TLS. Meanwhile each node goes on alone.')
   } finally {
@@ -30,5 +31,5 @@ export async function checkRedis ({ config, broken }: Patient, report: Report): 
 
 /** Never the URL, which may hold a password. */
 function describe ({ message, code, name }: NodeJS.ErrnoException): string {
-  return message === '' ? code ?? name : message
+  return foreign(message === '' ? code ?? name : message)
 }

@@ -1,5 +1,5 @@
 import { MIB } from '../../settings'
-import { size } from '../wording'
+import { foreign, size } from '../wording'
 import type { Report } from './finding'
 import type { Patient } from './index'
 import type { Probe, ProbeRequest } from './probe'
@@ -34,11 +34,11 @@ async function passes (probe: Probe, request: ProbeRequest, report: Report, chan
   } else if (status === 401 && json.code === 'UNAUTHORIZED') {
     const description = String(json.description)
     if (/signature does not belong/.test(description)) report.problem(code, changed, `Pass requests on as they came. ${SEE}`)
-    else report.problem('headers-stripped', `The proxy removes the x-bsv-auth-* headers of requests: nobody can authenticate. The server says: ${description}`, `Let all x-bsv-* headers through, both ways. ${SEE}`)
+    else report.problem('headers-stripped', `The proxy removes the x-bsv-auth-* headers of requests: nobody can authenticate. The server says: ${foreign(description)}`, `Let all x-bsv-* headers through, both ways. ${SEE}`)
   } else if (status === 401 || status === 403) {
     report.problem('proxy-authentication', `The proxy itself refuses a signed request (${status}).`, `Let the server decide who may ask: authentication at the proxy does not work with it. ${SEE}`)
   } else {
-    report.problem('request-failed', `A signed request is answered with ${status}${typeof json.code === 'string' ? ` ${json.code}: ${String(json.description)}` : ', by the proxy'}.`, 'Look at the logs of the server and of the proxy.')
+    report.problem('request-failed', `A signed request is answered with ${status}${typeof json.code === 'string' ? ` ${foreign(json.code)}: ${foreign(json.description)}` : ', by the proxy'}.`, 'Look at the logs of the server and of the proxy.')
   }
   return false
 }
@@ -48,6 +48,6 @@ async function checkLarge (probe: Probe, request: ProbeRequest, bytes: number, r
   const advice = `Allow more than MAX_BODY_SIZE at the proxy (client_max_body_size in nginx). ${SEE}`
   if (result instanceof Error) report.warning('large-body', `A body of ${size(bytes)} is not answered: ${result.message}.`, advice)
   else if (result.answer.status !== 200 && result.seal === 'missing') report.problem('large-body', `The proxy refuses a body of ${size(bytes)} (${result.answer.status}), and its answer is not signed.`, advice)
-  else if (result.answer.status !== 200) report.warning('large-body', `The server refuses a body of ${size(bytes)}: ${String(result.answer.json.code)}.`, 'It runs with another MAX_BODY_SIZE than these settings have.')
+  else if (result.answer.status !== 200) report.warning('large-body', `The server refuses a body of ${size(bytes)}: ${foreign(result.answer.json.code)}.`, 'It runs with another MAX_BODY_SIZE than these settings have.')
   else report.ok('large-body', `A body of ${size(bytes)} passes.`)
 }

@@ -5,6 +5,7 @@ import { createKnex } from '../../db/knex'
 import { hasPrices } from '../../db/inspection'
 import { HANDSHAKE_PATH } from '../../protocol'
 import { Secret } from '../../secret'
+import { address, foreign } from '../wording'
 import type { Report } from './finding'
 import type { Patient } from './index'
 import { hasPricesOnSqlite } from './sqlite'
@@ -48,19 +49,19 @@ async function hasPricesOnMysql (db: DatabaseConfig): Promise<boolean> {
 async function checkChaintracks (url: string, report: Report, miss: Miss): Promise<void> {
   const advice = 'Correct CHAINTRACKS_URL, or let this machine reach it. Messages that cost something are refused meanwhile.'
   const answer = await tryToAsk(`${url}/getPresentHeight`)
-  if (answer instanceof Error) miss('chaintracks', `Chaintracks does not answer at ${url}: ${answer.message}.`, advice)
-  else if (answer.json.status !== 'success') miss('chaintracks', `What answers at ${url} is no Chaintracks (${answer.status}).`, advice)
-  else report.ok('chaintracks', `Chaintracks answers at ${url}: block ${String(answer.json.value)}.`)
+  if (answer instanceof Error) miss('chaintracks', `Chaintracks does not answer at ${address(url)}: ${answer.message}.`, advice)
+  else if (answer.json.status !== 'success') miss('chaintracks', `What answers at ${address(url)} is no Chaintracks (${answer.status}).`, advice)
+  else report.ok('chaintracks', `Chaintracks answers at ${address(url)}: block ${foreign(answer.json.value)}.`)
 }
 
 async function checkArc (url: string, { config }: Patient, report: Report, miss: Miss): Promise<void> {
   const { arcApiKey } = config.payments
   const answer = await tryToAsk(`${url}/v1/policy`, arcApiKey === undefined ? {} : { headers: { authorization: `Bearer ${arcApiKey.reveal()}` } })
   const advice = 'Correct ARC_URL, or let this machine reach it. Messages that cost something are refused meanwhile.'
-  if (answer instanceof Error) miss('arc', `ARC does not answer at ${url}: ${answer.message}.`, advice)
-  else if (answer.status === 401 || answer.status === 403) miss('arc-key', `ARC at ${url} refuses the key (${answer.status}).`, 'Set the right ARC_API_KEY.')
-  else if (answer.status !== 200) miss('arc', `What answers at ${url} is no ARC, or one that fails (${answer.status}).`, advice)
-  else report.ok('arc', `ARC answers at ${url}.`)
+  if (answer instanceof Error) miss('arc', `ARC does not answer at ${address(url)}: ${answer.message}.`, advice)
+  else if (answer.status === 401 || answer.status === 403) miss('arc-key', `ARC at ${address(url)} refuses the key (${answer.status}).`, 'Set the right ARC_API_KEY.')
+  else if (answer.status !== 200) miss('arc', `What answers at ${address(url)} is no ARC, or one that fails (${answer.status}).`, advice)
+  else report.ok('arc', `ARC answers at ${address(url)}.`)
 }
 
 /** A storage answers a handshake, as every server of BRC-104 does. */
@@ -74,9 +75,9 @@ async function checkStorage ({ config, broken }: Patient, report: Report): Promi
     body: JSON.stringify({ version: '0.1', messageType: 'initialRequest', identityKey, initialNonce: randomBytes(48).toString('base64') })
   })
   const advice = 'Correct WALLET_STORAGE_URL, or let this machine reach it. What the server is paid waits in the table "payments" meanwhile.'
-  if (answer instanceof Error) report.problem('wallet-storage', `The wallet's storage does not answer at ${storageUrl}: ${answer.message}.`, advice)
-  else if (typeof answer.json.initialNonce !== 'string') report.problem('wallet-storage', `What answers at ${storageUrl} is no wallet storage (${answer.status}).`, advice)
-  else report.ok('wallet-storage', `The wallet's storage answers at ${storageUrl}.`)
+  if (answer instanceof Error) report.problem('wallet-storage', `The wallet's storage does not answer at ${address(storageUrl)}: ${answer.message}.`, advice)
+  else if (typeof answer.json.initialNonce !== 'string') report.problem('wallet-storage', `What answers at ${address(storageUrl)} is no wallet storage (${answer.status}).`, advice)
+  else report.ok('wallet-storage', `The wallet's storage answers at ${address(storageUrl)}.`)
 }
 
 async function tryToAsk (url: string, init?: RequestInit): Promise<Answer | Error> {
