@@ -1,8 +1,14 @@
-// Makes a .env from .env.example with a key of its own, where there is none yet.
+// Before "npm run dev": looks whether that can run at all, and makes a .env from .env.example with a key of its own, where there is none yet.
 const { randomBytes } = require('node:crypto')
 const { existsSync, readFileSync, writeFileSync } = require('node:fs')
 const { join } = require('node:path')
 
+try {
+  require.resolve('ts-node-dev')
+} catch {
+  process.stderr.write('"npm run dev" needs the development dependencies: npm ci --include=dev\n')
+  process.exit(1)
+}
 const root = join(__dirname, '..')
 const target = join(root, '.env')
 if (!existsSync(target)) {

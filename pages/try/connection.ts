@@ -50,7 +50,7 @@ export class Connection {
 
   #newClient (): MessageBoxClient {
     const { key, host } = this.target
-    // "local" keeps the client from asking the overlay network where a recipient's host is.
+    // "local" makes the client ask http://localhost:8080 where a recipient's host is, not the overlay network.
     return new MessageBoxClient({ host, walletClient: new ProtoWallet(key) as unknown as WalletInterface, networkPreset: 'local' })
   }
 

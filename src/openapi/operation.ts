@@ -60,7 +60,7 @@ import { PrivateKey, ProtoWallet } from '@bsv/sdk'
 
 const host = '${SAMPLE_HOST}'
 const wallet = new ProtoWallet(PrivateKey.fromRandom())
-// "local" keeps the client from asking the overlay network where a recipient's host is.
+// "local" makes the client ask http://localhost:8080 where a recipient's host is, not the overlay network.
 const client = new MessageBoxClient({ host, walletClient: wallet, networkPreset: 'local' })
 `
 

@@ -113,7 +113,7 @@ const host = '<span data-origin="${prefix}">${host}</span>'
 function person () {
   const key = PrivateKey.fromRandom()
   const walletClient = new ProtoWallet(key)
-  // "local": without a look at the overlay network for the recipient's host.
+  // "local" makes the client ask http://localhost:8080 where a recipient's host is, not the overlay network.
   const client = new MessageBoxClient({ host, walletClient, networkPreset: 'local' })
   return { client, identityKey: key.toPublicKey().toString() }
 }
