@@ -25,7 +25,7 @@ const messageFields = {
 export const MESSAGE = fieldsOf(messageFields, ['messageBox', 'messageId', 'body'], {
   anyOf: [
     { title: 'with "recipient"', required: ['recipient'], properties: { recipient: recipients, recipients: { type: 'null' } } },
-    { title: 'with "recipients", which wins over "recipient"', required: ['recipients'], properties: { recipients } }
+    { title: 'with "recipients", which wins over "recipient"', required: ['recipients'], properties: { recipients: { ...recipients, description: 'The same by another name. It wins over "recipient".' } } }
   ]
 })
 

@@ -6,7 +6,7 @@ import { byId, onSubmit, tell, type Fields } from './dom'
 import { showFrames } from './frameList'
 import { currentKey, newKey } from './key'
 import { Messages } from './messages'
-import { inWords, shortKey } from './words'
+import { inWords, shortKey, toHost } from './words'
 
 let key: PrivateKey = currentKey()
 let connection: Connection | undefined
@@ -22,7 +22,14 @@ function connect (): void {
   messages.clear()
   tell(byId('listed'), '')
   byId('identity').textContent = identity()
-  const host = field('host').value.trim().replace(/\/+$/, '')
+  const host = toHost(field('host').value)
+  if (host === undefined) {
+    connection = undefined
+    offerSocket(false)
+    tell(byId('state'), 'This is no address of a server. It looks like https://box.example.com.', 'bad')
+    return
+  }
+  field('host').value = host
   const messageBox = field('box').value.trim()
   connection = new Connection({ key, host, messageBox }, {
     onState: showState,
@@ -34,8 +41,17 @@ function connect (): void {
   })
 }
 
+/** Without live messages there is no socket to choose; a choice that was made for want of one is undone. */
+function offerSocket (live: boolean): void {
+  const [socket, http] = [field('over-socket'), field('over-http')]
+  if (live === !socket.disabled) return
+  socket.disabled = !live
+  ;(live ? socket : http).checked = true
+}
+
 function showState (state: State): void {
   const line = byId('state')
+  if (state.kind === 'live' || state.kind === 'silent') offerSocket(state.kind === 'live')
   if (state.kind === 'live') tell(line, 'Connected: messages arrive live.', 'good')
   else if (state.kind === 'silent') tell(line, 'Connected. Live messages are off at this server: list the box.', 'good')
   else if (state.kind === 'connecting') tell(line, 'Connecting…')
@@ -47,7 +63,8 @@ async function attempt (line: HTMLElement, work: (to: Connection) => Promise<str
   tell(line, '')
   forgetRefusal()
   try {
-    tell(line, await work(connection!), 'good')
+    if (connection === undefined) throw new Error('Not connected: name the server first.')
+    tell(line, await work(connection), 'good')
     return true
   } catch (error) {
     tell(line, inWords(error), 'bad')

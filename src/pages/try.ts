@@ -32,7 +32,7 @@ function you ({ prefix }: Site): Html {
 <p class="buttons"><button type="button" id="new-key">New key</button> <a class="button" href="${prefix}/try" target="_blank" rel="noopener">Open a second window</a></p>
 <p class="hint">The private key was made here and stays in this tab's session storage. It is gone when you close the tab.</p>
 <form id="connect">
-<p><label for="host">Server</label><input id="host" name="host" type="url" required spellcheck="false" autocomplete="off"></p>
+<p><label for="host">Server</label><input id="host" name="host" inputmode="url" required spellcheck="false" autocomplete="off"></p>
 <p><label for="box">Box to listen to</label><input id="box" name="box" required maxlength="255" value="inbox" autocomplete="off"></p>
 <p class="buttons"><button>Connect</button> <span id="state" class="state" role="status"></span></p>
 </form></section>`
@@ -46,8 +46,8 @@ function write (): Html {
 <p><label for="to-box">Box</label><input id="to-box" name="box" required maxlength="255" value="inbox" autocomplete="off"></p>
 <p><label for="body">Message</label><textarea id="body" name="body" rows="3" required></textarea></p>
 <fieldset><legend>Send it over</legend>
-<label class="choice"><input type="radio" name="over" value="socket" checked> the socket</label>
-<label class="choice"><input type="radio" name="over" value="http"> HTTP</label></fieldset>
+<label class="choice"><input type="radio" name="over" id="over-socket" value="socket" checked> the socket</label>
+<label class="choice"><input type="radio" name="over" id="over-http" value="http"> HTTP</label></fieldset>
 <p class="buttons"><button class="main">Send</button></p>
 <p class="outcome" id="sent" role="status"></p>
 </form></section>`

@@ -49,7 +49,7 @@ let prefixed: TestServer
     test('without JavaScript all of it can be read, and no button does nothing', async () => {
       const page = await opened('/', { javaScript: false })
       expect(await page.locator('.key').textContent()).toBe(plain.server.context.info.identityKey)
-      expect(await page.locator('pre').nth(1).textContent()).toContain(`const host = '${plain.host}'`)
+      expect(await page.locator('pre').nth(1).textContent()).toContain('const host = \'http://localhost:8080\'')
       expect(await page.getByRole('button').count()).toBe(0)
     })
 
@@ -194,14 +194,33 @@ let prefixed: TestServer
       expect(browser.problems.splice(0).filter(line => !/net::ERR_|WebSocket/.test(line))).toEqual([])
     })
 
+    test('an address without a scheme gets one, and what is no address is refused in words', async () => {
+      const page = await connected(await opened('/try'))
+      const connect = async (address: string): Promise<void> => {
+        await page.getByLabel('Server', { exact: true }).fill(address)
+        await page.getByRole('button', { name: 'Connect' }).click()
+      }
+      for (const address of ['ftp://box.example.com', 'not an address', 'https://me:secret@box.example.com']) {
+        await connect(address)
+        await page.getByText('This is no address of a server.').waitFor()
+        await page.getByRole('button', { name: 'List the box over HTTP' }).click()
+        await page.getByText('Not connected: name the server first.').waitFor()
+        await connect(`${new URL(prefixed.host).host}/box/api/`)
+        await connected(page)
+        expect(await page.getByLabel('Server', { exact: true }).inputValue()).toBe(prefixed.host)
+        expect(await page.getByLabel('the socket', { exact: true }).isChecked()).toBe(true)
+      }
+    })
+
     test('a server without live messages, and one that does not answer, are told in words', async () => {
       const silent = await startServer()
       const page = await connected(await opened('/try'))
       await page.getByLabel('Server', { exact: true }).fill(silent.host)
       await page.getByRole('button', { name: 'Connect' }).click()
       await page.getByText('Live messages are off at this server').waitFor()
-      await write(page, page, 'To myself')
-      await page.getByText('It went over HTTP: there is no socket.').waitFor()
+      const socket = page.getByLabel('the socket', { exact: true })
+      expect([await socket.isDisabled(), await page.getByLabel('HTTP', { exact: true }).isChecked()]).toEqual([true, true])
+      await write(page, page, 'To myself', 'HTTP')
       await page.getByRole('button', { name: 'List the box over HTTP' }).click()
       expect(await arrived(page, 'To myself')).toContain('over HTTP')
 
@@ -211,6 +230,22 @@ let prefixed: TestServer
       await until(() => browser.problems.length > 0)
       expect(browser.problems.splice(0).filter(line => !line.includes('net::ERR_CONNECTION_REFUSED'))).toEqual([])
     })
+  })
+
+  test('the contents of /docs keep to their columns, and say once which of two fields is required', async () => {
+    const page = await opened('/docs#sendMessage')
+    for (const width of [1280, 375]) {
+      await page.setViewportSize({ width, height: 800 })
+      const crossing = await page.evaluate(`(() => {
+        const boxes = [...document.querySelectorAll('.contents a')].map(link => [link.textContent, link.getBoundingClientRect(), link.closest('.contents > ul').getBoundingClientRect()])
+        const out = boxes.filter(([, box, all]) => box.right > all.right + 1 || box.right > innerWidth)
+        const over = boxes.filter(([, a], at) => boxes.some(([, b], other) => other > at && a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1))
+        return [...out, ...over].map(([text]) => text)
+      })()`)
+      expect({ width, crossing }).toEqual({ width, crossing: [] })
+    }
+    const rows = await page.locator('#sendMessage th[scope=row]').filter({ hasText: /^message\.recipients? / }).allTextContents()
+    expect(rows).toEqual(['message.recipient one of the two is required', 'message.recipients one of the two is required'])
   })
 
   describe.each(PAGES)('%s', path => {

@@ -9,7 +9,8 @@ export type Resolve = (reference: string) => JsonSchema
 interface Field {
   name: string
   schema: JsonSchema
-  required: boolean
+  /** In words: that it has to be there, or that one of several has. */
+  required?: string
   /** In which of several forms of the object the field stands. */
   form?: string
 }
@@ -23,7 +24,7 @@ export function resolverOf (document: object): Resolve {
 export function fieldTable (schema: JsonSchema, resolve: Resolve, caption: string): Content {
   const fields = fieldsOf(schema, resolve, '')
   if (fields.length === 0) return html`<p>${typeOf(schema)}${schema.description !== undefined && [': ', line(schema.description as string)]}</p>`
-  const rows = fields.map(({ name, schema, required, form }) => html`<tr><th scope="row"><code>${name}</code>${required && html` <span class="quiet">required</span>`}</th><td>${typeOf(schema)}</td><td>${meaning(schema, form)}</td></tr>\n`)
+  const rows = fields.map(({ name, schema, required, form }) => html`<tr><th scope="row"><code>${name}</code>${required !== undefined && html` <span class="quiet">${required}</span>`}</th><td>${typeOf(schema)}</td><td>${meaning(schema, form)}</td></tr>\n`)
   return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption}"><table>
 <thead><tr><th scope="col">Field</th><th scope="col">Type</th><th scope="col">Meaning</th></tr></thead>
 <tbody>${rows}</tbody></table></div>`
@@ -73,11 +74,22 @@ function fieldsOf (schema: JsonSchema, resolve: Resolve, path: string): Field[] 
   if (items !== undefined) return fieldsOf(items, resolve, `${path}[]`)
   const own = Object.entries(properties).filter(([, field]) => field.type !== 'null').flatMap(([key, field]) => {
     const name = path === '' ? key : `${path}.${key}`
-    return [{ name, schema: field, required: required.includes(key) }, ...fieldsOf(field, resolve, name)]
+    return [{ name, schema: field, ...(required.includes(key) && { required: 'required' }) }, ...fieldsOf(field, resolve, name)]
   })
-  const forms = (anyOf ?? oneOf ?? []).flatMap((form, at, all) => {
+  const alternatives = anyOf ?? oneOf ?? []
+  if (alternatives.length > 1 && alternatives.every(isOneField)) {
+    const how = alternatives.length === 2 ? 'one of the two is required' : `one of the ${alternatives.length} is required`
+    return [...own, ...alternatives.flatMap(form => fieldsOf(form, resolve, path)).map(field => field.required === undefined ? field : { ...field, required: how })]
+  }
+  const forms = alternatives.flatMap((form, at, all) => {
     const title = form.title ?? (oneOf !== undefined && all.length > 1 ? `form ${at + 1}` : undefined)
     return fieldsOf(form, resolve, path).map(field => ({ ...field, ...(title !== undefined && { form: `${String(title)}. ` }) }))
   })
   return [...own, ...forms]
+}
+
+/** Whether a form is told apart by one field alone, which it has and which it needs. */
+function isOneField ({ properties = {}, required }: JsonSchema): boolean {
+  const names = Object.entries(properties as Record<string, JsonSchema>).filter(([, field]) => field.type !== 'null').map(([name]) => name)
+  return names.length === 1 && Array.isArray(required) && required.length === 1 && required[0] === names[0]
 }
