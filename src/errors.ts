@@ -40,7 +40,7 @@ export const ERRORS = {
   ERR_INVALID_TRANSACTION: [400, 'The body is no valid transaction in BEEF.'],
   ERR_INVALID_ADVERTISEMENT: [400, 'No output of the transaction is an advertisement, and it spends none.'],
   ERR_ADVERTISEMENT_SPENT: [409, 'The advertisement was spent before.'],
-  ERR_TOO_MANY_ADVERTISEMENTS: [429, 'An identity may have up to 20 advertisements: spend some first.'],
+  ERR_TOO_MANY_ADVERTISEMENTS: [429, 'An identity may be advertised at up to 20 hosts, and in one transaction 5 times: spend some first.'],
   ERR_PROOFS_UNAVAILABLE: [503, 'Proofs cannot be checked at the moment. Nothing was admitted: try again later.'],
   ERR_DUPLICATE_MESSAGE: [400, 'The messageId is taken by another message of that recipient: choose another id.'],
   ERR_MESSAGEBOX_REQUIRED: [400, 'Name the box in "messageBox".'],

@@ -4,28 +4,32 @@ import { ApiError } from '../errors'
 import { FairLine } from '../fairLine'
 import type { IdentityKey } from '../protocol'
 import {
-  countStanding, findOutputs, findStanding, forgetSpent, insertAdvertisements, markImpossible, markSpent,
-  type Advertised, type Advertisement, type AdvertisementQuery, type FoundAdvertisement, type KnownOutput, type Outpoint
+  findHosts, findOutputs, findStanding, forgetSpent, insertAdvertisements, isReplaced, lockOutputs, markImpossible, markSpent, replaceSurplus,
+  type Advertisement, type AdvertisementQuery, type FoundAdvertisement, type KnownOutput, type Outpoint
 } from './advertisements'
 import { isDeadlock } from './faults'
 import { query } from './query'
 
-/** How many advertisements of one identity may stand. */
-export const MAX_STANDING = 20
-/** How much is remembered of what an identity's advertisements were spent by. */
-const KEPT_SPENT = 1000
+/**
+ * At how many hosts an identity may be advertised, and how many advertisements of one host may stand. Anybody can put an
+ * identity's own words into a transaction again, but no host that it has not signed: so others do not use up its hosts.
+ */
+export const MAX_HOSTS = 20
+export const MAX_OF_HOST = 5
+/** How much is remembered of what an identity's advertisements were spent by, and how much is forgotten at once. */
+const KEPT_SPENT = 100_000
+const FORGOTTEN_SPENT = 1000
 /** How many advertisements one answer holds, and how many bytes of their transactions. */
-export const MAX_FOUND = 100
-const MAX_FOUND_BYTES = 1024 * 1024
+export const MAX_FOUND = 20
+export const MAX_FOUND_BYTES = 256 * 1024
 /** How often to try where others write the same rows. */
 const ATTEMPTS = 5
 /** How many transactions may wait for their turn. */
 const MAX_WAITING = 200
 
-/** An output that is spent: by which transaction, and what it advertised, where that is known. */
+/** An output that is spent, and by which transaction. */
 export interface SpentOutput extends Outpoint {
   spentBy: string
-  advertised: Advertised | undefined
 }
 
 /** A transaction that holds, as far as advertisements are concerned. */
@@ -42,11 +46,14 @@ export interface Submission {
 
 /** What became of it. */
 export type Admission =
-  /** Which of its outputs stand, which were spent before, and which of the outputs that it spends were advertisements. */
-  | { admitted: number[], spent: number[], removed: Outpoint[] }
+  /**
+   * Which of its outputs stand, which were spent before, which have given way to newer ones, and which of the outputs
+   * that it spends were advertisements.
+   */
+  | { admitted: number[], spent: number[], replaced: number[], removed: Outpoint[] }
   /** It spends what another transaction has spent; nothing was changed. */
   | { conflict: KnownOutput }
-  /** This identity has too many; what the transaction spends is removed all the same. */
+  /** This identity has too many hosts; what the transaction spends is removed all the same. */
   | { full: IdentityKey }
 
 /** All errors are from the catalogue. */
@@ -79,40 +86,40 @@ export function createAdvertisementStore (knex: Knex): AdvertisementStore {
 }
 
 async function admit (trx: Knex, { txid, beef, proven, advertisements, spends }: Submission, now: number): Promise<Admission> {
-  const known = await findOutputs(trx, spends)
-  const conflicts = known.filter(output => output.spentBy !== null && output.spentBy !== spenderOf(output, spends))
+  const known = await lockOutputs(trx, spends)
+  const conflicts = known.filter(output => output.spentBy !== null && !isReplaced(output) && output.spentBy !== spenderOf(output, spends))
   if (conflicts.length > 0 && !proven) return { conflict: conflicts[0]! }
   await markImpossible(trx, conflicts.map(({ spentBy }) => spentBy!), txid, now)
-  await noteSpends(trx, spends, proven, now)
-  const full = await findFull(trx, advertisements, txid)
+  await noteSpends(trx, known, spends, proven, now)
+  const full = await findFull(trx, advertisements)
   if (full !== undefined) return { full }
-  await insertAdvertisements(trx, advertisements, { beef }, now)
+  await insertAdvertisements(trx, advertisements, beef, now)
+  await replaceSurplus(trx, advertisements, MAX_OF_HOST, now)
 
   const own = await findOutputs(trx, advertisements)
-  const indexes = (standing: boolean): number[] => own.filter(({ spentBy }) => (spentBy === null) === standing).map(({ outputIndex }) => outputIndex).sort((a, b) => a - b)
-  return { admitted: indexes(true), spent: indexes(false), removed: (await findOutputs(trx, spends)).filter(({ spentBy }) => spentBy === txid) }
-}
-
-/**
- * An advertisement that is spent before it was ever seen is put in as spent: whoever submits it later comes too late.
- */
-async function noteSpends (trx: Knex, spends: SpentOutput[], proven: boolean, now: number): Promise<void> {
-  const owners = new Set<IdentityKey>()
-  for (const spentBy of new Set(spends.map(spend => spend.spentBy))) {
-    const spent = spends.filter(spend => spend.spentBy === spentBy)
-    const advertised = spent.flatMap(({ advertised, txid, outputIndex }) => advertised === undefined ? [] : [{ ...advertised, txid, outputIndex }])
-    await insertAdvertisements(trx, advertised, { spentBy }, now)
-    await markSpent(trx, spent, spentBy, proven, now)
-    advertised.forEach(({ identityKey }) => owners.add(identityKey))
+  const indexes = (wanted: (output: KnownOutput) => boolean): number[] => own.filter(wanted).map(({ outputIndex }) => outputIndex).sort((a, b) => a - b)
+  return {
+    admitted: indexes(({ spentBy }) => spentBy === null),
+    spent: indexes(output => output.spentBy !== null && !isReplaced(output)),
+    replaced: indexes(isReplaced),
+    removed: (await findOutputs(trx, known)).filter(({ spentBy }) => spentBy === txid)
   }
-  for (const identityKey of owners) await forgetSpent(trx, identityKey, KEPT_SPENT, KEPT_SPENT)
 }
 
-/** The first identity that would have too many. */
-async function findFull (trx: Knex, advertisements: Advertisement[], txid: string): Promise<IdentityKey | undefined> {
+/** Only of what was admitted here: else others could fill an identity's history with outputs that nobody has asked for. */
+async function noteSpends (trx: Knex, known: KnownOutput[], spends: SpentOutput[], proven: boolean, now: number): Promise<void> {
+  for (const spentBy of new Set(spends.map(spend => spend.spentBy))) {
+    await markSpent(trx, known.filter(output => spenderOf(output, spends) === spentBy), spentBy, proven, now)
+  }
+  for (const identityKey of new Set(known.map(output => output.identityKey))) await forgetSpent(trx, identityKey, KEPT_SPENT, FORGOTTEN_SPENT)
+}
+
+/** The first identity that would be advertised at too many hosts. */
+async function findFull (trx: Knex, advertisements: Advertisement[]): Promise<IdentityKey | undefined> {
   for (const identityKey of new Set(advertisements.map(advertisement => advertisement.identityKey))) {
-    const more = advertisements.filter(advertisement => advertisement.identityKey === identityKey).length
-    if (await countStanding(trx, identityKey, txid) + more > MAX_STANDING) return identityKey
+    const more = advertisements.filter(advertisement => advertisement.identityKey === identityKey).map(({ host }) => host)
+    const standing = await findHosts(trx, identityKey)
+    if (more.some(host => !standing.includes(host)) && new Set([...standing, ...more]).size > MAX_HOSTS) return identityKey
   }
   return undefined
 }

@@ -8,7 +8,7 @@ import { createRateLimiter, type RateLimiter } from './rates'
 const MIGRATION_ATTEMPTS = 10
 /** How many advertisements an address may look up and submit in a minute. */
 const LOOKUPS = 1200
-const SUBMISSIONS = 60
+const SUBMISSIONS = 20
 
 export interface Limits {
   address: ClientAddress

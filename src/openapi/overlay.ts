@@ -1,7 +1,8 @@
 /** The overlay network's side (BRC-22, BRC-24): who receives messages where. */
-import { MAX_FOUND } from '../db/advertisementStore'
+import { MAX_FOUND, MAX_FOUND_BYTES, MAX_HOSTS, MAX_OF_HOST } from '../db/advertisementStore'
 import { MAX_QUESTION, MAX_SUBMISSION } from '../overlay'
 import { QUESTION } from '../overlay/lookup'
+import { MAX_ADVERTISED, MAX_STORED } from '../overlay/submission'
 import { SERVICE, TOPIC } from '../overlay/topic'
 import type { JsonSchema } from '../schema'
 import { exactly, listOf, STRING } from './answers'
@@ -53,7 +54,7 @@ export const OVERLAY: OperationDescription[] = [
     path: '/submit',
     id: 'submit',
     summary: 'Advertise a host, or take an advertisement back (BRC-22)',
-    description: `${ONLY_WHERE} The body is a transaction in BEEF, which has to hold by its scripts and, but on a local network, by proofs that lead to blocks. Each output that is a PushDrop of an identity key, a host and the key's signature over both is admitted; an advertisement that the transaction spends is removed. Submitting it again changes nothing.`,
+    description: `${ONLY_WHERE} The body is a transaction in BEEF, which has to hold by its scripts and, but on a local network, by proofs that lead to blocks. Each output that is a PushDrop of an identity key, a host and the key's signature over both is admitted; an advertisement that the transaction spends is removed. Submitting it again changes nothing. A transaction may have ${MAX_ADVERTISED} advertisements, and with all that it rests on up to ${figure(MAX_STORED)} bytes; an identity, ${MAX_HOSTS} hosts. Of one host, ${MAX_OF_HOST} advertisements of an identity stand, the first and the newest: a further one takes the place of another.`,
     headers: {
       'x-topics': { required: true, description: `The topics as a JSON array; this server has \`${TOPIC}\` alone.`, schema: STRING, example: `["${TOPIC}"]` },
       'x-includes-off-chain-values': { required: false, description: '`true` where the body begins with the length of its BEEF, as a variable-length integer, and holds values behind it.', schema: { enum: ['true', 'false'] }, example: 'false' }
@@ -81,7 +82,7 @@ try {
     path: '/lookup',
     id: 'lookup',
     summary: 'Find where an identity receives messages (BRC-24)',
-    description: `${ONLY_WHERE} Answers with the advertisements that stand, the newest first, up to ${MAX_FOUND} of them. With the header \`X-Aggregation: yes\` the answer has the SDK's binary form.`,
+    description: `${ONLY_WHERE} Answers with the advertisements that stand, the newest first, up to ${MAX_FOUND} of them and ${figure(MAX_FOUND_BYTES)} bytes of transactions. With the header \`X-Aggregation: yes\` the answer has the SDK's binary form.`,
     headers: { 'x-aggregation': { required: false, description: '`yes` for the binary form.', schema: STRING, example: 'no' } },
     body: { schema: QUESTION, examples: { identity: { service: SERVICE, query: { identityKey: ALICE } }, host: { service: SERVICE, query: { host: 'https://box.example.com' } } }, limit: `Up to ${figure(MAX_QUESTION)} bytes.` },
     answers: {

@@ -3,9 +3,11 @@ import type { FoundAdvertisement } from '../db/advertisements'
 import { loadSdk } from './sdk'
 import { writeVarInt } from './varInt'
 
-/** The usual form: each output with its own BEEF, as an array of bytes. */
-export function toOutputList (found: FoundAdvertisement[]): object {
-  return { type: 'output-list', outputs: found.map(({ beef, outputIndex }) => ({ beef: [...beef], outputIndex })) }
+/** The usual form, in JSON: each output with its own BEEF, as an array of bytes. */
+export function toOutputList (found: FoundAdvertisement[]): Buffer {
+  // Far faster than an array for each, since nothing in it needs quotes.
+  const outputs = found.map(({ beef, outputIndex }) => `{"beef":[${beef.join(',')}],"outputIndex":${outputIndex}}`)
+  return Buffer.from(`{"type":"output-list","outputs":[${outputs.join(',')}]}`, 'latin1')
 }
 
 /**
@@ -17,10 +19,29 @@ export function toBinary (found: FoundAdvertisement[]): Buffer {
   return Buffer.concat([writeVarInt(found.length), ...outputs, mergeBeef(found)])
 }
 
+/**
+ * All transactions once, each with the proof that it came with. Proofs of one block are not combined, as the SDK would:
+ * it takes long, and fails for some that strangers can make. The oldest stand first, since whoever reads takes the first
+ * proof that names a transaction: a later one cannot put itself before it.
+ */
 function mergeBeef (found: FoundAdvertisement[]): Uint8Array {
   if (found.length < 2) return found[0]?.beef ?? Buffer.alloc(0)
-  const { Beef } = loadSdk()
-  const merged = new Beef()
-  for (const { beef } of found) merged.mergeBeef(beef)
-  return merged.toUint8Array()
+  const { Beef, BEEF_V1, Utils } = loadSdk()
+  const merged = new Beef(BEEF_V1)
+  const known = new Set<string>()
+  for (const { txid, beef } of [...found].reverse()) {
+    if (known.has(txid)) continue
+    const { bumps, txs } = Beef.fromBinary(beef as never)
+    const first = merged.bumps.length
+    merged.bumps.push(...bumps)
+    for (const transaction of txs) {
+      if (known.has(transaction.txid)) continue
+      known.add(transaction.txid)
+      if (transaction.bumpIndex !== undefined) transaction.bumpIndex += first
+      merged.txs.push(transaction)
+    }
+  }
+  const writer = new Utils.Writer()
+  merged.toWriter(writer)
+  return Uint8Array.from(writer.toArray())
 }

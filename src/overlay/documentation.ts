@@ -1,6 +1,7 @@
 /** What this server says of its topic and its lookup service, as overlay nodes do. */
 import { version } from '../../package.json'
-import { MAX_FOUND, MAX_STANDING } from '../db/advertisementStore'
+import { MAX_FOUND, MAX_HOSTS, MAX_OF_HOST } from '../db/advertisementStore'
+import { MAX_ADVERTISED } from './submission'
 import { SERVICE, TOPIC } from './topic'
 
 export interface Described {
@@ -22,7 +23,7 @@ An output is admitted if it is a PushDrop of exactly three fields:
 2. the host where this identity receives messages: an http or https URL in UTF-8, up to 255 bytes;
 3. a signature over the bytes of both, by the identity key: protocol \`[1, "messagebox advertisement"]\`, key id \`1\`, counterparty \`anyone\`.
 
-An admitted output is removed when a transaction that spends it is submitted. An identity may have up to ${MAX_STANDING} outputs here.
+An admitted output is removed when a transaction that spends it is submitted. An identity may be advertised at up to ${MAX_HOSTS} hosts, and a transaction may have up to ${MAX_ADVERTISED} advertisements. Of one host, up to ${MAX_OF_HOST} advertisements of an identity stand: the first, and the newest.
 `
 }]])
 

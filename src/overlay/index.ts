@@ -29,7 +29,7 @@ export interface Overlay {
 
 export interface OverlayParts {
   store: AdvertisementStore
-  /** Of what has arrived of bodies that nobody has verified yet. */
+  /** Of what has arrived of bodies that nobody has verified yet, and of answers that nobody has read. */
   budget: BodyBudget
   limits: Pick<Limits, 'address' | 'lookups' | 'submissions' | 'gate'>
 }
@@ -56,6 +56,14 @@ export function createOverlay ({ overlay, network, payments }: Pick<Config, 'ove
     }
   }
 
+  /** An answer takes memory until its client has read it, or has left. */
+  const reserve = (req: Request, res: Response, bytes: number): void => {
+    const account = budget.open(limits.address.of(req))
+    account.take(bytes)
+    if (res.closed || req.socket.destroyed) account.release()
+    else res.once('close', account.release)
+  }
+
   return {
     routes: [
       {
@@ -72,8 +80,10 @@ export function createOverlay ({ overlay, network, payments }: Pick<Config, 'ove
         path: '/lookup',
         async handler (req, res) {
           const found = await store.find(parseQuestion(parseJson(await read(req, res, limits.lookups, MAX_QUESTION))))
-          if (req.headers['x-aggregation'] === 'yes') res.type('application/octet-stream').send(toBinary(found))
-          else res.json(toOutputList(found))
+          const binary = req.headers['x-aggregation'] === 'yes'
+          const answer = binary ? toBinary(found) : toOutputList(found)
+          reserve(req, res, answer.length)
+          res.type(binary ? 'application/octet-stream' : 'json').send(answer)
         }
       },
       { method: 'get', path: '/listTopicManagers', handler (_req, res) { res.json(listDescribed(TOPIC_MANAGERS)) } },

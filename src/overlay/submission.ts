@@ -1,6 +1,6 @@
 /** What is submitted to the topic: which topics a request names, which BEEF it carries, and what that does. */
 import type { IncomingHttpHeaders } from 'node:http'
-import { MAX_STANDING, type AdvertisementStore, type SpentOutput, type Submission } from '../db/advertisementStore'
+import { MAX_HOSTS, MAX_OF_HOST, type AdvertisementStore, type Submission } from '../db/advertisementStore'
 import { ApiError } from '../errors'
 import type { TransactionVerifier } from '../spv/verifier'
 import type { Spend, VerifiedSubmission } from '../spv/verify'
@@ -8,8 +8,10 @@ import { isCandidate, judge } from './advertisement'
 import { TOPIC } from './topic'
 import { readVarInt } from './varInt'
 
-/** How many of the outputs that it spends are looked at more closely: each may take a signature to tell. */
-const MAX_JUDGED_SPENDS = 100
+/** How many advertisements one transaction may have: each takes a signature to tell. */
+export const MAX_ADVERTISED = 5
+/** How large a transaction with an advertisement may be, with all that it rests on: so much is kept, and sent to whoever asks. */
+export const MAX_STORED = 64 * 1024
 
 /** What a topic has made of a transaction, by the topic's name: the "submitted transaction execution acknowledgment". */
 export type Steak = Record<string, { outputsToAdmit: number[], coinsToRetain: number[], coinsRemoved: number[] }>
@@ -49,13 +51,14 @@ export async function submitTransaction ({ verifier, store }: SubmissionParts, o
   const { verified } = verdict
   const { submission, reasons } = toSubmission(verified)
   const admission = await store.admit(submission)
-  if ('full' in admission) throw tooMany(`${admission.full} has`)
+  if ('full' in admission) throw tooMany(`${admission.full} is advertised at ${MAX_HOSTS} other hosts already.`, MAX_HOSTS)
   if ('conflict' in admission) throw spent(`${admission.conflict.txid}.${admission.conflict.outputIndex}`, ` by ${admission.conflict.spentBy!}`)
   const own = verified.spends.slice(0, verified.inputs)
   const isRemoved = ({ txid, outputIndex }: Spend): boolean => admission.removed.some(output => output.txid === txid && output.outputIndex === outputIndex)
   const coinsRemoved = own.flatMap((spend, input) => isRemoved(spend) ? [input] : [])
   if (admission.admitted.length === 0 && coinsRemoved.length === 0) {
     if (admission.spent.length > 0) throw spent(`${verified.txid}.${admission.spent[0]!}`)
+    if (admission.replaced.length > 0) throw tooMany(`${MAX_OF_HOST} other advertisements of this host by this identity stand.`, MAX_OF_HOST)
     throw new ApiError('ERR_INVALID_ADVERTISEMENT', reasons[0])
   }
   return { [TOPIC]: { outputsToAdmit: admission.admitted, coinsToRetain: [], coinsRemoved } }
@@ -64,7 +67,7 @@ export async function submitTransaction ({ verifier, store }: SubmissionParts, o
 /** @returns `reasons`: why outputs that look like advertisements are none */
 function toSubmission ({ txid, outputs, spends, proven, beef }: VerifiedSubmission): { submission: Submission, reasons: string[] } {
   const scripts = outputs.map(script => Buffer.from(script))
-  if (scripts.filter(isCandidate).length > MAX_STANDING) throw tooMany('This transaction has')
+  if (scripts.filter(isCandidate).length > MAX_ADVERTISED) throw tooMany(`A transaction may have up to ${MAX_ADVERTISED} advertisements.`, MAX_ADVERTISED)
   const advertisements: Submission['advertisements'] = []
   const reasons: string[] = []
   for (const [outputIndex, script] of scripts.entries()) {
@@ -73,16 +76,14 @@ function toSubmission ({ txid, outputs, spends, proven, beef }: VerifiedSubmissi
     if ('reason' in judged) reasons.push(`Output ${outputIndex} is no advertisement: ${judged.reason}.`)
     else advertisements.push({ ...judged.advertised, txid, outputIndex })
   }
-  return { submission: { txid, beef: Buffer.from(beef), proven, advertisements, spends: spends.map(toSpent) }, reasons }
+  if (advertisements.length > 0 && beef.length > MAX_STORED) {
+    throw new ApiError('ERR_INVALID_TRANSACTION', `The transaction is too large with all that it rests on: ${beef.length} bytes of BEEF, of which up to ${MAX_STORED} are kept.`, { limit: MAX_STORED })
+  }
+  return { submission: { txid, beef: Buffer.from(beef), proven, advertisements, spends }, reasons }
 }
 
-function toSpent ({ txid, outputIndex, spentBy, script }: Spend, place: number): SpentOutput {
-  const judged = script === undefined || place >= MAX_JUDGED_SPENDS ? undefined : judge(Buffer.from(script))
-  return { txid, outputIndex, spentBy, advertised: judged !== undefined && 'advertised' in judged ? judged.advertised : undefined }
-}
-
-function tooMany (who: string): ApiError {
-  return new ApiError('ERR_TOO_MANY_ADVERTISEMENTS', `${who} more than ${MAX_STANDING} advertisements.`, { limit: MAX_STANDING })
+function tooMany (description: string, limit: number): ApiError {
+  return new ApiError('ERR_TOO_MANY_ADVERTISEMENTS', description, { limit })
 }
 
 function spent (outpoint: string, by = ''): ApiError {

@@ -50,7 +50,7 @@ export type Verdict<T> = { verified: T } | { invalid: string } | { unavailable: 
 export type Headers = ChainTracker | 'scripts only'
 
 /** How many transactions without a proof of their own one may rest on, and how many inputs these may have. */
-const MAX_UNPROVEN = 100
+const MAX_UNPROVEN: { [Kind in keyof Verified]: number } = { payment: 100, submission: 20 }
 const MAX_INPUTS = 1000
 /** In how many blocks there may be some with a proof. */
 const MAX_BLOCKS = 200
@@ -69,21 +69,21 @@ export class HeadersUnavailable extends Error {}
 
 /** The work for each kind: a payment comes as AtomicBEEF (BRC-95), a submission as any BEEF, whose last transaction counts. */
 export const VERIFY: { [Kind in keyof Verified]: (bytes: Uint8Array, headers: Headers) => Promise<Verdict<Verified[Kind]>> } = {
-  payment: async (bytes, headers) => await verify(bytes, headers, true, toPayment, async (beef, transaction, unproven) => {
+  payment: async (bytes, headers) => await verify(bytes, headers, 'payment', toPayment, async (beef, transaction, unproven) => {
     if (transaction.outputs.length > MAX_OUTPUTS) throw new Invalid(`it has more than ${MAX_OUTPUTS} outputs`)
     if (!unproven.every(isFinal)) throw new Invalid('it, or one that it rests on, is not final yet')
     // What does not belong to the transaction has to hold too, since the payees' wallets look at all of it.
     if (headers !== 'scripts only' && !await beef.verify(headers)) throw new Invalid('something in the BEEF has no proof that leads to a block')
   }),
-  submission: async (bytes, headers) => await verify(bytes, headers, false, toSubmission)
+  submission: async (bytes, headers) => await verify(bytes, headers, 'submission', toSubmission)
 }
 
 type Check = (beef: Beef, transaction: Transaction, unproven: Transaction[]) => Promise<void>
 
-async function verify<T> (bytes: Uint8Array, headers: Headers, atomic: boolean, describe: (transaction: Transaction, unproven: Transaction[], headers: Headers) => T, check: Check = async () => {}): Promise<Verdict<T>> {
+async function verify<T> (bytes: Uint8Array, headers: Headers, kind: keyof Verified, describe: (transaction: Transaction, unproven: Transaction[], headers: Headers) => T, check: Check = async () => {}): Promise<Verdict<T>> {
   try {
-    const { beef, transaction } = parse(bytes, atomic)
-    const { proven, unproven } = sortOut(transaction)
+    const { beef, transaction } = parse(bytes, kind === 'payment')
+    const { proven, unproven } = sortOut(transaction, MAX_UNPROVEN[kind])
     checkInputs(unproven)
     // The SDK would look at them between scripts, which a stranger has made and which may take their time.
     if (headers !== 'scripts only') await checkProofs(proven, headers)
@@ -161,7 +161,7 @@ function isFinal ({ lockTime, inputs }: Transaction): boolean {
 }
 
 /** The transaction and its ancestors, down to those that have a proof; `Transaction.verify` runs scripts for the others. */
-function sortOut (subject: Transaction): { proven: Transaction[], unproven: Transaction[] } {
+function sortOut (subject: Transaction, mostUnproven: number): { proven: Transaction[], unproven: Transaction[] } {
   const [proven, unproven] = [new Map<string, Transaction>(), new Map<string, Transaction>()]
   const waiting = [subject]
   for (let transaction = waiting.pop(); transaction !== undefined; transaction = waiting.pop()) {
@@ -172,7 +172,7 @@ function sortOut (subject: Transaction): { proven: Transaction[], unproven: Tran
       continue
     }
     unproven.set(txid, transaction)
-    if (unproven.size > MAX_UNPROVEN) throw new Invalid(`it rests on more than ${MAX_UNPROVEN} transactions without a proof`)
+    if (unproven.size > mostUnproven) throw new Invalid(`it rests on more than ${mostUnproven} transactions without a proof`)
     for (const { sourceTransaction } of transaction.inputs) if (sourceTransaction !== undefined) waiting.push(sourceTransaction)
   }
   return { proven: [...proven.values()], unproven: [...unproven.values()] }

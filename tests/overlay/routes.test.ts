@@ -89,11 +89,11 @@ test('on a local network a forged proof takes nobody\'s advertisement away', asy
   expect(await find(origin, { identityKey: identityOf(alice) })).toEqual([`${standing.id('hex')}.0`])
 })
 
-test('an address may submit sixty times a minute, and look up far more often', async () => {
+test('an address may submit twenty times a minute, and look up far more often', async () => {
   const { origin } = await startServer({ env: LOCAL })
-  const statuses = await Promise.all(Array.from({ length: 61 }, async () => (await submit(origin, [1], { 'x-topics': '[]' })).status))
-  expect(statuses.filter(status => status === 400).length).toBe(60)
-  expectError(await submit(origin, [1]), [429, 'ERR_RATE_LIMITED'], { limit: 60, retryAfterMs: expect.any(Number) })
+  const statuses = await Promise.all(Array.from({ length: 21 }, async () => (await submit(origin, [1], { 'x-topics': '[]' })).status))
+  expect(statuses.filter(status => status === 400).length).toBe(20)
+  expectError(await submit(origin, [1]), [429, 'ERR_RATE_LIMITED'], { limit: 20, retryAfterMs: expect.any(Number) })
   expect(await find(origin, { identityKey: KEY })).toEqual([])
 })
 

@@ -1,4 +1,4 @@
-import { MerklePath, PrivateKey, Transaction, Utils } from '@bsv/sdk'
+import { LockingScript, MerklePath, OP, P2PKH, PrivateKey, Transaction, Utils } from '@bsv/sdk'
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { randomBytes } from 'node:crypto'
 import { anoint, find, identityOf, lockAdvertisement, lookup, makeTransaction, steak, submit, type OverlayAnswer } from '../helpers/advertiser'
@@ -89,12 +89,13 @@ describe.each(ENGINES)('the topic on %s', engine => {
     expect(await found()).toEqual([])
   })
 
-  test('an advertisement that comes behind what spends it comes too late', async () => {
+  test('what the ancestors of a transaction spend is removed too', async () => {
     const first = await anoint(chain, alice)
     const second = await anoint(chain, alice, 'https://two.alice', [first])
     const third = await anoint(chain, alice, 'https://three.alice', [second])
-    await admit(third, [0], [0])
-    for (const late of [first, second]) expect((await send(late)).body).not.toEqual(steak([0]))
+    await admit(first, [0])
+    await admit(third, [0])
+    expectError(await send(first), [409, 'ERR_ADVERTISEMENT_SPENT'])
     expect(await found()).toEqual([outpoint(third)])
   })
 
@@ -103,6 +104,7 @@ describe.each(ENGINES)('the topic on %s', engine => {
     const sendTo = async ({ origin }: TestServer, transaction: Transaction): Promise<number> => (await submit(origin, transaction.toBEEF(), from)).status
     const pairs = await Promise.all(Array.from({ length: 5 }, async (_, i) => {
       const first = await anoint(chain, alice, `https://${i}.alice`)
+      await admit(first, [0])
       return [first, await makeTransaction(chain, alice, [], { spends: [first] })]
     }))
     const answers = await Promise.all(nodes.flatMap(node => pairs.map(async ([first, second]) => await Promise.all([sendTo(node, first!), sendTo(node, second!)]))))
@@ -181,17 +183,88 @@ describe.each(ENGINES)('the topic on %s', engine => {
     expectError(await lookup(server.origin, JSON.stringify({ service: 'ls_messagebox', query: { host: 'x'.repeat(100_000) } })), [413, 'ERR_BODY_TOO_LARGE'], { limit: 16 * 1024 })
   })
 
-  test('of a thousand advertisements of one identity, twenty stand', async () => {
+  test('of a thousand advertisements of one identity, those of twenty hosts stand', async () => {
     const scripts = await Promise.all(Array.from({ length: 20 }, async (_, i) => await lockAdvertisement(alice, { host: `https://${i}.alice` })))
     const thousand = await makeTransaction(chain, alice, Array.from({ length: 1000 }, (_, i) => scripts[i % 20]!))
-    expectError(await send(thousand), [429, 'ERR_TOO_MANY_ADVERTISEMENTS'], { limit: 20 })
-    const twenty = await makeTransaction(chain, alice, scripts)
-    await admit(twenty, scripts.map((_, i) => i))
+    expectError(await send(thousand), [429, 'ERR_TOO_MANY_ADVERTISEMENTS'], { limit: 5 })
+    expectError(await send(await makeTransaction(chain, alice, scripts.slice(0, 6))), [429, 'ERR_TOO_MANY_ADVERTISEMENTS'], { limit: 5 })
+    const four = await Promise.all([0, 5, 10, 15].map(async first => await makeTransaction(chain, alice, scripts.slice(first, first + 5))))
+    for (const transaction of four) await admit(transaction, [0, 1, 2, 3, 4])
     expect((await found()).length).toBe(20)
     expectError(await send(await anoint(chain, alice)), [429, 'ERR_TOO_MANY_ADVERTISEMENTS'], { limit: 20 })
-    await admit(await anoint(chain, alice, 'https://new.alice', [twenty]), [0], [0])
+    await admit(four[3]!, [0, 1, 2, 3, 4])
+    await admit(await anoint(chain, alice, 'https://1.alice'), [0])
+    await admit(await anoint(chain, alice, 'https://new.alice', [four[0]!]), [0], [0])
     await admit(await anoint(chain, PrivateKey.fromRandom()), [0])
     expect((await found()).length).toBe(20)
+  })
+
+  /** Somebody else's output with the words and the signature of an advertisement. */
+  const copyOf = async ({ outputs: [advertised] }: Transaction, thief: PrivateKey): Promise<LockingScript> =>
+    new LockingScript([...(await lockAdvertisement(thief)).chunks.slice(0, 2), ...advertised!.lockingScript.chunks.slice(2)])
+
+  test('copies of an advertisement neither keep its owner from moving nor take its place', async () => {
+    const mallory = PrivateKey.fromRandom()
+    const [first, second] = [await anoint(chain, alice, 'https://old.alice'), await anoint(chain, alice, 'https://old.alice')]
+    await admit(first, [0])
+    await admit(second, [0])
+    const copies = await Promise.all(Array.from({ length: 5 }, async () => await makeTransaction(chain, mallory, [await copyOf(first, mallory), ...Array.from({ length: 4 }, () => first.outputs[0]!.lockingScript)])))
+    for (const copy of copies) expect((await send(copy)).status).toBe(200)
+    const standing = await found()
+    expect([standing.length, standing.at(-1)]).toEqual([5, outpoint(first)])
+    const moved = await anoint(chain, alice, 'https://new.alice')
+    await admit(moved, [0])
+    expect((await found())[0]).toBe(outpoint(moved))
+
+    // What gave way stands again once there is room, unless it was spent meanwhile.
+    expectError(await send(second), [429, 'ERR_TOO_MANY_ADVERTISEMENTS'], { limit: 5 })
+    await admit(await makeTransaction(chain, alice, [], { spends: [first] }), [], [0])
+    await admit(second, [0])
+    const fresh = await makeTransaction(chain, mallory, Array.from({ length: 5 }, () => first.outputs[0]!.lockingScript))
+    expect((await send(fresh)).status).toBe(200)
+    await admit(await makeTransaction(chain, alice, [], { spends: [second] }), [], [0])
+    expectError(await send(second), [409, 'ERR_ADVERTISEMENT_SPENT'])
+  })
+
+  test('what was spent does not come back, however many copies others spend', async () => {
+    const mallory = PrivateKey.fromRandom()
+    const first = await anoint(chain, alice)
+    await admit(first, [0])
+    await admit(await makeTransaction(chain, alice, [], { spends: [first] }), [], [0])
+    const copy = await makeTransaction(chain, mallory, [await copyOf(first, mallory)])
+    expectError(await send(await makeTransaction(chain, mallory, [], { spends: [copy] })), [400, 'ERR_INVALID_ADVERTISEMENT'])
+    // Of spends that were never admitted nothing is kept, so nothing of the owner's is forgotten for them.
+    expect((await send(copy)).body).toEqual(steak([0]))
+    expectError(await send(first), [409, 'ERR_ADVERTISEMENT_SPENT'])
+  })
+
+  test('of two that spend the same, on two nodes at once, one is admitted', async () => {
+    const two = engine === 'mysql' ? await joinServer(server) : server
+    for (let round = 0; round < 6; round++) {
+      const key = PrivateKey.fromRandom()
+      const first = await anoint(chain, key)
+      expect((await submit(server.origin, first.toBEEF(), { 'x-forwarded-for': `10.1.1.${round}` })).status).toBe(200)
+      const rivals = await Promise.all(['a', 'b'].map(async host => await anoint(chain, key, `https://${host}.alice`, [first])))
+      const answers = await Promise.all(rivals.map(async (rival, i) => await submit([server, two][i]!.origin, rival.toBEEF(), { 'x-forwarded-for': `10.1.1.${round}` })))
+      expect(answers.map(({ status }) => status).sort((a, b) => a - b)).toEqual([200, 409])
+      expect((await found(key)).length).toBe(1)
+    }
+  })
+
+  test('a transaction that is too large to be kept, or rests on too many, is refused', async () => {
+    const padding = new LockingScript([{ op: 0 }, { op: OP.OP_RETURN }, { op: OP.OP_PUSHDATA4, data: Array.from({ length: 64 * 1024 }, () => 7) }])
+    const large = await send(await makeTransaction(chain, alice, [await lockAdvertisement(alice), padding]))
+    expectError(large, [400, 'ERR_INVALID_TRANSACTION'], { limit: 64 * 1024 })
+    let funds = chain.mint(alice, 10_000)
+    for (let i = 0; i < 20; i++) {
+      const next = new Transaction(1, [], [{ satoshis: 10_000, lockingScript: new P2PKH().lock(alice.toPublicKey().toHash()) }])
+      next.addInput({ sourceTransaction: funds, sourceOutputIndex: 0, unlockingScriptTemplate: new P2PKH().unlock(alice), sequence: 0xffffffff })
+      await next.sign()
+      funds = next
+    }
+    const chained = await send(await makeTransaction(chain, alice, [await lockAdvertisement(alice)], { funds }))
+    expectError(chained, [400, 'ERR_INVALID_TRANSACTION'])
+    expect(chained.body.description).toMatch(/more than 20/)
   })
 
   test('while headers are away nothing is admitted', async () => {
