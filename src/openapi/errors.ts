@@ -71,7 +71,8 @@ const DETAILS: Partial<Record<ErrorCode, Details>> = {
   ERR_BODY_TOO_LARGE: limit('In bytes.', 10485760),
   ERR_DELIVERY_BLOCKED: { blockedRecipients: { schema: listOf(IDENTITY_KEY, { minItems: 1, description: 'The recipients who block the sender.' }), example: [BOB] } },
   ERR_INVALID_PAYMENT: limit('In bytes of the transaction, or in outputs.', 1048576),
-  ERR_TOO_MANY_ADVERTISEMENTS: limit('Advertisements of one identity, or in one transaction.', 20),
+  ERR_INVALID_TRANSACTION: limit('In bytes of the transaction with all that it rests on.', 65536),
+  ERR_TOO_MANY_ADVERTISEMENTS: limit('Hosts of an identity, or advertisements in one transaction or of one host.', 20),
   ERR_INSUFFICIENT_PAYMENT: { due: { schema: SATOSHIS, example: 10 }, paid: { schema: SATOSHIS, example: 9 } },
   ERR_INVALID_PUBLIC_KEY: { invalidIndexes: { schema: listOf({ type: 'integer', minimum: 0 }, { description: 'Which recipients, counted from 0.' }), example: [1] } },
   ERR_RATE_LIMITED: {
