@@ -1,6 +1,6 @@
 /** An answer of the lookup service in its two forms. */
 import type { FoundAdvertisement } from '../db/advertisements'
-import { loadSdk } from './sdk'
+import { joinBeef, splitBeef, type BeefParts } from './beef'
 import { writeVarInt } from './varInt'
 
 /** The usual form, in JSON: each output with its own BEEF, as an array of bytes. */
@@ -24,24 +24,20 @@ export function toBinary (found: FoundAdvertisement[]): Buffer {
  * it takes long, and fails for some that strangers can make. The oldest stand first, since whoever reads takes the first
  * proof that names a transaction: a later one cannot put itself before it.
  */
-function mergeBeef (found: FoundAdvertisement[]): Uint8Array {
+function mergeBeef (found: FoundAdvertisement[]): Buffer {
   if (found.length < 2) return found[0]?.beef ?? Buffer.alloc(0)
-  const { Beef, BEEF_V1, Utils } = loadSdk()
-  const merged = new Beef(BEEF_V1)
+  const merged: BeefParts = { proofs: [], transactions: [] }
   const known = new Set<string>()
   for (const { txid, beef } of [...found].reverse()) {
     if (known.has(txid)) continue
-    const { bumps, txs } = Beef.fromBinary(beef as never)
-    const first = merged.bumps.length
-    merged.bumps.push(...bumps)
-    for (const transaction of txs) {
+    const { proofs, transactions } = splitBeef(beef)
+    const first = merged.proofs.length
+    merged.proofs.push(...proofs)
+    for (const transaction of transactions) {
       if (known.has(transaction.txid)) continue
       known.add(transaction.txid)
-      if (transaction.bumpIndex !== undefined) transaction.bumpIndex += first
-      merged.txs.push(transaction)
+      merged.transactions.push({ ...transaction, proof: transaction.proof === undefined ? undefined : first + transaction.proof })
     }
   }
-  const writer = new Utils.Writer()
-  merged.toWriter(writer)
-  return Uint8Array.from(writer.toArray())
+  return joinBeef(merged)
 }
