@@ -18,8 +18,6 @@ export interface Spend {
   outputIndex: number
   /** The transaction that spends it. */
   spentBy: string
-  /** Its locking script, where the transaction that it belongs to is known. */
-  script: Uint8Array | undefined
 }
 
 /** What is known of a transaction that holds and was submitted to a topic. */
@@ -122,15 +120,7 @@ function toSubmission (transaction: Transaction, unproven: Transaction[], header
 
 function spendsOf (transaction: Transaction): Spend[] {
   const spentBy = transaction.id('hex')
-  return transaction.inputs.map(({ sourceTXID, sourceTransaction, sourceOutputIndex }) => {
-    const script = sourceTransaction?.outputs[sourceOutputIndex]?.lockingScript.toBinary()
-    return {
-      txid: sourceTXID ?? sourceTransaction!.id('hex'),
-      outputIndex: sourceOutputIndex,
-      spentBy,
-      script: script === undefined ? undefined : Uint8Array.from(script)
-    }
-  })
+  return transaction.inputs.map(({ sourceTXID, sourceTransaction, sourceOutputIndex }) => ({ txid: sourceTXID ?? sourceTransaction!.id('hex'), outputIndex: sourceOutputIndex, spentBy }))
 }
 
 /** One BEEF and nothing behind it, with everything that its subject rests on. */
