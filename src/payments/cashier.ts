@@ -15,9 +15,9 @@ import { ApiError } from '../errors'
 import { toListedBody, wrapperOf } from '../listedBody'
 import type { Terms } from '../policy'
 import type { IdentityKey, OutgoingMessage } from '../protocol'
-import type { VerifiedTransaction } from '../spv/verify'
+import type { VerifiedPayment } from '../spv/verify'
 import type { Locks } from './locks'
-import type { Network } from './network'
+import type { ArcBroadcaster } from './arc'
 import { checkDues, checkOutputs, type Paid } from './outputs'
 import { assignOutputs, parsePayment, type Payment } from './payment'
 import type { VerifyPayment } from './verifier'
@@ -30,7 +30,7 @@ export interface CashierParts {
   payments: PaymentStore
   locks: Locks
   verify: VerifyPayment
-  network: Network
+  network: ArcBroadcaster
   /** Told that a payment is stored of which an output is the server's. */
   onStored: () => void
   logger: Logger
@@ -102,7 +102,7 @@ export function createCashier (parts: CashierParts): DeliverPaid {
   }
 }
 
-function toClaim (sender: IdentityKey, { recipients, messageIds, messageBox }: OutgoingMessage, { tx }: Payment, { txid }: VerifiedTransaction, paid: Paid[]): NewPayment {
+function toClaim (sender: IdentityKey, { recipients, messageIds, messageBox }: OutgoingMessage, { tx }: Payment, { txid }: VerifiedPayment, paid: Paid[]): NewPayment {
   const serverOutputs: ServerOutput[] = paid.filter(({ payee }) => payee === 'server')
     .map(({ outputIndex, derivationPrefix, derivationSuffix, senderIdentityKey }) => ({ outputIndex, derivationPrefix, derivationSuffix, senderIdentityKey }))
   const names = recipients.map((recipient, index) => [recipient, messageIds[index]!]).sort()

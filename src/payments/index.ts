@@ -9,7 +9,7 @@ import { TransactionVerifier } from '../spv/verifier'
 import { createCashier, noCashier, type DeliverPaid, type Milestone } from './cashier'
 import { Collector } from './collector'
 import { createLocks } from './locks'
-import { Network } from './network'
+import { ArcBroadcaster } from './arc'
 import { verifyPayments } from './verifier'
 import { ServerWallet } from './wallet'
 
@@ -52,7 +52,7 @@ export function createPayments (config: Config, parts: PaymentParts): Payments {
       logger,
       reached,
       locks: createLocks(wallet),
-      network: new Network(arcUrl, arcApiKey),
+      network: new ArcBroadcaster(arcUrl, arcApiKey),
       onStored: () => { collector.wake() }
     }),
     start: () => { collector.start() },

@@ -2,7 +2,7 @@
 import { ApiError } from '../errors'
 import type { Terms } from '../policy'
 import type { IdentityKey } from '../protocol'
-import type { VerifiedTransaction } from '../spv/verify'
+import type { VerifiedPayment } from '../spv/verify'
 import type { Locks } from './locks'
 import { parseOutput, type AssignedOutput, type PaidOutput, type Payee } from './payment'
 
@@ -16,7 +16,7 @@ export interface Paid extends PaidOutput {
  * Holds each output against whom it has to pay.
  * @throws ApiError ERR_PAYMENT_NOT_TO_PAYEE
  */
-export async function checkOutputs (locks: Locks, sender: IdentityKey, recipients: IdentityKey[], { outputs }: VerifiedTransaction, assigned: AssignedOutput[]): Promise<Paid[]> {
+export async function checkOutputs (locks: Locks, sender: IdentityKey, recipients: IdentityKey[], { outputs }: VerifiedPayment, assigned: AssignedOutput[]): Promise<Paid[]> {
   const paid: Paid[] = []
   for (const { payee, output } of assigned) {
     const named = parseOutput(output)

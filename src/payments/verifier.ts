@@ -1,10 +1,10 @@
 import { ApiError } from '../errors'
 import type { IdentityKey } from '../protocol'
 import type { TransactionVerifier } from '../spv/verifier'
-import type { VerifiedTransaction } from '../spv/verify'
+import type { VerifiedPayment } from '../spv/verify'
 
 /** Whether a payment's transaction, in AtomicBEEF, holds; all errors are from the catalogue. */
-export type VerifyPayment = (sender: IdentityKey, tx: Buffer) => Promise<VerifiedTransaction>
+export type VerifyPayment = (sender: IdentityKey, tx: Buffer) => Promise<VerifiedPayment>
 
 /** @returns what throws ApiError ERR_INVALID_PAYMENT, ERR_PAYMENTS_UNAVAILABLE where headers cannot be had, ERR_SERVER_BUSY */
 export function verifyPayments (verifier: TransactionVerifier<'payment'>): VerifyPayment {

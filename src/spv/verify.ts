@@ -5,7 +5,7 @@
 import { Beef, Utils, type ChainTracker, type Transaction } from '@bsv/sdk'
 
 /** What is known of a payment's transaction that holds. */
-export interface VerifiedTransaction {
+export interface VerifiedPayment {
   txid: string
   outputs: Array<{ satoshis: number, script: Uint8Array }>
   /** In extended format (BRC-30), in hex, as it is broadcast; undefined where it is in a block already. */
@@ -37,7 +37,7 @@ export interface VerifiedSubmission {
 
 /** What each kind of transaction is verified for. */
 export interface Verified {
-  payment: VerifiedTransaction
+  payment: VerifiedPayment
   submission: VerifiedSubmission
 }
 
@@ -95,7 +95,7 @@ async function verify<T> (bytes: Uint8Array, headers: Headers, kind: keyof Verif
   }
 }
 
-function toPayment (transaction: Transaction): VerifiedTransaction {
+function toPayment (transaction: Transaction): VerifiedPayment {
   return {
     txid: transaction.id('hex'),
     outputs: transaction.outputs.map(({ satoshis = 0, lockingScript }) => ({ satoshis, script: Uint8Array.from(lockingScript.toBinary()) })),

@@ -13,7 +13,7 @@ const AT_FAULT = (status: number): boolean => status === 400 || status === 409 |
 interface ArcAnswer { txid?: string, txStatus?: string, extraInfo?: string, detail?: string, title?: string }
 
 /** Sends transactions to the network, by ARC. */
-export class Network {
+export class ArcBroadcaster {
   constructor (private readonly arcUrl: string, private readonly apiKey: Secret | undefined) {}
 
   /**
