@@ -7,7 +7,7 @@ import { crash } from './crash'
 /** The short form of `npm run crash`. */
 describe('kill -9 under load loses nothing, doubles nothing and brings nothing back', () => {
   test.each(ENGINES)('of the server, on %s', async engine => {
-    const counts = await crash(engine, { kills: 3 })
+    const counts = await crash(engine, { kills: 2 })
 
     expect(counts).toMatchObject(SOUND)
     expect(counts.unanswered).toBeGreaterThan(0)
@@ -16,7 +16,7 @@ describe('kill -9 under load loses nothing, doubles nothing and brings nothing b
 
   test('of MariaDB', async () => {
     if (!canRunMariadb()) return
-    const counts = await crash('mariadb', { kills: 3 })
+    const counts = await crash('mariadb', { kills: 2 })
 
     expect(counts).toMatchObject(SOUND)
     expect(counts.refused).toBeGreaterThan(0)

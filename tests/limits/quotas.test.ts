@@ -184,7 +184,7 @@ describe.each(ENGINES)('quotas on %s', engine => {
       expect([...new Set(answers.map(({ status }) => status))].filter(status => ![200, 400, 429].includes(status))).toEqual([])
       for (const owner of identities) expect((await list(owner)).length).toBeLessThanOrEqual(LIMIT)
       await expectExactCounts(server)
-    }), { numRuns: engine === 'sqlite' ? 6 : 12 })
+    }), { numRuns: engine === 'sqlite' ? 4 : 6 })
   })
 
   test('quotas that are turned on count what is there, and forget it when they are turned off', async () => {

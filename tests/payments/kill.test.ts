@@ -21,7 +21,9 @@ import { WalletChain } from '../helpers/walletChain'
 const PROGRAM = ['-r', join(__dirname, '..', 'helpers', 'transpile.js'), join(__dirname, 'serveAndDie.ts')]
 
 const MILESTONES: Milestone[] = ['verified', 'claimed', 'accepted', 'stored']
-const CASES = ENGINES.flatMap(engine => MILESTONES.map((milestone): [Milestone, Engine] => [milestone, engine]))
+/** On MySQL those around which its transactions differ from SQLite's. */
+const ON_MYSQL: Milestone[] = ['claimed', 'stored']
+const CASES = ENGINES.flatMap(engine => (engine === 'sqlite' ? MILESTONES : ON_MYSQL).map((milestone): [Milestone, Engine] => [milestone, engine]))
 
 async function serve (env: NodeJS.ProcessEnv, milestone: Milestone): Promise<{ origin: string, child: Child }> {
   const child = new Child(process.execPath, [...PROGRAM, milestone], { env: { ...process.env, ...env } })
