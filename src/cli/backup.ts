@@ -1,15 +1,13 @@
-import dotenv from 'dotenv'
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { parseConfig, readEnv } from '../config'
 import { sqliteDriver } from '../db/sqliteDriver'
 import { describeDatabase } from './describe'
+import { readConfig } from './environment'
 import { explainFailure, UsageError } from './failure'
 
 /** Copies the configured SQLite database to a file, while the server may run: `npm run backup -- TARGET`. */
 async function main (target: string | undefined): Promise<void> {
-  dotenv.config({ quiet: true })
-  const { db } = parseConfig(readEnv(process.env))
+  const { db } = readConfig()
   if (db.client !== 'better-sqlite3') throw new UsageError('The configured database is MySQL: back it up with mysqldump, as DEPLOYING.md shows.')
   if (target === undefined) throw new UsageError('Say where to: npm run backup -- TARGET')
   const source = resolve(String(db.connection.filename))

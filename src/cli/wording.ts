@@ -1,13 +1,8 @@
-/** Numbers, times and tables as people read them. */
+/** Counts, times and tables as people read them. */
+import { figure } from '../figures'
 
 export function count (number: number, one: string, many = `${one}s`): string {
-  return `${number.toLocaleString('en-US')} ${number === 1 ? one : many}`
-}
-
-export function size (bytes: number): string {
-  const units = ['bytes', 'kB', 'MB', 'GB', 'TB']
-  const power = Math.min(units.length - 1, bytes < 1 ? 0 : Math.floor(Math.log(bytes) / Math.log(1024)))
-  return power === 0 ? `${bytes} bytes` : `${(bytes / 1024 ** power).toFixed(1)} ${units[power]!}`
+  return `${figure(number)} ${number === 1 ? one : many}`
 }
 
 /** A time as ISO 8601 in UTC; null where there is none. */

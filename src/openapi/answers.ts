@@ -38,3 +38,9 @@ export const IDENTITY_KEY: JsonSchema = {
 export function nullable (schema: JsonSchema): JsonSchema {
   return { anyOf: [schema, { type: 'null' }] }
 }
+
+/** Words that a person is to read, in an answer. */
+export const ABOUT: JsonSchema = { type: 'string', description: 'For a person.' }
+
+/** A time for examples. */
+export const NOON = '2026-01-31T12:00:00.000Z'

@@ -1,9 +1,8 @@
 import { MAX_DEVICES } from '../db/devices'
 import { REGISTER_DEVICE_REQUEST, UNREGISTER_DEVICE_REQUEST } from '../validateDevices'
-import { COUNT, exactly, FLAG, listOf, nullable, STRING, success, TIME } from './answers'
+import { ABOUT, COUNT, exactly, FLAG, listOf, NOON, nullable, STRING, success, TIME } from './answers'
 import type { OperationDescription } from './operation'
 
-const ABOUT = { type: 'string', description: 'For a person.' }
 const DEVICE = exactly({
   id: COUNT,
   deviceId: nullable(STRING),
@@ -14,7 +13,6 @@ const DEVICE = exactly({
   updatedAt: TIME,
   lastUsed: TIME
 })
-const NOON = '2026-01-31T12:00:00.000Z'
 const TOKEN = 'dGhlIHRva2VuIG9mIGEgcGhvbmU'
 
 export const DEVICES: OperationDescription[] = [

@@ -1,7 +1,7 @@
 import { PAYMENT } from '../payments/payment'
 import { fieldsOf, type JsonSchema } from '../schema'
 import { ACKNOWLEDGE_REQUEST, LIST_REQUEST, MESSAGE } from '../validate'
-import { COUNT, exactly, FLAG, IDENTITY_KEY, listOf, nullable, STRING, success, TIME } from './answers'
+import { COUNT, exactly, FLAG, IDENTITY_KEY, listOf, NOON, nullable, STRING, success, TIME } from './answers'
 import { ALICE, BOB, type OperationDescription } from './operation'
 
 const PAYMENT_BESIDE: JsonSchema = {
@@ -26,8 +26,6 @@ const LISTED = exactly({
   createdAt: TIME,
   updatedAt: TIME
 })
-
-const NOON = '2026-01-31T12:00:00.000Z'
 
 export const MESSAGES: OperationDescription[] = [
   {

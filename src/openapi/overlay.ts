@@ -1,4 +1,5 @@
 /** The overlay network's side (BRC-22, BRC-24): who receives messages where. */
+import { figure } from '../figures'
 import { MAX_FOUND, MAX_FOUND_BYTES, MAX_HOSTS, MAX_OF_HOST } from '../db/advertisementStore'
 import { MAX_QUESTION, MAX_SUBMISSION } from '../overlay'
 import { QUESTION } from '../overlay/lookup'
@@ -6,7 +7,6 @@ import { MAX_ADVERTISED, MAX_STORED } from '../overlay/submission'
 import { SERVICE, TOPIC } from '../overlay/topic'
 import type { JsonSchema } from '../schema'
 import { exactly, listOf, STRING } from './answers'
-import { figure } from './texts'
 import { ALICE, type OperationDescription } from './operation'
 
 const ONLY_WHERE = 'Only where the server is a node of the overlay network (`ENABLE_OVERLAY=true`): else there is nothing at this path. Always at the root of the server.'

@@ -1,10 +1,8 @@
 import { PERMISSION_QUERY, PERMISSIONS_QUERY, QUOTE_QUERY, RULE_REQUEST } from '../validatePermissions'
-import { COUNT, exactly, FEE, FEE_STATUS, IDENTITY_KEY, listOf, nullable, SATOSHIS, STRING, success, TIME } from './answers'
+import { ABOUT, COUNT, exactly, FEE, FEE_STATUS, IDENTITY_KEY, listOf, NOON, nullable, SATOSHIS, STRING, success, TIME } from './answers'
 import { ALICE, BOB, type OperationDescription } from './operation'
 
-const ABOUT = { type: 'string', description: 'For a person.' }
 const RULE = { sender: nullable(IDENTITY_KEY), messageBox: STRING, recipientFee: FEE, status: FEE_STATUS, createdAt: TIME, updatedAt: TIME }
-const NOON = '2026-01-31T12:00:00.000Z'
 const EXAMPLE = { sender: ALICE, messageBox: 'letters', recipientFee: 10, status: 'payment_required', createdAt: NOON, updatedAt: NOON }
 const PRICE = { deliveryFee: SATOSHIS, recipientFee: FEE }
 

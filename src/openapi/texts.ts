@@ -1,6 +1,7 @@
 /** The longer texts of the document. */
 import type { AUTH_HEADERS } from '../auth/brc104'
 import type { DocumentParts } from './document'
+import { figure } from '../figures'
 
 export const AUTHENTICATION_TEXT = [
   'Both sides sign every message (BRC-103 over BRC-104); @bsv/message-box-client and the AuthFetch of @bsv/sdk do all of it.',
@@ -45,8 +46,4 @@ export function introduce ({ limits, deliveryFees }: DocumentParts['info']): str
 
 function orOff (limit: number | null): string {
   return limit === null ? 'any number' : figure(limit)
-}
-
-export function figure (value: number): string {
-  return value.toLocaleString('en')
 }

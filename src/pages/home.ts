@@ -1,7 +1,8 @@
 /** GET /: what this server is, for a person; for a program that asks for JSON, the same as /info. */
 import type { Request, RequestHandler } from 'express'
+import { figure, size } from '../figures'
 import type { CurrentInfo, Info } from '../operator/info'
-import { facts, figure, size, type Fact } from './facts'
+import { facts, type Fact } from './facts'
 import { html, type Content, type Html } from './html'
 import { pageHandler, type PageParts } from './page'
 

@@ -237,7 +237,7 @@ describe('the public address', () => {
     ['the prefix is dropped', { path: path => path.replace(/^\/api/, '') }, 'wrong-prefix', /ERR_NOT_FOUND/],
     ['the handshake is kept back', { refuse: path => path.startsWith('/.well-known') ? 404 : undefined }, 'no-handshake', /404.*nobody can authenticate/],
     ['upgrades are not passed on', { dropUpgrades: true }, 'no-websocket', /the answer is 400/],
-    ['large bodies are refused', { refuse: (_path, body) => body.length > 512 * 1024 ? 413 : undefined }, 'large-body', /refuses a body of 1.0 MB \(413\)/],
+    ['large bodies are refused', { refuse: (_path, body) => body.length > 512 * 1024 ? 413 : undefined }, 'large-body', /refuses a body of 1 MiB \(413\)/],
     ['CORS headers are added', { answerHeaders: headers => ({ ...headers, 'access-control-allow-origin': '*, https://example.com' }) }, 'cors', /CORS headers of its own/],
     ['the clock is wrong', { answerHeaders: headers => ({ ...headers, date: new Date(Date.now() - 600_000).toUTCString() }) }, 'clock', /(599|600|601) seconds apart/],
     ['everything is asked for a password', { refuse: path => path.includes('permissions') ? 401 : undefined }, 'proxy-authentication', /proxy itself refuses/],

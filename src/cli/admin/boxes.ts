@@ -1,6 +1,7 @@
+import { size } from '../../figures'
 import { selectBoxes } from '../../db/inspection'
 import type { IdentityKey } from '../../protocol'
-import { count, printable, quoted, size, table, time } from '../wording'
+import { count, printable, quoted, table, time } from '../wording'
 import { withDatabase, type Outcome } from './command'
 
 /** A recipient's boxes that hold something. */

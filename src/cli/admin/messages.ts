@@ -1,6 +1,7 @@
+import { size } from '../../figures'
 import { selectHeaders } from '../../db/inspection'
 import type { IdentityKey } from '../../protocol'
-import { count, printable, size, table, time } from '../wording'
+import { count, printable, table, time } from '../wording'
 import { withDatabase, type Outcome } from './command'
 
 /** What is known of the messages of a box without their bodies, in order of arrival. */

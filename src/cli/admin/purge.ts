@@ -1,7 +1,8 @@
+import { size } from '../../figures'
 import { planPurge, purge as removePlanned, type PurgePlan } from '../../db/purge'
 import type { IdentityKey } from '../../protocol'
 import { ask, canAsk, type Progress } from '../terminal'
-import { count, printable, size, time } from '../wording'
+import { count, printable, time } from '../wording'
 import { withDatabase, type Outcome } from './command'
 
 export interface PurgeOptions {

@@ -1,5 +1,6 @@
+import { size } from '../../figures'
 import { countOthers, readSpan, readTotals } from '../../db/inspection'
-import { size, table, time } from '../wording'
+import { table, time } from '../wording'
 import { withDatabase, type Outcome } from './command'
 
 /** How much there is of everything. */

@@ -1,8 +1,8 @@
+import { size } from '../../figures'
 import { statfsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { usesNativeSecp256k1 } from '../../auth/wallet'
 import { GIB, MIB } from '../../settings'
-import { size } from '../wording'
 import type { Report } from './finding'
 import type { Patient } from './index'
 

@@ -1,5 +1,6 @@
+import { size } from '../../figures'
 import { MIB } from '../../settings'
-import { foreign, size } from '../wording'
+import { foreign } from '../wording'
 import type { Report } from './finding'
 import type { Patient } from './index'
 import type { Probe, ProbeRequest } from './probe'
