@@ -25,10 +25,13 @@ export class Session {
     private readonly serverKey: string
   ) {}
 
-  /** Makes a handshake, and checks the server's signature on it. */
-  static async open (port: number, wallet: NativeWallet): Promise<Session> {
+  /**
+   * Makes a handshake, and checks the server's signature on it.
+   * @param localAddress the address of this machine to connect from
+   */
+  static async open (port: number, wallet: NativeWallet, localAddress?: string): Promise<Session> {
     const clientNonce = randomBytes(48).toString('base64')
-    const connection = await Connection.open(port)
+    const connection = await Connection.open(port, localAddress)
     const answer = await connection.exchange(handshakeRequest(wallet.identityKey, clientNonce), true)
     connection.close()
     if (answer.status !== 200) throw new Error(`a handshake was answered ${answer.status}: ${answer.body.toString()}`)
@@ -39,11 +42,11 @@ export class Session {
     return session
   }
 
-  /** A signed POST of JSON, whole; it can be sent once. */
-  sign (target: string, content: object): Buffer {
+  /** A signed POST of JSON, or of bytes as they are, whole; it can be sent once. */
+  sign (target: string, content: object | Buffer): Buffer {
     const requestId = randomBytes(32)
     const nonce = randomBytes(32).toString('base64')
-    const body = Buffer.from(JSON.stringify(content))
+    const body = Buffer.isBuffer(content) ? content : Buffer.from(JSON.stringify(content))
     const hash = hashRequest({ requestId, method: 'POST', target, headers: { 'content-type': 'application/json' }, body })
     return frame(target, body, {
       [AUTH_HEADERS.version]: '0.1',

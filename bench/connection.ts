@@ -37,9 +37,10 @@ export class Connection {
     socket.on('close', () => { this.#fail(new Error('the server closed the connection')) })
   }
 
-  static async open (port: number): Promise<Connection> {
+  /** @param localAddress the address of this machine to connect from */
+  static async open (port: number, localAddress?: string): Promise<Connection> {
     return await new Promise((resolve, reject) => {
-      const socket = connect({ host: '127.0.0.1', port })
+      const socket = connect({ host: '127.0.0.1', port, ...(localAddress !== undefined && { localAddress }) })
       socket.once('error', reject).once('connect', () => {
         socket.off('error', reject)
         resolve(new Connection(socket))

@@ -30,6 +30,7 @@ async function main (closing: Closing): Promise<void> {
     await compareArrangements(databases, setting)
     print(`\n${await compareLive(databases, setting)}`)
   }
+  if (plan.against !== undefined) await compareCheckouts(databases, setting, plan.against)
   if (plan.settings) await compareSettings(databases, setting)
   if (plan.crowd > 0) await compareTables(databases, setting)
   else if (plan.arrangements) print('\nLeft out: an empty table against a full one, which takes minutes more: npm run bench -- --full')
@@ -44,6 +45,17 @@ async function compareArrangements (databases: DatabaseServer, setting: Setting)
     { name: 'stock', arrangement: 'stock', database }
   ], scenarios, setting)
   print(`${figures(rows)}\n\n${LEGEND}\n\n${ratios(rows)}`)
+}
+
+/** Whether a change made anything slower. */
+async function compareCheckouts (databases: DatabaseServer, setting: Setting, folder: string): Promise<void> {
+  const scenarios = withoutGoals(SCENARIOS)
+  const database = await createDatabase(databases, scenarios, setting)
+  const rows = await runRounds([
+    { name: 'this', arrangement: 'ours', database },
+    { name: 'other', arrangement: { folder }, database }
+  ], scenarios, { ...setting, plan: { ...setting.plan, rounds: 2 } }, GENERATIONS)
+  print(`This checkout against ${folder}:\n\n${figures(rows)}\n\n${ratios(rows)}\n\n${await compareLive(databases, setting, ['other', { folder }])}`)
 }
 
 /** What is to be told apart here is small, so it is measured on several processes. */

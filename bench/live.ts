@@ -35,19 +35,22 @@ const LEAST_ALONE = 5
 const LEGEND = `live: per second are messages delivered to everybody in the room, ${ALONE.inFlight} under way at once, or ${ROOM.inFlight} where 100 listen;
 p50 and p99 are from a send to its last delivery, with nothing else under way.`
 
-/** @returns figures and ratios, as text */
-export async function compareLive (databases: DatabaseServer, setting: Setting): Promise<string> {
+/**
+ * @param other what to hold our server against, and how to call it
+ * @returns figures and ratios, as text
+ */
+export async function compareLive (databases: DatabaseServer, setting: Setting, [name, other]: [string, Arrangement] = ['ProtoWallet', 'proto']): Promise<string> {
   const database = await databases.create()
   setting.closing.add(database.drop)
   const quick = setting.plan.warmUp === 0
   const rows: Row[] = []
   for (const scenario of SCENARIOS.map(scenario => quick ? shrink(scenario) : scenario)) {
-    const subjects = [await open('ours', scenario, database, setting), await open('proto', scenario, database, setting)] as const
+    const subjects = [await open('ours', scenario, database, setting), await open(other, scenario, database, setting)] as const
     for (let round = 1; round <= setting.plan.rounds; round++) {
       for (const subject of round % 2 === 1 ? subjects : [...subjects].reverse()) {
-        progress(`round ${round} of ${setting.plan.rounds}: ${scenario.name}, ${subject.arrangement}`)
+        progress(`round ${round} of ${setting.plan.rounds}: ${scenario.name}, ${subject === subjects[0] ? 'ours' : name}`)
         subject.samples.push(await measureLive(subject, scenario, setting.plan).catch((error: unknown) => {
-          throw new Error(`${scenario.name}, ${subject.arrangement}: ${(error as Error).message}\n${subject.server.log()}`)
+          throw new Error(`${scenario.name}, ${subject === subjects[0] ? 'ours' : name}: ${(error as Error).message}\n${subject.server.log()}`)
         }))
       }
     }
@@ -57,7 +60,7 @@ export async function compareLive (databases: DatabaseServer, setting: Setting):
     }
     rows.push({
       scenario: { ...scenario, connections: 1 + scenario.listeners + scenario.idle },
-      subjects: [['ours', summarize(subjects[0].samples)], ['ProtoWallet', summarize(subjects[1].samples)]]
+      subjects: [['ours', summarize(subjects[0].samples)], [name, summarize(subjects[1].samples)]]
     })
   }
   const [alone, crowd] = rows.map(({ subjects }) => subjects[0]![1]) as [ReturnType<typeof summarize>, ReturnType<typeof summarize>]
@@ -70,16 +73,16 @@ function shrink ({ goal: _goal, ...scenario }: LiveScenario): LiveScenario {
 }
 
 /** A server with its sockets, which stay for all rounds. */
-interface LiveSubject { arrangement: Arrangement, server: ServerProcess, room: Room, samples: Sample[] }
+interface LiveSubject { server: ServerProcess, room: Room, samples: Sample[] }
 
 async function open (arrangement: Arrangement, scenario: LiveScenario, database: BenchDatabase, { serverCore, closing }: Setting): Promise<LiveSubject> {
-  progress(`${scenario.name}, ${arrangement}: opening sockets`)
+  progress(`${scenario.name}: opening sockets`)
   const server = await startServer(arrangement, database.config, serverCore)
   closing.add(server.stop)
   const room = await Room.open(server.port, scenario)
   // Sockets would else look for their server for ever.
   closing.add(() => { room.close() })
-  return { arrangement, server, room, samples: [] }
+  return { server, room, samples: [] }
 }
 
 async function measureLive ({ server, room, samples }: LiveSubject, { inFlight }: LiveScenario, plan: Plan): Promise<Sample> {

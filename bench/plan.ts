@@ -1,3 +1,4 @@
+import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
 /** How much a run measures. */
@@ -14,11 +15,14 @@ export interface Plan {
   /** Whether to hold our arrangement against the stock one, and whether to measure what settings cost. */
   arrangements: boolean
   settings: boolean
+  /** The folder of another checkout, built, to be held against this one instead; undefined for none. */
+  against?: string
 }
 
 export const USAGE = `npm run bench            our authentication against the stock arrangement
 npm run bench -- --settings  what metrics, logs and limits cost, and nothing else
 npm run bench -- --full  everything, and an empty table against one with 1,000,000 messages in other boxes
+npm run bench -- --against FOLDER  this checkout against another one that is built, such as the release before
 npm run bench -- --quick a smoke test of the benchmark itself: its figures mean little
 `
 
@@ -32,9 +36,10 @@ const QUICK: Plan = { rounds: 1, window: 0, leastEach: 1, warmUp: 0, crowd: 0, a
  * @throws Error on an unknown argument
  */
 export function parsePlan (args: string[]): Plan | undefined {
-  const { values } = parseArgs({ args, options: { quick: { type: 'boolean' }, settings: { type: 'boolean' }, full: { type: 'boolean' }, help: { type: 'boolean' } } })
+  const { values } = parseArgs({ args, options: { quick: { type: 'boolean' }, settings: { type: 'boolean' }, full: { type: 'boolean' }, against: { type: 'string' }, help: { type: 'boolean' } } })
   if (values.help === true) return undefined
   if (values.quick === true) return values.full === true ? { ...QUICK, crowd: 10_000 } : QUICK
+  if (values.against !== undefined) return { ...DEFAULT, arrangements: false, against: resolve(values.against) }
   if (values.settings === true) return { ...DEFAULT, arrangements: false, settings: true }
   return values.full === true ? FULL : DEFAULT
 }

@@ -9,7 +9,8 @@ import type { DatabaseConfig, FlatEnv } from '../src/config'
 import { freePort } from '../tests/helpers/freePort'
 import { UNMETERED } from '../tests/helpers/unmetered'
 
-export type Arrangement = 'ours' | 'stock' | 'proto'
+/** What runs: this checkout's server, with its own authentication or with others in its place, or that of another folder. */
+export type Arrangement = keyof typeof PROGRAMS | { folder: string }
 
 export interface ServerProcess {
   port: number
@@ -22,8 +23,8 @@ export interface ServerProcess {
 const ROOT = join(__dirname, '..')
 const EMBEDDED = ['-r', require.resolve('ts-node/register/transpile-only'), join(ROOT, 'bench', 'stockServer.ts')]
 /** Ours is what `npm start` runs. The others embed the same compiled server. */
-const PROGRAMS: Record<Arrangement, string[]> = {
-  ours: [join(ROOT, 'dist', 'src', 'main.js')],
+const PROGRAMS = {
+  ours: [programOf(ROOT)],
   stock: [...EMBEDDED, 'stock'],
   proto: [...EMBEDDED, 'proto']
 }
@@ -35,7 +36,7 @@ const STOP_TIMEOUT = 5000
  * @param settings further ones, that win over those that every server of a benchmark has
  */
 export async function startServer (arrangement: Arrangement, database: DatabaseConfig, core: string | undefined, settings: FlatEnv = {}): Promise<ServerProcess> {
-  const command = [process.execPath, ...PROGRAMS[arrangement]]
+  const command = [process.execPath, ...(typeof arrangement === 'string' ? PROGRAMS[arrangement] : [programOf(arrangement.folder)])]
   if (core !== undefined) command.unshift('taskset', '-c', core)
   const port = await freePort()
   const child = spawn(command[0]!, command.slice(1), {
@@ -88,4 +89,8 @@ async function stop (child: ChildProcess): Promise<void> {
   const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT)
   await exited
   clearTimeout(timer)
+}
+
+function programOf (folder: string): string {
+  return join(folder, 'dist', 'src', 'main.js')
 }
