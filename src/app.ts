@@ -1,51 +1,83 @@
-import express, { Router, type ErrorRequestHandler, type Request, type RequestHandler, type Response } from 'express'
-import type { RequestListener, ServerResponse } from 'node:http'
-import { refuseUnread } from './auth/body'
+import express, { type ErrorRequestHandler, type Request, type RequestHandler, type Response } from 'express'
+import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { hasCredentials, type AuthRequest } from './auth/http'
 import type { Context } from './context'
-import { cors } from './cors'
 import { ApiError, toApiError } from './errors'
+import { cors } from './http/cors'
+import { exchangeOf, openExchange } from './http/exchange'
+import { sendRefusal } from './http/refusal'
+import { followResponse } from './http/response'
+import { Turns } from './http/turns'
+import { pointsOf } from './limits/meter'
 import { unlimited, type RateLimiter } from './limits/rates'
 import { operatorRoutes } from './operator'
 import { healthRoutes } from './operator/health'
-import { documentRoutes } from './openapi'
 import { faultLogOf, followRequests } from './operator/requests'
+import { documentRoutes } from './openapi'
 import { pageRoutes, rootRoutes } from './pages'
-import { HANDSHAKE_PATH } from './protocol'
-import { sendRefusal } from './refusal'
+import { HANDSHAKE_PATH, SOCKET_PATH } from './protocol'
 import { routes, type Route } from './routes'
 
-/** The HTTP side, top to bottom: CORS, health, limits, what is public, handshake, authentication, routes, errors. */
-export function createApp (context: Context): RequestListener {
-  const { config, auth, limits, logger, overlay, tracing } = context
+/**
+ * The HTTP side, top to bottom: rates of addresses, sockets, CORS, health, what is public, handshake, authentication,
+ * routes, errors.
+ * @param sockets takes the requests of Socket.IO, if live messaging is on
+ */
+export function createApp (context: Context, sockets?: RequestListener): RequestListener {
+  const { config, auth, limits, logger, metrics, overlay, tracing } = context
   const { prefix } = config.http
   const [health, open, closed] = [healthRoutes(context), [...operatorRoutes(context), ...documentRoutes(context), ...pageRoutes(context)], routes(context)]
   const atRoot = [...overlay.routes, ...rootRoutes(context)]
   const nameOf = namesOf(prefix, [...health, ...open, ...closed], atRoot)
+  const isHealth = (path: string): boolean => health.some(route => route.path === nameOf(path))
   const notFound = notFoundAt(config.live.enabled)
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
   const isProxied = (req: Request): boolean => limits.address.isProxied(req)
   app.use(tracing.middleware(nameOf, isProxied))
-  app.use(followRequests({ ...context, isProxied, routeOf: nameOf, isPolled: path => health.some(route => route.path === nameOf(path)) }))
+  app.use(followRequests({ ...context, isProxied, routeOf: nameOf, isPolled: isHealth }))
   app.use(cors)
-  app.use(prefix, mount(health))
-  app.use(...limitBy(limits.perAddress, req => limits.address.of(req)))
-  app.use(prefix, mount(open))
-  app.use(mount(atRoot))
+  app.use(mount(prefix, health), mount(prefix, open), mount('', atRoot))
   app.use(refuseUnknown(prefix, closed, notFound), ...auth)
-  app.use(...limitBy(limits.perIdentity, req => (req as AuthRequest).auth.identityKey))
-  app.use(prefix, mount(closed))
+  app.use(...limitIdentities(limits.perIdentity))
+  app.use(mount(prefix, closed))
   app.use(req => { throw notFound(req.path) })
   app.use(answerError(context))
+
   const giveUp = (error: unknown, res: ServerResponse): void => {
     logger.error({ err: error }, 'a request could not be answered')
     res.destroy()
   }
+  const answer = (req: IncomingMessage, res: ServerResponse): void => {
+    if (req.socket.destroyed) return
+    if (sockets !== undefined && req.url!.startsWith(SOCKET_PATH)) sockets(req, res)
+    else if (isTarget(req.url)) app(req as Request, res as Response, error => { giveUp(error, res) })
+    else refuse(req, res, new ApiError('ERR_BAD_REQUEST'))
+  }
+  /** Refuses without Express, which costs too much for those who ask too often. */
+  const refuse = (req: IncomingMessage, res: ServerResponse, error: unknown): void => {
+    const { code, headers, status } = toApiError(error, logger)
+    const [path] = req.url!.split('?', 1)
+    metrics.refused(code, 'http')
+    metrics.request(nameOf(path!), status, 0)
+    logger.debug({ method: req.method, status, code }, 'a request was refused unread')
+    cors(req, res, () => { sendRefusal(res, new ApiError(code, (error as Error).message, (error as ApiError).details, { headers })) })
+  }
+  const turns = new Turns()
   return (req, res) => {
-    if (isTarget(req.url)) app(req as Request, res as Response, error => { giveUp(error, res) })
-    else cors(req, res, () => { sendRefusal(res, new ApiError('ERR_BAD_REQUEST')) })
+    const exchange = openExchange(req, limits.address.of(req))
+    const { address } = exchange
+    followResponse(req, res, exchange, limits)
+    if (limits.perAddress.isFlooding(address) && !limits.address.isProxied(req)) return void req.socket.destroy()
+    const limiter = req.method === 'OPTIONS' || isHealth(req.url!.split('?', 1)[0]!) ? limits.cheap : limits.perAddress
+    try {
+      const counted = limiter.consume(address)
+      if (counted === undefined) turns.run(address, () => { answer(req, res) })
+      else counted.then(() => { turns.run(address, () => { answer(req, res) }) }, (error: unknown) => { refuse(req, res, error) })
+    } catch (error) {
+      refuse(req, res, error)
+    }
   }
 }
 
@@ -54,13 +86,16 @@ function isTarget (target = ''): boolean {
   return target.startsWith('/') || target === '*' || URL.canParse(target)
 }
 
+/** The end of a route that serves the files of a folder. */
+const FILE = ':file'
+
 /** Names a path by its route, without the prefix; what is no route is "other", so that nobody can make names up. */
 function namesOf (prefix: string, known: Route[], root: Route[]): (path: string) => string {
   const names = new Map([...known.map(({ path }) => [normalize(`${prefix}${path}`), path] as const), ...root.map(({ path }) => [normalize(path), path] as const)])
   names.set(normalize(HANDSHAKE_PATH), HANDSHAKE_PATH)
   return path => {
     const plain = normalize(path)
-    return names.get(plain) ?? names.get(`${plain.slice(0, plain.lastIndexOf('/') + 1)}:file`) ?? 'other'
+    return names.get(plain) ?? names.get(`${plain.slice(0, plain.lastIndexOf('/') + 1)}${FILE}`) ?? 'other'
   }
 }
 
@@ -69,14 +104,11 @@ function normalize (path: string): string {
   return path.length > 1 && path.endsWith('/') ? path.slice(0, -1).toLowerCase() : path.toLowerCase()
 }
 
-/** Refuses whoever asks too often; nothing at all where nobody is counted. */
-function limitBy (limiter: RateLimiter, keyOf: (req: Request) => string): [RequestHandler, ...RequestHandler[]] {
+/** Rejects requests of an identity over its rate. Does nothing if the limit is off. */
+function limitIdentities (limiter: RateLimiter): [RequestHandler, ...RequestHandler[]] {
   if (limiter === unlimited) return [(_req, _res, next) => { next() }]
-  return [async (req, res, next) => {
-    await limiter.consume(keyOf(req)).catch((error: unknown) => {
-      if (!req.readableEnded) refuseUnread(req, res)
-      throw error
-    })
+  return [async (req, _res, next) => {
+    await limiter.consume((req as AuthRequest).auth.identityKey, 1 + pointsOf({ bytes: exchangeOf(req).bodyBytes }))
     next()
   }]
 }
@@ -93,13 +125,19 @@ function refuseUnknown (prefix: string, table: Route[], notFound: NotFound): Req
   }
 }
 
-function mount (table: Route[]): Router {
-  const router = Router()
-  for (const { method, path, handler } of table) {
-    router[method](path, handler)
-    router.all(path, () => { throw methodNotAllowed(method.toUpperCase()) })
+/** Serves a table of routes. Express's own router waits for a turn of the event loop behind each table that has no match. */
+function mount (prefix: string, table: Route[]): RequestHandler {
+  const routes = new Map(table.map(route => [normalize(`${prefix}${route.path}`), route]))
+  return (req, res, next) => {
+    const plain = normalize(req.path)
+    const folder = plain.slice(0, plain.lastIndexOf('/') + 1)
+    const route = routes.get(plain) ?? routes.get(`${folder}${FILE}`)
+    if (route === undefined) return next()
+    const { method, handler } = route
+    if (req.method !== method.toUpperCase() && !(req.method === 'HEAD' && method === 'get')) throw methodNotAllowed(method.toUpperCase())
+    req.params = { file: decodeURIComponent(req.path.slice(folder.length)) }
+    return handler(req, res, next)
   }
-  return router
 }
 
 function methodNotAllowed (allowed: string): ApiError {

@@ -21,8 +21,9 @@ export const VARIABLES = [
   'ENABLE_FIREBASE', 'FIREBASE_SERVICE_ACCOUNT_JSON', 'FIREBASE_SERVICE_ACCOUNT_PATH', 'FIREBASE_PROJECT_ID', 'PUSH_BOXES',
   'ENABLE_TRY', 'LOGGING_ENABLED', 'LOG_LEVEL', 'METRICS_PORT', 'METRICS_HOST', 'OTEL_EXPORTER_OTLP_ENDPOINT',
   'MIGRATE_KEY', 'MIGRATE_ON_START', 'SHUTDOWN_TIMEOUT', 'MAX_BODY_SIZE', 'MAX_PAGE_BYTES', 'SESSION_TTL',
-  'RATE_LIMIT_ADDRESS', 'RATE_LIMIT_IDENTITY', 'INBOX_QUOTA_MESSAGES', 'INBOX_QUOTA_BYTES', 'SENDER_QUOTA_MESSAGES',
-  'SENDER_QUOTA_BYTES', 'MAX_CONCURRENT_REQUESTS', 'MESSAGE_RETENTION_DAYS'
+  'RATE_LIMIT_ADDRESS', 'RATE_LIMIT_IDENTITY', 'VERIFICATION_SECONDS', 'INBOX_QUOTA_MESSAGES', 'INBOX_QUOTA_BYTES',
+  'SENDER_QUOTA_MESSAGES', 'SENDER_QUOTA_BYTES', 'RULE_QUOTA', 'MAX_CONCURRENT_REQUESTS', 'MAX_CONNECTIONS_ADDRESS',
+  'MAX_SOCKETS_ADDRESS', 'MAX_SOCKETS_IDENTITY', 'INCOMING_MEMORY', 'OUTGOING_MEMORY', 'MESSAGE_RETENTION_DAYS'
 ] as const
 
 export type Variable = typeof VARIABLES[number]
@@ -80,14 +81,29 @@ export interface Config {
   db: DatabaseConfig
   redis: { url?: Secret }
   mailbox: {
-    /** About how many bytes of bodies one page of /listMessages holds. */
+    /** How many bytes an answer of /listMessages has at most, unless a single message has more. */
     maxPageBytes: number
     quotas: Quotas
+    /** Rules of permissions that one recipient may have. */
+    maxRules: Limit
     /** After how many milliseconds a message is removed, though nobody acknowledged it; undefined keeps it. */
     retention: Limit
   }
-  /** Requests a minute, and requests at once. */
-  limits: { perAddress: Limit, perIdentity: Limit, concurrent: Limit }
+  limits: {
+    /** Points a minute: a request costs one, and more if it is large. */
+    perAddress: Limit
+    perIdentity: Limit
+    /** Seconds a minute that transactions of one address may take to verify. */
+    verificationSeconds: Limit
+    /** Requests that are worked on at once. */
+    concurrent: Limit
+    /** TCP connections of one address; sockets of Socket.IO of one address and of one identity. */
+    connections: Limit
+    socketsPerAddress: Limit
+    socketsPerIdentity: Limit
+  }
+  /** Bytes of what has arrived and is not worked on yet, and of what is sent and not read yet. */
+  memory: { incoming: number, outgoing: number }
   live: { enabled: boolean }
   /** Lookup and submission for the overlay network. */
   overlay: { enabled: boolean }
@@ -161,6 +177,7 @@ export function parseConfig (flat: FlatEnv): Config {
   if (flat.SERVER_PRIVATE_KEY === undefined && !local) {
     problems.push('SERVER_PRIVATE_KEY is required outside development and test: make one with "npm run keygen"')
   }
+  const maxBodyBytes = take('MAX_BODY_SIZE', size('1kb', '100mb')) ?? 10 * MIB
   const [logging, level] = [take('LOGGING_ENABLED', parseBoolean), take('LOG_LEVEL', parseLogLevel)]
   const config: Config = {
     env,
@@ -169,7 +186,7 @@ export function parseConfig (flat: FlatEnv): Config {
       prefix: take('ROUTING_PREFIX', parsePrefix) ?? '',
       hostingDomain: take('HOSTING_DOMAIN', parseUrl),
       trustProxy: take('TRUST_PROXY', parseTrustProxy) ?? 0,
-      maxBodyBytes: take('MAX_BODY_SIZE', size('1kb', '100mb')) ?? 10 * MIB,
+      maxBodyBytes,
       shutdownTimeout: take('SHUTDOWN_TIMEOUT', duration('1 second', '10 minutes', '"30 seconds"')) ?? 10 * SECOND
     },
     auth: { privateKey, sessionTtl: take('SESSION_TTL', duration('1 minute', '3650 days', '"30 days", "12 hours"')) ?? 30 * DAY },
@@ -177,17 +194,26 @@ export function parseConfig (flat: FlatEnv): Config {
     db: parseDatabase(take, flat, problems),
     redis: { url: take('REDIS_URL', parseRedisUrl) },
     mailbox: {
-      maxPageBytes: take('MAX_PAGE_BYTES', size('1kb', '100mb')) ?? 8 * MIB,
+      maxPageBytes: take('MAX_PAGE_BYTES', size('1kb', '100mb')) ?? 4 * MIB,
       quotas: {
         inbox: { messages: takeLimit('INBOX_QUOTA_MESSAGES', parseCount, 10_000), bytes: takeLimit('INBOX_QUOTA_BYTES', size('1b', '1024tb'), GIB) },
         sender: { messages: takeLimit('SENDER_QUOTA_MESSAGES', parseCount, 10_000), bytes: takeLimit('SENDER_QUOTA_BYTES', size('1b', '1024tb'), GIB) }
       },
+      maxRules: takeLimit('RULE_QUOTA', parseCount, 10_000),
       retention: take('MESSAGE_RETENTION_DAYS', limit(parseDays))
     },
     limits: {
       perAddress: takeLimit('RATE_LIMIT_ADDRESS', parseCount, 1200),
       perIdentity: takeLimit('RATE_LIMIT_IDENTITY', parseCount, 3000),
-      concurrent: takeLimit('MAX_CONCURRENT_REQUESTS', parseCount, 500)
+      verificationSeconds: takeLimit('VERIFICATION_SECONDS', parseCount, 20),
+      concurrent: takeLimit('MAX_CONCURRENT_REQUESTS', parseCount, 500),
+      connections: takeLimit('MAX_CONNECTIONS_ADDRESS', parseCount, 4000),
+      socketsPerAddress: takeLimit('MAX_SOCKETS_ADDRESS', parseCount, 2000),
+      socketsPerIdentity: takeLimit('MAX_SOCKETS_IDENTITY', parseCount, 50)
+    },
+    memory: {
+      incoming: take('INCOMING_MEMORY', size('16mb', '64gb')) ?? Math.max(128 * MIB, 2 * maxBodyBytes),
+      outgoing: take('OUTGOING_MEMORY', size('16mb', '64gb')) ?? 128 * MIB
     },
     live: { enabled: take('ENABLE_WEBSOCKETS', parseBoolean) ?? false },
     overlay: { enabled: take('ENABLE_OVERLAY', parseBoolean) ?? env === 'development' },
@@ -206,6 +232,7 @@ export function parseConfig (flat: FlatEnv): Config {
     wallet: { storageUrl: take('WALLET_STORAGE_URL', parseUrl) },
     migrate: { key: take('MIGRATE_KEY', parseMigrateKey), onStart: take('MIGRATE_ON_START', parseBoolean) ?? true }
   }
+  if (config.memory.incoming < config.http.maxBodyBytes * 1.5) problems.push('INCOMING_MEMORY must be at least one and a half times MAX_BODY_SIZE, since a body takes that much while it arrives')
   if (config.advertise) problems.push(...advertisingProblems(flat, config))
   if (problems.length > 0) throw new ConfigError(problems)
   return config

@@ -3,11 +3,10 @@ import { randomBytes } from 'node:crypto'
 import type { Knex } from 'knex'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
-import { BodyBudget } from './auth/body'
 import { Brc103 } from './auth/brc103'
 import { httpAuth } from './auth/http'
 import { MemoryReplayGuard, type ReplayGuard } from './auth/replay'
-import { deriveSealingKey, SessionSealer } from './auth/session'
+import { deriveMembershipKey, deriveSealingKey, SessionSealer } from './auth/session'
 import { SharedReplayGuard } from './auth/sharedReplay'
 import { NativeWallet, type AuthWallet } from './auth/wallet'
 import type { Config } from './config'
@@ -37,6 +36,7 @@ import { Secret } from './secret'
 import { noTracing, startTracing, type Tracing } from './tracing'
 import type { AuthSocketServerOptions } from './ws/authSocketServer'
 import { Hub } from './ws/hub'
+import { MembershipSealer } from './ws/memberships'
 
 /** Everything that lives as long as the server does, built once and passed down. */
 export interface Context extends Storage {
@@ -67,6 +67,9 @@ export interface Context extends Storage {
   mailbox: Mailbox
   /** How the live layer is set up; see `config.live` for whether it is. */
   live: AuthSocketServerOptions
+  sealer: MembershipSealer
+  /** Told of each identity that was proven on a socket. */
+  onHandshake: () => void
   /** How long a stop keeps idle connections, in milliseconds. */
   idleGrace?: number
 }
@@ -98,12 +101,11 @@ export async function createContext (config: Config, overrides: Overrides = {}):
   const storage = createStorage(config, { knex, logger, metrics })
   const limits = createLimits(config, redis)
   const joinFanout = overrides.joinFanout ?? (redis === undefined ? new MemoryBus().join : deliver => new RedisFanout(redis, deliver, logger))
-  const hub = new Hub(joinFanout, metrics.delivered)
+  const hub = new Hub({ joinFanout, onDelivered: metrics.delivered, openAccount: owners => limits.outgoing.open(owners) })
   const permissions = createPermissions({ rules: storage.rules, deliveryFees: config.deliveryFees })
-  const payments = createPayments(config, { knex, store: storage.store, wallet, privateKey, logger, reached: overrides.reached ?? (async () => {}) })
+  const payments = createPayments(config, { knex, store: storage.store, wallet, privateKey, verification: limits.verification, logger, reached: overrides.reached ?? (async () => {}) })
   storage.schema.whenReady(payments.start)
-  const budget = new BodyBudget()
-  const overlay = createOverlay(config, { store: storage.advertisements, budget, limits })
+  const overlay = createOverlay(config, { store: storage.advertisements, limits })
   const advertiser = createAdvertiser(config, { serverWallet: payments.wallet, wallet, logger })
   const push = config.push.enabled ? startPush(config.push, { devices: storage.devices, logger }) : noPush
   const inner = createMailbox({
@@ -111,15 +113,16 @@ export async function createContext (config: Config, overrides: Overrides = {}):
     policy: overrides.policy ?? permissions.terms,
     deliverPaid: payments.deliver,
     publish: push.follow(guard(hub.publish, logger)),
+    meter: limits.meter,
+    outgoing: limits.outgoing,
+    maxPageBytes: config.mailbox.maxPageBytes,
     metrics
   })
   const brc103 = new Brc103(wallet, await createSealer(wallet, config), createReplayGuard(redis))
   const auth = overrides.auth ?? httpAuth({
     brc103,
     maxBodyBytes: config.http.maxBodyBytes,
-    budget,
-    addressOf: req => limits.address.of(req),
-    enter: res => { limits.gate.enter(res) },
+    limits,
     onHandshake: () => { metrics.handshake('http') }
   })
   watchParts(metrics, { knex, redis, hub, gate: limits.gate })
@@ -146,16 +149,9 @@ export async function createContext (config: Config, overrides: Overrides = {}):
     push,
     hub,
     mailbox: tracing.trace(inner),
-    live: {
-      admit: async (req, identityKey) => {
-        if (identityKey === undefined) await limits.perAddress.consume(limits.address.of(req))
-        else await limits.perIdentity.consume(identityKey)
-      },
-      addressOf: req => limits.address.of(req),
-      onHandshake: () => { metrics.handshake('socket') },
-      onError: error => { logger.error({ err: error }, 'a connection could not be let in') },
-      ...overrides.live
-    },
+    live: overrides.live ?? {},
+    sealer: new MembershipSealer(await deriveMembershipKey(wallet)),
+    onHandshake: () => { metrics.handshake('socket') },
     ...(overrides.idleGrace !== undefined && { idleGrace: overrides.idleGrace })
   }
 }
@@ -193,9 +189,10 @@ function watchParts (metrics: Metrics, { knex, redis, hub, gate }: { knex: Knex,
 function guard (publish: Publish, logger: Logger): Publish {
   return message => {
     try {
-      publish(message)
+      return publish(message)
     } catch (error) {
       logger.error({ err: error }, 'a live message was not delivered')
+      return 0
     }
   }
 }

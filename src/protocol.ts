@@ -3,6 +3,12 @@
 /** A compressed secp256k1 public key as 66 lower-case hex characters. */
 export type IdentityKey = string
 
+/** An identity that has proven itself, and the address that its request or socket comes from. */
+export interface Caller {
+  identityKey: IdentityKey
+  address: string
+}
+
 export const MAX_RECIPIENTS = 100
 /** Of the name of a box and of a message id, in characters (Unicode code points). */
 export const MAX_NAME_LENGTH = 255
@@ -20,8 +26,8 @@ export interface OutgoingMessage {
   /** What the sender put into `body`: a text as it is, an object as its JSON. */
   body: string
   isText: boolean
-  /** What came beside the message in `payment`, as it was parsed and as JSON. */
-  payment?: { fields: Record<string, unknown>, json: string }
+  /** What came beside the message in `payment`. */
+  payment?: Record<string, unknown>
 }
 
 /** A message that has just been stored, as listeners are told of it. */
@@ -62,6 +68,8 @@ export interface ListRequest {
 
 export interface MessagePage {
   messages: ListedMessage[]
+  /** Each of the messages as JSON, so that it is made once: to measure the page, and to send it. */
+  encoded: string[]
   limit: number
   offset: number
   hasMore: boolean
@@ -108,8 +116,8 @@ export const messageEvent = (roomId: string): string => `sendMessage-${roomId}`
 /** Largest body of a live message, in bytes; larger ones go over HTTP. */
 export const MAX_LIVE_BODY = 1024 * 1024
 
-/** Larger bodies, in characters, are not pushed to listeners: they wait in the box. */
-export const MAX_DELIVERED_BODY = 4 * 1024 * 1024
+/** Largest event that is sent live, encoded, in bytes: newer clients disconnect for good on a larger one. A larger message waits in its box. */
+export const MAX_EVENT_BYTES = 1024 * 1024
 /** Of a room's name, in UTF-16 units: a key, a hyphen, the longest name of a box, and some blanks around it. */
 export const MAX_ROOM_LENGTH = 1024
 

@@ -2,10 +2,10 @@ import type { AddressInfo } from 'node:net'
 import { createApp } from './app'
 import type { Config } from './config'
 import { closeContext, createContext, type Context, type Overrides } from './context'
-import { createHttpServer, type HttpServer } from './httpServer'
+import { acceptBy } from './http/accept'
+import { createHttpServer, type HttpServer } from './http/server'
 import { MetricsServer } from './operator/metricsServer'
-import { SOCKET_PATH } from './protocol'
-import { attachLive, type LiveLayer } from './ws'
+import { createLive, type LiveLayer } from './ws'
 
 /** Of the time that a stop may take, the part in which what is under way may still be answered. */
 const ANSWERING = 0.8
@@ -18,12 +18,14 @@ export class MessageBoxServer {
   #stopped: Promise<void> | undefined
 
   private constructor (readonly context: Context) {
-    const { config, live, idleGrace } = context
-    this.#http = createHttpServer(createApp(context), { idleGrace })
-    if (config.live.enabled) {
-      this.#live = attachLive(this.#http.server, config.http.prefix, context, live)
-      this.#http.yieldUpgrades(SOCKET_PATH)
-    }
+    const { config, live, idleGrace, limits } = context
+    this.#live = config.live.enabled ? createLive(config.http.prefix, context, live) : undefined
+    this.#http = createHttpServer({
+      onRequest: createApp(context, this.#live?.handleRequest),
+      onUpgrade: this.#live?.handleUpgrade,
+      accept: acceptBy(limits),
+      idleGrace
+    })
   }
 
   /**
@@ -43,9 +45,7 @@ export class MessageBoxServer {
     if (config.migrate.onStart) await schema.migrate()
     else await schema.open()
     if (registry !== undefined) this.#metrics = await MetricsServer.start(registry, { ...config.metrics, port: config.metrics.port! })
-    await new Promise<void>((resolve, reject) => {
-      this.#http.server.once('error', reject).listen(config.http.port, () => { resolve() })
-    })
+    await this.#http.listen(config.http.port)
     // Its nodes may be this server's own endpoints.
     this.context.advertiser.start()
     return this.port

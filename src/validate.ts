@@ -67,7 +67,7 @@ export function parseMessage (message: Fields, payment?: Fields): OutgoingMessag
     throw new ApiError('ERR_MESSAGEID_COUNT_MISMATCH', `There are ${named.length} recipients and ${ids.length} message ids: give one id for each recipient.`)
   }
   const messageIds = ids.map(id => take(messageId, id, 'ERR_INVALID_MESSAGEID'))
-  return { recipients: parseRecipients(named), messageIds, messageBox, ...sent, ...(payment !== undefined && { payment: { fields: payment, json: toJson(payment) } }) }
+  return { recipients: parseRecipients(named), messageIds, messageBox, ...sent, ...(payment !== undefined && { payment }) }
 }
 
 /** The body of POST /listMessages; `skip` is another name of `offset`. */

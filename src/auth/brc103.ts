@@ -213,8 +213,9 @@ function asMessage (message: unknown): Record<string, unknown> {
   return message as Record<string, unknown>
 }
 
-/** A field of bytes as it travels in JSON, an array of numbers; anything else is empty. */
+/** A field of bytes: as it travels in JSON, an array of numbers, or as bytes. Anything else is empty. */
 export function toBytes (field: unknown): Buffer {
+  if (Buffer.isBuffer(field)) return field
   return Array.isArray(field) ? Buffer.from(field) : Buffer.alloc(0)
 }
 

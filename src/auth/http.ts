@@ -5,38 +5,34 @@
  */
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { ApiError } from '../errors'
-import { HANDSHAKE_PATH, type IdentityKey } from '../protocol'
-import { whenDone } from '../work'
-import { BodyBudget, parseJson, readBody, refuseUnread } from './body'
+import { receiveBody } from '../http/body'
+import { exchangeOf } from '../http/exchange'
+import { parseJson } from '../http/json'
+import type { Limits } from '../limits'
+import { HANDSHAKE_PATH, type Caller } from '../protocol'
 import { unauthorized, type Brc103, type MessageClaims } from './brc103'
 import { AUTH_HEADERS, hashRequest, hashResponse } from './brc104'
 import type { Session } from './session'
 
 /** A request whose sender has proven an identity. */
 export interface AuthRequest extends Request {
-  auth: { identityKey: IdentityKey }
+  auth: Caller
 }
 
-/** A handshake holds a key, a nonce and perhaps a list of wanted certificates: this many bytes at most. */
+/** A handshake holds a key, a nonce and perhaps a list of wanted certificates. */
 const MAX_HANDSHAKE_BYTES = 64 * 1024
 
 export interface HttpAuthParts {
   brc103: Brc103
   maxBodyBytes: number
-  /** Of what has arrived of bodies that are not verified yet. */
-  budget?: BodyBudget
-  /** Whose share of the memory for bodies a request takes. */
-  addressOf?: (req: Request) => string
-  /** Called when a request has arrived whole, before the work on it begins; it may refuse. */
-  enter?: (res: Response) => void
+  limits: Pick<Limits, 'incoming' | 'gate' | 'meter'>
   /** Told of each handshake that was answered. */
-  onHandshake?: () => void
+  onHandshake: () => void
 }
 
 /** The middlewares to mount at the root, before every route that needs an identity. */
 export function httpAuth (parts: HttpAuthParts): RequestHandler[] {
-  const all = { budget: new BodyBudget(), addressOf: () => '', enter: () => {}, onHandshake: () => {}, ...parts }
-  return [handshake(all), authenticate(all)]
+  return [handshake(parts), authenticate(parts)]
 }
 
 /** Whether a request claims to be authenticated; whether it is, is another matter. */
@@ -44,15 +40,11 @@ export function hasCredentials (req: Request): boolean {
   return req.headers[AUTH_HEADERS.requestId] !== undefined || req.headers[AUTH_HEADERS.signature] !== undefined
 }
 
-function handshake ({ brc103, enter, onHandshake }: Required<HttpAuthParts>): RequestHandler {
+function handshake ({ brc103, limits, onHandshake }: HttpAuthParts): RequestHandler {
   return async (req, res, next) => {
     if (req.path !== HANDSHAKE_PATH) return next()
     if (req.method !== 'POST') throw new ApiError('ERR_METHOD_NOT_ALLOWED')
-    const body = await readBody(req, MAX_HANDSHAKE_BYTES).catch((error: unknown) => {
-      refuseUnread(req, res)
-      throw error
-    })
-    enter(res)
+    const body = await receiveBody(req, res, MAX_HANDSHAKE_BYTES, limits)
     const { response } = await brc103.answerHandshake(parseJson(body))
     onHandshake()
     res.set({
@@ -66,26 +58,20 @@ function handshake ({ brc103, enter, onHandshake }: Required<HttpAuthParts>): Re
   }
 }
 
-function authenticate ({ brc103, maxBodyBytes, budget, addressOf, enter }: Required<HttpAuthParts>): RequestHandler {
+/**
+ * Only what is said to a verified request is signed. Whoever is on the way could have any session named in a request of
+ * its own, and pass a signed refusal of that on as the answer to the client's.
+ */
+function authenticate ({ brc103, maxBodyBytes, limits }: HttpAuthParts): RequestHandler {
   return async (req, res, next) => {
-    const { claims, requestId, session } = openRequest(brc103, req, res)
-    const account = budget.open(addressOf(req))
-    let body: Buffer
-    try {
-      body = await readBody(req, maxBodyBytes, account)
-      enter(res)
-      whenDone(res, account.release)
-    } catch (error) {
-      account.release()
-      // Too large a body is never read, and a busy server checks no signature; the answer is signed all the same,
-      // or the client would not show it to its user.
-      refuseUnread(req, res)
-      signResponse(brc103, session, requestId, res, next)
-      throw error
-    }
+    const { claims, requestId, session } = openRequest(brc103, req)
+    const body = await receiveBody(req, res, maxBodyBytes, limits)
     const hash = hashRequest({ requestId, method: req.method, target: req.originalUrl, headers: req.headers, body })
     await brc103.verifyGeneral(session, claims, hash)
-    ;(req as AuthRequest).auth = { identityKey: session.identityKey }
+    const { identityKey } = session
+    const { address, owners } = exchangeOf(req)
+    ;(req as AuthRequest).auth = { identityKey, address }
+    owners.push(identityKey)
     signResponse(brc103, session, requestId, res, next)
     req.body = isJson(req) ? parseBody(body) : body
     next()
@@ -93,23 +79,18 @@ function authenticate ({ brc103, maxBodyBytes, budget, addressOf, enter }: Requi
 }
 
 /** What the headers alone tell; a stranger's body stays unread. */
-function openRequest (brc103: Brc103, req: Request, res: Response): { claims: MessageClaims, requestId: Buffer, session: Session } {
-  try {
-    const { headers } = req
-    const requestId = decode(headers[AUTH_HEADERS.requestId], 'base64')
-    if (requestId.length !== 32) throw unauthorized(hasCredentials(req) ? 'The request id must be 32 bytes in base64.' : undefined)
-    const claims: MessageClaims = {
-      version: headers[AUTH_HEADERS.version],
-      identityKey: headers[AUTH_HEADERS.identityKey],
-      nonce: headers[AUTH_HEADERS.nonce],
-      yourNonce: headers[AUTH_HEADERS.yourNonce],
-      signature: decode(headers[AUTH_HEADERS.signature], 'hex')
-    }
-    return { claims, requestId, session: brc103.openSession(claims) }
-  } catch (error) {
-    refuseUnread(req, res)
-    throw error
+function openRequest (brc103: Brc103, req: Request): { claims: MessageClaims, requestId: Buffer, session: Session } {
+  const { headers } = req
+  const requestId = decode(headers[AUTH_HEADERS.requestId], 'base64')
+  if (requestId.length !== 32) throw unauthorized(hasCredentials(req) ? 'The request id must be 32 bytes in base64.' : undefined)
+  const claims: MessageClaims = {
+    version: headers[AUTH_HEADERS.version],
+    identityKey: headers[AUTH_HEADERS.identityKey],
+    nonce: headers[AUTH_HEADERS.nonce],
+    yourNonce: headers[AUTH_HEADERS.yourNonce],
+    signature: decode(headers[AUTH_HEADERS.signature], 'hex')
   }
+  return { claims, requestId, session: brc103.openSession(claims) }
 }
 
 /** Makes whatever ends this response sign it first: the answer is held back until it is whole. */

@@ -85,3 +85,12 @@ export async function deriveSealingKey (wallet: AuthWallet): Promise<Buffer> {
     counterparty: 'self'
   })
 }
+
+/** The key under which the rooms of sockets are sealed. */
+export async function deriveMembershipKey (wallet: AuthWallet): Promise<Buffer> {
+  return await wallet.createHmac(Buffer.from('sealed memberships'), {
+    protocolID: [2, 'messagebox membership sealing'],
+    keyID: '1',
+    counterparty: 'self'
+  })
+}

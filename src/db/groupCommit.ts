@@ -8,25 +8,41 @@ import { Lane, MAX_BYTES, MAX_ROWS, type Committed, type OnCommit } from './lane
 import { idKey, insertInPieces, insertMessages, type StoredMessage } from './messages'
 import type { Ledger } from './quotas'
 import { transact } from './transaction'
+import { FairLine } from '../fairLine'
+import { ByteBudget } from '../limits/budget'
 
 /** Of one send, over all its recipients. */
 const MAX_SEND_BYTES = 64 * 1024 * 1024
-/** Of all sends that wait; beyond it, more are refused rather than kept in memory. */
-const MAX_WAITING_BYTES = 256 * 1024 * 1024
+/** The memory of sends that wait, in all and of one address or sender. Small ones have room of their own. */
+const SMALL_BYTES = { total: 64 * 1024 * 1024, share: 16 * 1024 * 1024 }
+const LARGE_BYTES = { total: 192 * 1024 * 1024, share: 48 * 1024 * 1024 }
+/** How many large sends of one address may wait for their turn, with the one that has it. */
+const MAX_LARGE_WAITING = 4
 /** What a row weighs beside its body, in bytes, about. */
 const ROW_OVERHEAD = 512
+/** After how many bytes of a large send others get a turn: each turn is time in which the only connection to SQLite is held. */
+const TURN_BYTES = 8 * 1024 * 1024
 /** How often a batch is tried again when other nodes keep taking its ids, or locks, from under it. */
 const ATTEMPTS = 5
 
+export interface InsertOptions {
+  /** The address that the send comes from: addresses take turns with large sends. */
+  address?: string
+  /** What else the transaction has to do, unless all of the messages were stored before. */
+  conclude?: Conclude
+}
+
 export class GroupCommit {
   readonly #small: Lane<Send, Stored[]>
-  /** Sends that fill a transaction by themselves: apart, so that nobody waits behind megabytes of another. */
+  /** Sends that fill a transaction by themselves: apart, so that others do not wait behind their megabytes. */
   readonly #large: Lane<Send, Stored[]>
   /** Sends whose transaction has something to conclude: each has one of its own. */
   readonly #concluding: Lane<Send, Stored[]>
-  /** The ids of messages that take their time, and how many sends name each: whoever touches one waits for its transaction. */
+  readonly #turns = new FairLine()
+  readonly #waitingSmall = new ByteBudget(SMALL_BYTES)
+  readonly #waitingLarge = new ByteBudget(LARGE_BYTES)
+  /** The ids of messages that take their time, and how many sends name each: whatever touches one waits for its transaction. */
   readonly #slow = new Map<string, number>()
-  #waitingBytes = 0
 
   constructor (private readonly knex: Knex, private readonly ledger: Ledger, onCommit: OnCommit = () => {}) {
     const store = async (sends: Send[]): Promise<Committed<Stored[]>> => await this.#store(sends)
@@ -37,21 +53,21 @@ export class GroupCommit {
 
   /**
    * Stores the messages of one send, all or none; durable when it resolves.
-   * @param conclude what else the transaction has to do, unless all of the messages were stored before
-   * @throws ApiError ERR_DUPLICATE_MESSAGE where an id stands for another message, ERR_…_QUOTA_EXCEEDED; else the
-   *   database's error
+   * @throws ApiError ERR_DUPLICATE_MESSAGE if an id stands for another message, ERR_…_QUOTA_EXCEEDED, ERR_BODY_TOO_LARGE,
+   *   ERR_SERVER_BUSY; else the database's error
    */
-  async insert (messages: StoredMessage[], conclude?: Conclude): Promise<Stored[]> {
+  async insert (messages: StoredMessage[], { address = '', conclude }: InsertOptions = {}): Promise<Stored[]> {
     const bytes = checkSize(messages)
-    if (this.#waitingBytes + bytes > MAX_WAITING_BYTES) throw new ApiError('ERR_SERVER_BUSY')
-    this.#waitingBytes += bytes
+    const send: Send = { messages, rows: messages.length, bytes, keys: messages.map(idKey), ...(conclude !== undefined && { alone: true, conclude }) }
+    const lane = conclude === undefined ? this.#small : this.#concluding
+    if (bytes > MAX_BYTES) return await this.#insertLarge(send, address, conclude === undefined ? this.#large : this.#concluding)
+    const account = this.#waitingSmall.open(ownersOf(send, address))
+    account.resize(bytes)
     try {
-      const send = { messages, rows: messages.length, bytes, keys: messages.map(idKey) }
-      if (conclude !== undefined) return await this.#concluding.run({ ...send, alone: true, conclude })
-      // With one that would wait for a large one, everybody in its transaction would.
-      return bytes > MAX_BYTES || this.isSlow(send.keys) ? await this.#runSlowly(send) : await this.#small.run(send)
+      // With one that would wait for a large one, all others in its transaction would.
+      return this.isSlow(send.keys) && conclude === undefined ? await this.#runSlowly(send, this.#large) : await lane.run(send)
     } finally {
-      this.#waitingBytes -= bytes
+      account.close()
     }
   }
 
@@ -60,10 +76,36 @@ export class GroupCommit {
     return this.#slow.size > 0 && keys.some(key => this.#slow.has(key))
   }
 
-  async #runSlowly (send: Send): Promise<Stored[]> {
+  /** Large sends of one address are stored one after another, and addresses take turns. */
+  async #insertLarge (send: Send, address: string, lane: Lane<Send, Stored[]>): Promise<Stored[]> {
+    if (this.#turns.sizeOf(address) >= MAX_LARGE_WAITING) throw new ApiError('ERR_SERVER_BUSY', 'Other large messages of yours are still being stored: try again in a few seconds.')
+    const account = this.#waitingLarge.open(ownersOf(send, address))
+    // The copies share one body.
+    account.resize(Math.min(LARGE_BYTES.share, Math.max(...send.messages.map(({ body }) => body.length)) * 2))
+    try {
+      const known = await this.#lookAhead(send)
+      return known ?? await this.#turns.run(address, async () => await this.#runSlowly(send, lane))
+    } finally {
+      account.close()
+    }
+  }
+
+  /** Looks whether a send was stored before, or does not fit: megabytes are not written to find that out. */
+  async #lookAhead (send: Send): Promise<Stored[] | undefined> {
+    const { knex, ledger } = this
+    const insertion = new Insertion([send], Date.now())
+    await insertion.lookUp(knex)
+    const rows = insertion.rows()
+    if (ledger.counts && rows.length > 0) insertion.refuse(await ledger.room(knex, rows))
+    const [answer] = insertion.answers()
+    if (answer instanceof ApiError) throw answer
+    return rows.length === 0 ? answer : undefined
+  }
+
+  async #runSlowly (send: Send, lane: Lane<Send, Stored[]>): Promise<Stored[]> {
     for (const key of send.keys) this.#slow.set(key, (this.#slow.get(key) ?? 0) + 1)
     try {
-      return await this.#large.run(send)
+      return await lane.run(send)
     } finally {
       for (const key of send.keys) {
         const left = this.#slow.get(key)! - 1
@@ -98,7 +140,7 @@ export class GroupCommit {
     const large = rows.length > MAX_ROWS || sizeOf(rows) > MAX_BYTES
     if (large || conclude !== undefined) {
       await knex.transaction(async trx => {
-        if (large) await insertOneByOne(trx, rows, now)
+        if (large) await insertInTurns(trx, rows, now)
         else await insertMessages(trx, rows, now).timeout(QUERY_TIMEOUT)
         for (const { sql, bindings } of ledger.add(trx, rows)) await trx.raw(sql, bindings).timeout(QUERY_TIMEOUT)
         await conclude?.(trx)
@@ -112,12 +154,33 @@ export class GroupCommit {
   }
 }
 
-async function insertOneByOne (trx: Knex, rows: StoredMessage[], now: number): Promise<void> {
-  for (const row of rows) {
-    await insertInPieces(trx, row, now)
-    // SQLite works within this process: between megabytes, whatever needs no database gets a turn.
+/** SQLite works within this process: now and then, what needs no database gets a turn. */
+async function insertInTurns (trx: Knex, rows: StoredMessage[], now: number): Promise<void> {
+  let written = 0
+  for (const batch of batchesOf(rows)) {
+    if (batch.length === 1) await insertInPieces(trx, batch[0]!, now)
+    else await insertMessages(trx, batch, now).timeout(QUERY_TIMEOUT)
+    written += sizeOf(batch)
+    if (written < TURN_BYTES) continue
+    written = 0
     await new Promise(setImmediate)
   }
+}
+
+/** Rows in their order, as many together as fit into one statement. */
+function batchesOf (rows: StoredMessage[]): StoredMessage[][] {
+  const batches: StoredMessage[][] = []
+  let bytes = Infinity
+  for (const row of rows) {
+    const more = sizeOf([row])
+    if (bytes + more > MAX_BYTES || batches.at(-1)!.length >= MAX_ROWS) {
+      batches.push([])
+      bytes = 0
+    }
+    batches.at(-1)!.push(row)
+    bytes += more
+  }
+  return batches
 }
 
 /**
@@ -128,6 +191,10 @@ export function checkSize (messages: StoredMessage[]): number {
   const bytes = sizeOf(messages)
   if (bytes > MAX_SEND_BYTES) throw new ApiError('ERR_BODY_TOO_LARGE', `A message for ${messages.length} recipients may have up to ${MAX_SEND_BYTES} bytes in all.`, { limit: MAX_SEND_BYTES })
   return bytes
+}
+
+function ownersOf ({ messages }: Send, address: string): string[] {
+  return [address, messages[0]?.sender ?? '']
 }
 
 function sizeOf (messages: StoredMessage[]): number {

@@ -7,6 +7,7 @@ import { codeOf } from './faults'
 import { selectOldest } from './messages'
 import type { Ledger } from './quotas'
 import type { Removal } from './removal'
+import { WallClock, type Clocks } from './wallClock'
 import { removeZeroUsage } from './usage'
 
 /** How often, in milliseconds. */
@@ -27,16 +28,21 @@ export interface HousekeepingParts {
   retention: Limit
   logger: Logger
   onExpired: (messages: number) => void
+  /** The system's, unless others are given. */
+  clocks?: Clocks
 }
 
 export class Housekeeping {
   #timer: NodeJS.Timeout | undefined
   #round: Promise<void> = Promise.resolve()
   #stopped = false
+  readonly #clock: WallClock
   /** Where the next round goes on looking for counts of nothing. */
   #behind = ''
 
-  constructor (private readonly parts: HousekeepingParts) {}
+  constructor (private readonly parts: HousekeepingParts) {
+    this.#clock = new WallClock(parts.clocks)
+  }
 
   /** Begins at once, where there is anything to do at all and it has not begun. */
   start (): void {
@@ -71,7 +77,12 @@ export class Housekeeping {
     // Messages stand in the order of their arrival: behind those that are to stay, the others stay, too. Some may have
     // been stored by a node whose clock is ahead, so a few more steps are looked at.
     for (let behind = 0, young = 0; young < YOUNG_STEPS && !this.#stopped;) {
-      const cutoff = Date.now() - retention
+      const now = this.#clock.now()
+      if (now === undefined) {
+        logger.warn('the clock has jumped: no message is removed for its age until the clock has been steady for an hour')
+        break
+      }
+      const cutoff = now - retention
       const oldest = await selectOldest(knex, behind, STEP)
       const due = oldest.filter(({ createdAt }) => createdAt < cutoff)
       expired += await removal.remove(due)

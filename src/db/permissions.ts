@@ -22,6 +22,13 @@ export async function setRule (db: Knex, { recipient, messageBox, sender, recipi
     .timeout(QUERY_TIMEOUT)
 }
 
+/** How many rules a recipient has, counted up to `most`. */
+export async function countRules (db: Knex, recipient: IdentityKey, most: number): Promise<number> {
+  const some = db('permissions').select('recipient').where({ recipient }).limit(most).as('some')
+  const [counted] = await db.from(some).count({ count: '*' }).timeout(QUERY_TIMEOUT)
+  return Number(counted!.count)
+}
+
 /** The rules about these senders and about everyone. */
 export async function findRules (db: Knex, asked: Asked[]): Promise<StoredRule[]> {
   if (asked.length === 0) return []

@@ -30,5 +30,5 @@ export function createStorage ({ db, mailbox }: Pick<Config, 'db' | 'mailbox'>, 
   const housekeeping = new Housekeeping({ knex, removal, ledger, retention, logger, onExpired: metrics.expired })
   const schema = new Schema({ knex, db, quotas, logger })
   schema.whenReady(() => { housekeeping.start() })
-  return { schema, housekeeping, rules: createRuleStore(knex), devices: createDeviceStore(knex), advertisements: createAdvertisementStore(knex), store: createMessageStore({ knex, commits, removal, schema, maxPageBytes }) }
+  return { schema, housekeeping, rules: createRuleStore(knex, mailbox.maxRules), devices: createDeviceStore(knex), advertisements: createAdvertisementStore(knex), store: createMessageStore({ knex, commits, removal, schema, maxPageBytes }) }
 }

@@ -3,8 +3,8 @@ import type { Knex } from 'knex'
 import { ApiError } from '../errors'
 import type { IdentityKey, ListedMessage, ListRequest, MessagePage } from '../protocol'
 import { text } from './engine'
-import type { GroupCommit } from './groupCommit'
-import type { Conclude, Stored } from './insertion'
+import type { GroupCommit, InsertOptions } from './groupCommit'
+import type { Stored } from './insertion'
 import { findByIds, idKey, selectPage, type MessageRow, type StoredMessage } from './messages'
 import { query } from './query'
 import type { Removal } from './removal'
@@ -14,9 +14,8 @@ import type { Schema } from './schema'
 export interface MessageStore {
   /**
    * All or none, durable when it resolves. The same message again is no error: its entry says `duplicate`.
-   * @param conclude what else the transaction has to do, unless all of the messages were stored before
    */
-  insert: (messages: StoredMessage[], conclude?: Conclude) => Promise<Stored[]>
+  insert: (messages: StoredMessage[], options?: InsertOptions) => Promise<Stored[]>
   /** When each of these messages was stored, in milliseconds since 1970; undefined unless all of them are. */
   findAll: (messages: Array<Omit<StoredMessage, 'body'>>) => Promise<number[] | undefined>
   list: (recipient: IdentityKey, request: ListRequest) => Promise<MessagePage>
@@ -31,9 +30,12 @@ export interface StoreParts {
   commits: GroupCommit
   removal: Removal
   schema: Schema
-  /** About how many bytes of bodies one page holds. */
+  /** How many bytes the answer with one page has at most, unless a single message has more. */
   maxPageBytes: number
 }
+
+/** What stands around the messages of a page, in bytes. */
+const FRAME_BYTES = 256
 
 /** How long /ready waits for the database, in milliseconds. */
 const PING_TIMEOUT = 2000
@@ -49,7 +51,7 @@ export function createMessageStore ({ knex, commits, removal, schema, maxPageByt
   let ping: Promise<void> | undefined
 
   return {
-    insert: async (messages, conclude) => await operate('insert', async () => await commits.insert(messages, conclude)),
+    insert: async (messages, options) => await operate('insert', async () => await commits.insert(messages, options)),
 
     findAll: async messages => await operate('find', async () => {
       const found = new Map((await findByIds(knex, messages)).map(row => [idKey(row), row]))
@@ -63,7 +65,9 @@ export function createMessageStore ({ knex, commits, removal, schema, maxPageByt
     list: async (recipient, request) => await operate('list', async () => {
       const { rows, more } = await selectPage(knex, recipient, request, maxPageBytes)
       const { limit, offset } = request
-      return { messages: rows.map(toListedMessage), limit, offset, hasMore: more, nextOffset: more ? offset + rows.length : null }
+      const { messages, encoded } = fill(rows, maxPageBytes - FRAME_BYTES)
+      const hasMore = more || messages.length < rows.length
+      return { messages, encoded, limit, offset, hasMore, nextOffset: hasMore ? offset + messages.length : null }
     }),
 
     remove: async (recipient, messageIds) => await operate('remove', async () => await removal.remove(messageIds.map(messageId => ({ recipient, messageId })))),
@@ -78,6 +82,21 @@ export function createMessageStore ({ knex, commits, removal, schema, maxPageByt
       if (!schema.ready) throw new ApiError('ERR_SCHEMA_OUTDATED')
     }
   }
+}
+
+/** As many messages as fit, as they are encoded, but one at least. */
+function fill (rows: MessageRow[], maxBytes: number): Pick<MessagePage, 'messages' | 'encoded'> {
+  const [messages, encoded]: [ListedMessage[], string[]] = [[], []]
+  let bytes = 0
+  for (const row of rows) {
+    const message = toListedMessage(row)
+    const text = JSON.stringify(message)
+    bytes += Buffer.byteLength(text) + 1
+    if (bytes > maxBytes && messages.length > 0) break
+    messages.push(message)
+    encoded.push(text)
+  }
+  return { messages, encoded }
 }
 
 function toListedMessage ({ message_id: id, sender, body, created_at: created, updated_at: updated }: MessageRow): ListedMessage {

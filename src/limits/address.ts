@@ -1,6 +1,6 @@
 /** Whose address a request counts for. */
 import type { IncomingMessage } from 'node:http'
-import { isIPv4, isIPv6 } from 'node:net'
+import { isIPv4, isIPv6, type Socket } from 'node:net'
 import proxyAddr from 'proxy-addr'
 import type { TrustProxy } from '../settings'
 
@@ -14,14 +14,19 @@ export class ClientAddress {
     this.#trust = typeof trustProxy === 'number' ? (_address, hop) => hop < trustProxy : proxyAddr.compile(trustProxy)
   }
 
-  /** Under what whoever sent a request is counted: the nearest address that is no proxy we trust. */
+  /** The address a request is limited by: the nearest one that is not a trusted proxy. */
   of (req: IncomingMessage): string {
     return rateKey(req.socket.remoteAddress === undefined ? '' : proxyAddr(req, this.#trust))
   }
 
   /** Whether a request comes from a proxy that we trust. */
-  isProxied ({ socket }: IncomingMessage): boolean {
+  isProxied ({ socket }: { socket: Socket }): boolean {
     return socket.remoteAddress !== undefined && this.#trust(socket.remoteAddress, 0)
+  }
+
+  /** The address a connection is limited by, before anything is known of its requests; undefined for a trusted proxy. */
+  ofConnection (socket: Socket): string | undefined {
+    return this.isProxied({ socket }) ? undefined : rateKey(socket.remoteAddress ?? '')
   }
 }
 

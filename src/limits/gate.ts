@@ -1,13 +1,19 @@
-/** How many requests are worked on at once; the rest is told so at once, rather than kept waiting. */
-import type { ServerResponse } from 'node:http'
+/** How many requests are worked on at once, in all and from one address; the others are refused at once. */
 import { ApiError } from '../errors'
 import type { Limit } from '../settings'
-import { whenDone } from '../work'
+
+/** One address gets this part of the places, but no fewer than the least. */
+const SHARE = 0.5
+const LEAST_SHARE = 50
 
 export class Gate {
   #working = 0
+  readonly #workingFor = new Map<string, number>()
+  readonly #share: number
 
-  constructor (private readonly limit: Limit) {}
+  constructor (private readonly limit: Limit) {
+    this.#share = Math.max(LEAST_SHARE, Math.ceil((limit ?? Infinity) * SHARE))
+  }
 
   /** How many requests are being worked on. */
   get working (): number {
@@ -15,15 +21,21 @@ export class Gate {
   }
 
   /**
-   * Lets a request in, which has arrived whole, until its answer is made. How slowly it came, and how slowly its
-   * answer is taken, is not the server's work: whoever dawdles must not shut others out.
-   * @throws ApiError ERR_SERVER_BUSY where too many are in
+   * Lets a request in that has arrived whole. How slowly it arrived, and how slowly its answer is read, is not the
+   * server's work, so neither counts.
+   * @returns a function to call once when the answer is made
+   * @throws ApiError ERR_SERVER_BUSY if too many are in
    */
-  enter (res: ServerResponse): void {
-    if (this.limit !== undefined && this.#working >= this.limit) {
-      throw new ApiError('ERR_SERVER_BUSY')
-    }
+  enter (address: string): () => void {
+    const ofAddress = this.#workingFor.get(address) ?? 0
+    if (this.limit !== undefined && (this.#working >= this.limit || ofAddress >= this.#share)) throw new ApiError('ERR_SERVER_BUSY')
     this.#working++
-    whenDone(res, () => { this.#working-- })
+    this.#workingFor.set(address, ofAddress + 1)
+    return () => {
+      this.#working--
+      const left = this.#workingFor.get(address)! - 1
+      if (left > 0) this.#workingFor.set(address, left)
+      else this.#workingFor.delete(address)
+    }
   }
 }

@@ -1,36 +1,73 @@
 import type { Config } from '../config'
 import type { SharedRedis } from '../redis'
+import type { Limit } from '../settings'
 import { ClientAddress } from './address'
+import { ByteBudget } from './budget'
 import { Gate } from './gate'
-import { createRateLimiter, type RateLimiter } from './rates'
+import { createMeter, type Meter } from './meter'
+import { createRateLimiter, unlimited, type RateLimiter } from './rates'
+import { Tally } from './tally'
 
 /** How many attempts to migrate an address has in a minute. */
 const MIGRATION_ATTEMPTS = 10
 /** How many advertisements an address may look up and submit in a minute. */
 const LOOKUPS = 1200
 const SUBMISSIONS = 20
+/** How often an address may ask for what costs next to nothing, such as /health, as a multiple of its rate. */
+const CHEAP = 10
+/** Which part of the memory one owner may hold. */
+const SHARE = 0.25
 
 export interface Limits {
   address: ClientAddress
   perAddress: RateLimiter
   perIdentity: RateLimiter
+  /** Of requests that cost next to nothing: health and CORS preflights. */
+  cheap: RateLimiter
   /** Of attempts to migrate. */
   migrations: RateLimiter
   /** Of the overlay network's questions, and of what is submitted to it. */
   lookups: RateLimiter
   submissions: RateLimiter
+  /** Of the milliseconds that transactions take to verify. */
+  verification: RateLimiter
+  meter: Meter
   gate: Gate
+  /** TCP connections by the address at their other end, unless it is a trusted proxy. */
+  connections: Tally
+  /** Sockets of Socket.IO by address, and how many one identity may have. */
+  sockets: Tally
+  socketsPerIdentity: Limit
+  /** Memory for what arrives and is not worked on yet, and for what is sent and not read yet. */
+  incoming: ByteBudget
+  outgoing: ByteBudget
 }
 
-/** @param redis through which the nodes count together; undefined where each is alone */
-export function createLimits ({ http, limits }: Pick<Config, 'http' | 'limits'>, redis: SharedRedis | undefined): Limits {
+/** @param redis through which the nodes count together; undefined if there is none */
+export function createLimits ({ http, limits, memory }: Pick<Config, 'http' | 'limits' | 'memory'>, redis: SharedRedis | undefined): Limits {
+  const perAddress = createRateLimiter('address', limits.perAddress, redis)
+  const perIdentity = createRateLimiter('identity', limits.perIdentity, redis)
   return {
     address: new ClientAddress(http.trustProxy),
-    perAddress: createRateLimiter('address', limits.perAddress, redis),
-    perIdentity: createRateLimiter('identity', limits.perIdentity, redis),
+    perAddress,
+    perIdentity,
+    cheap: limits.perAddress === undefined ? unlimited : createRateLimiter('cheap', Math.max(limits.perAddress * CHEAP, LOOKUPS)),
     migrations: createRateLimiter('migrations', MIGRATION_ATTEMPTS, redis),
     lookups: createRateLimiter('lookups', LOOKUPS, redis),
     submissions: createRateLimiter('submissions', SUBMISSIONS, redis),
-    gate: new Gate(limits.concurrent)
+    verification: createRateLimiter('verification', limits.verificationSeconds === undefined ? undefined : limits.verificationSeconds * 1000, redis,
+      limit => `The transactions of your address took more than ${limit / 1000} seconds of a minute to verify`),
+    meter: createMeter({ perAddress, perIdentity }),
+    gate: new Gate(limits.concurrent),
+    connections: new Tally(limits.connections),
+    sockets: new Tally(limits.socketsPerAddress),
+    socketsPerIdentity: limits.socketsPerIdentity,
+    incoming: new ByteBudget({ total: memory.incoming, share: shareOf(memory.incoming, http.maxBodyBytes) }),
+    outgoing: new ByteBudget({ total: memory.outgoing, share: shareOf(memory.outgoing, 0) })
   }
+}
+
+/** The largest body has to fit into the share of the address that it comes from. */
+function shareOf (total: number, largest: number): number {
+  return Math.min(total, Math.max(total * SHARE, largest * 1.5))
 }

@@ -7,7 +7,7 @@ import { BOB, type OperationDescription } from './operation'
 /** Before a request is one, and where the server itself is at fault: any operation. */
 const ANYWHERE = ['ERR_BAD_REQUEST', 'ERR_REQUEST_TIMEOUT', 'ERR_HEADERS_TOO_LARGE', 'ERR_INTERNAL'] as const
 /** Where a proven identity is asked for. */
-const AUTHENTICATED = ['UNAUTHORIZED', 'ERR_INVALID_JSON', 'ERR_BODY_TOO_LARGE', 'ERR_RATE_LIMITED', 'ERR_SERVER_BUSY', 'ERR_UNAVAILABLE'] as const
+const AUTHENTICATED = ['UNAUTHORIZED', 'ERR_INVALID_JSON', 'ERR_JSON_TOO_COMPLEX', 'ERR_BODY_TOO_LARGE', 'ERR_BODY_IN_PIECES', 'ERR_RATE_LIMITED', 'ERR_SERVER_BUSY', 'ERR_UNAVAILABLE'] as const
 
 /** Codes that belong to no operation, since what is asked for is none. */
 export const NO_OPERATION = ['ERR_NOT_FOUND', 'ERR_METHOD_NOT_ALLOWED'] as const
@@ -80,7 +80,8 @@ const DETAILS: Partial<Record<ErrorCode, Details>> = {
     retryAfterMs: { schema: { type: 'integer', minimum: 1, description: 'How long to wait, in milliseconds.' }, example: 20000 }
   },
   ERR_INBOX_QUOTA_EXCEEDED: { ...quota(10000), recipient: { schema: { ...STRING, description: 'Whose inbox is full.' }, example: BOB } },
-  ERR_SENDER_QUOTA_EXCEEDED: quota(10000)
+  ERR_SENDER_QUOTA_EXCEEDED: quota(10000),
+  ERR_RULE_QUOTA_EXCEEDED: limit('Rules of one identity.', 10000)
 }
 
 /** What comes with a header that says when to come back. */

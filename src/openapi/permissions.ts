@@ -25,7 +25,7 @@ export const PERMISSIONS: OperationDescription[] = [
         examples: { charge: { status: 'success', description: 'Everyone pays 10 satoshis for each message into "letters".' } }
       }
     },
-    errors: ['ERR_INVALID_REQUEST', 'ERR_INVALID_PUBLIC_KEY', 'ERR_INVALID_FEE_VALUE', 'ERR_INVALID_MESSAGE_BOX'],
+    errors: ['ERR_INVALID_REQUEST', 'ERR_INVALID_PUBLIC_KEY', 'ERR_INVALID_FEE_VALUE', 'ERR_INVALID_MESSAGE_BOX', 'ERR_RULE_QUOTA_EXCEEDED'],
     sample: 'await client.setMessageBoxPermission({ messageBox: \'letters\', recipientFee: 10 }, host)'
   },
   {

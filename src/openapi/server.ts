@@ -17,14 +17,19 @@ const INFO = exactly({
   limits: exactly({
     bodyBytes: COUNT,
     liveBodyBytes: COUNT,
-    deliveredBodyCharacters: COUNT,
+    liveEventBytes: COUNT,
     recipients: COUNT,
     messageIdCharacters: COUNT,
     messageBoxCharacters: COUNT,
     acknowledgedIds: COUNT,
     page: exactly({ messages: COUNT, bytes: COUNT }),
-    rates: { ...exactly({ address: nullable(COUNT), identity: nullable(COUNT) }), description: 'Requests a minute.' },
+    rates: { ...exactly({ address: nullable(COUNT), identity: nullable(COUNT) }), description: 'Requests a minute. A large one counts as several.' },
     concurrentRequests: nullable(COUNT),
+    connections: { ...exactly({ address: nullable(COUNT) }), description: 'TCP connections of one address.' },
+    sockets: { ...exactly({ address: nullable(COUNT), identity: nullable(COUNT) }), description: 'Live sockets of one address and of one identity.' },
+    verificationSeconds: { ...nullable(COUNT), description: 'Seconds a minute that transactions of one address may take to verify.' },
+    memory: { ...exactly({ incoming: COUNT, outgoing: COUNT }), description: 'Bytes that requests and unread answers may take. One address or identity may use a quarter.' },
+    rules: { ...nullable(COUNT), description: 'Rules of permissions that one identity may have.' },
     quotas: exactly({ inbox: QUOTA, sender: QUOTA }),
     retentionDays: nullable({ type: 'number' }),
     sessionSeconds: { type: 'number' }
@@ -93,7 +98,7 @@ export const AUTHENTICATION: OperationDescription[] = [
         }
       }
     },
-    errors: ['ERR_INVALID_AUTH_MESSAGE', 'ERR_CERTIFICATES_NOT_SUPPORTED', 'ERR_INVALID_JSON', 'ERR_BODY_TOO_LARGE', 'ERR_RATE_LIMITED', 'ERR_SERVER_BUSY'],
+    errors: ['ERR_INVALID_AUTH_MESSAGE', 'ERR_CERTIFICATES_NOT_SUPPORTED', 'ERR_INVALID_JSON', 'ERR_BODY_TOO_LARGE', 'ERR_BODY_IN_PIECES', 'ERR_RATE_LIMITED', 'ERR_SERVER_BUSY'],
     sample: `// The client shakes hands by itself, before its first signed request.
 const response = await client.authFetch.fetch(\`\${host}/devices\`, { method: 'GET' })
 console.log(response.status)`
@@ -107,7 +112,7 @@ export const SERVER: OperationDescription[] = [
     id: 'health',
     tag: 'Server',
     summary: 'Whether the process is up',
-    description: 'Asks nothing of the database, and counts for no rate.',
+    description: 'Asks nothing of the database. It has a rate of its own, ten times that of other requests.',
     open: true,
     answers: { 200: { description: 'It is.', schema: exactly({ status: { const: 'ok' } }), examples: { up: { status: 'ok' } } } },
     errors: [],
@@ -153,14 +158,19 @@ export const SERVER: OperationDescription[] = [
             limits: {
               bodyBytes: 10485760,
               liveBodyBytes: 1048576,
-              deliveredBodyCharacters: 4194304,
+              liveEventBytes: 1048576,
               recipients: 100,
               messageIdCharacters: 255,
               messageBoxCharacters: 255,
               acknowledgedIds: 1000,
-              page: { messages: 1000, bytes: 8388608 },
+              page: { messages: 1000, bytes: 4194304 },
               rates: { address: 1200, identity: 3000 },
               concurrentRequests: 500,
+              connections: { address: 4000 },
+              sockets: { address: 2000, identity: 50 },
+              verificationSeconds: 20,
+              memory: { incoming: 134217728, outgoing: 134217728 },
+              rules: 10000,
               quotas: { inbox: { messages: 10000, bytes: 1073741824 }, sender: { messages: 10000, bytes: 1073741824 } },
               retentionDays: null,
               sessionSeconds: 2592000

@@ -9,7 +9,7 @@ export interface OperatorParts {
   config: Config
   info: Info
   advertiser: { state: object | undefined }
-  limits: Pick<Limits, 'address' | 'migrations'>
+  limits: Limits
   schema: Schema
 }
 
@@ -19,6 +19,6 @@ export function operatorRoutes (parts: OperatorParts): Route[] {
   const { key } = config.migrate
   return [
     { method: 'get', path: '/info', handler (_req, res) { res.json(currentInfo(parts)) } },
-    ...(key === undefined ? [] : [{ method: 'post' as const, path: '/migrate', handler: migrationHandler({ key, attempts: limits.migrations, address: limits.address, schema }) }])
+    ...(key === undefined ? [] : [{ method: 'post' as const, path: '/migrate', handler: migrationHandler({ key, limits, schema }) }])
   ]
 }

@@ -1,6 +1,6 @@
 import type { Config } from '../config'
 import {
-  MAX_ACKNOWLEDGED_IDS, MAX_DELIVERED_BODY, MAX_LIVE_BODY, MAX_NAME_LENGTH, MAX_PAGE_MESSAGES, MAX_RECIPIENTS, type IdentityKey
+  MAX_ACKNOWLEDGED_IDS, MAX_EVENT_BYTES, MAX_LIVE_BODY, MAX_NAME_LENGTH, MAX_PAGE_MESSAGES, MAX_RECIPIENTS, type IdentityKey
 } from '../protocol'
 import { DAY, type Limit } from '../settings'
 import { name, version } from '../../package.json'
@@ -15,7 +15,7 @@ export interface Info {
   limits: {
     bodyBytes: number
     liveBodyBytes: number
-    deliveredBodyCharacters: number
+    liveEventBytes: number
     recipients: number
     messageIdCharacters: number
     messageBoxCharacters: number
@@ -24,6 +24,15 @@ export interface Info {
     /** Requests a minute. */
     rates: { address: number | null, identity: number | null }
     concurrentRequests: number | null
+    /** TCP connections and live sockets of one address, live sockets of one identity. */
+    connections: { address: number | null }
+    sockets: { address: number | null, identity: number | null }
+    /** Seconds a minute that transactions of one address may take to verify. */
+    verificationSeconds: number | null
+    /** Bytes that requests and unread answers may take; one address or identity may use a quarter. */
+    memory: { incoming: number, outgoing: number }
+    /** Rules of permissions that one identity may have. */
+    rules: number | null
     quotas: { inbox: { messages: number | null, bytes: number | null }, sender: { messages: number | null, bytes: number | null } }
     retentionDays: number | null
     sessionSeconds: number
@@ -45,7 +54,7 @@ export function describeServer (config: Config, identityKey: IdentityKey): Info 
     limits: {
       bodyBytes: http.maxBodyBytes,
       liveBodyBytes: MAX_LIVE_BODY,
-      deliveredBodyCharacters: MAX_DELIVERED_BODY,
+      liveEventBytes: MAX_EVENT_BYTES,
       recipients: MAX_RECIPIENTS,
       messageIdCharacters: MAX_NAME_LENGTH,
       messageBoxCharacters: MAX_NAME_LENGTH,
@@ -53,6 +62,11 @@ export function describeServer (config: Config, identityKey: IdentityKey): Info 
       page: { messages: MAX_PAGE_MESSAGES, bytes: mailbox.maxPageBytes },
       rates: { address: orNull(limits.perAddress), identity: orNull(limits.perIdentity) },
       concurrentRequests: orNull(limits.concurrent),
+      connections: { address: orNull(limits.connections) },
+      sockets: { address: orNull(limits.socketsPerAddress), identity: orNull(limits.socketsPerIdentity) },
+      verificationSeconds: orNull(limits.verificationSeconds),
+      memory: config.memory,
+      rules: orNull(mailbox.maxRules),
       quotas: {
         inbox: { messages: orNull(inbox.messages), bytes: orNull(inbox.bytes) },
         sender: { messages: orNull(sender.messages), bytes: orNull(sender.bytes) }

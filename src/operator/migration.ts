@@ -1,19 +1,18 @@
-import type { Request, RequestHandler } from 'express'
+import type { RequestHandler } from 'express'
 import { createHash, timingSafeEqual } from 'node:crypto'
-import { parseJson, readBody, refuseUnread } from '../auth/body'
 import type { Schema } from '../db/schema'
 import { ApiError } from '../errors'
-import type { ClientAddress } from '../limits/address'
-import type { RateLimiter } from '../limits/rates'
+import { receiveBody } from '../http/body'
+import { exchangeOf } from '../http/exchange'
+import { parseJson } from '../http/json'
+import type { Limits } from '../limits'
 import type { Secret } from '../secret'
 
 const MAX_BYTES = 4096
 
 export interface MigrationParts {
   key: Secret
-  /** Of attempts, whether or not the key is right. */
-  attempts: RateLimiter
-  address: ClientAddress
+  limits: Limits
   schema: Schema
 }
 
@@ -21,23 +20,17 @@ export interface MigrationParts {
  * POST /migrate with `{"migratekey": KEY}`: brings the schema up to date, for whoever has the operator's key.
  * @throws ApiError ERR_UNAUTHORIZED, ERR_RATE_LIMITED, ERR_MIGRATION_FAILED
  */
-export function migrationHandler ({ key, attempts, address, schema }: MigrationParts): RequestHandler {
+export function migrationHandler ({ key, limits, schema }: MigrationParts): RequestHandler {
   return async (req, res) => {
-    await attempts.consume(address.of(req))
-    const { migratekey } = Object(await readJson(req).catch((error: unknown) => {
-      refuseUnread(req, res)
-      throw error
-    })) as { migratekey?: unknown }
+    // An attempt counts whether or not the key is right.
+    await limits.migrations.consume(exchangeOf(req).address)
+    const { migratekey } = Object(parseJson(await receiveBody(req, res, MAX_BYTES, limits))) as { migratekey?: unknown }
     if (typeof migratekey !== 'string' || !isSame(migratekey, key.reveal())) throw new ApiError('ERR_UNAUTHORIZED')
     const result = await schema.migrate().catch((error: unknown) => {
       throw new ApiError('ERR_MIGRATION_FAILED', undefined, {}, { fault: { what: 'the schema could not be brought up to date', err: error } })
     })
     res.json({ status: 'success', result })
   }
-}
-
-async function readJson (req: Request): Promise<unknown> {
-  return parseJson(await readBody(req, MAX_BYTES))
 }
 
 /** In a time that tells nothing of how much of the two is the same, nor of their lengths. */

@@ -4,15 +4,17 @@
  * `LookupResolver` look for them (BRC-22, BRC-24).
  */
 import type { Request, RequestHandler, Response } from 'express'
-import { BodyBudget, parseJson, readBody, refuseUnread } from '../auth/body'
 import type { Config } from '../config'
 import type { AdvertisementStore } from '../db/advertisementStore'
 import { ApiError, type ErrorCode } from '../errors'
+import { receiveBody } from '../http/body'
+import { exchangeOf } from '../http/exchange'
+import { parseJson } from '../http/json'
 import type { Limits } from '../limits'
+import { pointsOf } from '../limits/meter'
 import type { RateLimiter } from '../limits/rates'
 import type { Route } from '../routes'
 import { TransactionVerifier } from '../spv/verifier'
-import { whenDone } from '../work'
 import { toBinary, toOutputList } from './answer'
 import { listDescribed, LOOKUP_SERVICES, TOPIC_MANAGERS, type Described } from './documentation'
 import { parseQuestion } from './lookup'
@@ -29,39 +31,18 @@ export interface Overlay {
 
 export interface OverlayParts {
   store: AdvertisementStore
-  /** Of what has arrived of bodies that nobody has verified yet, and of answers that nobody has read. */
-  budget: BodyBudget
-  limits: Pick<Limits, 'address' | 'lookups' | 'submissions' | 'gate'>
+  limits: Limits
 }
 
-export function createOverlay ({ overlay, network, payments }: Pick<Config, 'overlay' | 'network' | 'payments'>, { store, budget, limits }: OverlayParts): Overlay {
+export function createOverlay ({ overlay, network, payments }: Pick<Config, 'overlay' | 'network' | 'payments'>, { store, limits }: OverlayParts): Overlay {
   if (!overlay.enabled) return { routes: [], async close () {} }
   // A local network has no service of headers.
-  const verifier = new TransactionVerifier('submission', network === 'local' ? undefined : payments.chaintracksUrl)
+  const verifier = new TransactionVerifier('submission', network === 'local' ? undefined : payments.chaintracksUrl, limits.verification)
 
-  /** The body of a request that comes not too often and is not too large, once there is room for the work on it. */
+  /** The body of a request that its address is allowed. */
   const read = async (req: Request, res: Response, rate: RateLimiter, limit: number): Promise<Buffer> => {
-    const address = limits.address.of(req)
-    const account = budget.open(address)
-    try {
-      await rate.consume(address)
-      const body = await readBody(req, limit, account)
-      limits.gate.enter(res)
-      whenDone(res, account.release)
-      return body
-    } catch (error) {
-      account.release()
-      refuseUnread(req, res)
-      throw error
-    }
-  }
-
-  /** An answer takes memory until its client has read it, or has left. */
-  const reserve = (req: Request, res: Response, bytes: number): void => {
-    const account = budget.open(limits.address.of(req))
-    account.take(bytes)
-    if (res.closed || req.socket.destroyed) account.release()
-    else res.once('close', account.release)
+    await rate.consume(exchangeOf(req).address)
+    return await receiveBody(req, res, limit, limits)
   }
 
   return {
@@ -72,7 +53,7 @@ export function createOverlay ({ overlay, network, payments }: Pick<Config, 'ove
         async handler (req, res) {
           const body = await read(req, res, limits.submissions, MAX_SUBMISSION)
           checkTopics(req.headers['x-topics'])
-          res.json(await submitTransaction({ verifier, store }, limits.address.of(req), takeBeef(body, req.headers)))
+          res.json(await submitTransaction({ verifier, store }, exchangeOf(req).address, takeBeef(body, req.headers)))
         }
       },
       {
@@ -82,7 +63,7 @@ export function createOverlay ({ overlay, network, payments }: Pick<Config, 'ove
           const found = await store.find(parseQuestion(parseJson(await read(req, res, limits.lookups, MAX_QUESTION))))
           const binary = req.headers['x-aggregation'] === 'yes'
           const answer = binary ? toBinary(found) : toOutputList(found)
-          reserve(req, res, answer.length)
+          limits.perAddress.charge(exchangeOf(req).address, pointsOf({ bytes: answer.length }))
           res.type(binary ? 'application/octet-stream' : 'json').send(answer)
         }
       },

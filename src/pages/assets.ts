@@ -30,7 +30,11 @@ export class Assets {
   async load (file: string): Promise<Asset> {
     const read = this.#sources.get(file)
     if (read === undefined) throw new Error(`the pages have no file ${file}`)
-    const loading = this.#loaded.get(file) ?? toAsset(file, read)
+    const loading = this.#loaded.get(file) ?? toAsset(file, read).catch((error: unknown) => {
+      // A failure passes: the next request tries again.
+      this.#loaded.delete(file)
+      throw error
+    })
     this.#loaded.set(file, loading)
     return await loading
   }

@@ -1,8 +1,10 @@
 import type { Secret } from '../secret'
 import { ApiError } from '../errors'
+import { fetchJson } from '../fetchJson'
 
-/** How long the network may take to answer, in milliseconds. */
-const TIMEOUT = 10_000
+/** How long the network may take to answer, and how much it may say. */
+const TIMEOUT_MS = 10_000
+const MAX_ANSWER_BYTES = 64 * 1024
 /** States of a transaction that will not be mined, as ARC names them; it may answer 200 with them. */
 const REJECTED = new Set(['DOUBLE_SPEND_ATTEMPTED', 'REJECTED', 'INVALID', 'MALFORMED', 'MINED_IN_STALE_BLOCK'])
 /** States in which ARC has the transaction, and the network has yet to hear of it. */
@@ -37,13 +39,14 @@ export class ArcBroadcaster {
 
   async #post (rawTx: string): Promise<{ status: number, answer: ArcAnswer }> {
     try {
-      const response = await fetch(`${this.arcUrl}/v1/tx`, {
+      const { status, body } = await fetchJson(`${this.arcUrl}/v1/tx`, {
         method: 'POST',
         headers: { 'content-type': 'application/json', ...(this.apiKey !== undefined && { authorization: `Bearer ${this.apiKey.reveal()}` }) },
         body: JSON.stringify({ rawTx }),
-        signal: AbortSignal.timeout(TIMEOUT)
+        timeoutMs: TIMEOUT_MS,
+        maxBytes: MAX_ANSWER_BYTES
       })
-      return { status: response.status, answer: Object(await response.json().catch(() => ({}))) as ArcAnswer }
+      return { status, answer: Object(body ?? {}) as ArcAnswer }
     } catch (error) {
       throw unavailable(`ARC does not answer: ${(error as Error).message}`)
     }

@@ -14,7 +14,7 @@ import type { MessageStore } from '../db/store'
 import { ApiError } from '../errors'
 import { toListedBody, wrapperOf } from '../listedBody'
 import type { Terms } from '../policy'
-import type { IdentityKey, OutgoingMessage } from '../protocol'
+import type { Caller, IdentityKey, OutgoingMessage } from '../protocol'
 import type { VerifiedPayment } from '../spv/verify'
 import type { Locks } from './locks'
 import type { ArcBroadcaster } from './arc'
@@ -45,7 +45,7 @@ const ATTEMPTS = 3
  * @param terms on which it was asked for
  * @param currentTerms tells them anew: a rule may be set while the payment is being checked
  */
-export type DeliverPaid = (sender: IdentityKey, message: OutgoingMessage, terms: Terms, currentTerms: () => Promise<Terms>) => Promise<Stored[]>
+export type DeliverPaid = (caller: Caller, message: OutgoingMessage, terms: Terms, currentTerms: () => Promise<Terms>) => Promise<Stored[]>
 
 /** Where payments cannot be checked, nothing that costs anything is delivered. */
 export const noCashier: DeliverPaid = async () => { throw new ApiError('ERR_PAYMENTS_UNAVAILABLE', 'This server cannot check payments: nothing that costs something is delivered.') }
@@ -53,16 +53,17 @@ export const noCashier: DeliverPaid = async () => { throw new ApiError('ERR_PAYM
 export function createCashier (parts: CashierParts): DeliverPaid {
   const { store, payments, locks, verify, network, onStored, logger, reached } = parts
 
-  return async (sender, message, terms, currentTerms) => {
+  return async (caller, message, terms, currentTerms) => {
     const { recipients } = message
+    const { identityKey: sender } = caller
     const names = namesOf(sender, message)
     // The same message again is a success; what was paid for it before is enough.
     const times = await store.findAll(names)
     if (times !== undefined) return times.map(createdAt => ({ createdAt, duplicate: true }))
 
-    const payment = parsePayment(message.payment?.fields)
+    const payment = parsePayment(message.payment)
     const assigned = assignOutputs(payment, terms, recipients)
-    const verified = await verify(sender, payment.tx)
+    const verified = await verify(caller, payment.tx)
     const paid = await checkOutputs(locks, sender, recipients, verified, assigned)
     checkDues(paid, recipients, terms)
     const rows = toRows(names, message, payment, paid)
@@ -79,7 +80,7 @@ export function createCashier (parts: CashierParts): DeliverPaid {
         checkDues(paid, recipients, await currentTerms())
         if (verified.extended !== undefined) await network.broadcast(verified.txid, verified.extended)
         await reached('accepted')
-        const stored = await deliver(claimed.claim, claimable, rows, paid)
+        const stored = await deliver(caller.address, claimed.claim, claimable, rows, paid)
         await reached('stored')
         if (claimable.serverOutputs.length > 0) onStored()
         return stored
@@ -92,8 +93,8 @@ export function createCashier (parts: CashierParts): DeliverPaid {
     }
   }
 
-  async function deliver (claim: Claim, { txid, serverOutputs }: NewPayment, rows: StoredMessage[], paid: Paid[]): Promise<Stored[]> {
-    const stored = await store.insert(rows, async trx => { await payments.conclude(trx, claim, serverOutputs.length > 0) })
+  async function deliver (address: string, claim: Claim, { txid, serverOutputs }: NewPayment, rows: StoredMessage[], paid: Paid[]): Promise<Stored[]> {
+    const stored = await store.insert(rows, { address, conclude: async trx => { await payments.conclude(trx, claim, serverOutputs.length > 0) } })
     const idle = paid.filter(({ payee }) => payee !== 'server' && stored[payee]!.duplicate)
     // Another payment has brought the very same message in meanwhile: this one pays for nothing, or for less than it could.
     if (stored.every(({ duplicate }) => duplicate)) await payments.release(claim)

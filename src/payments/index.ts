@@ -4,6 +4,7 @@ import type { AuthWallet } from '../auth/wallet'
 import type { Config } from '../config'
 import { createPaymentStore } from '../db/paymentStore'
 import type { MessageStore } from '../db/store'
+import type { RateLimiter } from '../limits/rates'
 import type { Secret } from '../secret'
 import { TransactionVerifier } from '../spv/verifier'
 import { createCashier, noCashier, type DeliverPaid, type Milestone } from './cashier'
@@ -29,6 +30,8 @@ export interface PaymentParts {
   store: MessageStore
   wallet: AuthWallet
   privateKey: Secret
+  /** Bounds the time that transactions of one address take to verify. */
+  verification: RateLimiter
   logger: Logger
   reached: (milestone: Milestone) => Promise<void>
 }
@@ -36,10 +39,10 @@ export interface PaymentParts {
 /** Everything that has to do with money, as far as the configuration allows for it. */
 export function createPayments (config: Config, parts: PaymentParts): Payments {
   const { chaintracksUrl, arcUrl, arcApiKey } = config.payments
-  const { knex, store, wallet, privateKey, logger, reached } = parts
+  const { knex, store, wallet, privateKey, verification, logger, reached } = parts
   if (chaintracksUrl === undefined || arcUrl === undefined) return { enabled: false, wallet: undefined, deliver: noCashier, start () {}, async close () {} }
   const payments = createPaymentStore(knex)
-  const verifier = new TransactionVerifier('payment', chaintracksUrl)
+  const verifier = new TransactionVerifier('payment', chaintracksUrl, verification)
   const serverWallet = createServerWallet(config, privateKey)
   const collector = new Collector({ knex, payments, wallet: serverWallet, logger, reached })
   return {

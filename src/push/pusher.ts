@@ -55,8 +55,9 @@ export class Pusher implements Push {
 
   follow (publish: Publish): Publish {
     return message => {
-      publish(message)
+      const sockets = publish(message)
       if (this.#boxes.has(message.messageBox)) this.#add(message)
+      return sockets
     }
   }
 

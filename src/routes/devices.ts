@@ -7,7 +7,7 @@ const SHOWN = 10
 
 /** POST /registerDevice: a device of the caller's. */
 export function registerDevice (devices: DeviceStore): Operation {
-  return async (identityKey, request) => {
+  return async ({ identityKey }, request) => {
     const deviceId = await devices.register(identityKey, parseDevice(request))
     return { status: 'success', message: 'The device is registered.', deviceId }
   }
@@ -15,12 +15,12 @@ export function registerDevice (devices: DeviceStore): Operation {
 
 /** GET /devices: the caller's devices, the newest first. */
 export function listDevices (devices: DeviceStore): Operation {
-  return async identityKey => ({ status: 'success', devices: (await devices.list(identityKey)).map(show) })
+  return async ({ identityKey }) => ({ status: 'success', devices: (await devices.list(identityKey)).map(show) })
 }
 
 /** POST /unregisterDevice: forgets a device of the caller's. */
 export function unregisterDevice (devices: DeviceStore): Operation {
-  return async (identityKey, request) => {
+  return async ({ identityKey }, request) => {
     const found = await devices.unregister(identityKey, parseToken(request))
     return { status: 'success', message: found ? 'The device is no longer registered.' : 'There was no such device.' }
   }

@@ -1,8 +1,9 @@
-import type { Request, RequestHandler } from 'express'
+import type { Request, RequestHandler, Response } from 'express'
 import type { AuthRequest } from '../auth/http'
 import type { Mailbox } from '../mailbox'
 import type { DeviceStore } from '../db/devices'
 import type { Permissions } from '../permissions'
+import type { Caller } from '../protocol'
 import { acknowledgeMessage } from './acknowledgeMessage'
 import { listDevices, registerDevice, unregisterDevice } from './devices'
 import { listMessages } from './listMessages'
@@ -16,7 +17,12 @@ export interface Route {
 }
 
 /** Answers an authenticated request: takes what the client sent, the query of a GET, else the body; returns the body of a 200. */
-export type Operation = (identityKey: string, request: unknown) => Promise<object>
+export type Operation = (caller: Caller, request: unknown) => Promise<object>
+
+/** An answer that is JSON already. */
+export class JsonText {
+  constructor (readonly text: string) {}
+}
 
 /** Everything that needs a proven identity; mounted under the routing prefix. */
 export function routes ({ mailbox, permissions, devices }: { mailbox: Mailbox, permissions: Permissions, devices: DeviceStore }): Route[] {
@@ -35,13 +41,18 @@ export function routes ({ mailbox, permissions, devices }: { mailbox: Mailbox, p
 }
 
 function get (path: string, operation: Operation): Route {
-  return { method: 'get', path, handler: async (req, res) => { res.json(await operation(identityOf(req), req.query)) } }
+  return { method: 'get', path, handler: async (req, res) => { answer(res, await operation(callerOf(req), req.query)) } }
 }
 
 function post (path: string, operation: Operation): Route {
-  return { method: 'post', path, handler: async (req, res) => { res.json(await operation(identityOf(req), req.body)) } }
+  return { method: 'post', path, handler: async (req, res) => { answer(res, await operation(callerOf(req), req.body)) } }
 }
 
-function identityOf (req: Request): string {
-  return (req as AuthRequest).auth.identityKey
+function answer (res: Response, body: object): void {
+  if (body instanceof JsonText) res.type('json').send(body.text)
+  else res.json(body)
+}
+
+function callerOf (req: Request): Caller {
+  return (req as AuthRequest).auth
 }

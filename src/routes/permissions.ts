@@ -6,7 +6,7 @@ import type { Operation } from './index'
 
 /** POST /permissions/set: who may write into a box of the caller's, and at what price. */
 export function setPermission (permissions: Permissions): Operation {
-  return async (recipient, request) => {
+  return async ({ identityKey: recipient }, request) => {
     const rule = parseRule(recipient, request)
     await permissions.set(rule)
     return { status: 'success', description: `${rule.sender ?? 'Everyone'} ${describeFee(rule.recipientFee)} "${rule.messageBox}".` }
@@ -15,7 +15,7 @@ export function setPermission (permissions: Permissions): Operation {
 
 /** GET /permissions/get: the caller's rule for a sender, or for everyone. */
 export function getPermission (permissions: Permissions): Operation {
-  return async (recipient, query) => {
+  return async ({ identityKey: recipient }, query) => {
     const { messageBox, sender } = parsePermissionQuery(query as Fields)
     const permission = await permissions.get(recipient, messageBox, sender)
     const whom = sender ?? 'everyone'
@@ -25,7 +25,7 @@ export function getPermission (permissions: Permissions): Operation {
 
 /** GET /permissions/list: the caller's rules. */
 export function listPermissions (permissions: Permissions): Operation {
-  return async (recipient, query) => {
+  return async ({ identityKey: recipient }, query) => {
     const { permissions: page, totalCount } = await permissions.list(recipient, parsePermissionsQuery(query as Fields))
     return { status: 'success', permissions: page.map(inBothSpellings), totalCount }
   }
@@ -33,7 +33,7 @@ export function listPermissions (permissions: Permissions): Operation {
 
 /** GET /permissions/quote: what it costs the caller to write to somebody, or to several. */
 export function quote (permissions: Permissions): Operation {
-  return async (sender, query) => {
+  return async ({ identityKey: sender }, query) => {
     const { recipients, messageBox } = parseQuoteQuery(query as Fields)
     const quotes = await permissions.quote(sender, recipients, messageBox)
     const [{ deliveryFee, recipientFee }] = quotes as [Quote]

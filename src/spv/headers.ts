@@ -1,8 +1,10 @@
 import type { ChainTracker } from '@bsv/sdk'
+import { fetchJson } from '../fetchJson'
 import { HeadersUnavailable } from './verify'
 
-/** How long an answer may take, in milliseconds. */
-const TIMEOUT = 3000
+/** How long an answer may take, and how much it may say. */
+const TIMEOUT_MS = 3000
+const MAX_ANSWER_BYTES = 64 * 1024
 /** How long a root is remembered, in milliseconds, and how many of them: a block may still be replaced. */
 const MEMORY = 60_000
 const MOST = 1000
@@ -39,11 +41,11 @@ export class ChaintracksHeaders implements ChainTracker {
   /** @throws HeadersUnavailable */
   async #ask (path: string): Promise<unknown> {
     try {
-      const response = await fetch(`${this.url}${path}`, { signal: AbortSignal.timeout(TIMEOUT) })
-      const { status, value } = await response.json() as { status?: string, value?: unknown }
+      const answer = await fetchJson(`${this.url}${path}`, { timeoutMs: TIMEOUT_MS, maxBytes: MAX_ANSWER_BYTES })
+      const { status, value } = Object(answer.body ?? {}) as { status?: string, value?: unknown }
       // A height that does not exist yet is answered with success and no value.
       if (status === 'success') return value
-      throw new Error(`it answered ${response.status}`)
+      throw new Error(`it answered ${answer.status}`)
     } catch (error) {
       throw new HeadersUnavailable(`the service of block headers failed: ${(error as Error).message}`)
     }

@@ -65,27 +65,34 @@ class Invalid extends Error {}
 /** The headers could not be looked up: nobody knows whether a proof holds. */
 export class HeadersUnavailable extends Error {}
 
+/** The parts of the work, each of which has its time. */
+export type Phase = 'transaction' | 'headers' | 'scripts'
+
+type OnPhase = (phase: Phase) => void
+
 /** The work for each kind: a payment comes as AtomicBEEF (BRC-95), a submission as any BEEF, whose last transaction counts. */
-export const VERIFY: { [Kind in keyof Verified]: (bytes: Uint8Array, headers: Headers) => Promise<Verdict<Verified[Kind]>> } = {
-  payment: async (bytes, headers) => await verify(bytes, headers, 'payment', toPayment, async (beef, transaction, unproven) => {
+export const VERIFY: { [Kind in keyof Verified]: (bytes: Uint8Array, headers: Headers, onPhase?: OnPhase) => Promise<Verdict<Verified[Kind]>> } = {
+  payment: async (bytes, headers, onPhase) => await verify(bytes, headers, onPhase, 'payment', toPayment, async (beef, transaction, unproven) => {
     if (transaction.outputs.length > MAX_OUTPUTS) throw new Invalid(`it has more than ${MAX_OUTPUTS} outputs`)
     if (!unproven.every(isFinal)) throw new Invalid('it, or one that it rests on, is not final yet')
     // What does not belong to the transaction has to hold too, since the payees' wallets look at all of it.
     if (headers !== 'scripts only' && !await beef.verify(headers)) throw new Invalid('something in the BEEF has no proof that leads to a block')
   }),
-  submission: async (bytes, headers) => await verify(bytes, headers, 'submission', toSubmission)
+  submission: async (bytes, headers, onPhase) => await verify(bytes, headers, onPhase, 'submission', toSubmission)
 }
 
 type Check = (beef: Beef, transaction: Transaction, unproven: Transaction[]) => Promise<void>
 
-async function verify<T> (bytes: Uint8Array, headers: Headers, kind: keyof Verified, describe: (transaction: Transaction, unproven: Transaction[], headers: Headers) => T, check: Check = async () => {}): Promise<Verdict<T>> {
+async function verify<T> (bytes: Uint8Array, headers: Headers, onPhase: OnPhase = () => {}, kind: keyof Verified, describe: (transaction: Transaction, unproven: Transaction[], headers: Headers) => T, check: Check = async () => {}): Promise<Verdict<T>> {
   try {
     const { beef, transaction } = parse(bytes, kind === 'payment')
     const { proven, unproven } = sortOut(transaction, MAX_UNPROVEN[kind])
     checkInputs(unproven)
+    onPhase('headers')
     // The SDK would look at them between scripts, which a stranger has made and which may take their time.
     if (headers !== 'scripts only') await checkProofs(proven, headers)
     await check(beef, transaction, unproven)
+    onPhase('scripts')
     if (!await transaction.verify(headers, undefined, SCRIPT_MEMORY)) throw new Invalid('a script does not unlock what it spends, or more is paid than is there')
     return { verified: describe(transaction, unproven, headers) }
   } catch (error) {
@@ -184,7 +191,9 @@ async function checkProofs (proven: Transaction[], headers: ChainTracker): Promi
 function checkInputs (transactions: Transaction[]): void {
   const spent = new Set<string>()
   for (const { inputs } of transactions) {
-    for (const { sourceTXID, sourceTransaction, sourceOutputIndex } of inputs) {
+    for (const { sourceTXID, sourceTransaction, sourceOutputIndex, unlockingScript } of inputs) {
+      // Nodes take no other script here either, and what it pushes is bounded by its length.
+      if (unlockingScript?.isPushOnly() === false) throw new Invalid('an unlocking script does more than push data')
       if (sourceTransaction?.outputs[sourceOutputIndex] === undefined) throw new Invalid('something that it spends, or rests on, is not there')
       const outpoint = `${sourceTXID ?? sourceTransaction?.id('hex') ?? ''}.${sourceOutputIndex}`
       if (spent.has(outpoint)) throw new Invalid(`it spends ${outpoint} twice`)

@@ -1,95 +1,95 @@
-import { ServerResponse, type IncomingMessage, type Server as HttpServer } from 'node:http'
+import { Server as EngineServer } from 'engine.io'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Socket as TcpSocket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Server, type Namespace, type Socket } from 'socket.io'
+import { WebSocketServer, type ServerOptions } from 'ws'
 import type { Brc103 } from '../auth/brc103'
-import { cors } from '../cors'
-import { ApiError } from '../errors'
+import { ApiError, toApiError, type FaultLog } from '../errors'
+import { cors } from '../http/cors'
+import { exchangeOf } from '../http/exchange'
+import { sendRefusal, writeRefusal } from '../http/refusal'
+import type { Limits } from '../limits'
+import { pointsOf } from '../limits/meter'
 import { SOCKET_PATH, type IdentityKey } from '../protocol'
-import { sendRefusal, writeRefusal } from '../refusal'
-import { AuthSocket, type AuthSocketCounters, type AuthSocketOptions } from './authSocket'
-import { RecoveryAdapter } from './recovery'
-import { Unfinished } from './unfinished'
+import { AuthSocket, type AuthSocketCounters, type AuthSocketHost, type AuthSocketOptions } from './authSocket'
+import { Connection, PROVEN_BYTES, type EngineSocket } from './connection'
+import type { MembershipSealer } from './memberships'
+import { receivePoll } from './polls'
+import { numberOf, RecoveryAdapter, sealedOf } from './recovery'
 
 export interface AuthSocketServerOptions extends Partial<AuthSocketOptions> {
   /** Namespaces that clients may connect to, `/` by default. */
   namespaces?: string[]
-  /** Largest frame in bytes; a client that sends a larger one is disconnected. */
-  maxFrameBytes?: number
   /** For how many milliseconds a client whose connection broke may come back as if nothing had happened. */
   recoveryTime?: number
   /** For how many milliseconds a server that stops still hears what clients had sent before they knew. */
   grace?: number
-  /**
-   * Asked for each request that opens or polls a connection, and for each frame.
-   * @param identityKey whose frame it is, where that is known
-   * @throws ApiError that the client is told
-   */
-  admit?: (req: IncomingMessage, identityKey?: IdentityKey) => Promise<void>
-  /** Whose share of the memory for frames a request takes. */
-  addressOf?: (req: IncomingMessage) => string
-  /** Told of each identity that was proven. */
-  onHandshake?: () => void
-  /** Told of what went wrong in here; its client is refused. */
-  onError?: (error: unknown) => void
 }
 
-const DEFAULTS: AuthSocketOptions = { silence: 2000, proofTimeout: 30_000, maxUnsentBytes: 16 * 1024 * 1024, maxFaults: 10 }
-const MAX_FRAME_BYTES = 16 * 1024 * 1024
-const RECOVERY_TIME = 2 * 60 * 1000
-const GRACE = 250
-/** How long a connection may be without entering a namespace, in milliseconds. */
-const CONNECT_TIMEOUT = 10_000
-/** How long closing waits for what is unanswered, and how often it looks, in milliseconds. */
-const CLOSE_DEADLINE = 8000
-const CLOSE_INTERVAL = 10
+export interface AuthSocketServerParts {
+  brc103: Brc103
+  sealer: MembershipSealer
+  limits: Limits
+  /** Told of each identity that was proven. */
+  onHandshake: () => void
+  logger: FaultLog
+}
+
+const DEFAULTS: AuthSocketOptions = { silence: 2000, proofTimeout: 30_000, maxUnsentBytes: 8 * 1024 * 1024, maxFaults: 10 }
+const RECOVERY_TIME_MS = 2 * 60 * 1000
+const GRACE_MS = 250
+/** How long a connection may be without entering a namespace. */
+const CONNECT_TIMEOUT_MS = 10_000
+/** How long a connection that asks to become a WebSocket may take to become one. */
+const UPGRADE_TIMEOUT_MS = 15_000
+/** How often a connection that polls may try to. */
+const MAX_UPGRADES = 3
+/** How long closing waits for what is unanswered, and how often it looks. */
+const CLOSE_DEADLINE_MS = 8000
+const CLOSE_INTERVAL_MS = 10
 /** How many turns of the event loop without a question count as quiet. */
 const QUIET_TURNS = 5
-/** How often a connection may ask to enter each namespace. */
-const MAX_CONNECTS = 10
+/** How many fragments a message of a WebSocket may have, and how many pieces of it may wait: each takes memory of its own. */
+const MAX_FRAGMENTS = 64
+const MAX_BUFFERED_PIECES = 16 * 1024
 
 type ConnectionListener = (socket: AuthSocket) => void
 
 /** Socket.IO with BRC-103 on every socket; used as one uses Socket.IO: `server.on('connection', socket => …)`. */
 export class AuthSocketServer {
   readonly counters: AuthSocketCounters = { faults: 0, slowReaders: 0, asked: 0, unanswered: 0 }
+  readonly #engine: EngineServer
   readonly #io: Server
+  readonly #namespaces: string[]
   readonly #options: AuthSocketOptions
   readonly #sockets = new Map<string, AuthSocket>()
+  /** The sockets of each identity, the oldest first. */
+  readonly #identities = new Map<IdentityKey, Set<AuthSocket>>()
+  /** By the id of Engine.IO's connection. */
+  readonly #connections = new Map<string, { connection: Connection, upgrades: number }>()
+  /** What to do when a request to become a WebSocket has become a connection. */
+  readonly #opening = new WeakMap<IncomingMessage, (connection: Connection) => void>()
   readonly #listeners: ConnectionListener[] = []
-  readonly #admit: (req: IncomingMessage, identityKey?: IdentityKey) => Promise<void>
-  readonly #addressOf: (req: IncomingMessage) => string
-  readonly #unfinished = new Unfinished()
-  /** What to call when a frame is whole, for requests that are about to become connections. */
-  readonly #opening = new WeakMap<IncomingMessage, () => void>()
-  readonly #onHandshake: () => void
-  readonly #onError: (error: unknown) => void
+  readonly #host: AuthSocketHost
   readonly #grace: number
   #stopping = false
 
-  constructor (http: HttpServer, private readonly brc103: Brc103, options: AuthSocketServerOptions = {}) {
-    const { namespaces = ['/'], maxFrameBytes = MAX_FRAME_BYTES, recoveryTime = RECOVERY_TIME, grace = GRACE, admit = async () => {}, addressOf = () => '', onHandshake = () => {}, onError = () => {}, ...rest } = options
+  constructor (private readonly parts: AuthSocketServerParts, options: AuthSocketServerOptions = {}) {
+    const { namespaces = ['/'], recoveryTime = RECOVERY_TIME_MS, grace = GRACE_MS, ...rest } = options
+    this.#namespaces = namespaces
     this.#options = { ...DEFAULTS, ...rest }
     this.#grace = grace
-    this.#admit = admit
-    this.#addressOf = addressOf
-    this.#onHandshake = onHandshake
-    this.#onError = onError
-    this.#io = new Server(http, {
-      path: SOCKET_PATH,
+    this.#host = this.#createHost()
+    this.#engine = new EngineServer({ maxHttpBufferSize: PROVEN_BYTES, httpCompression: false, wsEngine: BoundedWebSocketServer as never })
+    this.#engine.on('connection', (engine: EngineSocket) => { this.#watch(engine) })
+    this.#io = new Server({
       serveClient: false,
-      destroyUpgrade: false,
-      maxHttpBufferSize: maxFrameBytes,
-      connectTimeout: CONNECT_TIMEOUT,
+      connectTimeout: CONNECT_TIMEOUT_MS,
       adapter: RecoveryAdapter,
       connectionStateRecovery: { maxDisconnectionDuration: recoveryTime }
     })
-    this.#io.engine.use(cors)
-    this.#io.engine.use((req: IncomingMessage, res: ServerResponse, next: () => void) => { void this.#letIn(req, res, next) })
-    this.#io.engine.on('connection', (connection: EngineSocket) => {
-      limitConnects(connection, namespaces.length * MAX_CONNECTS)
-      const whole = this.#opening.get(connection.request)
-      if (whole !== undefined) connection.on('packet', whole)
-    })
+    this.#io.bind(this.#engine)
     for (const name of namespaces) this.#serve(this.#io.of(name))
   }
 
@@ -103,18 +103,38 @@ export class AuthSocketServer {
     return this.#sockets.size
   }
 
+  /** Answers a request of Socket.IO's: one that opens a connection by polling, that polls, or that sends. */
+  readonly handleRequest = (req: IncomingMessage, res: ServerResponse): void => {
+    cors(req, res, () => {
+      this.#handle(req, res).catch((error: unknown) => {
+        const refusal = toApiError(error, this.parts.logger)
+        if (!res.headersSent) sendRefusal(res, refusal)
+        this.#connections.get(sessionOf(req) ?? '')?.connection.end()
+      })
+    })
+  }
+
+  /** Takes a request to become a WebSocket. @returns false if it is not for Socket.IO */
+  readonly handleUpgrade = (req: IncomingMessage, socket: TcpSocket, head: Buffer): boolean => {
+    if (req.url?.startsWith(SOCKET_PATH) !== true) return false
+    // A reset of a connection that nothing listens to would end the process.
+    const destroy = (): void => { socket.destroy() }
+    socket.on('error', destroy)
+    this.#upgrade(req, socket, head).catch((error: unknown) => { writeRefusal(socket, toApiError(error, this.parts.logger)) })
+    return true
+  }
+
   /**
-   * Answers what clients have sent, then closes every connection, so that they look for a server again; the HTTP
-   * server is left to its owner.
+   * Answers what clients have sent, then closes every connection, so that they look for a server again.
    * @param deadline when to close whatever is unanswered, in milliseconds from now
    */
-  async close (deadline = CLOSE_DEADLINE): Promise<void> {
+  async close (deadline = CLOSE_DEADLINE_MS): Promise<void> {
     this.#stopping = true
     const end = Date.now() + deadline
     if (this.#sockets.size > 0) await pause(Math.min(this.#grace, deadline))
     await this.#allAnswered(end)
     for (const namespace of this.#io._nsps.values()) await namespace.adapter.close()
-    this.#io.engine.close()
+    this.#engine.close()
     for (const id of [...this.#sockets.keys()]) this.#end(id, 'server shutting down')
   }
 
@@ -123,112 +143,148 @@ export class AuthSocketServer {
     const { counters } = this
     for (let quiet = 0; quiet < QUIET_TURNS && Date.now() < end;) {
       const { asked } = counters
-      await (counters.unanswered > 0 ? pause(CLOSE_INTERVAL) : new Promise(setImmediate))
+      await (counters.unanswered > 0 ? pause(CLOSE_INTERVAL_MS) : new Promise(setImmediate))
       quiet = counters.unanswered > 0 || counters.asked > asked ? 0 : quiet + 1
     }
   }
 
-  async #letIn (req: IncomingMessage, res: ServerResponse, next: () => void): Promise<void> {
-    const { socket } = req
-    // For an upgrade, Engine.IO's response is none that could be written to.
-    const upgrades = !(res instanceof ServerResponse)
-    // Nobody else listens on a connection that is being upgraded: a reset would end the process.
-    const destroy = (): void => { socket.destroy() }
-    if (upgrades) socket.on('error', destroy)
-    const refusal = await this.#refusalOf(req, res)
+  async #handle (req: IncomingMessage, res: ServerResponse): Promise<void> {
+    if (isJsonp(req)) throw new ApiError('ERR_BAD_REQUEST', 'This server does not answer with scripts (JSONP).')
+    const sid = sessionOf(req)
+    if (sid === undefined) this.#checkOpening(exchangeOf(req).address)
+    const known = this.#connections.get(sid ?? '')
+    if (req.method !== 'POST' || known === undefined) return this.#engine.handleRequest(req as never, res as never)
+    const received = await receivePoll(req, res, known.connection, this.parts.limits)
+    if (received !== undefined) this.#engine.handleRequest(received as never, res as never)
+  }
+
+  async #upgrade (req: IncomingMessage, socket: TcpSocket, head: Buffer): Promise<void> {
+    const { limits } = this.parts
+    const address = limits.address.of(req)
+    const timer = setTimeout(() => { socket.destroy() }, UPGRADE_TIMEOUT_MS).unref()
+    const inTime = (): void => { clearTimeout(timer) }
+    socket.once('close', inTime)
+    await limits.perAddress.consume(address)
+    const known = this.#connections.get(sessionOf(req) ?? '')
+    if (known === undefined) this.#checkOpening(address)
+    else if (++known.upgrades > MAX_UPGRADES) throw new ApiError('ERR_BAD_REQUEST', 'This connection has asked for an upgrade too often.')
     if (socket.destroyed) return
-    if (refusal === undefined) {
-      if (upgrades) {
-        socket.off('error', destroy)
-        this.#follow(req)
-      }
-      next()
-    } else if (upgrades) {
-      writeRefusal(socket, refusal)
+    if (known === undefined) {
+      this.#opening.set(req, connection => {
+        inTime()
+        connection.follow(socket)
+      })
     } else {
-      sendRefusal(res, refusal)
+      known.connection.engine.once('upgrade', inTime)
+      known.connection.follow(socket)
     }
+    this.#engine.handleUpgrade(req as never, socket, head)
   }
 
-  async #refusalOf (req: IncomingMessage, res: ServerResponse): Promise<ApiError | undefined> {
-    const id = sessionOf(req)
-    if (this.#stopping && id === undefined) return new ApiError('ERR_STOPPING')
-    try {
-      await this.#admit(req)
-      if (req.method === 'POST') res.once('close', this.#unfinished.take(this.#addressOf(req), announcedLength(req)))
-      return undefined
-    } catch (error) {
-      if (error instanceof ApiError) return error
-      this.#onError(error)
-      return new ApiError('ERR_INTERNAL')
-    }
+  /** @throws ApiError ERR_STOPPING, ERR_SERVER_BUSY */
+  #checkOpening (address: string): void {
+    if (this.#stopping) throw new ApiError('ERR_STOPPING')
+    if (!this.parts.limits.sockets.hasRoom(address)) throw new ApiError('ERR_SERVER_BUSY', 'Your address has too many sockets on this server.')
   }
 
-  /** Bounds what a connection that is about to carry frames makes us keep of them. */
-  #follow (req: IncomingMessage): void {
-    const whole = this.#unfinished.follow(req.socket, this.#addressOf(req))
-    const clients = (this.#io.engine as unknown as { clients: Record<string, EngineSocket | undefined> }).clients
-    const polled = clients[sessionOf(req) ?? '']
-    // One that begins as a WebSocket has no connection yet.
-    if (polled === undefined) this.#opening.set(req, whole)
-    else polled.on('packet', whole)
+  #watch (engine: EngineSocket): void {
+    const { id, request } = engine as unknown as { id: string, request: IncomingMessage }
+    const { limits } = this.parts
+    const address = limits.address.of(request)
+    const connection = new Connection(engine, { address, limits, namespaces: this.#namespaces.length, onFault: () => { this.counters.faults++ } })
+    this.#connections.set(id, { connection, upgrades: 0 })
+    limits.sockets.add(address)
+    engine.once('close', () => {
+      this.#connections.delete(id)
+      limits.sockets.remove(address)
+    })
+    this.#opening.get(request)?.(connection)
   }
 
   #serve (namespace: Namespace): void {
     const adapter = namespace.adapter as RecoveryAdapter
     adapter.onExpired = id => { this.#end(id, 'connection lost') }
     namespace.on('connection', (io: Socket) => {
+      const connection = this.#connections.get((io.conn as unknown as { id: string }).id)?.connection
+      if (connection === undefined) return void io.disconnect(true)
+      const { offset } = io.handshake.auth as { offset?: unknown }
+      const shown = typeof offset === 'string' ? offset : ''
+      const returning = this.parts.sealer.open(sealedOf(shown))
+      if (returning !== undefined) connection.introduce()
       const known = io.recovered ? this.#sockets.get(io.id) : undefined
-      if (known === undefined) this.#add(io)
-      else known.attach(io)
-      io.on('disconnect', reason => {
-        const proven = this.#sockets.get(io.id)?.identityKey !== undefined
-        if (proven && adapter.isAway(io.id)) return
-        adapter.forget(io.id)
-        this.#end(io.id, reason)
-      })
+      const socket = known ?? new AuthSocket(io, connection, this.#options, this.#host, returning)
+      adapter.register(io, socket.outbox)
+      io.on('disconnect', reason => { this.#lose(socket, adapter, reason) })
+      if (known === undefined) this.#add(socket)
+      else known.reattach(io, connection, numberOf(shown))
     })
   }
 
-  #add (io: Socket): void {
-    const socket = new AuthSocket(io, this.brc103, this.#options, { counters: this.counters, admit: this.#admit, onHandshake: this.#onHandshake })
+  #lose (socket: AuthSocket, adapter: RecoveryAdapter, reason: string): void {
+    if (socket.identityKey !== undefined && adapter.isAway(socket.id)) return socket.detach()
+    adapter.forget(socket.id)
+    this.#end(socket.id, reason)
+  }
+
+  #add (socket: AuthSocket): void {
     this.#sockets.set(socket.id, socket)
     for (const listener of this.#listeners) listener(socket)
   }
 
   #end (id: string, reason: string): void {
-    this.#sockets.get(id)?.end(reason)
+    const socket = this.#sockets.get(id)
+    if (socket === undefined) return
     this.#sockets.delete(id)
+    const ofIdentity = this.#identities.get(socket.identityKey ?? '')
+    ofIdentity?.delete(socket)
+    if (ofIdentity?.size === 0) this.#identities.delete(socket.identityKey!)
+    socket.end(reason)
+  }
+
+  #createHost (): AuthSocketHost {
+    const { brc103, sealer, limits, logger, onHandshake } = this.parts
+    return {
+      counters: this.counters,
+      brc103,
+      sealer,
+      async admit (address, identityKey, bytes) {
+        // The frame was counted for its address when it arrived.
+        await limits.perAddress.consume(address, 0)
+        if (identityKey !== undefined) await limits.perIdentity.consume(identityKey, 1 + pointsOf({ bytes }))
+      },
+      openAccount: (direction, owners, end) => limits[direction].open(owners, end),
+      onProven: socket => {
+        onHandshake()
+        this.#makeRoom(socket)
+      },
+      onLost: ({ id }) => { for (const { adapter } of this.#io._nsps.values()) (adapter as RecoveryAdapter).expire(id) },
+      onError: error => { toApiError(error, logger) }
+    }
+  }
+
+  /** The oldest socket of an identity that has too many makes room for a new one. */
+  #makeRoom (socket: AuthSocket): void {
+    const ofIdentity = this.#identities.get(socket.identityKey!) ?? new Set()
+    this.#identities.set(socket.identityKey!, ofIdentity.add(socket))
+    const [oldest] = ofIdentity
+    if (ofIdentity.size <= (this.parts.limits.socketsPerIdentity ?? Infinity)) return
+    oldest!.disconnect()
+    this.#host.onLost(oldest!)
   }
 }
 
-/** The connection that a request belongs to, where it is open already: it polls, or upgrades one that polled. */
+/** Bounds what a client can make the server keep of a message that is not whole. */
+class BoundedWebSocketServer extends WebSocketServer {
+  constructor (options: ServerOptions) {
+    super({ ...options, maxFragments: MAX_FRAGMENTS, maxBufferedChunks: MAX_BUFFERED_PIECES } as ServerOptions)
+  }
+}
+
+/** The connection that a request belongs to, if it is open already: it polls, or upgrades one that polled. */
 function sessionOf (req: IncomingMessage): string | undefined {
   return /[?&]sid=([^&]*)/.exec(req.url ?? '')?.[1]
 }
 
-/**
- * How long the body of a poll is said to be.
- * @throws ApiError ERR_BAD_REQUEST where it is not said: Socket.IO's clients always do
- */
-function announcedLength (req: IncomingMessage): number {
-  const length = Number(req.headers['content-length'] ?? NaN)
-  if (!Number.isSafeInteger(length)) throw new ApiError('ERR_BAD_REQUEST', 'A poll must say how long its body is, in content-length.')
-  return length
+function isJsonp (req: IncomingMessage): boolean {
+  return /[?&]j=/.test(req.url ?? '')
 }
-
-/**
- * Closes a connection that asks to enter namespaces again and again: Socket.IO makes a socket of each such packet,
- * and thousands of them fit into one request.
- */
-function limitConnects (connection: EngineSocket, most: number): void {
-  let connects = 0
-  connection.on('packet', ({ type, data }: { type: string, data?: unknown }) => {
-    if (type === 'message' && typeof data === 'string' && data.startsWith(CONNECT_PACKET) && ++connects > most) connection.close(true)
-  })
-}
-
-/** How Socket.IO's packets begin that ask to enter a namespace. */
-const CONNECT_PACKET = '0'
-
-type EngineSocket = Socket['conn']

@@ -1,17 +1,20 @@
-import type { Server } from 'node:http'
-import type { Brc103 } from '../auth/brc103'
-import { AuthSocketServer, type AuthSocketServerOptions } from './authSocketServer'
+import type { IncomingMessage, RequestListener } from 'node:http'
+import type { Socket } from 'node:net'
+import { AuthSocketServer, type AuthSocketServerOptions, type AuthSocketServerParts } from './authSocketServer'
 import { serveSocket, type SessionParts } from './session'
 
 export interface LiveLayer {
+  /** Answers the HTTP requests of Socket.IO, and takes its upgrades; for others it returns false. */
+  handleRequest: RequestListener
+  handleUpgrade: (req: IncomingMessage, socket: Socket, head: Buffer) => boolean
   /** Answers what clients have sent, then closes their connections; after so many milliseconds, whatever is unanswered. */
   close: (deadline?: number) => Promise<void>
 }
 
-/** Attaches live messaging to the HTTP server: at the root and, where there is one, under the routing prefix. */
-export function attachLive (http: Server, prefix: string, parts: SessionParts & { brc103: Brc103 }, options: AuthSocketServerOptions = {}): AuthSocketServer {
+/** Live messaging, at the root and under the routing prefix if there is one. */
+export function createLive (prefix: string, parts: SessionParts & AuthSocketServerParts, options: AuthSocketServerOptions = {}): LiveLayer {
   const namespaces = prefix === '' ? ['/'] : ['/', prefix]
-  const server = new AuthSocketServer(http, parts.brc103, { namespaces, ...options })
+  const server = new AuthSocketServer(parts, { namespaces, ...options })
     .on('connection', socket => { serveSocket(socket, parts) })
   parts.metrics.watch('sockets', () => server.size)
   parts.metrics.watch('socket_faults_total', () => server.counters.faults)

@@ -1,36 +1,26 @@
 /**
- * Socket.IO's connection state recovery with bounded memory. The adapter that comes with Socket.IO keeps every
- * frame to everybody for minutes; this one keeps, for each socket, the few last frames that may have been lost
- * in a broken connection, and for a socket that is away what it would have heard, as long as that is little.
+ * Socket.IO's connection state recovery with bounded memory: a client whose connection broke comes back as if nothing
+ * had happened, also while the server still holds the old connection. What it is sent lies in its `Outbox`. The adapter
+ * that comes with Socket.IO keeps every event to every socket for minutes.
  */
 import { Adapter, type BroadcastOptions, type Session, type SocketId } from 'socket.io-adapter'
+import type { Socket } from 'socket.io'
+import type { Outbox } from './outbox'
 
-/** About how many bytes of frames are kept for a socket that is connected, and for one that is away. */
-const CONNECTED_BYTES = 128 * 1024
-const AWAY_BYTES = 1024 * 1024
-/** How Socket.IO's packets of an event begin. */
-const EVENT_PACKET = '2'
-/** How many sockets may be away at once; beyond it, who went first is let go. */
+/** How many sockets may be away at once; beyond it, the one that went first is let go. */
 const MAX_AWAY = 10_000
-/** How often old frames and expired sessions are let go, in milliseconds. */
-const SWEEP = 10_000
+/** How often expired sessions and old events are let go. */
+const SWEEP_MS = 10_000
 
 type SessionToPersist = Omit<Session, 'missedPackets'>
-/** The arguments of one event, in JSON. */
-type Frame = string
 
-/** The last frames of one socket; `start` is the number of the first one. The client knows a number as its offset. */
-interface FrameLog {
-  start: number
-  frames: Frame[]
-  bytes: number
-  touched: number
-}
+interface Member { io: Socket, outbox: Outbox }
 
 export class RecoveryAdapter extends Adapter {
   /** Called when a socket that was away can no longer come back. */
   onExpired: (id: SocketId) => void = () => {}
-  readonly #logs = new Map<SocketId, FrameLog>()
+  readonly #members = new Map<SocketId, Member>()
+  readonly #idsByPid = new Map<string, SocketId>()
   /** By the private id that a client shows when it comes back. */
   readonly #away = new Map<string, { session: SessionToPersist, until: number }>()
   readonly #awayIds = new Map<SocketId, string>()
@@ -40,11 +30,17 @@ export class RecoveryAdapter extends Adapter {
   constructor (nsp: Adapter['nsp']) {
     super(nsp)
     this.#duration = nsp.server.opts.connectionStateRecovery.maxDisconnectionDuration
-    this.#timer = setInterval(() => { this.#sweep() }, SWEEP).unref()
+    this.#timer = setInterval(() => { this.#sweep() }, SWEEP_MS).unref()
   }
 
   override close (): void {
     clearInterval(this.#timer)
+  }
+
+  /** Takes a socket's connection, and where to put what it is sent. */
+  register (io: Socket, outbox: Outbox): void {
+    this.#members.set(io.id, { io, outbox })
+    this.#idsByPid.set(pidOf(io), io.id)
   }
 
   /** Whether a socket that has gone may come back. */
@@ -54,81 +50,70 @@ export class RecoveryAdapter extends Adapter {
 
   /** Socket.IO's own emits come through here; `rooms` are the ids of the sockets they are for. */
   override broadcast (packet: { data: unknown[] }, { rooms }: BroadcastOptions): void {
-    for (const id of rooms) this.emitTo(id, JSON.stringify(packet.data))
-  }
-
-  /**
-   * Emits to a socket, be it there or away: the event is numbered, kept, and written where the socket is there.
-   * @param event name and arguments as a JSON array: what Socket.IO would make of them, without making it again
-   */
-  emitTo (id: SocketId, event: string): void {
-    const socket = this.nsp.sockets.get(id)
-    if (socket === undefined && !this.isAway(id)) return // it cannot come back
-    const frame = this.#keep(id, event, socket !== undefined)
-    const namespace = this.nsp.name === '/' ? '' : `${this.nsp.name},`
-    socket?.client.writeToEngine([`${EVENT_PACKET}${namespace}${frame}`], {})
+    for (const id of rooms) this.#members.get(id)?.outbox.sendOnce(JSON.stringify(packet.data))
   }
 
   override persistSession (session: SessionToPersist): void {
     this.#away.set(session.pid, { session, until: Date.now() + this.#duration })
     this.#awayIds.set(session.sid, session.pid)
-    if (this.#away.size > MAX_AWAY) this.#expire(this.#awayIds.keys().next().value!)
+    if (this.#away.size > MAX_AWAY) this.expire(this.#awayIds.keys().next().value!)
   }
 
+  /** Nothing that was missed is handed over here: the client has to prove itself on the new connection first. */
   override async restoreSession (pid: string, offset: string): Promise<Session> {
+    this.#endPresent(pid)
     const away = this.#away.get(pid)
-    const log = this.#logs.get(away?.session.sid ?? '')
-    const skipped = log === undefined ? NaN : Number(offset) + 1 - log.start
+    const outbox = this.#members.get(away?.session.sid ?? '')?.outbox
     // Socket.IO takes null for a session that is not there; its types do not say so.
-    if (away === undefined || log === undefined || !(skipped >= 0) || away.until < Date.now()) return null as unknown as Session
+    if (away === undefined || away.until < Date.now() || outbox?.canResume(numberOf(offset)) !== true) return null as unknown as Session
     this.#away.delete(pid)
     this.#awayIds.delete(away.session.sid)
-    return { ...away.session, missedPackets: log.frames.slice(skipped).map(frame => JSON.parse(frame) as unknown[]) }
+    return { ...away.session, missedPackets: [] }
   }
 
   /** Lets go of all that is kept for a socket: it cannot come back. */
   forget (id: SocketId): void {
-    this.#logs.delete(id)
+    const member = this.#members.get(id)
+    if (member === undefined) return
+    member.outbox.close()
+    this.#members.delete(id)
+    this.#idsByPid.delete(pidOf(member.io))
     this.#away.delete(this.#awayIds.get(id) ?? '')
     this.#awayIds.delete(id)
   }
 
-  /** @returns the event with its number behind it, which a client that comes back shows */
-  #keep (id: SocketId, event: string, connected: boolean): Frame {
-    let log = this.#logs.get(id)
-    if (log === undefined) this.#logs.set(id, log = { start: 1, frames: [], bytes: 0, touched: 0 })
-    const frame = `${event.slice(0, -1)},"${log.start + log.frames.length}"]`
-    log.frames.push(frame)
-    log.bytes += weigh(frame)
-    log.touched = Date.now()
-    if (!connected && log.bytes > AWAY_BYTES) this.#expire(id)
-    while (connected && log.bytes > CONNECTED_BYTES) {
-      log.bytes -= weigh(log.frames.shift()!)
-      log.start++
-    }
-    return frame
-  }
-
-  #expire (id: SocketId): void {
+  /** As `forget`, for one that was away. */
+  expire (id: SocketId): void {
     this.forget(id)
     this.onExpired(id)
+  }
+
+  /** Ends the connection that a returning client has left without a word, such as one over another network. */
+  #endPresent (pid: string): void {
+    const io = this.#members.get(this.#idsByPid.get(pid) ?? '')?.io
+    if (io?.connected === true) io.conn.close(true)
   }
 
   #sweep (): void {
     const now = Date.now()
     for (const { session, until } of [...this.#away.values()]) {
-      if (until < now) this.#expire(session.sid)
+      if (until < now) this.expire(session.sid)
     }
-    for (const [id, log] of this.#logs) {
-      if (log.touched + this.#duration > now || !this.nsp.sockets.has(id)) continue
-      log.start += log.frames.length
-      log.frames = []
-      log.bytes = 0
-    }
+    for (const { outbox } of this.#members.values()) outbox.forget(this.#duration)
   }
 }
 
-/** About how many bytes a frame takes. */
-function weigh (frame: Frame): number {
-  return 128 + frame.length
+/** The private id, which Socket.IO keeps to itself. */
+function pidOf (io: Socket): string {
+  return (io as unknown as { pid: string }).pid
+}
+
+/** The number of the last event that a client has got, from what it shows. */
+export function numberOf (offset: string): number {
+  return Number(offset.split('.', 1)[0])
+}
+
+/** What stands behind that number. */
+export function sealedOf (offset: string): string {
+  return offset.slice(offset.indexOf('.') + 1)
 }

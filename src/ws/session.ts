@@ -9,6 +9,7 @@ import { isName, toIdentityKey } from '../values'
 import { Answers } from './answers'
 import type { AuthSocket, Opening } from './authSocket'
 import type { Hub } from './hub'
+import { MAX_NAMES_BYTES, namesOf } from './memberships'
 
 const MAX_ROOMS = 1000
 
@@ -52,8 +53,8 @@ export function serveSocket (socket: AuthSocket, parts: SessionParts): void {
   })
   socket.on('identified', opening => {
     if (opening as Opening === 'named') authenticate(socket, socket.claimedKey)
-    if (opening as Opening === 'silence') hub.joinEverything(socket, socket.identityKey!)
   })
+  socket.on('fresh', () => { rejoin(socket, hub) })
   socket.on('disconnect', () => { hub.drop(socket) })
 }
 
@@ -72,8 +73,13 @@ function createHandlers (socket: AuthSocket, { mailbox, hub }: SessionParts, ans
     [EVENTS.joinRoom]: {
       handle (roomId) {
         const room = ownRoom(socket, roomId)
-        if (socket.rooms.size >= MAX_ROOMS && !hub.has(socket, room)) throw new ApiError('ERR_TOO_MANY_ROOMS')
-        answers.add(hub.join(socket, room, roomId as string).then(() => answer(EVENTS.joinedRoom, { roomId })))
+        if (!hub.has(socket, room)) checkRooms(socket, roomId as string)
+        // A captured event, played on another connection, must open nothing.
+        const joined = socket.proveFresh().then(async () => { await hub.join(socket, room, roomId as string) })
+        answers.add(joined.then(() => answer(EVENTS.joinedRoom, { roomId }), (error: unknown) => {
+          const { message: reason } = toRefusal(error)
+          return answer(EVENTS.joinFailed, { reason })
+        }))
       },
       refuse: refuseBy(EVENTS.joinFailed)
     },
@@ -89,7 +95,7 @@ function createHandlers (socket: AuthSocket, { mailbox, hub }: SessionParts, ans
     [EVENTS.sendMessage]: {
       handle (data) {
         // Begins at once: sends are stored together.
-        const sent = mailbox.send(socket.identityKey!, parseLiveSend(data))
+        const sent = mailbox.send({ identityKey: socket.identityKey!, address: socket.address }, parseLiveSend(data))
         answers.add(sent.then(() => () => { answerSend(socket, data) }, (error: unknown) => {
           const refusal = toRefusal(error)
           return () => { answerSend(socket, data, refusal) }
@@ -116,7 +122,20 @@ function authenticate (socket: AuthSocket, claimedKey: unknown): void {
   else socket.emit(EVENTS.authenticationFailed, { reason: 'This connection is authenticated as another identity key than the one that was named.' })
 }
 
-/** @throws ApiError where the room is malformed, or somebody else's */
+/** Gives a client that has come back the rooms that it had, once its identity is proven here. */
+function rejoin (socket: AuthSocket, hub: Hub): void {
+  const { returning } = socket
+  if (returning?.identityKey !== socket.identityKey) return
+  for (const roomId of returning!.rooms) void hub.join(socket, ownRoom(socket, roomId), roomId)
+}
+
+/** @throws ApiError ERR_TOO_MANY_ROOMS */
+function checkRooms ({ rooms, identityKey }: AuthSocket, added: string): void {
+  const names = namesOf({ identityKey: identityKey!, rooms: [...rooms, added] })
+  if (rooms.size >= MAX_ROOMS || names.length > MAX_NAMES_BYTES) throw new ApiError('ERR_TOO_MANY_ROOMS')
+}
+
+/** @throws ApiError ERR_INVALID_ROOM, ERR_NOT_YOUR_ROOM */
 function ownRoom (socket: AuthSocket, roomId: unknown): Room {
   const room = parseRoom(roomId)
   if (room.recipient !== socket.identityKey) throw new ApiError('ERR_NOT_YOUR_ROOM')

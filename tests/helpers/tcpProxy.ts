@@ -49,6 +49,15 @@ export class TcpProxy {
     this.#pairs.clear()
   }
 
+  /** The clients lose their connections, as with a network that has gone; the server's ends stay open, and nothing comes. */
+  abandon (): void {
+    for (const [near, far] of this.#pairs) {
+      near.unpipe(far).removeAllListeners('close').destroy()
+      this.#lost.add(far.unpipe(near).pause())
+    }
+    this.#pairs.clear()
+  }
+
   #close (done: () => void): void {
     this.#server.close(() => { done() })
     this.cut()

@@ -1,4 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
+import { callerOf } from '../helpers/caller'
 import { ENGINES } from '../helpers/databases'
 import { expectRefusal } from '../helpers/refusals'
 import { startServer, type TestServer } from '../helpers/server'
@@ -9,12 +10,12 @@ const acknowledge = async (session: HandSession, request: unknown): Promise<Answ
 /** Puts a message of one's own under each id. */
 async function fill ({ server }: TestServer, recipient: string, ids: string[], messageBox = 'inbox'): Promise<void> {
   for (const id of ids) {
-    await server.context.mailbox.send(recipient, { recipients: [recipient], messageIds: [id], messageBox, body: id, isText: true })
+    await server.context.mailbox.send(callerOf(recipient), { recipients: [recipient], messageIds: [id], messageBox, body: id, isText: true })
   }
 }
 
 async function left ({ server }: TestServer, recipient: string, messageBox = 'inbox'): Promise<string[]> {
-  const { messages } = await server.context.mailbox.list(recipient, { messageBox, limit: 1000, offset: 0 })
+  const { messages } = await server.context.mailbox.list(callerOf(recipient), { messageBox, limit: 1000, offset: 0 })
   return messages.map(message => message.messageId)
 }
 

@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { PrivateKey } from '@bsv/sdk'
+import { callerOf } from '../helpers/caller'
 import { newClient, type Release } from '../helpers/clients'
 import { ENGINES } from '../helpers/databases'
 import { startServer } from '../helpers/server'
@@ -25,7 +26,7 @@ describe.each(ENGINES)('released clients on %s', engine => {
     const alice = await newClient(host)
     await alice.client.sendMessage({ recipient: alice.identityKey, messageBox: 'notes', body: 'to myself' }, host)
 
-    const { messages } = await server.context.mailbox.list(alice.identityKey, { messageBox: 'notes', limit: 1, offset: 0 })
+    const { messages } = await server.context.mailbox.list(callerOf(alice.identityKey), { messageBox: 'notes', limit: 1, offset: 0 })
 
     expect(messages[0]!.body).toContain('encryptedMessage')
     expect(messages[0]!.body).not.toContain('to myself')

@@ -15,6 +15,8 @@ import { httpAuth } from '../../src/auth/http'
 import { MemoryReplayGuard } from '../../src/auth/replay'
 import { SessionSealer } from '../../src/auth/session'
 import { NativeWallet } from '../../src/auth/wallet'
+import { parseConfig } from '../../src/config'
+import { createLimits } from '../../src/limits'
 import { Secret } from '../../src/secret'
 import { handshake, sign, submit, type PreparedRequest } from '../helpers/signedRequests'
 import { stockAuth } from '../helpers/stock'
@@ -26,7 +28,7 @@ let stock: string
 beforeAll(async () => {
   const wallet = new NativeWallet(new Secret(randomBytes(32).toString('hex')))
   const brc103 = new Brc103(wallet, new SessionSealer(randomBytes(32), 60_000), new MemoryReplayGuard(1024))
-  ours = await serve(httpAuth({ brc103, maxBodyBytes: 10_000_000 }))
+  ours = await serve(httpAuth({ brc103, maxBodyBytes: 10_000_000, limits: createLimits(parseConfig({ NODE_ENV: 'test' }), undefined), onHandshake () {} }))
   stock = await serve(stockAuth())
 })
 

@@ -8,7 +8,7 @@ import { connect, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { createHttpServer } from '../../src/httpServer'
+import { createHttpServer } from '../../src/http/server'
 import { documentRoutes } from '../../src/openapi'
 import { createDocument, OPERATIONS } from '../../src/openapi/document'
 import { EVENTS_SAMPLE, PRELUDE, SAMPLE_HOST } from '../../src/openapi/operation'
@@ -130,7 +130,7 @@ test('a list of rules for what is no box', async () => {
 })
 
 test('a request that takes too long to arrive is told so', async () => {
-  const { server } = createHttpServer(() => {})
+  const { server } = createHttpServer({ onRequest () {} })
   await new Promise<void>(resolve => { server.listen(0, '127.0.0.1', resolve) })
   const { port } = server.address() as AddressInfo
   onEnd(async () => { await new Promise(resolve => { server.close(resolve) }) })

@@ -1,6 +1,7 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { PrivateKey } from '@bsv/sdk'
 import { ApiError } from '../../src/errors'
+import { callerOf } from '../helpers/caller'
 import { ENGINES } from '../helpers/databases'
 import { expectRefusal } from '../helpers/refusals'
 import { startServer, type TestServer } from '../helpers/server'
@@ -19,7 +20,7 @@ const valid = (): Message => ({ recipient: BOB, messageBox: 'inbox', messageId: 
 
 /** What a recipient lists: only what was sent and by whom. */
 async function boxOf (server: TestServer, recipient: string, messageBox = 'inbox'): Promise<object[]> {
-  const { messages } = await server.server.context.mailbox.list(recipient, { messageBox, limit: 1000, offset: 0 })
+  const { messages } = await server.server.context.mailbox.list(callerOf(recipient), { messageBox, limit: 1000, offset: 0 })
   return messages.map(({ messageId, sender, body }) => ({ messageId, sender, body }))
 }
 
@@ -251,7 +252,7 @@ describe.each(ENGINES)('POST /sendMessage on %s', engine => {
     const bob = newKey()
     const message = { messageBox: 'inbox', messageId: 'one', body: 'hello' }
     await send(alice, { ...message, recipient: bob })
-    await server.server.context.mailbox.acknowledge(bob, ['one'])
+    await server.server.context.mailbox.acknowledge(callerOf(bob), ['one'])
 
     const { body } = await send(alice, { ...message, recipient: bob, messageBox: 'other' })
 

@@ -84,7 +84,7 @@ test('a large message over HTTP throws no listener off its socket', async () => 
   victim.emit('joinRoom', `${victim.identityKey}-inbox`)
   await victim.next('joinedRoom')
   const stranger = await handshake(origin)
-  for (const [messageId, size] of [['huge', 4_500_000], ['large', 3_000_000], ['small', 10]] as const) {
+  for (const [messageId, size] of [['huge', 1_500_000], ['large', 1_000_000], ['small', 10]] as const) {
     const { status } = await post(stranger, '/sendMessage', { message: { recipient: victim.identityKey, messageBox: 'inbox', messageId, body: 'x'.repeat(size) } })
     expect(status).toBe(200)
   }
@@ -123,11 +123,11 @@ test('a request that was signed for HTTP proves nothing on a socket, and still w
 
 test('connections that are reset while it is asked whether they may come in end nothing', async () => {
   let asked = 0
-  const admit = async (): Promise<void> => {
+  const { origin, server } = await startLive()
+  server.context.limits.perAddress.consume = async () => {
     asked++
     await pause(50)
   }
-  const { origin } = await startLive({ live: { admit } })
   const sockets = Array.from({ length: 50 }, () => {
     const socket = connect(Number(new URL(origin).port), '127.0.0.1').on('error', () => {})
     socket.write('GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n')
@@ -143,8 +143,8 @@ test('connections that are reset while it is asked whether they may come in end 
 
 test('what goes wrong as it is asked whether somebody may come in refuses that one alone', async () => {
   let broken = true
-  const admit = async (): Promise<void> => { if (broken) throw new TypeError('broken') }
-  const { origin } = await startLive({ live: { admit } })
+  const { origin, server } = await startLive()
+  server.context.limits.perAddress.consume = async () => { if (broken) throw new TypeError('broken') }
 
   expect((await fetch(`${origin}/socket.io/?EIO=4&transport=polling`)).status).toBe(500)
   broken = false

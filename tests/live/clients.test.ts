@@ -102,15 +102,18 @@ test('with a routing prefix, a client whose host ends in it', async () => {
   expect(await bob.client.listMessages({ messageBox: 'inbox', host })).toHaveLength(1)
 })
 
-test('1 MiB of plain text', async () => {
+test('the largest message that is heard live, and a larger one that waits in its box', async () => {
   const { host } = await startLive()
   const alice = await liveClient(host)
   const heard: Message[] = []
   await alice.client.listenForLiveMessages({ messageBox: 'large', onMessage: message => { heard.push(message) } })
-  const body = 'm'.repeat(1024 * 1024)
+  const send = async (body: string): Promise<unknown> => await alice.client.sendLiveMessage({ recipient: alice.identityKey, messageBox: 'large', body, skipEncryption: true }, host)
+  const [largest, larger] = ['m'.repeat(1_047_000), 'n'.repeat(1024 * 1024)]
 
-  await alice.client.sendLiveMessage({ recipient: alice.identityKey, messageBox: 'large', body, skipEncryption: true }, host)
+  expect(await send(larger)).toMatchObject({ status: 'success' })
+  await send(largest)
 
   await until(() => heard.length === 1)
-  expect(heard[0]!.body === body).toBe(true)
+  expect(heard[0]!.body === largest).toBe(true)
+  expect((await alice.client.listMessages({ messageBox: 'large', host })).map(({ body }) => body.length)).toEqual([larger.length, largest.length])
 })

@@ -2,6 +2,7 @@ import { beforeAll, describe, expect, test } from '@jest/globals'
 import { PrivateKey } from '@bsv/sdk'
 import { randomBytes } from 'node:crypto'
 import { io } from 'socket.io-client'
+import { callerOf } from '../helpers/caller'
 import { authSocketUser, lightSocket, startLive } from '../helpers/live'
 import { onEnd, startServer, type TestServer } from '../helpers/server'
 
@@ -94,7 +95,7 @@ describe('refusals', () => {
       status: 'error', code, description: expect.any(String), ...(code === 'ERR_BODY_TOO_LARGE' && { limit: 1024 * 1024 }),
       ...((data.message as { messageId?: string } | undefined)?.messageId !== undefined && { messageId: 'x' })
     })
-    const { messages } = await running.server.context.mailbox.list(socket.identityKey, { messageBox: 'inbox', limit: 10, offset: 0 })
+    const { messages } = await running.server.context.mailbox.list(callerOf(socket.identityKey), { messageBox: 'inbox', limit: 10, offset: 0 })
     expect(messages).toEqual([])
   })
 
@@ -127,7 +128,7 @@ describe('refusals', () => {
     }
 
     expect(events).toEqual(Array(4).fill(['authenticationFailed', { reason: expect.stringContaining('BRC-103') }]))
-    const { messages } = await running.server.context.mailbox.list(victim.identityKey, { messageBox: 'inbox', limit: 10, offset: 0 })
+    const { messages } = await running.server.context.mailbox.list(callerOf(victim.identityKey), { messageBox: 'inbox', limit: 10, offset: 0 })
     expect(messages).toEqual([])
   })
 })

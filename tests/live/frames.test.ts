@@ -1,5 +1,6 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { randomBytes } from 'node:crypto'
+import { callerOf } from '../helpers/caller'
 import type { LightSocket } from '../helpers/lightSocket'
 import { lightSocket, startLive } from '../helpers/live'
 import type { TestServer } from '../helpers/server'
@@ -111,6 +112,6 @@ test('a reader that takes nothing is closed, and what it missed is stored', asyn
   }
 
   expect(sent).toBeLessThan(200)
-  const { messages } = await server.context.mailbox.list(slow.identityKey, { messageBox: 'inbox', limit: 1000, offset: 0 })
+  const { messages } = await server.context.mailbox.list(callerOf(slow.identityKey), { messageBox: 'inbox', limit: 1000, offset: 0 })
   expect(messages).toHaveLength(sent)
 })

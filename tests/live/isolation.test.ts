@@ -1,4 +1,5 @@
 import { expect, test } from '@jest/globals'
+import { callerOf } from '../helpers/caller'
 import type { LightSocket } from '../helpers/lightSocket'
 import { lightSocket, startLive } from '../helpers/live'
 
@@ -46,7 +47,7 @@ test('a frame that names another identity is not believed', async () => {
   await mallory.next('joinedRoom')
 
   expect(mallory.heard).toEqual([])
-  expect((await server.context.mailbox.list(victim.identityKey, { messageBox: 'inbox', limit: 1, offset: 0 })).messages).toEqual([])
+  expect((await server.context.mailbox.list(callerOf(victim.identityKey), { messageBox: 'inbox', limit: 1, offset: 0 })).messages).toEqual([])
 })
 
 test('one socket cannot change its identity', async () => {

@@ -8,6 +8,7 @@ import { lightSocket, liveClient, until } from '../helpers/live'
 import { eventually, ServerProcess } from '../helpers/processes'
 import { canRunRedis, PrivateRedis } from '../helpers/redis'
 import { handshake, post, sign, submit, type HandSession } from '../helpers/signedRequests'
+import { TcpProxy } from '../helpers/tcpProxy'
 
 const here = canRunRedis() && ENGINES.includes('mysql') ? describe : (): void => {}
 
@@ -54,6 +55,39 @@ here('two nodes', () => {
     expect(await send(on(alice, b), alice.identityKey, 'by way of b')).toMatchObject({ status: 200, verified: true })
     expect((await post(on(alice, a), '/listMessages', { messageBox: 'inbox' })).body.messages).toMatchObject([{ messageId: 'by way of b' }])
     expect((await post(on(alice, b), '/acknowledgeMessage', { messageIds: ['by way of b'] })).status).toBe(200)
+  })
+
+  test('a client whose node goes hears on at the other, in the rooms that it had joined and in no others', async () => {
+    const target = { host: '127.0.0.1', port: Number(new URL(a.origin).port) }
+    const balancer = new TcpProxy(target)
+    await balancer.open()
+    const listener = await liveClient(`http://127.0.0.1:${balancer.port}`)
+    const heard: unknown[] = []
+    for (const messageBox of ['inbox', 'other']) {
+      await listener.client.listenForLiveMessages({ messageBox, onMessage: ({ body }) => { heard.push(body) } })
+    }
+    await eventually(() => (listener.client as unknown as { joinedRooms: Set<string> }).joinedRooms.size === 2 || undefined, () => 'the rooms are not joined')
+    const alice = await handshake(a.origin)
+    const sendBody = async (node: ServerProcess, messageBox: string, body: string): Promise<void> => {
+      expect((await post(on(alice, node), '/sendMessage', { message: { recipient: listener.identityKey, messageBox, messageId: randomUUID(), body } })).status).toBe(200)
+    }
+    await sendBody(a, 'other', 'at first')
+    await until(() => heard.includes('at first'))
+
+    target.port = Number(new URL(b.origin).port)
+    balancer.cut()
+
+    // It hears of what either node stores.
+    let tries = 0
+    await until(async () => {
+      await sendBody(a, 'inbox', `by way of a ${tries++}`)
+      return heard.some(body => String(body).startsWith('by way of a'))
+    })
+    await sendBody(b, 'never joined', 'not to be heard')
+    await sendBody(b, 'other', 'by way of b')
+    await until(() => heard.includes('by way of b'))
+    expect(heard).not.toContain('not to be heard')
+    await balancer.set('refuse')
   })
 
   test('a request that one has seen is refused by the other', async () => {

@@ -14,7 +14,7 @@ const info = async (env: FlatEnv): Promise<{ status: number, headers: Headers, b
 }
 
 test('what the server is, with the limits as they come', async () => {
-  const { status, headers, body, identityKey } = await info({ RATE_LIMIT_ADDRESS: '1200', RATE_LIMIT_IDENTITY: '3000', INBOX_QUOTA_MESSAGES: '10000', INBOX_QUOTA_BYTES: '1gb', SENDER_QUOTA_MESSAGES: '10000', SENDER_QUOTA_BYTES: '1gb' })
+  const { status, headers, body, identityKey } = await info({ RATE_LIMIT_ADDRESS: '1200', RATE_LIMIT_IDENTITY: '3000', INBOX_QUOTA_MESSAGES: '10000', INBOX_QUOTA_BYTES: '1gb', SENDER_QUOTA_MESSAGES: '10000', SENDER_QUOTA_BYTES: '1gb', MAX_CONNECTIONS_ADDRESS: '4000', MAX_SOCKETS_ADDRESS: '2000', MAX_SOCKETS_IDENTITY: '50', VERIFICATION_SECONDS: '20' })
 
   expect(status).toBe(200)
   expectCors(headers)
@@ -27,14 +27,19 @@ test('what the server is, with the limits as they come', async () => {
     limits: {
       bodyBytes: 10 * 1024 * 1024,
       liveBodyBytes: 1024 * 1024,
-      deliveredBodyCharacters: 4 * 1024 * 1024,
+      liveEventBytes: 1024 * 1024,
       recipients: 100,
       messageIdCharacters: 255,
       messageBoxCharacters: 255,
       acknowledgedIds: 1000,
-      page: { messages: 1000, bytes: 8 * 1024 * 1024 },
+      page: { messages: 1000, bytes: 4 * 1024 * 1024 },
       rates: { address: 1200, identity: 3000 },
       concurrentRequests: 500,
+      connections: { address: 4000 },
+      sockets: { address: 2000, identity: 50 },
+      verificationSeconds: 20,
+      memory: { incoming: 128 * 1024 ** 2, outgoing: 128 * 1024 ** 2 },
+      rules: 10_000,
       quotas: { inbox: { messages: 10_000, bytes: 1024 ** 3 }, sender: { messages: 10_000, bytes: 1024 ** 3 } },
       retentionDays: null,
       sessionSeconds: 30 * 24 * 60 * 60

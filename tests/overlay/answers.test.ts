@@ -1,19 +1,9 @@
 import { MerklePath, P2PKH, PrivateKey, Transaction } from '@bsv/sdk'
 import { expect, test } from '@jest/globals'
 import { randomBytes } from 'node:crypto'
-import { once } from 'node:events'
-import type { AddressInfo } from 'node:net'
-import express, { type ErrorRequestHandler } from 'express'
-import { BodyBudget } from '../../src/auth/body'
-import { createAdvertisementStore } from '../../src/db/advertisementStore'
-import type { ApiError } from '../../src/errors'
-import { createOverlay } from '../../src/overlay'
-import { anoint, find, identityOf, lockAdvertisement, lookup, makeTransaction, submit } from '../helpers/advertiser'
-import { TestChain } from '../helpers/chain'
-import { onEnd, startServer } from '../helpers/server'
+import { find, identityOf, lockAdvertisement, makeTransaction, submit } from '../helpers/advertiser'
+import { startServer } from '../helpers/server'
 
-/** What one address may take. */
-const SHARE = 64 * 1024 * 1024
 const LOCAL = { NETWORK: 'local', ENABLE_OVERLAY: 'true' }
 
 test('transactions of one block whose proofs cannot be combined are found together', async () => {
@@ -33,28 +23,4 @@ test('transactions of one block whose proofs cannot be combined are found togeth
     outpoints.unshift(`${transaction.id('hex')}.0`)
   }
   expect(await find(origin, { identityKey: identityOf(alice) })).toEqual(outpoints)
-})
-
-test('answers that nobody has read share the memory for bodies, and give it back', async () => {
-  const { origin, server: { context } } = await startServer({ env: LOCAL })
-  const chain = await TestChain.start()
-  expect((await submit(origin, (await anoint(chain, PrivateKey.fromRandom())).toBEEF())).status).toBe(200)
-  const budget = new BodyBudget()
-  const overlay = createOverlay(context.config, { store: createAdvertisementStore(context.knex), budget, limits: context.limits })
-  const { handler } = overlay.routes.find(({ path }) => path === '/lookup')!
-  const app = express().post('/lookup', handler, ((error: ApiError, _req, res, _next) => { res.status(error.status).json(error.toBody()) }) as ErrorRequestHandler)
-  const node = app.listen(0, '127.0.0.1')
-  onEnd(() => { node.closeAllConnections(); node.close() })
-  await once(node, 'listening')
-  const ask = async (): Promise<number> => (await lookup(`http://127.0.0.1:${(node.address() as AddressInfo).port}`, { service: 'ls_messagebox' })).status
-
-  const others = budget.open('127.0.0.1')
-  others.take(SHARE - 100)
-  expect(await ask()).toBe(503)
-  others.release()
-  expect(await ask()).toBe(200)
-  expect(await ask()).toBe(200)
-  // A response may be closed a moment after its client has it.
-  await new Promise(resolve => setImmediate(resolve))
-  expect(() => { others.take(SHARE) }).not.toThrow()
 })

@@ -35,11 +35,13 @@ test('nothing set: SQLite, port 8080, development', () => {
     db: { client: 'better-sqlite3', connection: { filename: 'data/messagebox.sqlite' } },
     redis: { url: undefined },
     mailbox: {
-      maxPageBytes: 8 * 1024 * 1024,
+      maxPageBytes: 4 * 1024 * 1024,
       quotas: { inbox: { messages: 10_000, bytes: GIB }, sender: { messages: 10_000, bytes: GIB } },
+      maxRules: 10_000,
       retention: undefined
     },
-    limits: { perAddress: 1200, perIdentity: 3000, concurrent: 500 },
+    limits: { perAddress: 1200, perIdentity: 3000, verificationSeconds: 20, concurrent: 500, connections: 4000, socketsPerAddress: 2000, socketsPerIdentity: 50 },
+    memory: { incoming: 128 * 1024 * 1024, outgoing: 128 * 1024 * 1024 },
     live: { enabled: false },
     overlay: { enabled: true },
     advertise: false,
@@ -129,7 +131,7 @@ describe('values and what they mean', () => {
     [{ MIGRATE_ON_START: 'false' }, config => config.migrate.onStart, false],
     [{ SHUTDOWN_TIMEOUT: '30 seconds' }, config => config.http.shutdownTimeout, 30_000],
     [{ SHUTDOWN_TIMEOUT: '5' }, config => config.http.shutdownTimeout, 5000],
-    [{ RATE_LIMIT_ADDRESS: 'off', RATE_LIMIT_IDENTITY: '1', MAX_CONCURRENT_REQUESTS: 'off' }, config => config.limits, { perAddress: undefined, perIdentity: 1, concurrent: undefined }],
+    [{ RATE_LIMIT_ADDRESS: 'off', RATE_LIMIT_IDENTITY: '1', MAX_CONCURRENT_REQUESTS: 'off' }, ({ limits: { perAddress, perIdentity, concurrent } }) => ({ perAddress, perIdentity, concurrent }), { perAddress: undefined, perIdentity: 1, concurrent: undefined }],
     [
       { INBOX_QUOTA_MESSAGES: 'off', INBOX_QUOTA_BYTES: '1tb', SENDER_QUOTA_MESSAGES: '5', SENDER_QUOTA_BYTES: 'off' }, config => config.mailbox.quotas,
       { inbox: { messages: undefined, bytes: 1024 * GIB }, sender: { messages: 5, bytes: undefined } }
@@ -191,11 +193,18 @@ const BAD: Array<[variable: typeof VARIABLES[number], values: string[]]> = [
   ['SESSION_TTL', ['59', '0', '-1 day', '4000 days', '5 fortnights', 'constructor', '1.5 days', '1 day 2 hours', '90000 ms', '60ss']],
   ['RATE_LIMIT_ADDRESS', ['0', '-1', '1.5', '1,200', 'none', '1e3', '9'.repeat(20)]],
   ['RATE_LIMIT_IDENTITY', ['0', 'Off']],
+  ['VERIFICATION_SECONDS', ['0', '20s']],
   ['INBOX_QUOTA_MESSAGES', ['0', 'unlimited']],
   ['INBOX_QUOTA_BYTES', ['0', '1pb', '2000tb', '-1gb']],
   ['SENDER_QUOTA_MESSAGES', ['0', '10k']],
   ['SENDER_QUOTA_BYTES', ['0', 'all']],
+  ['RULE_QUOTA', ['0', '-1']],
   ['MAX_CONCURRENT_REQUESTS', ['0', 'many']],
+  ['MAX_CONNECTIONS_ADDRESS', ['0', 'none']],
+  ['MAX_SOCKETS_ADDRESS', ['0', '1.5']],
+  ['MAX_SOCKETS_IDENTITY', ['0', 'all']],
+  ['INCOMING_MEMORY', ['1mb', '100tb', 'off']],
+  ['OUTGOING_MEMORY', ['1mb', 'much']],
   ['MESSAGE_RETENTION_DAYS', ['0', '-1', '30 days', '40000', 'never']]
 ]
 
@@ -216,6 +225,11 @@ describe('what cannot be used', () => {
   test('MySQL without a connection, and SQLite without a file', () => {
     expect(problemsOf({ KNEX_DB_CLIENT: 'mysql2' })).toEqual([expect.stringContaining('KNEX_DB_CONNECTION is required')])
     expect(problemsOf({ KNEX_DB_CLIENT: 'better-sqlite3', KNEX_DB_CONNECTION: MYSQL })).toEqual([expect.stringContaining('filename')])
+  })
+
+  test('less memory for what arrives than the largest body takes', () => {
+    expect(problemsOf({ INCOMING_MEMORY: '16mb' })).toEqual([])
+    expect(problemsOf({ INCOMING_MEMORY: '16mb', MAX_BODY_SIZE: '11mb' })).toEqual([expect.stringContaining('INCOMING_MEMORY must be at least')])
   })
 
   test('what advertising needs', () => {

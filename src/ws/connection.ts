@@ -1,0 +1,176 @@
+/** The bounds of one Engine.IO connection: how large its frames may be, how many, and what they cost its address. */
+import type { Socket as TcpSocket } from 'node:net'
+import type { Socket } from 'socket.io'
+import type { ByteAccount } from '../limits/budget'
+import { pointsOf } from '../limits/meter'
+import type { Limits } from '../limits'
+
+/** Until an identity is proven a frame, or a poll, has so many bytes at most: enough for a handshake and small events. */
+export const UNPROVEN_BYTES = 16 * 1024
+/** Afterwards: bytes travel as numbers in JSON, so a live body takes about four times its length, or more if it is escaped. */
+export const PROVEN_BYTES = 8.5 * 1024 * 1024
+/** How many packets a poll may have, until an identity is proven and afterwards; and how many come before that proof. */
+const UNPROVEN_POLL_PACKETS = 32
+const PROVEN_POLL_PACKETS = 256
+const UNPROVEN_PACKETS = 100
+/** What a client says of itself when it enters a namespace is no larger than this, ever. */
+const CONNECT_BYTES = UNPROVEN_BYTES
+/** How often a connection may ask to enter each namespace. */
+const CONNECTS = 10
+/** A BRC-103 message has a few objects and arrays. Its bytes are numbers, which cost little to parse. */
+const MAX_CONTAINERS = 256
+/** The most that Node reads from a connection at once: so much may arrive before a frame's length can be judged. */
+const READ_BYTES = 64 * 1024
+/** A frame may arrive in this many pieces, and one more for each so many bytes. Each piece takes memory of its own. */
+const FREE_PIECES = 512
+const BYTES_A_PIECE = 256
+const PIECE_OVERHEAD_BYTES = 256
+
+export type EngineSocket = Socket['conn']
+
+/** How many packets that have no place in this protocol a connection may send: they are dropped unread. */
+const MAX_DROPPED = 10
+
+interface Packet { type: string, data?: unknown }
+
+export interface ConnectionParts {
+  /** The address that the connection counts for. */
+  address: string
+  limits: Pick<Limits, 'incoming' | 'perAddress'>
+  /** How many namespaces a client may enter. */
+  namespaces: number
+  /** Told of each packet that is dropped. */
+  onFault: () => void
+}
+
+export class Connection {
+  #proven = false
+  #introduced = false
+  /** What came while no identity was proven. */
+  #unprovenBytes = 0
+  #unprovenPackets = 0
+  #connects = 0
+  #dropped = 0
+  /** What has arrived of frames that are not whole yet, on each TCP connection. */
+  readonly #pending = new Set<{ bytes: number, pieces: number, account: ByteAccount }>()
+
+  constructor (readonly engine: EngineSocket, private readonly parts: ConnectionParts) {
+    engine.on('packet', (packet: Packet) => { this.#receive(packet) })
+    engine.on('upgrade', () => { this.#whole() })
+  }
+
+  get address (): string {
+    return this.parts.address
+  }
+
+  get open (): boolean {
+    return this.engine.readyState === 'open'
+  }
+
+  /** An identity is proven on this connection. */
+  prove (): void {
+    this.#proven = true
+  }
+
+  /** The client has begun a handshake here, or has shown that it was here before: its first proof may be a large one. */
+  introduce (): void {
+    this.#introduced = true
+  }
+
+  /** How many bytes the next frame or poll may have. */
+  get maxBytes (): number {
+    if (this.#proven) return PROVEN_BYTES
+    return this.#introduced ? Math.max(UNPROVEN_BYTES, PROVEN_BYTES - this.#unprovenBytes) : UNPROVEN_BYTES
+  }
+
+  get maxPollPackets (): number {
+    return this.#proven ? PROVEN_POLL_PACKETS : UNPROVEN_POLL_PACKETS
+  }
+
+  /** Follows the TCP connection of a WebSocket, so that frames which are begun and never ended take no more than their share. */
+  follow (socket: TcpSocket): void {
+    const pending = { bytes: 0, pieces: 0, account: this.parts.limits.incoming.open([this.address], () => { this.end() }) }
+    this.#pending.add(pending)
+    // Before the WebSocket's own listener, which tells of frames that are whole.
+    socket.prependListener('data', (piece: Buffer) => {
+      pending.bytes += piece.length
+      pending.pieces++
+      if (pending.bytes > this.maxBytes + READ_BYTES || pending.pieces > FREE_PIECES + pending.bytes / BYTES_A_PIECE) return this.end()
+      try {
+        pending.account.resize(pending.bytes + pending.pieces * PIECE_OVERHEAD_BYTES)
+      } catch {
+        this.end()
+      }
+    })
+    socket.once('close', () => {
+      pending.account.close()
+      this.#pending.delete(pending)
+    })
+  }
+
+  /** Ends the connection at once; what has arrived and is not decoded yet never will be. */
+  end (): void {
+    const { transport } = this.engine
+    this.engine.close(true)
+    webSocketOf(transport)?.terminate()
+  }
+
+  #receive (packet: Packet): void {
+    const { type, data } = packet
+    const { address, limits, onFault } = this.parts
+    this.#whole()
+    const bytes = typeof data === 'string' ? data.length : 0
+    limits.perAddress.charge(address, 1 + pointsOf({ bytes }))
+    if (!this.#isBounded(bytes) || limits.perAddress.isFlooding(address)) return this.end()
+    if (type !== 'message' || this.#belongs(data)) return
+    // Engine.IO looks at the type after this, and passes nothing on of a type that it does not know.
+    packet.type = DROPPED
+    onFault()
+    if (++this.#dropped > MAX_DROPPED) this.end()
+  }
+
+  #isBounded (bytes: number): boolean {
+    if (this.#proven) return bytes <= PROVEN_BYTES
+    if (bytes > this.maxBytes || ++this.#unprovenPackets > UNPROVEN_PACKETS) return false
+    this.#unprovenBytes += bytes
+    return true
+  }
+
+  /** Whether a message is one of this protocol, and small enough for what it is. */
+  #belongs (data: unknown): boolean {
+    // BRC-103 messages are JSON. The parts of a binary packet would be kept until the last one has come.
+    if (typeof data !== 'string' || BINARY_PACKETS.includes(data.charAt(0))) return false
+    if (countContainers(data) > MAX_CONTAINERS) return false
+    return !data.startsWith(CONNECT_PACKET) || (data.length <= CONNECT_BYTES && ++this.#connects <= this.parts.namespaces * CONNECTS)
+  }
+
+  #whole (): void {
+    for (const pending of this.#pending) {
+      pending.bytes = 0
+      pending.pieces = 0
+      pending.account.resize(0)
+    }
+  }
+}
+
+/** How Socket.IO's packets begin that ask to enter a namespace, and those with binary attachments. */
+const CONNECT_PACKET = '0'
+const BINARY_PACKETS = ['5', '6']
+const DROPPED = 'dropped'
+
+/** Counts objects and arrays, up to one more than is allowed. */
+function countContainers (text: string): number {
+  let count = 0
+  for (const bracket of ['[', '{']) {
+    for (let at = text.indexOf(bracket); at >= 0 && count <= MAX_CONTAINERS; at = text.indexOf(bracket, at + 1)) count++
+  }
+  return count
+}
+
+interface WebSocketLike { terminate: () => void }
+
+/** The WebSocket of a transport, if it is one. */
+function webSocketOf (transport: EngineSocket['transport']): WebSocketLike | undefined {
+  const { socket } = transport as unknown as { socket?: Partial<WebSocketLike> }
+  return socket?.terminate === undefined ? undefined : socket as WebSocketLike
+}

@@ -1,0 +1,71 @@
+/**
+ * The rooms of a socket, sealed into a text that its client keeps for it. Socket.IO's client remembers the last text
+ * behind an event and shows it when it connects again, also after a restart of the server and to another node. So a
+ * client that neither authenticates nor joins again gets its rooms back, and no table holds them.
+ *
+ * The text proves that the server gave these rooms to this identity. It opens nothing by itself: the identity has to be
+ * proven anew, on the new connection.
+ */
+import { createHmac, timingSafeEqual } from 'node:crypto'
+import type { IdentityKey } from '../protocol'
+
+/** How long a text is good for: as long as a client may stay away, or hear nothing. */
+const LASTING_MS = 30 * 24 * 60 * 60 * 1000
+const MINUTE_MS = 60_000
+const TIME_BYTES = 4
+const KEY_BYTES = 33
+const MAC_BYTES = 16
+const FIXED_BYTES = TIME_BYTES + KEY_BYTES + MAC_BYTES
+
+/** The names of a socket's rooms have so many bytes together: they travel with each event. */
+export const MAX_NAMES_BYTES = 8 * 1024
+
+export interface Memberships {
+  identityKey: IdentityKey
+  /** The rooms, as they were joined. */
+  rooms: string[]
+}
+
+export class MembershipSealer {
+  /** @param secret 32 bytes, the same on every node and after every restart */
+  constructor (private readonly secret: Buffer) {}
+
+  /** Layout: time in minutes (4), identity key (33), MAC (16), rooms in JSON; in base64url. */
+  seal ({ identityKey, rooms }: Memberships): string {
+    const head = Buffer.alloc(TIME_BYTES + KEY_BYTES)
+    head.writeUInt32BE(Math.floor(Date.now() / MINUTE_MS))
+    head.write(identityKey, TIME_BYTES, 'hex')
+    const names = namesOf({ identityKey, rooms })
+    return Buffer.concat([head, this.#mac(head, names), names]).toString('base64url')
+  }
+
+  /** Undefined if the text is altered, too old, or sealed under another key. */
+  open (sealed: string): Memberships | undefined {
+    const bytes = Buffer.from(sealed, 'base64url')
+    if (bytes.length < FIXED_BYTES) return undefined
+    const head = bytes.subarray(0, TIME_BYTES + KEY_BYTES)
+    const names = bytes.subarray(FIXED_BYTES)
+    if (!timingSafeEqual(bytes.subarray(TIME_BYTES + KEY_BYTES, FIXED_BYTES), this.#mac(head, names))) return undefined
+    if (Date.now() - head.readUInt32BE() * MINUTE_MS > LASTING_MS) return undefined
+    const identityKey = head.toString('hex', TIME_BYTES)
+    return { identityKey, rooms: (JSON.parse(names.toString()) as string[]).map(name => lengthen(name, identityKey)) }
+  }
+
+  #mac (head: Buffer, names: Buffer): Buffer {
+    return createHmac('sha256', this.secret).update(head).update(names).digest().subarray(0, MAC_BYTES)
+  }
+}
+
+/** The rooms' names as they are sealed. */
+export function namesOf ({ identityKey, rooms }: Memberships): Buffer {
+  return Buffer.from(JSON.stringify(rooms.map(room => shorten(room, identityKey))))
+}
+
+/** A room's name without its owner's key, if it begins as usual. */
+function shorten (room: string, identityKey: IdentityKey): string {
+  return room.startsWith(`${identityKey}-`) ? room.slice(identityKey.length) : room
+}
+
+function lengthen (name: string, identityKey: IdentityKey): string {
+  return name.startsWith('-') ? `${identityKey}${name}` : name
+}

@@ -1,0 +1,343 @@
+/** The bounds of connections: what strangers may send before they prove an identity, and what clients may leave unread. */
+import { AuthSocketClient } from '@bsv/authsocket-client'
+import { PrivateKey, ProtoWallet, type WalletInterface } from '@bsv/sdk'
+import { describe, expect, test } from '@jest/globals'
+import { randomBytes, randomUUID } from 'node:crypto'
+import { once } from 'node:events'
+import { readFileSync } from 'node:fs'
+import type { Socket } from 'node:net'
+import { setTimeout as pause } from 'node:timers/promises'
+import { newWallet, Session } from '../../bench/client'
+import { lightSocket, liveClient, startLive, until } from '../helpers/live'
+import { ServerProcess } from '../helpers/processes'
+import { createDatabase } from '../helpers/databases'
+import { onEnd, type TestServer } from '../helpers/server'
+import { handshake, post } from '../helpers/signedRequests'
+import { frame, Stranger } from '../siege/stranger'
+
+const KIB = 1024
+const MIB = 1024 * KIB
+
+function strangerTo ({ server }: TestServer): Stranger {
+  const stranger = new Stranger(server.port, '127.0.0.1')
+  onEnd(() => { stranger.end() })
+  return stranger
+}
+
+async function poll (origin: string, sid: string, body: string): Promise<Response> {
+  return await fetch(`${origin}/socket.io/?EIO=4&transport=polling&sid=${sid}`, { method: 'POST', body })
+}
+
+/** Whether the server keeps a connection that was opened by polling. */
+async function isOpen (origin: string, sid: string): Promise<boolean> {
+  return (await poll(origin, sid, '6')).status === 200
+}
+
+/** How many connections to a port of this process have a descriptor on the server's side. */
+function connectionsOf (port: number): number {
+  const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap(file => readFileSync(file, 'utf8').split('\n').slice(1))
+  return lines.map(line => line.trim().split(/\s+/)).filter(([, local = '', , state, , , , , , inode]) => {
+    return local.endsWith(`:${port.toString(16).toUpperCase().padStart(4, '0')}`) && state !== LISTENING && inode !== '0'
+  }).length
+}
+
+const LISTENING = '0A'
+
+const ended = async (socket: Socket): Promise<boolean> => socket.destroyed || await Promise.race([once(socket.resume(), 'close').then(() => true, () => true), pause(5000, false)])
+
+describe('until an identity is proven', () => {
+  test.each<[string, string, number]>([
+    ['16 KiB', `42["x","${'x'.repeat(16 * KIB - 10)}"]`, 200],
+    ['one byte more', `42["x","${'x'.repeat(16 * KIB - 9)}"]`, 413],
+    ['16 MB of packets', '42["authMessage"]\x1e'.repeat(900_000), 413],
+    ['32 packets', Array.from({ length: 32 }, () => '6').join('\x1e'), 200],
+    ['33 packets', Array.from({ length: 33 }, () => '6').join('\x1e'), 413]
+  ])('a poll has 16 KiB and 32 packets at most: %s', async (_name, body, status) => {
+    const server = await startLive()
+    const sid = await strangerTo(server).poll()
+    expect((await poll(server.origin, sid, '40')).status).toBe(200)
+
+    expect((await poll(server.origin, sid, body)).status).toBe(status)
+    expect(await isOpen(server.origin, sid)).toBe(status === 200)
+  })
+
+  test('so has a frame', async () => {
+    const server = await startLive()
+    const stranger = strangerTo(server)
+    const small = await stranger.webSocket()
+    await stranger.write(small, frame('40'))
+    await stranger.write(small, frame(`42["x","${'x'.repeat(16 * KIB - 9)}"]`))
+    const large = await stranger.webSocket()
+    await stranger.write(large, frame('40'))
+    await stranger.write(large, frame(`42["x","${'x'.repeat(16 * KIB - 7)}"]`))
+
+    expect(await ended(large)).toBe(true)
+    expect(small.destroyed).toBe(false)
+  })
+
+  test('a frame that is too large is cut off before it has arrived', async () => {
+    const server = await startLive()
+    const stranger = strangerTo(server)
+    const socket = await stranger.webSocket()
+    const head = Buffer.alloc(14)
+    head.writeUInt16BE(0x81ff)
+    head.writeBigUInt64BE(8_000_000n, 2)
+    await stranger.write(socket, head)
+    for (let sent = 0; sent < 40 && !socket.destroyed; sent++) {
+      await stranger.write(socket, Buffer.alloc(32 * KIB))
+      await pause(1)
+    }
+
+    expect(await ended(socket)).toBe(true)
+    expect(socket.bytesWritten).toBeLessThan(2 * MIB)
+    expect(server.server.context.limits.incoming.used).toBe(0)
+  })
+
+  test('what a client says of itself as it connects is small, and is not kept', async () => {
+    const server = await startLive()
+    const stranger = strangerTo(server)
+    const before = process.memoryUsage().heapUsed
+    const sockets = await Promise.all(Array.from({ length: 20 }, async () => {
+      const socket = await stranger.webSocket()
+      await stranger.write(socket, frame(`40{"identityKey":[${'{},'.repeat(400_000)}{}]}`))
+      return socket
+    }))
+
+    for (const socket of sockets) expect(await ended(socket)).toBe(true)
+    expect(process.memoryUsage().heapUsed - before).toBeLessThan(60 * MIB)
+  })
+
+  test('a client whose first signed event is a send of 1 MiB gets through', async () => {
+    const { origin, server } = await startLive()
+    const key = PrivateKey.fromRandom()
+    const socket = AuthSocketClient(origin, { wallet: new ProtoWallet(key) as unknown as WalletInterface, managerOptions: { forceNew: true } })
+    onEnd(() => { socket.disconnect() })
+    const identityKey = key.toPublicKey().toString()
+    const acked = new Promise(resolve => { socket.on(`sendMessageAck-${identityKey}-inbox`, resolve) })
+
+    socket.emit('sendMessage', { roomId: `${identityKey}-inbox`, message: { messageId: 'first', recipient: identityKey, body: 'x'.repeat(MIB) } })
+
+    expect(await acked).toEqual({ status: 'success', messageId: 'first' })
+    expect(server.context.hub.size).toBe(0)
+  })
+
+  test('so does the released client', async () => {
+    const { host } = await startLive()
+    const { client, identityKey } = await liveClient(host)
+    const since = Date.now()
+    expect(await client.sendLiveMessage({ recipient: identityKey, messageBox: 'inbox', body: 'x'.repeat(MIB), skipEncryption: true }, host)).toMatchObject({ status: 'success' })
+    expect(Date.now() - since).toBeLessThan(8000)
+  })
+
+  test('a large frame behind a handshake that proves nothing ends the connection', async () => {
+    const { origin } = await startLive()
+    const socket = lightSocket(origin, { options: { reconnection: false } })
+    await socket.handshake()
+    socket.raw.emit('authMessage', { ...socket.sign({ eventName: 'x', data: 'x'.repeat(100_000) }), signature: [48, 0] })
+    await socket.closed()
+  })
+})
+
+describe('packets that have no place here', () => {
+  test('are dropped: attachments are never kept, and too many of them end the connection', async () => {
+    const server = await startLive()
+    const stranger = strangerTo(server)
+    const socket = await stranger.webSocket()
+    await stranger.write(socket, frame('40'))
+    const before = process.memoryUsage().arrayBuffers
+    for (let sent = 0; sent < 8; sent++) {
+      await stranger.write(socket, frame('4510-["authMessage",{"_placeholder":true,"num":0}]'))
+      await stranger.write(socket, frame(Buffer.alloc(10_000), { opcode: 2 }))
+    }
+
+    expect(await ended(socket)).toBe(true)
+    expect(process.memoryUsage().arrayBuffers - before).toBeLessThan(10 * MIB)
+  })
+
+  test.each<[string, Buffer]>([
+    ['pongs', Buffer.concat(Array.from({ length: 200 }, () => frame('3')))],
+    ['fragments of one byte', Buffer.concat([frame('4', { fin: false }), ...Array.from({ length: 200 }, () => frame('x', { opcode: 0, fin: false }))])]
+  ])('%s end a connection that has proven nothing', async (_name, flood) => {
+    const server = await startLive()
+    const stranger = strangerTo(server)
+    const socket = await stranger.webSocket()
+    await stranger.write(socket, frame('40'))
+    await stranger.write(socket, flood)
+    expect(await ended(socket)).toBe(true)
+  })
+})
+
+test('polls that are announced and never come hold nothing, and end nobody\'s socket', async () => {
+  const server = await startLive()
+  const stranger = strangerTo(server)
+  const honest = await lightSocket(server.origin).authenticate()
+  for (let opened = 0; opened < 6; opened++) {
+    const sid = await stranger.poll()
+    const socket = await stranger.open()
+    await stranger.write(socket, `POST /socket.io/?EIO=4&transport=polling&sid=${sid} HTTP/1.1\r\nhost: x\r\ncontent-length: ${opened % 2 === 0 ? 67_108_864 : 10_000}\r\n\r\n`)
+    if (opened > 3) socket.destroy()
+  }
+  honest.emit('joinRoom', `${honest.identityKey}-inbox`)
+  await honest.next('joinedRoom')
+
+  expect(server.server.context.limits.incoming.used).toBe(0)
+  stranger.end()
+})
+
+describe('upgrades', () => {
+  test('are asked for a few times by one connection, not hundreds of times', async () => {
+    const warnings: string[] = []
+    const hear = ({ name }: Error): void => { warnings.push(name) }
+    process.on('warning', hear)
+    const server = await startLive()
+    const stranger = strangerTo(server)
+    const sid = await stranger.poll()
+
+    const sockets = await Promise.all(Array.from({ length: 30 }, async () => await stranger.webSocket(`&sid=${sid}`)))
+
+    expect((await Promise.all(sockets.slice(3).map(ended))).filter(one => !one)).toEqual([])
+    process.off('warning', hear)
+    expect(warnings).not.toContain('MaxListenersExceededWarning')
+  })
+
+  test('that are refused leave no connection, though their client never ends it', async () => {
+    const server = await startLive({ env: { RATE_LIMIT_ADDRESS: '1' } })
+    const stranger = strangerTo(server)
+    await fetch(`${server.origin}/info`)
+    for (let refused = 0; refused < 5; refused++) await stranger.webSocket('', true)
+    expect(connectionsOf(server.server.port)).toBeGreaterThan(4)
+    await until(() => connectionsOf(server.server.port) <= 1)
+  })
+})
+
+describe('what clients leave unread', () => {
+  test('lists of one address take a quarter of the memory for output at most, and others are answered', async () => {
+    const server = await startLive({ env: { TRUST_PROXY: '1', OUTGOING_MEMORY: '32mb' } })
+    const session = await handshake(server.origin)
+    for (let stored = 0; stored < 8; stored++) {
+      await post(session, '/sendMessage', { message: { recipient: session.identityKey, messageBox: 'inbox', messageId: String(stored), body: 'x'.repeat(500_000) } })
+    }
+    const { outgoing } = server.server.context.limits
+    const stranger = new Stranger(server.server.port, '127.0.0.7')
+    const mine = await Session.open(server.server.port, newWallet())
+    for (let stored = 0; stored < 8; stored++) await stranger.ask(mine.sign('/sendMessage', { message: { recipient: mine.wallet.identityKey, messageBox: 'inbox', messageId: String(stored), body: 'x'.repeat(500_000) } }))
+    const sockets: Socket[] = []
+    for (let asked = 0; asked < 40; asked++) {
+      const socket = await stranger.open()
+      socket.pause()
+      sockets.push(socket)
+      socket.write(mine.sign('/listMessages', { messageBox: 'inbox' }))
+    }
+    await until(() => sockets.some(({ destroyed }) => destroyed) || outgoing.used > 4 * MIB)
+    await pause(500)
+
+    expect(outgoing.used).toBeLessThanOrEqual(8 * MIB)
+    expect((await post(session, '/listMessages', { messageBox: 'other' })).status).toBe(200)
+    stranger.end()
+    await until(() => outgoing.used === 0)
+  })
+
+  test('sockets that do not read are cut off before they take more than that', async () => {
+    const server = await startLive({ env: { OUTGOING_MEMORY: '32mb' } })
+    const key = randomBytes(32)
+    const deaf = await Promise.all(Array.from({ length: 20 }, async () => await lightSocket(server.origin, { key, options: { reconnection: false } }).authenticate()))
+    for (const socket of deaf) {
+      socket.emit('joinRoom', `${socket.identityKey}-inbox`)
+      await socket.next('joinedRoom')
+      ;(socket.raw.io.engine.transport as unknown as { ws: { _socket: Socket } }).ws._socket.pause()
+    }
+    const { outgoing } = server.server.context.limits
+    let most = 0
+    const sender = await handshake(server.origin)
+    for (let sent = 0; sent < 10; sent++) {
+      await post(sender, '/sendMessage', { message: { recipient: deaf[0]!.identityKey, messageBox: 'inbox', messageId: randomUUID(), body: 'x'.repeat(900_000) } })
+      await pause(20)
+      most = Math.max(most, outgoing.used)
+    }
+
+    expect(most).toBeGreaterThan(MIB)
+    expect(most).toBeLessThanOrEqual(8 * MIB)
+    for (const socket of deaf) (socket.raw.io.engine.transport as unknown as { ws?: { _socket: Socket | null } }).ws?._socket?.destroy()
+  })
+})
+
+describe('sockets', () => {
+  test('of one identity: the oldest makes room for a new one', async () => {
+    const { origin } = await startLive({ env: { MAX_SOCKETS_IDENTITY: '3' } })
+    const key = randomBytes(32)
+    const sockets = []
+    for (let made = 0; made < 4; made++) sockets.push(await lightSocket(origin, { key, options: { reconnection: false } }).authenticate())
+    await sockets[0]!.closed()
+    const other = await lightSocket(origin).authenticate()
+
+    expect([...sockets, other].map(({ raw }) => raw.connected)).toEqual([false, true, true, true, true])
+  })
+
+  test('of one address are refused beyond their number, by polling and as WebSockets, until some have gone', async () => {
+    const { origin } = await startLive({ env: { MAX_SOCKETS_ADDRESS: '2' } })
+    const [first] = [await lightSocket(origin).authenticate(), await lightSocket(origin).authenticate()]
+    expect((await fetch(`${origin}/socket.io/?EIO=4&transport=polling`)).status).toBe(503)
+    const refused = lightSocket(origin, { options: { reconnectionDelay: 20 } })
+    await new Promise(resolve => refused.raw.once('connect_error', resolve))
+
+    first!.close()
+    await refused.authenticate()
+  })
+
+  test('the events of a socket count for its address, also when its identity is proven', async () => {
+    const { origin } = await startLive({ env: { RATE_LIMIT_ADDRESS: '20' } })
+    const socket = await lightSocket(origin).authenticate()
+    const roomId = `${socket.identityKey}-inbox`
+    for (let sent = 0; sent < 20; sent++) socket.emit('sendMessage', { roomId, message: { messageId: String(sent), recipient: socket.identityKey, body: 'x' } })
+    const acks = []
+    for (let heard = 0; heard < 20; heard++) acks.push(await socket.next(`sendMessageAck-${roomId}`) as { status: string, code?: string })
+
+    expect(acks.filter(({ status }) => status === 'success').length).toBeLessThan(20)
+    expect(acks.at(-1)).toMatchObject({ code: 'ERR_RATE_LIMITED' })
+    expect((await fetch(`${origin}/info`)).status).toBe(429)
+  })
+})
+
+test('a message to a hundred sockets lets others through between them', async () => {
+  const { origin, server } = await startLive()
+  const key = randomBytes(32)
+  const listeners = await Promise.all(Array.from({ length: 100 }, async () => await lightSocket(origin, { key }).authenticate()))
+  const roomId = `${listeners[0]!.identityKey}-inbox`
+  for (const socket of listeners) socket.emit('joinRoom', roomId)
+  await Promise.all(listeners.map(async socket => await socket.next('joinedRoom')))
+  let turns = 0
+  const count = (): void => {
+    turns++
+    if (told < 100) setImmediate(count)
+  }
+  let told = 0
+  for (const socket of listeners) void socket.next(`sendMessage-${roomId}`).then(() => { told++ })
+  setImmediate(count)
+  server.context.hub.publish({ recipient: listeners[0]!.identityKey, messageBox: 'inbox', messageId: 'x', sender: listeners[0]!.identityKey, body: 'x', createdAt: Date.now() })
+  await until(() => told === 100)
+
+  expect(turns).toBeGreaterThan(100 / 8)
+})
+
+test('1,500 clients that connect at once wait for no other attempt, though the server is busy', async () => {
+  const database = await createDatabase('sqlite')
+  const server = await ServerProcess.start({ env: database.env })
+  onEnd(async () => {
+    await server.kill()
+    await database.drop()
+  })
+  const stranger = new Stranger(Number(new URL(server.origin).port), '127.0.0.1')
+  server.signal('SIGSTOP')
+
+  // The system accepts them for the server, as far as it lets them wait.
+  const sockets = await Promise.all(Array.from({ length: 1500 }, async () => await stranger.open()))
+  expect(sockets.filter(({ connecting }) => connecting)).toEqual([])
+
+  server.signal('SIGCONT')
+  const answers = await Promise.all(sockets.map(async socket => {
+    socket.write('GET /info HTTP/1.1\r\nhost: x\r\n\r\n')
+    return String((await once(socket, 'data'))[0]).slice(0, 12)
+  }))
+  expect(new Set(answers)).toEqual(new Set(['HTTP/1.1 200']))
+  stranger.end()
+})
