@@ -1,0 +1,34 @@
+/** Whatever a stranger sends from one address, honest clients at others hardly notice. The long form is npm run siege. */
+import { expect, test } from '@jest/globals'
+import { canRun, FRONTS } from './fronts'
+import { besiege, BOUNDS, summarize, type Siege } from './siege'
+
+/** In seconds, for each way to the server. Other tests run beside it, and one percent of what is sent is a handful: p90 stands in for the p99 of npm run siege. */
+const DURATION = 9
+
+const fronts = Object.keys(FRONTS).filter(front => {
+  if (canRun(front)) return true
+  const text = `NO ${front} HERE: WHETHER A SERVER BEHIND IT HOLDS`
+  if (process.env.CI === 'true') throw new Error(`${text} CANNOT BE TESTED`)
+  process.stderr.write(`\n*** ${text} IS NOT TESTED. Install ${front}. ***\n`)
+  return false
+})
+
+test('all attacks in turn, directly and through the proxies of deploy/', async () => {
+  const sieges: Siege[] = []
+  for (const front of fronts) {
+    const siege = await besiege({ seconds: DURATION, front: FRONTS[front] })
+    const { attacks, times, ...counts } = siege
+    process.stdout.write(`siege, ${front} in front: ${JSON.stringify({ ...summarize(times), ...counts })}\n${attacks}`)
+    sieges.push(siege)
+  }
+
+  const { medianMs, p90Ms } = summarize(sieges.flatMap(({ times }) => times).sort((a, b) => a - b))
+  expect(sieges.map(({ failed }) => failed)).toEqual(sieges.map(() => 0))
+  expect(medianMs).toBeLessThan(BOUNDS.medianMs)
+  expect(p90Ms).toBeLessThan(BOUNDS.p99Ms)
+  for (const { memoryMb, recoveredMs } of sieges) {
+    expect(memoryMb).toBeLessThan(BOUNDS.memoryMb)
+    expect(recoveredMs).toBeLessThan(BOUNDS.recoveredMs)
+  }
+})
