@@ -6,8 +6,8 @@
 import { Secret } from './secret'
 import { parseServiceAccount, readServiceAccount, type ServiceAccount } from './serviceAccount'
 import {
-  DAY, duration, GIB, limit, MIB, parseBoolean, parseBoxes, parseCount, parseDays, parseEndpoint, parseEnvironment, parseFees, parseHost, parseLogLevel, parseMigrateKey, parseNetwork,
-  parsePort, parsePrefix, parsePrivateKey, parseProject, parseRedisUrl, parseTrustProxy, parseUrl, SECOND, size,
+  DAY, duration, GIB, largestAnswer, limit, MIB, parseBoolean, parseBoxes, parseCount, parseDays, parseEndpoint, parseEnvironment, parseFees, parseHost, parseLogLevel, parseMigrateKey, parseNetwork,
+  parsePort, parsePrefix, parsePrivateKey, parseProject, parseRedisUrl, parseTrustProxy, parseUrl, ROOM, SECOND, size,
   type DeliveryFees, type Environment, type Limit, type LogLevel, type Network, type TrustProxy
 } from './settings'
 
@@ -178,6 +178,7 @@ export function parseConfig (flat: FlatEnv): Config {
     problems.push('SERVER_PRIVATE_KEY is required outside development and test: make one with "npm run keygen"')
   }
   const maxBodyBytes = take('MAX_BODY_SIZE', size('1kb', '100mb')) ?? 10 * MIB
+  const maxPageBytes = take('MAX_PAGE_BYTES', size('1kb', '100mb')) ?? 4 * MIB
   const [logging, level] = [take('LOGGING_ENABLED', parseBoolean), take('LOG_LEVEL', parseLogLevel)]
   const config: Config = {
     env,
@@ -194,7 +195,7 @@ export function parseConfig (flat: FlatEnv): Config {
     db: parseDatabase(take, flat, problems),
     redis: { url: take('REDIS_URL', parseRedisUrl) },
     mailbox: {
-      maxPageBytes: take('MAX_PAGE_BYTES', size('1kb', '100mb')) ?? 4 * MIB,
+      maxPageBytes,
       quotas: {
         inbox: { messages: takeLimit('INBOX_QUOTA_MESSAGES', parseCount, 10_000), bytes: takeLimit('INBOX_QUOTA_BYTES', size('1b', '1024tb'), GIB) },
         sender: { messages: takeLimit('SENDER_QUOTA_MESSAGES', parseCount, 10_000), bytes: takeLimit('SENDER_QUOTA_BYTES', size('1b', '1024tb'), GIB) }
@@ -213,7 +214,7 @@ export function parseConfig (flat: FlatEnv): Config {
     },
     memory: {
       incoming: take('INCOMING_MEMORY', size('16mb', '64gb')) ?? Math.max(128 * MIB, 2 * maxBodyBytes),
-      outgoing: take('OUTGOING_MEMORY', size('16mb', '64gb')) ?? 128 * MIB
+      outgoing: take('OUTGOING_MEMORY', size('16mb', '64gb')) ?? Math.max(128 * MIB, 2 * largestAnswer(maxPageBytes, maxBodyBytes))
     },
     live: { enabled: take('ENABLE_WEBSOCKETS', parseBoolean) ?? false },
     overlay: { enabled: take('ENABLE_OVERLAY', parseBoolean) ?? env === 'development' },
@@ -232,7 +233,8 @@ export function parseConfig (flat: FlatEnv): Config {
     wallet: { storageUrl: take('WALLET_STORAGE_URL', parseUrl) },
     migrate: { key: take('MIGRATE_KEY', parseMigrateKey), onStart: take('MIGRATE_ON_START', parseBoolean) ?? true }
   }
-  if (config.memory.incoming < config.http.maxBodyBytes * 1.5) problems.push('INCOMING_MEMORY must be at least one and a half times MAX_BODY_SIZE, since a body takes that much while it arrives')
+  if (config.memory.outgoing < largestAnswer(maxPageBytes, maxBodyBytes) * ROOM) problems.push('OUTGOING_MEMORY must be at least one and a half times MAX_PAGE_BYTES and three times MAX_BODY_SIZE, or what is stored could not be listed')
+  if (config.memory.incoming < config.http.maxBodyBytes * ROOM) problems.push('INCOMING_MEMORY must be at least one and a half times MAX_BODY_SIZE, since a body takes that much while it arrives')
   if (config.advertise) problems.push(...advertisingProblems(flat, config))
   if (problems.length > 0) throw new ConfigError(problems)
   return config

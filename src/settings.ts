@@ -149,7 +149,7 @@ export function size (least: string, most: string): (value: string) => number {
   const [from, to] = [toBytes(least), toBytes(most)]
   return value => {
     const bytes = toBytes(value)
-    if (!(bytes >= from && bytes <= to)) throw new Error(`must be a size from ${least} to ${most}, such as 10mb`)
+    if (!(bytes >= from && bytes <= to)) throw new Error(`must be a size from ${least} to ${most}, such as ${least}`)
     return bytes
   }
 }
@@ -235,4 +235,12 @@ export function parseBoxes (value: string): string[] {
 export function parseProject (value: string): string {
   if (!/^[a-z0-9][a-z0-9.:-]{0,99}$/.test(value)) throw new Error('must be the id of a project, such as my-project-12345')
   return value
+}
+
+/** How much memory a body or an answer takes, as a multiple of its length. */
+export const ROOM = 1.5
+
+/** The largest answer there can be, in bytes: a page, or a single message, which escaping can double. */
+export function largestAnswer (maxPageBytes: number, maxBodyBytes: number): number {
+  return Math.max(maxPageBytes, maxBodyBytes * 2)
 }

@@ -78,16 +78,23 @@ export class GroupCommit {
 
   /** Large sends of one address are stored one after another, and addresses take turns. */
   async #insertLarge (send: Send, address: string, lane: Lane<Send, Stored[]>): Promise<Stored[]> {
-    if (this.#turns.sizeOf(address) >= MAX_LARGE_WAITING) throw new ApiError('ERR_SERVER_BUSY', 'Other large messages of yours are still being stored: try again in a few seconds.')
+    this.#checkTurns(address)
     const account = this.#waitingLarge.open(ownersOf(send, address))
     // The copies share one body.
     account.resize(Math.min(LARGE_BYTES.share, Math.max(...send.messages.map(({ body }) => body.length)) * 2))
     try {
       const known = await this.#lookAhead(send)
+      // Others of the address may have looked ahead at the same time.
+      if (known === undefined) this.#checkTurns(address)
       return known ?? await this.#turns.run(address, async () => await this.#runSlowly(send, lane))
     } finally {
       account.close()
     }
+  }
+
+  /** @throws ApiError ERR_SERVER_BUSY */
+  #checkTurns (address: string): void {
+    if (this.#turns.sizeOf(address) >= MAX_LARGE_WAITING) throw new ApiError('ERR_SERVER_BUSY', 'Other large messages of yours are still being stored: try again in a few seconds.')
   }
 
   /** Looks whether a send was stored before, or does not fit: megabytes are not written to find that out. */

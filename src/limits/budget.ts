@@ -34,7 +34,7 @@ export class ByteBudget {
    * @param end ends the work that the account is for, when others need its memory; undefined if that is not possible
    */
   open (owners: readonly string[], end?: () => void): ByteAccount {
-    return new ByteAccount(this, owners, end)
+    return new ByteAccount(this, [...owners], end)
   }
 
   /**

@@ -1,6 +1,6 @@
 import type { Config } from '../config'
 import type { SharedRedis } from '../redis'
-import type { Limit } from '../settings'
+import { largestAnswer, ROOM, type Limit } from '../settings'
 import { ClientAddress } from './address'
 import { ByteBudget } from './budget'
 import { Gate } from './gate'
@@ -44,7 +44,7 @@ export interface Limits {
 }
 
 /** @param redis through which the nodes count together; undefined if there is none */
-export function createLimits ({ http, limits, memory }: Pick<Config, 'http' | 'limits' | 'memory'>, redis: SharedRedis | undefined): Limits {
+export function createLimits ({ http, limits, mailbox, memory }: Pick<Config, 'http' | 'limits' | 'mailbox' | 'memory'>, redis: SharedRedis | undefined): Limits {
   const perAddress = createRateLimiter('address', limits.perAddress, redis)
   const perIdentity = createRateLimiter('identity', limits.perIdentity, redis)
   return {
@@ -63,11 +63,11 @@ export function createLimits ({ http, limits, memory }: Pick<Config, 'http' | 'l
     sockets: new Tally(limits.socketsPerAddress),
     socketsPerIdentity: limits.socketsPerIdentity,
     incoming: new ByteBudget({ total: memory.incoming, share: shareOf(memory.incoming, http.maxBodyBytes) }),
-    outgoing: new ByteBudget({ total: memory.outgoing, share: shareOf(memory.outgoing, 0) })
+    outgoing: new ByteBudget({ total: memory.outgoing, share: shareOf(memory.outgoing, largestAnswer(mailbox.maxPageBytes, http.maxBodyBytes)) })
   }
 }
 
-/** The largest body has to fit into the share of the address that it comes from. */
+/** What is largest has to fit into the share of a single owner. */
 function shareOf (total: number, largest: number): number {
-  return Math.min(total, Math.max(total * SHARE, largest * 1.5))
+  return Math.min(total, Math.max(total * SHARE, largest * ROOM))
 }

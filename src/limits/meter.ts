@@ -47,9 +47,9 @@ export function createMeter ({ perAddress, perIdentity }: { perAddress: RateLimi
     spend ({ address, identityKey }, work) {
       const points = pointsOf(work)
       if (points === 0) return undefined
-      return all(perAddress.consume(address, points), perIdentity.consume(identityKey, points))
+      return inTurn(() => perAddress.consume(address, points), () => perIdentity.consume(identityKey, points))
     },
-    check: ({ address, identityKey }) => all(perAddress.consume(address, 0), perIdentity.consume(identityKey, 0)),
+    check: ({ address, identityKey }) => inTurn(() => perAddress.consume(address, 0), () => perIdentity.consume(identityKey, 0)),
     spendOfAddress (address, work) {
       const points = pointsOf(work)
       return points === 0 ? undefined : perAddress.consume(address, points)
@@ -69,7 +69,8 @@ export function pointsOf ({ bytes = 0, rows = 0, removals = 0, deliveries = 0 }:
   return Math.floor(bytes / BYTES_A_POINT) + Math.floor(rows / ROWS_A_POINT) + Math.floor(removals / REMOVALS_A_POINT) + Math.floor(deliveries / DELIVERIES_A_POINT)
 }
 
-function all (...waits: Array<void | Promise<void>>): void | Promise<void> {
-  const pending = waits.filter(wait => wait !== undefined)
-  return pending.length === 0 ? undefined : Promise.all(pending).then(() => {})
+/** Either may throw at once, or reject: never begins the second while nobody listens to the first. */
+function inTurn (first: () => void | Promise<void>, second: () => void | Promise<void>): void | Promise<void> {
+  const pending = first()
+  return pending === undefined ? second() : pending.then(second)
 }

@@ -42,6 +42,8 @@ export function createRateLimiter (name: string, limit: Limit, redis?: SharedRed
     const counted = await shared!.add(key, points)
     if (counted === undefined || counted.points <= limit) return
     const before = counted.points - points
+    // Nothing is done for what is refused.
+    own.add(key, -points)
     // Once its minute is used up, the key is refused without another question until it is over.
     if (before >= limit) own.raise(key, limit, counted.waitMs)
     else void shared!.add(key, -points)

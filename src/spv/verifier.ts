@@ -27,6 +27,7 @@ export class TransactionVerifier<Kind extends keyof Verified> {
   #standby: Worker | undefined
   #standbyTimer: NodeJS.Timeout | undefined
   readonly #line = new FairLine()
+  #closed = false
 
   /**
    * @param kind what the transactions are, and so what is told of them
@@ -45,24 +46,25 @@ export class TransactionVerifier<Kind extends keyof Verified> {
     const own = this.#line.sizeOf(owner)
     if (own >= MAX_OWN_WAITING || (own > 0 && this.#line.size >= MAX_WAITING) || this.#line.size >= MAX_OWNERS_WAITING) throw new ApiError('ERR_SERVER_BUSY')
     return await this.#line.run(owner, async () => {
-      const since = performance.now()
-      const verdict = await this.#ask(bytes)
-      this.time.charge(owner, Math.ceil(performance.now() - since))
+      const { verdict, workMs } = await this.#ask(bytes)
+      this.time.charge(owner, Math.ceil(workMs))
       return verdict
     })
   }
 
   async close (): Promise<void> {
+    this.#closed = true
     clearTimeout(this.#standbyTimer)
     for (const worker of [this.#worker, this.#standby]) worker?.end()
     this.#worker = this.#standby = undefined
   }
 
-  async #ask (bytes: Buffer): Promise<Verdict<Verified[Kind]>> {
+  async #ask (bytes: Buffer): Promise<Answer<Verified[Kind]>> {
+    if (this.#closed) return { verdict: { unavailable: 'this server is being stopped' }, workMs: 0 }
     const worker = this.#take()
-    const verdict = await worker.ask<Verified[Kind]>(this.kind, bytes)
+    const answer = await worker.ask<Verified[Kind]>(this.kind, bytes)
     if (worker.ended) this.#standBy()
-    return verdict
+    return answer
   }
 
   /** A worker that lives. One that could not be started, or has ended, is replaced. */
@@ -76,6 +78,7 @@ export class TransactionVerifier<Kind extends keyof Verified> {
 
   /** Transactions that end the process may come in numbers, and others must not wait each time for a new one. */
   #standBy (): void {
+    if (this.#closed) return
     if (this.#standby?.ended !== false) this.#standby = new Worker(this.chaintracksUrl)
     clearTimeout(this.#standbyTimer)
     this.#standbyTimer = setTimeout(() => {
@@ -84,6 +87,9 @@ export class TransactionVerifier<Kind extends keyof Verified> {
     }, STANDBY_MS).unref()
   }
 }
+
+/** What came of a transaction, and how long the process worked on it: what it waited for block headers is not the owner's. */
+interface Answer<T> { verdict: Verdict<T>, workMs: number }
 
 /** A process, since a thread that runs out of memory takes the whole server with it. */
 class Worker {
@@ -101,27 +107,35 @@ class Worker {
   }
 
   /** What came of a transaction. Afterwards the worker may have ended. */
-  async ask<T> (kind: keyof Verified, bytes: Buffer): Promise<Verdict<T>> {
+  async ask<T> (kind: keyof Verified, bytes: Buffer): Promise<Answer<T>> {
     try {
       await this.#ready
     } catch (error) {
       this.end()
-      return { unavailable: `the process that verifies does not start: ${(error as Error).message}` }
+      return { verdict: { unavailable: `the process that verifies does not start: ${(error as Error).message}` }, workMs: 0 }
     }
     const child = this.#child!
     return await new Promise(resolve => {
       let timer: NodeJS.Timeout
+      let [phase, since, workMs]: [Phase | undefined, number, number] = [undefined, performance.now(), 0]
+      const measure = (): void => {
+        if (phase !== 'headers') workMs += performance.now() - since
+        since = performance.now()
+      }
       const settle = (verdict: Verdict<T>): void => {
         clearTimeout(timer)
+        measure()
         child.off('message', onMessage).off('error', onError).off('exit', onExit)
-        resolve(verdict)
+        resolve({ verdict, workMs })
       }
-      const begin = (phase: Phase): void => {
+      const begin = (next: Phase): void => {
         clearTimeout(timer)
+        measure()
+        phase = next
         timer = setTimeout(() => {
           this.end()
-          settle(phase === 'headers' ? { unavailable: 'block headers take too long to look up' } : { invalid: 'it takes too long to check' })
-        }, TIMEOUTS_MS[phase])
+          settle(next === 'headers' ? { unavailable: 'block headers take too long to look up' } : { invalid: 'it takes too long to check' })
+        }, TIMEOUTS_MS[next])
       }
       const onMessage = (report: Report<T>): void => {
         if ('phase' in report) begin(report.phase)

@@ -65,7 +65,7 @@ const RESERVED = new Set<string>(['identified', 'fresh', 'disconnect'] satisfies
 const TOLD = new Set<ErrorCode>(['ERR_CERTIFICATES_NOT_SUPPORTED', 'ERR_RATE_LIMITED'])
 
 /** Events that wait for a session to be signed for, in characters: a client that never answers leaves no more. */
-const MAX_QUEUED_CHARACTERS = 1024 * 1024
+const MAX_QUEUED_CHARACTERS = 32 * 1024
 /** How many frames may wait to be looked at. */
 const MAX_WAITING_FRAMES = 1000
 /** How many frames in a row may be refused before the connection is closed. */
@@ -99,6 +99,8 @@ interface Line {
   handshake: { request: InitialRequest, opening: Opening } | undefined
   /** The identity was proven over a nonce that the server made for this connection: nothing captured elsewhere could do that. */
   fresh: boolean
+  /** What has arrived in frames that wait for those before them. */
+  waiting: ByteAccount
 }
 
 export class AuthSocket {
@@ -109,6 +111,8 @@ export class AuthSocket {
   readonly claimedKey: string | undefined
   readonly outbox: Outbox
   readonly #rooms = new Set<string>()
+  /** What the client has shown of an earlier connection, until it is used. */
+  #returning: Memberships | undefined
   /** Whether the outbox knows of the rooms as they are. */
   #isSealed = true
   #line!: Line
@@ -119,19 +123,18 @@ export class AuthSocket {
   #queuedLength = 0
   #inbox = Promise.resolve()
   #waitingFrames = 0
-  readonly #waitingBytes: ByteAccount
   #signing = Promise.resolve()
   #faults = 0
   #refused = 0
   #ended = false
   /** The number of the last event that a client which has come back had got; undefined if nothing is held for it. */
   #heldFrom: number | undefined
-  #whenFresh: Array<() => void> = []
+  readonly #whenFresh = new Set<() => void>()
   #silence: NodeJS.Timeout | undefined
   #proof: NodeJS.Timeout | undefined
 
   /** @param returning what the client has shown of an earlier connection */
-  constructor (io: Socket, connection: Connection, private readonly options: AuthSocketOptions, private readonly host: AuthSocketHost, readonly returning?: Memberships) {
+  constructor (io: Socket, connection: Connection, private readonly options: AuthSocketOptions, private readonly host: AuthSocketHost, returning?: Memberships) {
     this.id = io.id
     this.claimedKey = claimedKeyOf(io)
     this.outbox = new Outbox({
@@ -139,7 +142,7 @@ export class AuthSocket {
       openAccount: end => host.openAccount('outgoing', this.#owners(), end),
       onOverflow: () => { this.#overflow() }
     })
-    this.#waitingBytes = host.openAccount('incoming', [connection.address], () => { this.#line.connection.end() })
+    this.#returning = returning
     this.#attach(io, connection)
     if (this.claimedKey !== undefined) this.#openHandshake('named')
     else if (returning !== undefined) this.#openHandshake('return')
@@ -149,6 +152,13 @@ export class AuthSocket {
   /** The names of the rooms this socket is in. */
   get rooms (): ReadonlySet<string> {
     return this.#rooms
+  }
+
+  /** What the client has shown of an earlier connection; once. */
+  takeReturning (): Memberships | undefined {
+    const returning = this.#returning
+    this.#returning = undefined
+    return returning
   }
 
   enter (room: string): void {
@@ -243,11 +253,15 @@ export class AuthSocket {
     if (this.#line.fresh) return
     if (this.#line.handshake === undefined) this.#openHandshake('client')
     await new Promise<void>((resolve, reject) => {
-      const timer = setTimeout(() => { reject(unauthorized('This connection is new: answer the server\'s handshake first.')) }, ANSWER_TIMEOUT_MS).unref()
-      this.#whenFresh.push(() => {
+      const proven = (): void => {
         clearTimeout(timer)
         resolve()
-      })
+      }
+      const timer = setTimeout(() => {
+        this.#whenFresh.delete(proven)
+        reject(unauthorized('This connection is new: answer the server\'s handshake first.'))
+      }, ANSWER_TIMEOUT_MS).unref()
+      this.#whenFresh.add(proven)
     })
   }
 
@@ -264,7 +278,7 @@ export class AuthSocket {
     this.detach()
     this.#dispatch('disconnect', reason)
     this.#ended = true
-    this.#waitingBytes.close()
+    this.#line.waiting.close()
   }
 
   /** Whether the client has gone for good: nothing it asked for before makes a difference any more. */
@@ -273,7 +287,7 @@ export class AuthSocket {
   }
 
   #attach (io: Socket, connection: Connection): void {
-    const line = this.#line = { io, connection, ownNonces: [], handshake: undefined, fresh: false }
+    const line: Line = this.#line = { io, connection, ownNonces: [], handshake: undefined, fresh: false, waiting: this.host.openAccount('incoming', [connection.address], () => { connection.end() }) }
     // What a client says of itself when it connects would stay in memory as long as its socket.
     io.handshake.auth = {}
     this.outbox.attach(io)
@@ -291,14 +305,14 @@ export class AuthSocket {
     if (++this.#waitingFrames > MAX_WAITING_FRAMES) return line.connection.end()
     const bytes = frame.payload.length + frame.signature.length
     try {
-      this.#waitingBytes.resize(this.#waitingBytes.bytes + bytes)
+      line.waiting.resize(line.waiting.bytes + bytes)
     } catch {
       return line.connection.end()
     }
     this.#inbox = this.#inbox.then(async () => {
       await this.#receive(frame, line)
       this.#waitingFrames--
-      this.#waitingBytes.resize(this.#waitingBytes.bytes - bytes)
+      line.waiting.resize(Math.max(0, line.waiting.bytes - bytes))
     })
     this.hold(this.#inbox)
   }
@@ -412,7 +426,8 @@ export class AuthSocket {
     if (this.#heldFrom !== undefined) this.outbox.release(this.#heldFrom)
     this.#heldFrom = undefined
     this.#dispatch('fresh', undefined)
-    for (const resolve of this.#whenFresh.splice(0)) resolve()
+    for (const proven of this.#whenFresh) proven()
+    this.#whenFresh.clear()
   }
 
   #openHandshake (opening: Opening): void {

@@ -280,11 +280,17 @@ class BoundedWebSocketServer extends WebSocketServer {
   }
 }
 
-/** The connection that a request belongs to, if it is open already: it polls, or upgrades one that polled. */
+/** The id of the connection that a request names: it polls, or upgrades one that polled. Undefined if it opens one. */
 function sessionOf (req: IncomingMessage): string | undefined {
-  return /[?&]sid=([^&]*)/.exec(req.url ?? '')?.[1]
+  const { sid = '' } = queryOf(req)
+  return sid === '' ? undefined : sid
 }
 
 function isJsonp (req: IncomingMessage): boolean {
-  return /[?&]j=/.test(req.url ?? '')
+  return queryOf(req).j !== undefined
+}
+
+/** A request's query, read as Engine.IO reads it: decoded, and of parameters that come twice the last one. */
+function queryOf (req: IncomingMessage): Record<string, string | undefined> {
+  return Object.fromEntries(new URL(req.url!, 'http://socket.invalid').searchParams)
 }

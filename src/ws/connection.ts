@@ -33,6 +33,9 @@ const MAX_DROPPED = 10
 
 interface Packet { type: string, data?: unknown }
 
+/** What has arrived of a frame that is not whole yet. */
+interface Pending { socket: TcpSocket, bytes: number, pieces: number, account: ByteAccount }
+
 export interface ConnectionParts {
   /** The address that the connection counts for. */
   address: string
@@ -52,7 +55,9 @@ export class Connection {
   #connects = 0
   #dropped = 0
   /** What has arrived of frames that are not whole yet, on each TCP connection. */
-  readonly #pending = new Set<{ bytes: number, pieces: number, account: ByteAccount }>()
+  readonly #pending = new Set<Pending>()
+  /** When the last answer to a heartbeat came that was not counted. */
+  #pongAt = -Infinity
 
   constructor (readonly engine: EngineSocket, private readonly parts: ConnectionParts) {
     engine.on('packet', (packet: Packet) => { this.#receive(packet) })
@@ -89,18 +94,18 @@ export class Connection {
 
   /** Follows the TCP connection of a WebSocket, so that frames which are begun and never ended take no more than their share. */
   follow (socket: TcpSocket): void {
-    const pending = { bytes: 0, pieces: 0, account: this.parts.limits.incoming.open([this.address], () => { this.end() }) }
+    const pending: Pending = { socket, bytes: 0, pieces: 0, account: this.parts.limits.incoming.open([this.address], () => { this.end() }) }
     this.#pending.add(pending)
     // Before the WebSocket's own listener, which tells of frames that are whole.
     socket.prependListener('data', (piece: Buffer) => {
       pending.bytes += piece.length
       pending.pieces++
-      if (pending.bytes > this.maxBytes + READ_BYTES || pending.pieces > FREE_PIECES + pending.bytes / BYTES_A_PIECE) return this.end()
       try {
         pending.account.resize(pending.bytes + pending.pieces * PIECE_OVERHEAD_BYTES)
       } catch {
-        this.end()
+        return this.end()
       }
+      if (pending.bytes > this.maxBytes + READ_BYTES || pending.pieces > FREE_PIECES + pending.bytes / BYTES_A_PIECE) this.end()
     })
     socket.once('close', () => {
       pending.account.close()
@@ -110,9 +115,9 @@ export class Connection {
 
   /** Ends the connection at once; what has arrived and is not decoded yet never will be. */
   end (): void {
-    const { transport } = this.engine
     this.engine.close(true)
-    webSocketOf(transport)?.terminate()
+    // Its WebSocket too, also one that is yet to take over from polling, which Engine.IO would close in its own time.
+    for (const { socket } of this.#pending) socket.destroy()
   }
 
   #receive (packet: Packet): void {
@@ -120,13 +125,21 @@ export class Connection {
     const { address, limits, onFault } = this.parts
     this.#whole()
     const bytes = typeof data === 'string' ? data.length : 0
-    limits.perAddress.charge(address, 1 + pointsOf({ bytes }))
+    if (!this.#isHeartbeat(type)) limits.perAddress.charge(address, 1 + pointsOf({ bytes }))
     if (!this.#isBounded(bytes) || limits.perAddress.isFlooding(address)) return this.end()
     if (type !== 'message' || this.#belongs(data)) return
     // Engine.IO looks at the type after this, and passes nothing on of a type that it does not know.
     packet.type = DROPPED
     onFault()
     if (++this.#dropped > MAX_DROPPED) this.end()
+  }
+
+  /** Whether a packet answers the server's ping. Those that come more often than it asks are counted. */
+  #isHeartbeat (type: string): boolean {
+    const now = performance.now()
+    if (type !== 'pong' || now - this.#pongAt < PONG_INTERVAL_MS) return false
+    this.#pongAt = now
+    return true
   }
 
   #isBounded (bytes: number): boolean {
@@ -144,14 +157,20 @@ export class Connection {
     return !data.startsWith(CONNECT_PACKET) || (data.length <= CONNECT_BYTES && ++this.#connects <= this.parts.namespaces * CONNECTS)
   }
 
+  /** A frame has arrived whole on the connection that is in use. Others may have begun one. */
   #whole (): void {
+    const current = tcpSocketOf(this.engine.transport)
     for (const pending of this.#pending) {
+      if (pending.socket !== current) continue
       pending.bytes = 0
       pending.pieces = 0
       pending.account.resize(0)
     }
   }
 }
+
+/** Engine.IO's server pings every 25 seconds. */
+const PONG_INTERVAL_MS = 20_000
 
 /** How Socket.IO's packets begin that ask to enter a namespace, and those with binary attachments. */
 const CONNECT_PACKET = '0'
@@ -167,10 +186,7 @@ function countContainers (text: string): number {
   return count
 }
 
-interface WebSocketLike { terminate: () => void }
-
-/** The WebSocket of a transport, if it is one. */
-function webSocketOf (transport: EngineSocket['transport']): WebSocketLike | undefined {
-  const { socket } = transport as unknown as { socket?: Partial<WebSocketLike> }
-  return socket?.terminate === undefined ? undefined : socket as WebSocketLike
+/** The TCP connection beneath a WebSocket; undefined for polling. */
+function tcpSocketOf (transport: EngineSocket['transport']): TcpSocket | undefined {
+  return (transport as unknown as { socket?: { _socket?: TcpSocket } }).socket?._socket
 }

@@ -79,7 +79,8 @@ export class Outbox {
   detach (): void {
     this.#io = undefined
     this.#unsentBytes = 0
-    this.#settle()
+    // The account may have ended, and the connection with it; what is kept counts all the same.
+    this.changeOwners()
   }
 
   /** Lets go of everything. */

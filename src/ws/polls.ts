@@ -6,7 +6,6 @@ import { readBody } from '../http/body'
 import { exchangeOf } from '../http/exchange'
 import { onWorkDone } from '../http/response'
 import type { Limits } from '../limits'
-import { pointsOf } from '../limits/meter'
 import { UNPROVEN_BYTES, type Connection } from './connection'
 
 /** What stands between the packets of a poll. */
@@ -15,16 +14,18 @@ const SEPARATOR = 0x1e
 /**
  * Receives a poll whole, within the bounds of its connection.
  * @returns the request as Engine.IO reads it, with the body that has arrived; undefined if the client has left meanwhile
- * @throws ApiError ERR_BODY_TOO_LARGE, ERR_BODY_IN_PIECES, ERR_TOO_MANY_PACKETS, ERR_RATE_LIMITED, ERR_SERVER_BUSY
+ * @throws ApiError ERR_BAD_REQUEST, ERR_BODY_TOO_LARGE, ERR_BODY_IN_PIECES, ERR_TOO_MANY_PACKETS, ERR_RATE_LIMITED, ERR_SERVER_BUSY
  */
 export async function receivePoll (req: IncomingMessage, res: ServerResponse, connection: Connection, { incoming, perAddress }: Pick<Limits, 'incoming' | 'perAddress'>): Promise<IncomingMessage | undefined> {
   const account = incoming.open(exchangeOf(req).owners, () => { req.socket.destroy() })
   onWorkDone(res, () => { account.close() })
+  res.once('close', () => { account.close() })
   const body = await readBody(req, connection.maxBytes, account)
-  if (res.closed || !connection.open) return undefined
+  if (res.closed) return undefined
+  if (!connection.open) throw new ApiError('ERR_BAD_REQUEST', 'This connection has ended.')
   if (countPackets(body) > connection.maxPollPackets) throw new ApiError('ERR_TOO_MANY_PACKETS')
   // Packets count as they are decoded; what is large must not be decoded for an address that is over its rate.
-  if (body.length > UNPROVEN_BYTES) await perAddress.consume(connection.address, pointsOf({ bytes: body.length }))
+  if (body.length > UNPROVEN_BYTES) await perAddress.consume(connection.address, 0)
   return replay(req, body)
 }
 

