@@ -49,6 +49,8 @@ export async function startServer (arrangement: Arrangement, database: DatabaseC
       PORT: String(port),
       ENABLE_WEBSOCKETS: 'true',
       LOG_LEVEL: 'warn',
+      // A page of 5 MB is measured, which is more than a page has by default.
+      MAX_PAGE_BYTES: '8mb',
       ...UNMETERED,
       SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'),
       KNEX_DB_CLIENT: database.client,

@@ -3,6 +3,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { hasCredentials, type AuthRequest } from './auth/http'
 import type { Context } from './context'
 import { ApiError, toApiError } from './errors'
+import { ChunkTurns } from './http/chunks'
 import { cors } from './http/cors'
 import { exchangeOf, openExchange } from './http/exchange'
 import { sendRefusal } from './http/refusal'
@@ -65,6 +66,10 @@ export function createApp (context: Context, sockets?: RequestListener): Request
     cors(req, res, () => { sendRefusal(res, new ApiError(code, (error as Error).message, (error as ApiError).details, { headers })) })
   }
   const turns = new Turns()
+  const chunkTurns = new ChunkTurns()
+  const begin = (address: string, req: IncomingMessage, res: ServerResponse): void => {
+    chunkTurns.run(address, req, res, () => { turns.run(address, () => { answer(req, res) }) })
+  }
   return (req, res) => {
     const exchange = openExchange(req, limits.address.of(req))
     const { address } = exchange
@@ -73,8 +78,8 @@ export function createApp (context: Context, sockets?: RequestListener): Request
     const limiter = req.method === 'OPTIONS' || isHealth(req.url!.split('?', 1)[0]!) ? limits.cheap : limits.perAddress
     try {
       const counted = limiter.consume(address)
-      if (counted === undefined) turns.run(address, () => { answer(req, res) })
-      else counted.then(() => { turns.run(address, () => { answer(req, res) }) }, (error: unknown) => { refuse(req, res, error) })
+      if (counted === undefined) begin(address, req, res)
+      else counted.then(() => { begin(address, req, res) }, (error: unknown) => { refuse(req, res, error) })
     } catch (error) {
       refuse(req, res, error)
     }
