@@ -1,4 +1,4 @@
-/** Asks a service for JSON that the operator has configured: its answer is bounded, and it sends nobody elsewhere. */
+/** Asks a service for JSON that the operator has configured: bounds the answer, and follows no redirect. */
 
 /** @throws Error if the service does not answer in time, redirects, or answers with more than so many bytes */
 export async function fetchJson (url: string, { timeoutMs, maxBytes, ...init }: RequestInit & { timeoutMs: number, maxBytes: number }): Promise<{ status: number, body: unknown }> {

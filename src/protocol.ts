@@ -68,8 +68,8 @@ export interface ListRequest {
 
 export interface MessagePage {
   messages: ListedMessage[]
-  /** Each of the messages as JSON, so that it is made once: to measure the page, and to send it. */
-  encoded: string[]
+  /** The messages as a JSON array: encoded once, to measure the page and to send it. */
+  encoded: string
   limit: number
   offset: number
   hasMore: boolean

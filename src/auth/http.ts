@@ -59,8 +59,8 @@ function handshake ({ brc103, limits, onHandshake }: HttpAuthParts): RequestHand
 }
 
 /**
- * Only what is said to a verified request is signed. Whoever is on the way could have any session named in a request of
- * its own, and pass a signed refusal of that on as the answer to the client's.
+ * Signs answers to verified requests alone. Otherwise an attacker between client and server could name the client's
+ * session in a request of its own, and pass its signed refusal on as the answer to the client's request.
  */
 function authenticate ({ brc103, maxBodyBytes, limits }: HttpAuthParts): RequestHandler {
   return async (req, res, next) => {

@@ -36,6 +36,10 @@ export interface StoreParts {
 
 /** What stands around the messages of a page, in bytes. */
 const FRAME_BYTES = 256
+/** What stands around the id and the body of a message, in bytes. */
+const MESSAGE_FRAME_BYTES = 512
+/** A control character, as JSON writes it. */
+const MAX_BYTES_A_CHARACTER = 6
 
 /** How long /ready waits for the database, in milliseconds. */
 const PING_TIMEOUT = 2000
@@ -84,19 +88,22 @@ export function createMessageStore ({ knex, commits, removal, schema, maxPageByt
   }
 }
 
-/** As many messages as fit, as they are encoded, but one at least. */
+/** As many messages as fit when they are encoded, but at least one. */
 function fill (rows: MessageRow[], maxBytes: number): Pick<MessagePage, 'messages' | 'encoded'> {
-  const [messages, encoded]: [ListedMessage[], string[]] = [[], []]
+  const all = rows.map(toListedMessage)
+  const mostBytes = all.reduce((sum, { messageId, body }) => {
+    return sum + MESSAGE_FRAME_BYTES + MAX_BYTES_A_CHARACTER * (messageId.length + body.length)
+  }, 0)
+  if (mostBytes <= maxBytes) return { messages: all, encoded: JSON.stringify(all) }
+  const texts: string[] = []
   let bytes = 0
-  for (const row of rows) {
-    const message = toListedMessage(row)
+  for (const message of all) {
     const text = JSON.stringify(message)
     bytes += Buffer.byteLength(text) + 1
-    if (bytes > maxBytes && messages.length > 0) break
-    messages.push(message)
-    encoded.push(text)
+    if (bytes > maxBytes && texts.length > 0) break
+    texts.push(text)
   }
-  return { messages, encoded }
+  return { messages: all.slice(0, texts.length), encoded: `[${texts.join(',')}]` }
 }
 
 function toListedMessage ({ message_id: id, sender, body, created_at: created, updated_at: updated }: MessageRow): ListedMessage {

@@ -24,6 +24,8 @@ export interface Work {
 }
 
 export interface Meter {
+  /** Whether the work of addresses is not limited. */
+  readonly isOff: boolean
   /**
    * Counts work before it is done, for the address and the identity that cause it.
    * @throws ApiError ERR_RATE_LIMITED
@@ -43,7 +45,9 @@ export interface Meter {
 }
 
 export function createMeter ({ perAddress, perIdentity }: { perAddress: RateLimiter, perIdentity: RateLimiter }): Meter {
+  const isOff = perAddress === unlimited
   return {
+    isOff,
     spend ({ address, identityKey }, work) {
       const points = pointsOf(work)
       if (points === 0) return undefined
@@ -60,7 +64,7 @@ export function createMeter ({ perAddress, perIdentity }: { perAddress: RateLimi
       perAddress.charge(address, points)
       perIdentity.charge(identityKey, points)
     },
-    timeOf: work => perAddress === unlimited ? 0 : pointsOf(work) * POINT_MS
+    timeOf: work => isOff ? 0 : pointsOf(work) * POINT_MS
   }
 }
 
@@ -69,7 +73,7 @@ export function pointsOf ({ bytes = 0, rows = 0, removals = 0, deliveries = 0 }:
   return Math.floor(bytes / BYTES_A_POINT) + Math.floor(rows / ROWS_A_POINT) + Math.floor(removals / REMOVALS_A_POINT) + Math.floor(deliveries / DELIVERIES_A_POINT)
 }
 
-/** Either may throw at once, or reject: never begins the second while nobody listens to the first. */
+/** Each may throw at once, or reject. Begins the second when the first has ended, so that no rejection is left unhandled. */
 function inTurn (first: () => void | Promise<void>, second: () => void | Promise<void>): void | Promise<void> {
   const pending = first()
   return pending === undefined ? second() : pending.then(second)

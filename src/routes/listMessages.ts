@@ -7,6 +7,6 @@ export function listMessages (mailbox: Mailbox): Operation {
   return async (recipient, request) => {
     const { encoded, limit, offset, hasMore, nextOffset } = await mailbox.list(recipient, parseListRequest(request))
     const frame = JSON.stringify({ status: 'success', limit, offset, hasMore, nextOffset })
-    return new JsonText(`${frame.slice(0, -1)},"messages":[${encoded.join(',')}]}`)
+    return new JsonText(`${frame.slice(0, -1)},"messages":${encoded}}`)
   }
 }
