@@ -102,7 +102,8 @@ function signResponse (brc103: Brc103, session: Session, requestId: Buffer, res:
     return true
   }
   res.end = (chunk?: unknown): Response => {
-    if (typeof chunk === 'string' || Buffer.isBuffer(chunk)) parts.push(Buffer.from(chunk as string))
+    if (typeof chunk === 'string') parts.push(Buffer.from(chunk))
+    else if (Buffer.isBuffer(chunk)) parts.push(chunk)
     const body = parts.length === 1 ? parts[0]! : Buffer.concat(parts)
     const hash = hashResponse({ requestId, status: res.statusCode, headers: res.getHeaders(), body })
     brc103.signGeneral(session, hash).then(({ version, identityKey, nonce, yourNonce, signature }) => {

@@ -1,6 +1,7 @@
 /** The message store over Knex, with the database's errors turned into the catalogue's. */
 import type { Knex } from 'knex'
 import { ApiError } from '../errors'
+import { isoTime } from '../isoTime'
 import type { IdentityKey, ListedMessage, ListRequest, MessagePage } from '../protocol'
 import { text } from './engine'
 import type { GroupCommit, InsertOptions } from './groupCommit'
@@ -107,7 +108,7 @@ function fill (rows: MessageRow[], maxBytes: number): Pick<MessagePage, 'message
 }
 
 function toListedMessage ({ message_id: id, sender, body, created_at: created, updated_at: updated }: MessageRow): ListedMessage {
-  const createdAt = new Date(created).toISOString()
-  const updatedAt = created === updated ? createdAt : new Date(updated).toISOString()
+  const createdAt = isoTime(created)
+  const updatedAt = created === updated ? createdAt : isoTime(updated)
   return { messageId: text(id), body, sender, created_at: createdAt, updated_at: updatedAt, createdAt, updatedAt }
 }
