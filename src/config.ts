@@ -6,7 +6,7 @@
 import { Secret } from './secret'
 import { parseServiceAccount, readServiceAccount, type ServiceAccount } from './serviceAccount'
 import {
-  DAY, duration, GIB, largestAnswer, limit, MIB, parseBoolean, parseBoxes, parseCount, parseDays, parseEndpoint, parseEnvironment, parseFees, parseHost, parseLogLevel, parseMigrateKey, parseNetwork,
+  duration, GIB, largestAnswer, limit, MIB, parseBoolean, parseBoxes, parseCount, parseDays, parseEndpoint, parseEnvironment, parseFees, parseHost, parseLogLevel, parseMigrateKey, parseNetwork,
   parsePort, parsePrefix, parsePrivateKey, parseProject, parseRedisUrl, parseTrustProxy, parseUrl, ROOM, SECOND, size,
   type DeliveryFees, type Environment, type Limit, type LogLevel, type Network, type TrustProxy
 } from './settings'
@@ -20,7 +20,7 @@ export const VARIABLES = [
   'ENABLE_WEBSOCKETS', 'ENABLE_OVERLAY', 'ADVERTISE',
   'ENABLE_FIREBASE', 'FIREBASE_SERVICE_ACCOUNT_JSON', 'FIREBASE_SERVICE_ACCOUNT_PATH', 'FIREBASE_PROJECT_ID', 'PUSH_BOXES',
   'ENABLE_TRY', 'LOGGING_ENABLED', 'LOG_LEVEL', 'METRICS_PORT', 'METRICS_HOST', 'OTEL_EXPORTER_OTLP_ENDPOINT',
-  'MIGRATE_KEY', 'MIGRATE_ON_START', 'SHUTDOWN_TIMEOUT', 'MAX_BODY_SIZE', 'MAX_PAGE_BYTES', 'SESSION_TTL',
+  'MIGRATE_KEY', 'MIGRATE_ON_START', 'SHUTDOWN_TIMEOUT', 'MAX_BODY_SIZE', 'MAX_PAGE_BYTES',
   'RATE_LIMIT_ADDRESS', 'RATE_LIMIT_IDENTITY', 'VERIFICATION_SECONDS', 'INBOX_QUOTA_MESSAGES', 'INBOX_QUOTA_BYTES',
   'SENDER_QUOTA_MESSAGES', 'SENDER_QUOTA_BYTES', 'RULE_QUOTA', 'MAX_CONCURRENT_REQUESTS', 'MAX_CONNECTIONS_ADDRESS',
   'MAX_SOCKETS_ADDRESS', 'MAX_SOCKETS_IDENTITY', 'INCOMING_MEMORY', 'OUTGOING_MEMORY', 'MESSAGE_RETENTION_DAYS'
@@ -75,7 +75,6 @@ export interface Config {
     /** 64 hex digits. Undefined only in development and test: a key is then made for this run. */
     privateKey?: Secret
     /** How long a sealed session is honoured, in milliseconds. */
-    sessionTtl: number
   }
   network: Network
   db: DatabaseConfig
@@ -190,7 +189,7 @@ export function parseConfig (flat: FlatEnv): Config {
       maxBodyBytes,
       shutdownTimeout: take('SHUTDOWN_TIMEOUT', duration('1 second', '10 minutes', '"30 seconds"')) ?? 10 * SECOND
     },
-    auth: { privateKey, sessionTtl: take('SESSION_TTL', duration('1 minute', '3650 days', '"30 days", "12 hours"')) ?? 30 * DAY },
+    auth: { privateKey },
     network: chain,
     db: parseDatabase(take, flat, problems),
     redis: { url: take('REDIS_URL', parseRedisUrl) },

@@ -118,7 +118,7 @@ export async function createContext (config: Config, overrides: Overrides = {}):
     maxPageBytes: config.mailbox.maxPageBytes,
     metrics
   })
-  const brc103 = new Brc103(wallet, await createSealer(wallet, config), createReplayGuard(redis))
+  const brc103 = new Brc103(wallet, new SessionSealer(await deriveSealingKey(wallet)), createReplayGuard(redis))
   const auth = overrides.auth ?? httpAuth({
     brc103,
     maxBodyBytes: config.http.maxBodyBytes,
@@ -165,10 +165,6 @@ export async function closeContext ({ schema, housekeeping, payments, push, over
   redis?.close()
   await tracing.close()
   await knex.destroy()
-}
-
-async function createSealer (wallet: AuthWallet, { auth }: Config): Promise<SessionSealer> {
-  return new SessionSealer(await deriveSealingKey(wallet), auth.sessionTtl)
 }
 
 function createReplayGuard (redis: SharedRedis | undefined): ReplayGuard {

@@ -15,6 +15,12 @@ export const AUTH_VERSION = '0.1'
 
 const INITIAL_REQUEST = 'initialRequest'
 
+/**
+ * The longest nonce of a general message in a session whose name has no MAC, in characters. With a longer one, what a
+ * client signs when it answers a stranger's handshake could be bent into a message; decision 0001 shows how.
+ */
+const MAX_MESSAGE_NONCE = 64
+
 /** Nonces travel in headers and in key ids, so they are bounded and plain. */
 const NONCE = /^[\x21-\x7e]+$/
 
@@ -73,10 +79,12 @@ export class Brc103 {
   ) {}
 
   /**
-   * Answers an `initialRequest` with the nonce in which the new session is sealed.
+   * Answers an `initialRequest`.
+   * @param carrier a connection remembers the session itself, and has it proven by a nonce that nobody had before;
+   * elsewhere the nonce carries the session, and the same request gets the same one
    * @throws ApiError ERR_INVALID_AUTH_MESSAGE, or ERR_CERTIFICATES_NOT_SUPPORTED for certificate messages.
    */
-  async answerHandshake (message: unknown): Promise<{ response: InitialResponse, session: Session }> {
+  async answerHandshake (message: unknown, carrier: 'nonce' | 'connection'): Promise<{ response: InitialResponse, session: Session }> {
     const { version, messageType, identityKey: claimedKey, initialNonce } = asMessage(message)
     if (messageType === 'certificateRequest' || messageType === 'certificateResponse') throw new ApiError('ERR_CERTIFICATES_NOT_SUPPORTED')
     if (messageType !== INITIAL_REQUEST) throw invalid('"messageType" must be "initialRequest".')
@@ -85,7 +93,9 @@ export class Brc103 {
     if (identityKey === undefined) throw invalid('"identityKey" must be a secp256k1 public key in hex, other than this server\'s.')
     if (!isNonce(initialNonce)) throw invalid(`"initialNonce" must be a string of 1 to ${MAX_CLIENT_NONCE} printable ASCII characters.`)
 
-    const session = this.sealer.seal(identityKey, initialNonce)
+    const session = carrier === 'nonce'
+      ? this.sealer.seal(identityKey, initialNonce)
+      : { identityKey, clientNonce: initialNonce, serverNonce: this.sealer.makeConnectionNonce() }
     const hash = hashNonces(initialNonce, session.serverNonce)
     const signature = await this.wallet.signHash(hash, signatureKey(initialNonce, session.serverNonce, identityKey))
     return {
@@ -104,13 +114,11 @@ export class Brc103 {
 
   /** Begins a handshake with a client that has not begun one itself; `initialNonce` names it in the answer. */
   openHandshake (): InitialRequest {
-    // Sealed for nobody in particular: who answers is not known yet.
-    const { serverNonce } = this.sealer.seal(this.wallet.identityKey, '')
     return {
       version: AUTH_VERSION,
       messageType: 'initialRequest',
       identityKey: this.wallet.identityKey,
-      initialNonce: serverNonce,
+      initialNonce: this.sealer.makeConnectionNonce(),
       requestedCertificates: { certifiers: [], types: {} }
     }
   }
@@ -135,30 +143,30 @@ export class Brc103 {
   /**
    * The session that a message names, before its payload is known. The identity is the session's; a message
    * that names another one is refused.
-   * @param known a session that the connection has, in case the message names that one
+   * @param known sessions that the connection remembers
    * @throws ApiError UNAUTHORIZED
    */
-  openSession ({ version, identityKey, nonce, yourNonce }: MessageClaims, known?: Session): Session {
+  openSession ({ version, identityKey: claimedKey, nonce, yourNonce }: MessageClaims, known: readonly Session[] = []): Session {
     if (version !== AUTH_VERSION) throw unauthorized(`The protocol's version must be ${AUTH_VERSION}.`)
     if (!isNonce(nonce)) throw unauthorized('The message has no nonce.')
-    const session = yourNonce === known?.serverNonce ? known : this.#unseal(yourNonce)
-    if (session === undefined || session.clientNonce === '') throw unauthorized('The session is unknown or has expired: make a new handshake.')
-    if (typeof identityKey !== 'string' || identityKey.toLowerCase() !== session.identityKey) {
-      throw unauthorized('The session belongs to another identity key than the message names.')
-    }
+    if (typeof claimedKey !== 'string' || typeof yourNonce !== 'string') throw unknownSession('the message names no session')
+    const identityKey = claimedKey.toLowerCase()
+    const session = known.find(({ serverNonce }) => serverNonce === yourNonce) ?? this.sealer.recall(yourNonce, identityKey) ?? this.#unseal(yourNonce, identityKey)
+    if (session === undefined) throw unknownSession('make a new handshake')
+    if (identityKey !== session.identityKey) throw unauthorized('The session belongs to another identity key than the message names.')
+    if (nonce.length > MAX_MESSAGE_NONCE && !this.sealer.isSealed(yourNonce)) throw unauthorized(`The message's nonce has more than ${MAX_MESSAGE_NONCE} characters.`)
     return session
   }
 
   /**
-   * The session of a message that answers a handshake which the server began on some other connection. It
-   * proves the identity that the message names, but cannot be signed for: the client's nonce is not known.
+   * The session of a message whose nonce the server made for some other connection. It proves the identity that the
+   * message names, but cannot be signed for: the client's nonce is not known.
    * Undefined where the message names any other kind of session.
    */
   openForeignHandshake ({ version, identityKey: claimedKey, nonce, yourNonce }: MessageClaims): Session | undefined {
-    const session = this.#unseal(yourNonce)
     const identityKey = this.#peerKey(claimedKey)
-    if (session?.clientNonce !== '' || identityKey === undefined || version !== AUTH_VERSION || !isNonce(nonce)) return undefined
-    return { ...session, identityKey }
+    if (identityKey === undefined || version !== AUTH_VERSION || !isNonce(nonce) || typeof yourNonce !== 'string') return undefined
+    return this.sealer.isConnectionNonce(yourNonce) ? { identityKey, clientNonce: '', serverNonce: yourNonce } : undefined
   }
 
   /**
@@ -169,8 +177,10 @@ export class Brc103 {
   async verifyGeneral (session: Session, claims: MessageClaims, hash: Buffer): Promise<void> {
     const nonce = claims.nonce as string
     const valid = await this.wallet.verifyHash(hash, claims.signature, signatureKey(nonce, session.serverNonce, session.identityKey))
-    if (!valid) throw unauthorized('The signature does not belong to this message.')
+    // A session of another server, or of this one under another key, cannot be told from one of ours until here.
+    if (!valid) throw unknownSession('the signature does not belong to this message')
     if (!await this.replays.firstSeen(session.identityKey, nonce)) throw unauthorized('This message was received before.')
+    this.sealer.keep(session)
   }
 
   /**
@@ -189,8 +199,9 @@ export class Brc103 {
     return key === this.wallet.identityKey ? undefined : key
   }
 
-  #unseal (nonce: unknown): Session | undefined {
-    return typeof nonce === 'string' ? this.sealer.open(nonce) : undefined
+  #unseal (nonce: string, claimedKey: string): Session | undefined {
+    const identityKey = this.#peerKey(claimedKey)
+    return identityKey === undefined ? undefined : this.sealer.open(nonce, identityKey)
   }
 }
 
@@ -221,6 +232,11 @@ export function toBytes (field: unknown): Buffer {
 
 function invalid (description: string): ApiError {
   return new ApiError('ERR_INVALID_AUTH_MESSAGE', description)
+}
+
+/** Released clients look for the words at the beginning: with them they make a new handshake, without they fail for ever. */
+function unknownSession (reason: string): ApiError {
+  return unauthorized(`Session not found for nonce: ${reason}.`)
 }
 
 /** The refusal of whoever has not proven an identity. */

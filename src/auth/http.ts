@@ -45,7 +45,7 @@ function handshake ({ brc103, limits, onHandshake }: HttpAuthParts): RequestHand
     if (req.path !== HANDSHAKE_PATH) return next()
     if (req.method !== 'POST') throw new ApiError('ERR_METHOD_NOT_ALLOWED')
     const body = await receiveBody(req, res, MAX_HANDSHAKE_BYTES, limits)
-    const { response } = await brc103.answerHandshake(parseJson(body))
+    const { response } = await brc103.answerHandshake(parseJson(body), 'nonce')
     onHandshake()
     res.set({
       [AUTH_HEADERS.version]: response.version,

@@ -1,93 +1,87 @@
 /**
- * The nonces seen of late, so that a captured message is worth nothing. Memory is fixed: two tables of 64-bit
- * fingerprints, the newer of which takes the older's place when it is full or old. A nonce is thus remembered
- * for at least one table's capacity or one window, whichever ends first.
+ * The nonces seen of late, so that a captured message is worth nothing. They are kept as 32-bit fingerprints in tables
+ * of fixed size, at about 5 bytes each. A table that is full, or as old as the window, is followed by a new one; one that
+ * was followed a window ago is let go, and so is the oldest if there are too many.
+ *
+ * Two nonces may have the same fingerprint in the same place: about one in 30 million. The later one is taken for a
+ * repeat, which is answered with 401, and the client shakes hands again.
  */
 import { createHmac, randomBytes } from 'node:crypto'
 
 export interface ReplayGuard {
-  /** Remembers a nonce of an identity. False where it was seen before: the message is a repeat. */
+  /** Remembers a nonce of an identity. False if it was seen before: the message is a repeat. */
   firstSeen: (identityKey: string, nonce: string) => boolean | Promise<boolean>
 }
 
-const SLOTS = 1 << 20
-/** In milliseconds. */
-export const REPLAY_WINDOW = 10 * 60 * 1000
+/** For how long a nonce is remembered at least, unless memory is full before. */
+export const REPLAY_WINDOW_MS = 6 * 60 * 60 * 1000
+/** The cells of a table, a power of two, and how many of them are used. */
+const CELLS = 1 << 20
+const FILL = 0.75
+/** 64 MiB in all. */
+const MAX_TABLES = 16
 
 export class MemoryReplayGuard implements ReplayGuard {
   /** Fingerprints are keyed, so that nobody can look for two nonces that share one. */
   readonly #key = randomBytes(32)
-  readonly #slots: number
-  readonly #window: number
-  #current: FingerprintTable
-  #previous: FingerprintTable
-  #since = Date.now()
+  /** The newest first. */
+  #tables: FingerprintTable[]
 
   /**
-   * @param slots size of each of the two tables, a power of two; half of it is used, at 8 bytes a slot
-   * @param window after how many milliseconds a table becomes the older one
+   * @param windowMs for how long a nonce is remembered
+   * @param cells the size of a table, a power of two
+   * @param maxTables how many there are at most
    */
-  constructor (slots = SLOTS, window = REPLAY_WINDOW) {
-    this.#slots = slots
-    this.#window = window
-    this.#current = new FingerprintTable(slots)
-    this.#previous = new FingerprintTable(slots)
+  constructor (private readonly windowMs = REPLAY_WINDOW_MS, private readonly cells = CELLS, private readonly maxTables = MAX_TABLES) {
+    this.#tables = [new FingerprintTable(cells)]
   }
 
   firstSeen (identityKey: string, nonce: string): boolean {
     const digest = createHmac('sha256', this.#key).update(identityKey).update(nonce).digest()
-    const low = digest.readUInt32LE(0)
-    const high = digest.readUInt32LE(4) | 1 // never zero: zero marks a free slot
-    if (this.#current.count >= this.#slots / 2 || Date.now() - this.#since > this.#window) this.#rotate()
-    if (this.#previous.has(low, high)) return false
-    return this.#current.add(low, high)
+    const place = digest.readUInt32LE(0)
+    const print = digest.readUInt32LE(4) || 1 // zero marks a free cell
+    const now = performance.now()
+    const newest = this.#tables[0]!
+    if (newest.count >= this.cells * FILL || now - newest.since > this.windowMs) this.#rotate(now)
+    const [current, ...older] = this.#tables
+    return !older.some(table => table.has(place, print)) && current!.add(place, print)
   }
 
-  #rotate (): void {
-    const oldest = this.#previous
-    this.#previous = this.#current
-    oldest.clear()
-    this.#current = oldest
-    this.#since = Date.now()
+  /** Begins a table. What a table holds is as old as the one that followed it, or older. */
+  #rotate (now: number): void {
+    const kept = this.#tables.filter((_table, index) => index === 0 || now - this.#tables[index - 1]!.since <= this.windowMs)
+    this.#tables = [new FingerprintTable(this.cells, now), ...kept].slice(0, this.maxTables)
   }
 }
 
-/** An open-addressing set of pairs of 32-bit numbers, the second of which is not zero. */
+/** A set of fingerprints with open addressing. */
 class FingerprintTable {
   count = 0
   readonly #cells: Uint32Array
-  readonly #mask: number
 
-  constructor (slots: number) {
-    this.#cells = new Uint32Array(slots * 2)
-    this.#mask = slots - 1
+  /** @param since on the clock of `performance.now()` */
+  constructor (cells: number, readonly since = performance.now()) {
+    this.#cells = new Uint32Array(cells)
   }
 
-  has (low: number, high: number): boolean {
-    return this.#cells[this.#find(low, high) + 1] !== 0
+  has (place: number, print: number): boolean {
+    return this.#cells[this.#find(place, print)] !== 0
   }
 
-  /** False where the pair was there already. */
-  add (low: number, high: number): boolean {
-    const cell = this.#find(low, high)
-    if (this.#cells[cell + 1] !== 0) return false
-    this.#cells[cell] = low
-    this.#cells[cell + 1] = high
+  /** False if it is there already. */
+  add (place: number, print: number): boolean {
+    const cell = this.#find(place, print)
+    if (this.#cells[cell] !== 0) return false
+    this.#cells[cell] = print
     this.count++
     return true
   }
 
-  clear (): void {
-    this.#cells.fill(0)
-    this.count = 0
-  }
-
-  /** Where the pair stands, or else the free cell where it would. */
-  #find (low: number, high: number): number {
-    const wanted = high >>> 0
-    for (let slot = low & this.#mask; ; slot = (slot + 1) & this.#mask) {
-      const found = this.#cells[slot * 2 + 1]
-      if (found === 0 || (found === wanted && this.#cells[slot * 2] === low)) return slot * 2
-    }
+  /** The cell where a fingerprint stands, or else the free one where it would. */
+  #find (place: number, print: number): number {
+    const mask = this.#cells.length - 1
+    let cell = place & mask
+    while (this.#cells[cell] !== 0 && this.#cells[cell] !== print) cell = (cell + 1) & mask
+    return cell
   }
 }

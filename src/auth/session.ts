@@ -1,10 +1,16 @@
 /**
- * Sealed sessions: the nonce that a handshake returns carries the session itself, under an HMAC that only
- * this server's key can make. Nothing is stored, so nothing can be flooded, evicted or lost in a restart, and
- * every node that has the key knows every session.
+ * Sessions that need no table. With each request the client hands back the nonce that the server gave it in the
+ * handshake, so that nonce carries what the server must know: which nonce the client gave. Nothing is stored, so nothing
+ * can be flooded, evicted or lost in a restart, and every node that has the server's key knows every session.
  *
- * Layout: random (16 to 18 bytes, so that the whole is a multiple of three: the released client decodes two
- * base64 nonces joined to one string), time (6), identity key (33), client nonce (UTF-8), its length (2), HMAC (32).
+ * The short form: the client's nonce of 48 bytes, encrypted without growing, with the identity key as tweak. Newer
+ * clients accept no other length. It has no MAC: decision 0001 says what that means.
+ *
+ * The long form, for client nonces of other lengths: random (16 to 18 bytes, so that the whole is a multiple of three:
+ * the released client decodes two base64 nonces joined to one string), time (6), identity key (33), client nonce
+ * (UTF-8), its length (2), HMAC (32). The time is not looked at.
+ *
+ * Connections have memory: what the server gives there is random, and known again by its MAC.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { IdentityKey } from '../protocol'
@@ -15,12 +21,18 @@ export interface Session {
   identityKey: IdentityKey
   /** The client's nonce of the handshake; what the server signs names it. */
   clientNonce: string
-  /** The server's nonce, sealed: it names the session. */
+  /** The server's nonce: it names the session. */
   serverNonce: string
 }
 
 /** Longest client nonce in characters: with it, no key id grows beyond BRC-43's 800 characters. */
 export const MAX_CLIENT_NONCE = 256
+
+const SHORT = 48
+const HALF = SHORT / 2
+/** Luby and Rackoff: four rounds cannot be told from a random permutation, whichever way it is asked. */
+const ROUNDS = [0, 1, 2, 3]
+const ROUNDS_BACK = [3, 2, 1, 0]
 
 const MIN_RANDOM = 16
 const TIME = 6
@@ -29,21 +41,94 @@ const LENGTH = 2
 const MAC = 32
 const FIXED = MIN_RANDOM + TIME + KEY + LENGTH + MAC
 
-export class SessionSealer {
-  readonly #secret: Buffer
-  readonly #ttl: number
+/** How many sessions are kept open, at about 400 bytes each. */
+const KEPT_SESSIONS = 10_000
 
-  /**
-   * @param secret the sealing key, 32 bytes; see `deriveSealingKey`
-   * @param ttl how long a session is honoured, in milliseconds
-   */
-  constructor (secret: Buffer, ttl: number) {
-    this.#secret = secret
-    this.#ttl = ttl
+export class SessionSealer {
+  readonly #longKey: Buffer
+  readonly #shortKey: Buffer
+  readonly #connectionKey: Buffer
+  /** By their names, the least recently used first. Only those that a signature has proven are kept, so strangers evict nobody. */
+  readonly #kept = new Map<string, Session>()
+
+  /** @param secret the sealing key, 32 bytes; see `deriveSealingKey` */
+  constructor (secret: Buffer) {
+    this.#longKey = secret
+    this.#shortKey = hmac(secret, Buffer.from('short sessions'))
+    this.#connectionKey = hmac(secret, Buffer.from('nonces of connections'))
   }
 
   /** Makes the session of an identity and its nonce (at most `MAX_CLIENT_NONCE` characters). */
   seal (identityKey: IdentityKey, clientNonce: string): Session {
+    const nonce = shortNonce(clientNonce)
+    const sealed = nonce === undefined ? this.#sealLong(identityKey, clientNonce) : this.#permute(identityKey, nonce, ROUNDS)
+    return { identityKey, clientNonce, serverNonce: sealed.toString('base64') }
+  }
+
+  /**
+   * The session that a nonce names. A short one that was made up, or belongs to another identity, opens as well, with a
+   * client nonce that nobody ever gave.
+   * @param identityKey of whoever says that it is their session
+   * @returns undefined if the nonce names none; the identity of the result need not be the one that was asked with
+   */
+  open (serverNonce: string, identityKey: IdentityKey): Session | undefined {
+    const nonce = shortNonce(serverNonce)
+    if (nonce === undefined) return this.#openLong(serverNonce)
+    if (this.#isOfConnection(nonce)) return undefined
+    return { identityKey, clientNonce: this.#permute(identityKey, nonce, ROUNDS_BACK).toString('base64'), serverNonce }
+  }
+
+  /** A session that was kept open. */
+  recall (serverNonce: string, identityKey: IdentityKey): Session | undefined {
+    const session = this.#kept.get(serverNonce)
+    return session?.identityKey === identityKey ? session : undefined
+  }
+
+  /** Keeps a session open whose identity has signed something in it. */
+  keep (session: Session): void {
+    this.#kept.delete(session.serverNonce)
+    this.#kept.set(session.serverNonce, session)
+    if (this.#kept.size > KEPT_SESSIONS) this.#kept.delete(this.#kept.keys().next().value!)
+  }
+
+  /** A nonce of 48 bytes for a connection that remembers which session it names. */
+  makeConnectionNonce (): string {
+    const random = randomBytes(SHORT - MAC)
+    return Buffer.concat([random, hmac(this.#connectionKey, random)]).toString('base64')
+  }
+
+  /** Whether a nonce that names a session proves by a MAC that the server made it. */
+  isSealed (serverNonce: string): boolean {
+    const nonce = shortNonce(serverNonce)
+    return nonce === undefined || this.#isOfConnection(nonce)
+  }
+
+  /** Whether a nonce was made by `makeConnectionNonce`, for any connection, or before that existed. */
+  isConnectionNonce (serverNonce: string): boolean {
+    const nonce = shortNonce(serverNonce)
+    return nonce === undefined ? this.#openLong(serverNonce)?.clientNonce === '' : this.#isOfConnection(nonce)
+  }
+
+  #isOfConnection (nonce: Buffer): boolean {
+    return timingSafeEqual(nonce.subarray(-MAC), hmac(this.#connectionKey, nonce.subarray(0, -MAC)))
+  }
+
+  /** A Feistel network over both halves. With its rounds the other way round it undoes what it did. */
+  #permute (identityKey: IdentityKey, block: Buffer, rounds: number[]): Buffer {
+    const input = Buffer.alloc(1 + KEY + HALF)
+    input.write(identityKey, 1, 'hex')
+    let [left, right] = [Buffer.from(block.subarray(0, HALF)), Buffer.from(block.subarray(HALF))]
+    for (const round of rounds) {
+      input[0] = round
+      right.copy(input, 1 + KEY)
+      const mask = hmac(this.#shortKey, input)
+      for (let i = 0; i < HALF; i++) left[i]! ^= mask[i]!
+      ;[left, right] = [right, left]
+    }
+    return Buffer.concat([right, left])
+  }
+
+  #sealLong (identityKey: IdentityKey, clientNonce: string): Buffer {
     const nonce = Buffer.from(clientNonce, 'utf8')
     const padding = (3 - (FIXED + nonce.length) % 3) % 3
     const time = Buffer.alloc(TIME)
@@ -51,30 +136,37 @@ export class SessionSealer {
     const length = Buffer.alloc(LENGTH)
     length.writeUInt16BE(nonce.length)
     const sealed = Buffer.concat([randomBytes(MIN_RANDOM + padding), time, Buffer.from(identityKey, 'hex'), nonce, length])
-    return { identityKey, clientNonce, serverNonce: Buffer.concat([sealed, this.#mac(sealed)]).toString('base64') }
+    return Buffer.concat([sealed, hmac(this.#longKey, sealed)])
   }
 
-  /** The session that a nonce holds; undefined where it is altered, expired, or sealed under another key. */
-  open (serverNonce: string): Session | undefined {
-    const bytes = Buffer.from(serverNonce, 'base64')
-    // Base64 has several spellings of the same bytes; only the one we gave out names the session.
-    if (bytes.length < FIXED || bytes.toString('base64') !== serverNonce) return undefined
+  #openLong (serverNonce: string): Session | undefined {
+    const bytes = decodeCanonical(serverNonce)
+    if (bytes === undefined || bytes.length < FIXED) return undefined
     const sealed = bytes.subarray(0, -MAC)
-    if (!timingSafeEqual(bytes.subarray(-MAC), this.#mac(sealed))) return undefined
+    if (!timingSafeEqual(bytes.subarray(-MAC), hmac(this.#longKey, sealed))) return undefined
     const nonceEnd = sealed.length - LENGTH
     const nonceStart = nonceEnd - sealed.readUInt16BE(nonceEnd)
-    const keyStart = nonceStart - KEY
-    if (Date.now() - sealed.readUIntBE(keyStart - TIME, TIME) > this.#ttl) return undefined
     return {
-      identityKey: sealed.toString('hex', keyStart, nonceStart),
+      identityKey: sealed.toString('hex', nonceStart - KEY, nonceStart),
       clientNonce: sealed.toString('utf8', nonceStart, nonceEnd),
       serverNonce
     }
   }
+}
 
-  #mac (sealed: Buffer): Buffer {
-    return createHmac('sha256', this.#secret).update(sealed).digest()
-  }
+function shortNonce (nonce: string): Buffer | undefined {
+  const bytes = nonce.length === SHORT / 3 * 4 ? decodeCanonical(nonce) : undefined
+  return bytes?.length === SHORT ? bytes : undefined
+}
+
+/** Base64 has several spellings of the same bytes; only the one we give out names a session. */
+function decodeCanonical (base64: string): Buffer | undefined {
+  const bytes = Buffer.from(base64, 'base64')
+  return bytes.toString('base64') === base64 ? bytes : undefined
+}
+
+function hmac (key: Buffer, data: Buffer): Buffer {
+  return createHmac('sha256', key).update(data).digest()
 }
 
 /** The key under which a server's sessions are sealed: the same on every node and after every restart. */

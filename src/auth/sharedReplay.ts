@@ -1,26 +1,54 @@
-/** The nonces that any node has seen of late, in Redis. Where Redis is away, each node remembers its own. */
+/**
+ * The nonces that any node has seen of late, in Redis, at 8 bytes each. If Redis is away, each node remembers its own.
+ *
+ * Nonces are numbers of 64 bits, spread over many small sets, which Redis keeps as arrays of integers. Beside each set
+ * stands the one before it: a set that is full, or as old as the window, takes its place. So memory is bounded, to about
+ * 130 MB, and each nonce is remembered for the window, or for eight million others.
+ */
 import { createHash } from 'node:crypto'
 import type { SharedRedis } from '../redis'
-import { REPLAY_WINDOW, type ReplayGuard } from './replay'
+import { REPLAY_WINDOW_MS, type ReplayGuard } from './replay'
 
-/** So many bytes of a hash name a nonce: two that share them cannot be found. */
-const NAME_BYTES = 16
+const SETS = 1 << 14
+/** As many as Redis keeps as an array. */
+const SET_SIZE = 512
+
+/** KEYS: the set, and the one before it. ARGV: the nonce, the window in milliseconds, the size of a set. 1 if the nonce is new. */
+const REMEMBER = `
+if redis.call('sismember', KEYS[2], ARGV[1]) == 1 then return 0 end
+local left = redis.call('pttl', KEYS[1])
+if left >= 0 and left < tonumber(ARGV[2]) or redis.call('scard', KEYS[1]) >= tonumber(ARGV[3]) then
+  if redis.call('sismember', KEYS[1], ARGV[1]) == 1 then return 0 end
+  redis.call('rename', KEYS[1], KEYS[2])
+  left = -2
+end
+local added = redis.call('sadd', KEYS[1], ARGV[1])
+if left < 0 then redis.call('pexpire', KEYS[1], 2 * ARGV[2]) end
+return added`
+
+export interface SharedReplayOptions {
+  /** For how long a nonce is remembered. */
+  windowMs?: number | undefined
+  sets?: number
+  setSize?: number
+}
 
 export class SharedReplayGuard implements ReplayGuard {
   constructor (
     private readonly own: ReplayGuard,
     private readonly redis: SharedRedis,
-    /** For how many milliseconds a nonce is remembered. */
-    private readonly window = REPLAY_WINDOW
+    private readonly options: SharedReplayOptions = {}
   ) {}
 
   async firstSeen (identityKey: string, nonce: string): Promise<boolean> {
     if (!await this.own.firstSeen(identityKey, nonce)) return false
-    const name = createHash('sha256').update(identityKey).update(nonce).digest().toString('base64url', 0, NAME_BYTES)
-    const answer = await this.redis.attempt('nonces', async client => await client.set(this.redis.key(`seen:${name}`), '', {
-      condition: 'NX',
-      expiration: { type: 'PX', value: this.window }
+    const { windowMs = REPLAY_WINDOW_MS, sets = SETS, setSize = SET_SIZE } = this.options
+    const digest = createHash('sha256').update(identityKey).update(nonce).digest()
+    const name = this.redis.key(`seen:${digest.readUInt32LE(8) % sets}`)
+    const answer = await this.redis.attempt('nonces', async client => await client.eval(REMEMBER, {
+      keys: [name, `${name}:before`],
+      arguments: [String(digest.readBigInt64LE(0)), String(windowMs), String(setSize)]
     }))
-    return answer !== null
+    return answer !== 0
   }
 }

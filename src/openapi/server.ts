@@ -28,11 +28,10 @@ const INFO = exactly({
     connections: { ...exactly({ address: nullable(COUNT) }), description: 'TCP connections of one address.' },
     sockets: { ...exactly({ address: nullable(COUNT), identity: nullable(COUNT) }), description: 'Live sockets of one address and of one identity.' },
     verificationSeconds: { ...nullable(COUNT), description: 'Seconds a minute that transactions of one address may take to verify.' },
-    memory: { ...exactly({ incoming: COUNT, outgoing: COUNT }), description: 'Bytes that requests and unread answers may take. One address or identity may use a quarter.' },
+    memory: { ...exactly({ incoming: COUNT, outgoing: COUNT }), description: 'Bytes that requests and unread answers may take. One address or identity may use a quarter, or what the largest body or answer takes.' },
     rules: { ...nullable(COUNT), description: 'Rules of permissions that one identity may have.' },
     quotas: exactly({ inbox: QUOTA, sender: QUOTA }),
-    retentionDays: nullable({ type: 'number' }),
-    sessionSeconds: { type: 'number' }
+    retentionDays: nullable({ type: 'number' })
   }),
   deliveryFees: { type: 'object', additionalProperties: SATOSHIS, description: 'What a delivery costs, by the names of boxes.' },
   features: { type: 'object', additionalProperties: FLAG },
@@ -172,8 +171,7 @@ export const SERVER: OperationDescription[] = [
               memory: { incoming: 134217728, outgoing: 134217728 },
               rules: 10000,
               quotas: { inbox: { messages: 10000, bytes: 1073741824 }, sender: { messages: 10000, bytes: 1073741824 } },
-              retentionDays: null,
-              sessionSeconds: 2592000
+              retentionDays: null
             },
             deliveryFees: { notifications: 10 },
             features: { live: true, payments: true, manyNodes: false, push: false },

@@ -35,7 +35,6 @@ export interface Info {
     rules: number | null
     quotas: { inbox: { messages: number | null, bytes: number | null }, sender: { messages: number | null, bytes: number | null } }
     retentionDays: number | null
-    sessionSeconds: number
   }
   /** Satoshis for the delivery into a box, where it costs something. */
   deliveryFees: Record<string, number>
@@ -71,8 +70,7 @@ export function describeServer (config: Config, identityKey: IdentityKey): Info 
         inbox: { messages: orNull(inbox.messages), bytes: orNull(inbox.bytes) },
         sender: { messages: orNull(sender.messages), bytes: orNull(sender.bytes) }
       },
-      retentionDays: mailbox.retention === undefined ? null : mailbox.retention / DAY,
-      sessionSeconds: config.auth.sessionTtl / 1000
+      retentionDays: mailbox.retention === undefined ? null : mailbox.retention / DAY
     },
     deliveryFees: config.deliveryFees,
     features: {

@@ -70,8 +70,8 @@ const MAX_QUEUED_CHARACTERS = 32 * 1024
 const MAX_WAITING_FRAMES = 1000
 /** How many frames in a row may be refused before the connection is closed. */
 const MAX_REFUSED = 20
-/** How many handshakes of one connection are remembered. */
-const MAX_OWN_NONCES = 8
+/** How many sessions of one connection are remembered. */
+const MAX_SESSIONS = 8
 /** How long a client may take to answer a handshake that an event of its own waits for. */
 const ANSWER_TIMEOUT_MS = 10_000
 /** Bytes travel as numbers in JSON, of about so many characters each. */
@@ -93,8 +93,8 @@ interface Frame {
 interface Line {
   io: Socket
   connection: Connection
-  /** The server's nonces of handshakes that the client began here. */
-  ownNonces: string[]
+  /** What handshakes on this connection have made, the newest last. */
+  sessions: Session[]
   /** The last handshake that the server has begun here. */
   handshake: { request: InitialRequest, opening: Opening } | undefined
   /** The identity was proven over a nonce that the server made for this connection: nothing captured elsewhere could do that. */
@@ -287,7 +287,7 @@ export class AuthSocket {
   }
 
   #attach (io: Socket, connection: Connection): void {
-    const line: Line = this.#line = { io, connection, ownNonces: [], handshake: undefined, fresh: false, waiting: this.host.openAccount('incoming', [connection.address], () => { connection.end() }) }
+    const line: Line = this.#line = { io, connection, sessions: [], handshake: undefined, fresh: false, waiting: this.host.openAccount('incoming', [connection.address], () => { connection.end() }) }
     // What a client says of itself when it connects would stay in memory as long as its socket.
     io.handshake.auth = {}
     this.outbox.attach(io)
@@ -353,8 +353,8 @@ export class AuthSocket {
   }
 
   async #answerHandshake ({ message }: Frame, line: Line): Promise<void> {
-    const { response, session } = await this.host.brc103.answerHandshake(message)
-    line.ownNonces = [...line.ownNonces, session.serverNonce].slice(-MAX_OWN_NONCES)
+    const { response, session } = await this.host.brc103.answerHandshake(message, 'connection')
+    remember(line, session)
     line.connection.introduce()
     this.#sendOnce(JSON.stringify(response))
   }
@@ -368,7 +368,7 @@ export class AuthSocket {
     await this.host.brc103.verifyGeneral(session, claims, hashPayload(frame.payload))
     this.#faults = 0
     const first = this.identityKey === undefined
-    this.#prove(session, 'client', line, line.ownNonces.includes(session.serverNonce))
+    this.#prove(session, 'client', line, line.sessions.includes(session))
     // It was counted for its address alone, since its identity was not known.
     const refusal = first ? await this.#admit(session.identityKey, frame) : undefined
     if (refusal === undefined) this.#dispatch(event.eventName, event.data)
@@ -379,7 +379,7 @@ export class AuthSocket {
   #findSession (claims: MessageClaims, line: Line): Session {
     const { brc103 } = this.host
     try {
-      return brc103.openSession(claims, this.#session)
+      return brc103.openSession(claims, this.#session === undefined ? line.sessions : [...line.sessions, this.#session])
     } catch (error) {
       const foreign = brc103.openForeignHandshake(claims)
       if (foreign !== undefined) return foreign
@@ -393,7 +393,7 @@ export class AuthSocket {
     if (handshake === undefined) throw unauthorized('The server has begun no handshake.')
     const session = await this.host.brc103.acceptResponse({ ...message, signature }, handshake.request)
     line.handshake = undefined
-    line.ownNonces = [...line.ownNonces, session.serverNonce].slice(-MAX_OWN_NONCES)
+    remember(line, session)
     this.#prove(session, handshake.opening, line, true)
   }
 
@@ -490,6 +490,10 @@ export class AuthSocket {
     this.host.counters.faults++
     if (++this.#faults > this.options.maxFaults) this.disconnect()
   }
+}
+
+function remember (line: Line, session: Session): void {
+  line.sessions = [...line.sessions, session].slice(-MAX_SESSIONS)
 }
 
 function asRecord (frame: unknown): Record<string, unknown> {

@@ -4,6 +4,7 @@
  */
 import { PrivateKey, ProtoWallet, Utils } from '@bsv/sdk'
 import { randomBytes } from 'node:crypto'
+import { assertStrict, assertStrictAnswer } from './strict'
 
 export interface HandSession {
   origin: string
@@ -39,6 +40,7 @@ export async function handshake (origin: string, key: PrivateKey = PrivateKey.fr
     body: JSON.stringify({ version: '0.1', messageType: 'initialRequest', identityKey, initialNonce: clientNonce })
   })
   const answer = await response.json() as { initialNonce: string, identityKey: string }
+  assertStrict(answer)
   return { origin, wallet, identityKey, clientNonce, serverNonce: answer.initialNonce, serverKey: answer.identityKey }
 }
 
@@ -81,6 +83,7 @@ export interface Answer {
 export async function submit (session: HandSession, { url, init }: PreparedRequest): Promise<Answer> {
   const response = await fetch(url, init as RequestInit)
   const bytes = Buffer.from(await response.arrayBuffer())
+  if (Buffer.from(session.clientNonce, 'base64').length === 48) assertStrictAnswer(response, bytes)
   return {
     status: response.status,
     body: JSON.parse(bytes.toString() === '' ? '{}' : bytes.toString()),

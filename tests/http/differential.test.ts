@@ -27,7 +27,7 @@ let stock: string
 
 beforeAll(async () => {
   const wallet = new NativeWallet(new Secret(randomBytes(32).toString('hex')))
-  const brc103 = new Brc103(wallet, new SessionSealer(randomBytes(32), 60_000), new MemoryReplayGuard(1024))
+  const brc103 = new Brc103(wallet, new SessionSealer(randomBytes(32)), new MemoryReplayGuard())
   ours = await serve(httpAuth({ brc103, maxBodyBytes: 10_000_000, limits: createLimits(parseConfig({ NODE_ENV: 'test' }), undefined), onHandshake () {} }))
   stock = await serve(stockAuth())
 })

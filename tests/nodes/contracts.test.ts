@@ -26,7 +26,7 @@ const messageFor = (recipient: string): PublishedMessage => {
 /** Makes one node's part after the other; all of them belong together. */
 interface Form {
   fanout: (deliver: Deliver) => Fanout
-  replayGuard: () => ReplayGuard
+  replayGuard: (windowMs?: number) => ReplayGuard
   rateLimiter: (limit: number) => RateLimiter
 }
 
@@ -100,6 +100,20 @@ function replayContract (form: () => Form): void {
 
     expect(answers.filter(first => first)).toHaveLength(1)
   })
+
+  test('a nonce is forgotten when its time is over, and not before', async () => {
+    const [alice, nonce] = [newKey(), randomUUID()]
+    const lasting = form().replayGuard()
+    const guard = form().replayGuard(100)
+    await lasting.firstSeen(alice, `${nonce} lasting`)
+    const since = performance.now()
+    await guard.firstSeen(alice, nonce)
+
+    await until(async () => await guard.firstSeen(alice, nonce))
+
+    expect(performance.now() - since).toBeGreaterThanOrEqual(100)
+    expect(await lasting.firstSeen(alice, `${nonce} lasting`)).toBe(false)
+  })
 }
 
 function rateContract (form: () => Form): void {
@@ -129,12 +143,24 @@ describe('in memory', () => {
   const bus = new MemoryBus()
   const form: Form = {
     fanout: deliver => bus.join(deliver),
-    replayGuard: () => new MemoryReplayGuard(1024),
+    replayGuard: windowMs => new MemoryReplayGuard(windowMs),
     rateLimiter: limit => createRateLimiter(randomUUID(), limit)
   }
   describe('fan-out', () => { fanoutContract(() => form) })
   describe('nonces', () => { replayContract(() => form) })
   describe('rates', () => { rateContract(() => form) })
+})
+
+test('in memory, a guard remembers as many nonces as it has tables for, and forgets the oldest first', () => {
+  const [cells, tables] = [64, 4]
+  const guard = new MemoryReplayGuard(undefined, cells, tables)
+  const alice = newKey()
+  const nonces = Array.from({ length: cells * tables * 2 }, () => randomUUID())
+  for (const nonce of nonces) expect(guard.firstSeen(alice, nonce)).toBe(true)
+
+  const remembered = nonces.slice(-cells * (tables - 1) * 0.7)
+  expect(remembered.filter(nonce => guard.firstSeen(alice, nonce))).toEqual([])
+  expect(guard.firstSeen(alice, nonces[0]!)).toBe(true)
 })
 
 const whereRedisIs = canRunRedis() ? describe : (): void => {}
@@ -168,7 +194,7 @@ whereRedisIs('through Redis', () => {
       connections.push(fanout)
       return { ...bind(fanout), listen: async recipient => { await ready(fanout, recipient) } }
     },
-    replayGuard: () => new SharedReplayGuard(new MemoryReplayGuard(1024), shared),
+    replayGuard: windowMs => new SharedReplayGuard(new MemoryReplayGuard(windowMs), shared, { windowMs }),
     rateLimiter: limit => createRateLimiter(randomUUID(), limit, shared)
   }
   const bind = (fanout: RedisFanout): Fanout => ({
@@ -192,6 +218,25 @@ whereRedisIs('through Redis', () => {
     const [alice, nonce] = [newKey(), randomUUID()]
 
     expect([await a.firstSeen(alice, nonce), await b.firstSeen(alice, nonce)]).toEqual([true, false])
+  })
+
+  test('memory is bounded: the nonces of a full set make room for newer ones, the oldest first', async () => {
+    const alice = newKey()
+    const name = randomUUID()
+    const other = new SharedRedis(new Secret(process.url), name, silent)
+    connections.push(other)
+    await until(() => other.up)
+    const node = (): SharedReplayGuard => new SharedReplayGuard(new MemoryReplayGuard(), other, { sets: 1, setSize: 10 })
+    const nonces = Array.from({ length: 35 }, () => randomUUID())
+    const guard = node()
+    for (const nonce of nonces) expect(await guard.firstSeen(alice, nonce)).toBe(true)
+
+    // Ten of the set before, and five of the newest one.
+    const again = node()
+    for (const nonce of nonces.slice(-15)) expect(await again.firstSeen(alice, nonce)).toBe(false)
+    expect(await again.firstSeen(alice, nonces[0]!)).toBe(true)
+    const sizes = await Promise.all((await other.client.keys(`*${name}*`)).map(async key => await other.client.sCard(key)))
+    expect(Math.max(...sizes)).toBeLessThanOrEqual(10)
   })
 
   test('nodes count together, exactly', async () => {
@@ -234,7 +279,7 @@ whereRedisIs('through Redis', () => {
     const [alice, nonce] = [newKey(), randomUUID()]
 
     expect(await form.replayGuard().firstSeen(alice, nonce)).toBe(true)
-    expect(await new SharedReplayGuard(new MemoryReplayGuard(1024), other).firstSeen(alice, nonce)).toBe(true)
+    expect(await new SharedReplayGuard(new MemoryReplayGuard(), other).firstSeen(alice, nonce)).toBe(true)
   })
 
   test('what is no message of ours on a channel harms nobody', async () => {

@@ -41,8 +41,7 @@ test('what the server is, with the limits as they come', async () => {
       memory: { incoming: 128 * 1024 ** 2, outgoing: 128 * 1024 ** 2 },
       rules: 10_000,
       quotas: { inbox: { messages: 10_000, bytes: 1024 ** 3 }, sender: { messages: 10_000, bytes: 1024 ** 3 } },
-      retentionDays: null,
-      sessionSeconds: 30 * 24 * 60 * 60
+      retentionDays: null
     },
     deliveryFees: {},
     features: { live: false, overlay: false, push: false, payments: true, manyNodes: false },
@@ -52,7 +51,7 @@ test('what the server is, with the limits as they come', async () => {
 
 test('every setting shows, below the prefix', async () => {
   const { body } = await info({
-    ROUTING_PREFIX: '/api', HOSTING_DOMAIN: 'https://box.example.com', NETWORK: 'test', ENABLE_WEBSOCKETS: 'true', MAX_BODY_SIZE: '1mb', MAX_PAGE_BYTES: '2mb', SESSION_TTL: '1 hour',
+    ROUTING_PREFIX: '/api', HOSTING_DOMAIN: 'https://box.example.com', NETWORK: 'test', ENABLE_WEBSOCKETS: 'true', MAX_BODY_SIZE: '1mb', MAX_PAGE_BYTES: '2mb',
     RATE_LIMIT_ADDRESS: 'off', RATE_LIMIT_IDENTITY: '7', MAX_CONCURRENT_REQUESTS: 'off', INBOX_QUOTA_MESSAGES: '1', INBOX_QUOTA_BYTES: 'off', SENDER_QUOTA_MESSAGES: 'off', SENDER_QUOTA_BYTES: '3kb', MESSAGE_RETENTION_DAYS: '90'
   })
 
@@ -65,8 +64,7 @@ test('every setting shows, below the prefix', async () => {
       rates: { address: null, identity: 7 },
       concurrentRequests: null,
       quotas: { inbox: { messages: 1, bytes: null }, sender: { messages: null, bytes: 3072 } },
-      retentionDays: 90,
-      sessionSeconds: 3600
+      retentionDays: 90
     },
     features: { live: true }
   })
