@@ -1,27 +1,29 @@
-/** Tells many sockets of a message in slices, and lets recipients take turns, so that nothing else waits for long. */
+/** Tells many sockets of messages in slices, and lets recipients take turns, so that nothing else waits for long. */
 import type { ByteAccount } from '../limits/budget'
 import type { IdentityKey } from '../protocol'
 import type { AuthSocket } from './authSocket'
 import type { EncodedEvent } from './events'
 
-/** So many sockets are told in one turn of the event loop, or fewer if the event is large. */
-const SLICE_SOCKETS = 8
+/** So many events are sent in one turn of the event loop, or fewer if they are large. */
+const SLICE_EVENTS = 16
 const SLICE_CHARACTERS = 1024 * 1024
 /** How many messages of one recipient may wait. Others are not told live: they are in their boxes. */
 const MAX_WAITING = 1000
 
 export type Delivery = [socket: AuthSocket, event: EncodedEvent]
 
-interface Job {
-  deliveries: Delivery[]
-  /** How many are done. */
-  done: number
-  account: ByteAccount
+/** A message of which some sockets are yet to be told. */
+interface Job { left: number, account: ByteAccount }
+
+/** What waits for the sockets of one recipient: a socket gets all of its events at once, in order, and writes them together. */
+interface Waiting {
+  jobs: number
+  sockets: Map<AuthSocket, Array<{ event: EncodedEvent, job: Job }>>
 }
 
 export class Deliveries {
-  /** The jobs of each recipient, in order. The recipients take turns in the order of this map. */
-  readonly #waiting = new Map<IdentityKey, Job[]>()
+  /** The recipients take turns in the order of this map. */
+  readonly #waiting = new Map<IdentityKey, Waiting>()
   #scheduled = false
 
   /** @param openAccount opens an account of the memory for what is sent */
@@ -29,21 +31,34 @@ export class Deliveries {
 
   /** @returns whether the sockets are told, now or in a moment */
   add (recipient: IdentityKey, deliveries: Delivery[]): boolean {
-    const jobs = this.#waiting.get(recipient)
-    if (jobs === undefined && deliveries.length <= SLICE_SOCKETS) {
+    const waiting = this.#waiting.get(recipient) ?? { jobs: 0, sockets: new Map() }
+    if (waiting.jobs === 0 && deliveries.length <= SLICE_EVENTS) {
       for (const [socket, event] of deliveries) socket.send(event)
       return true
     }
-    if (jobs !== undefined && jobs.length >= MAX_WAITING) return false
+    if (waiting.jobs >= MAX_WAITING) return false
+    const job = this.#open(recipient, deliveries)
+    if (job === undefined) return false
+    waiting.jobs++
+    for (const [socket, event] of deliveries) {
+      const events = waiting.sockets.get(socket)
+      if (events === undefined) waiting.sockets.set(socket, [{ event, job }])
+      else events.push({ event, job })
+    }
+    this.#waiting.set(recipient, waiting)
+    this.#schedule()
+    return true
+  }
+
+  /** @returns undefined if the recipient's share of the memory is used up */
+  #open (recipient: IdentityKey, deliveries: Delivery[]): Job | undefined {
     const account = this.openAccount([recipient])
     try {
       account.resize([...new Set(deliveries.map(([, event]) => event))].reduce((sum, { payload }) => sum + payload.length, 0))
+      return { left: deliveries.length, account }
     } catch {
-      return false
+      return undefined
     }
-    this.#waiting.set(recipient, [...jobs ?? [], { deliveries, done: 0, account }])
-    this.#schedule()
-    return true
   }
 
   #schedule (): void {
@@ -57,21 +72,29 @@ export class Deliveries {
   }
 
   #takeTurn (): void {
-    const [recipient, [job, ...later]] = this.#waiting.entries().next().value as [IdentityKey, [Job, ...Job[]]]
+    const [recipient, waiting] = this.#waiting.entries().next().value as [IdentityKey, Waiting]
     this.#waiting.delete(recipient)
-    tellSlice(job)
-    const left = job.done < job.deliveries.length ? [job, ...later] : later
-    if (left === later) job.account.close()
-    if (left.length > 0) this.#waiting.set(recipient, left)
+    tellSlice(waiting)
+    if (waiting.sockets.size > 0) this.#waiting.set(recipient, waiting)
   }
 }
 
-function tellSlice (job: Job): void {
+function tellSlice (waiting: Waiting): void {
+  let count = 0
   let characters = 0
-  for (let count = 0; count < SLICE_SOCKETS && characters < SLICE_CHARACTERS && job.done < job.deliveries.length; count++) {
-    const [socket, event] = job.deliveries[job.done++]!
-    if (socket.ended) continue
-    characters += event.payload.length
-    socket.send(event)
+  for (const [socket, events] of waiting.sockets) {
+    while (events.length > 0) {
+      if (count >= SLICE_EVENTS || characters >= SLICE_CHARACTERS) return
+      const { event, job } = events.shift()!
+      count++
+      if (!socket.ended) {
+        characters += event.payload.length
+        socket.send(event)
+      }
+      if (--job.left > 0) continue
+      job.account.close()
+      waiting.jobs--
+    }
+    waiting.sockets.delete(socket)
   }
 }
