@@ -71,6 +71,8 @@ export function createApp (context: Context, sockets?: RequestListener): Request
     chunkTurns.run(address, req, res, () => { turns.run(address, () => { answer(req, res) }) })
   }
   return (req, res) => {
+    const target = toPath(req.url!)
+    Object.assign(req, { originalUrl: target, url: mergeSlashes(target) })
     const exchange = openExchange(req, limits.address.of(req))
     const { address } = exchange
     followResponse(req, res, exchange, limits)
@@ -89,6 +91,18 @@ export function createApp (context: Context, sockets?: RequestListener): Request
 /** A path, or a whole URL: Express gives up on anything else before any of the above is asked. */
 function isTarget (target = ''): boolean {
   return target.startsWith('/') || target === '*' || URL.canParse(target)
+}
+
+/** A target that is a whole URL, as proxies get it, without its origin; others as they are. Requests are signed over it. */
+function toPath (target: string): string {
+  if (!/^https?:\/\//i.test(target) || !URL.canParse(target)) return target
+  const path = target.replace(/^https?:\/\/[^/?]*/i, '')
+  return path.startsWith('/') ? path : `/${path}`
+}
+
+/** Several slashes in a row count as one: they come from a host that a client was given with a slash at its end. */
+function mergeSlashes (target: string): string {
+  return target.includes('//') ? target.replace(/^[^?]*/, path => path.replace(/\/{2,}/g, '/')) : target
 }
 
 /** The end of a route that serves the files of a folder. */

@@ -6,7 +6,7 @@
 import { Secret } from './secret'
 import { parseServiceAccount, readServiceAccount, type ServiceAccount } from './serviceAccount'
 import {
-  duration, GIB, largestAnswer, limit, MIB, parseBoolean, parseBoxes, parseCount, parseDays, parseEndpoint, parseEnvironment, parseFees, parseHost, parseLogLevel, parseMigrateKey, parseNetwork,
+  duration, GIB, KIB, largestAnswer, limit, MIB, parseBoolean, parseBoxes, parseCount, parseDays, parseEndpoint, parseEnvironment, parseFees, parseHost, parseLogLevel, parseMigrateKey, parseNetwork,
   parsePort, parsePrefix, parsePrivateKey, parseProject, parseRedisUrl, parseTrustProxy, parseUrl, ROOM, SECOND, size,
   type DeliveryFees, type Environment, type Limit, type LogLevel, type Network, type TrustProxy
 } from './settings'
@@ -177,7 +177,7 @@ export function parseConfig (flat: FlatEnv): Config {
     problems.push('SERVER_PRIVATE_KEY is required outside development and test: make one with "npm run keygen"')
   }
   const maxBodyBytes = take('MAX_BODY_SIZE', size('1kb', '100mb')) ?? 10 * MIB
-  const maxPageBytes = take('MAX_PAGE_BYTES', size('1kb', '100mb')) ?? 4 * MIB
+  const maxPageBytes = take('MAX_PAGE_BYTES', size('1kb', '100mb')) ?? 4000 * KIB
   const [logging, level] = [take('LOGGING_ENABLED', parseBoolean), take('LOG_LEVEL', parseLogLevel)]
   const config: Config = {
     env,

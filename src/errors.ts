@@ -8,6 +8,7 @@ export const ERRORS = {
   ERR_CERTIFICATES_NOT_SUPPORTED: [400, 'This server neither asks for certificates nor gives any.'],
   ERR_INVALID_JSON: [400, 'The body is no valid JSON in UTF-8.'],
   ERR_BODY_TOO_LARGE: [413, 'The body is larger than this server accepts.'],
+  ERR_UNSUPPORTED_ENCODING: [415, 'Send the body as it is: this server takes no compressed bodies.'],
   ERR_BODY_IN_PIECES: [400, 'The body arrives in too many small pieces: send it in larger chunks.'],
   ERR_JSON_TOO_COMPLEX: [400, 'The JSON has too many parts: up to 262,144 objects, arrays and keys, and 2,097,152 values.'],
   ERR_HEADERS_TOO_LARGE: [431, 'The headers of the request are larger than this server accepts.'],
@@ -36,7 +37,7 @@ export const ERRORS = {
   ERR_PAYMENT_REPLAYED: [409, 'The payment was used for another message.'],
   ERR_PAYMENT_REJECTED: [400, 'The network does not accept the payment.'],
   ERR_PAYMENTS_UNAVAILABLE: [503, 'Payments cannot be checked at the moment. Nothing was taken: try again later.'],
-  ERR_UNKNOWN_TOPIC: [400, 'Name the topics in the header X-Topics, as a JSON array: this server has tm_messagebox alone.'],
+  ERR_UNKNOWN_TOPIC: [400, 'Name the topics in the header X-Topics, as a JSON array or with commas between them: this server has tm_messagebox alone.'],
   ERR_UNKNOWN_SERVICE: [400, 'Name the service in "service": this server has ls_messagebox alone.'],
   ERR_INVALID_QUERY: [400, '"query" must be an object; in it "identityKey", "host", both or neither.'],
   ERR_INVALID_TRANSACTION: [400, 'The body is no valid transaction in BEEF.'],
@@ -49,14 +50,14 @@ export const ERRORS = {
   ERR_INVALID_LIMIT: [400, '"limit" must be a whole number from 1 to 1000.'],
   ERR_INVALID_OFFSET: [400, '"offset" must be a whole number, 0 or more.'],
   ERR_MESSAGE_ID_REQUIRED: [400, 'Name the messages to acknowledge in "messageIds".'],
-  ERR_INVALID_MESSAGE_ID: [400, '"messageIds" must be an array of up to 1000 strings.'],
+  ERR_INVALID_MESSAGE_ID: [400, 'A message id must be a string of 1 to 255 characters that is not blank, and "messageIds" an array of up to 1000 strings.'],
   ERR_INVALID_ACKNOWLEDGMENT: [400, 'None of these messages is in your boxes.'],
   ERR_INVALID_REQUEST: [400, 'Give the box in "messageBox", as a string, and the fee in "recipientFee", as a number.'],
   ERR_INVALID_PUBLIC_KEY: [400, '"sender" must be an identity key: a secp256k1 public key in hex.'],
   ERR_INVALID_FCM_TOKEN: [400, '"fcmToken" must be a text of 1 to 4096 characters.'],
   ERR_INVALID_PLATFORM: [400, '"platform" must be "ios", "android" or "web".'],
   ERR_INVALID_DEVICE_ID: [400, '"deviceId" must be a text of up to 255 characters.'],
-  ERR_INVALID_FEE_VALUE: [400, '"recipientFee" must be a whole number: -1 blocks, 0 allows, more is a price in satoshis.'],
+  ERR_INVALID_FEE_VALUE: [400, '"recipientFee" must be a whole number: -1 blocks, 0 allows, more is a price of up to 2147483647 satoshis.'],
   ERR_INVALID_MESSAGE_BOX: [400, '"messageBox" must be the name of a box: 1 to 255 characters that are not blank.'],
   ERR_MISSING_PARAMETERS: [400, 'A parameter is missing.'],
   ERR_INVALID_ROOM: [400, 'A room is named {identityKey}-{messageBox}.'],
@@ -116,6 +117,11 @@ export class ApiError extends Error {
     this.status = ERRORS[code][0]
     this.headers = code === 'ERR_SERVER_BUSY' ? { 'retry-after': RETRY_AFTER, ...headers } : headers
     this.fault = fault
+  }
+
+  /** The same refusal, with further fields in its body. */
+  with (details: Record<string, unknown>): ApiError {
+    return new ApiError(this.code, this.message, { ...this.details, ...details }, { headers: this.headers, ...(this.fault !== undefined && { fault: this.fault }) })
   }
 
   /** The answer's body, the same for HTTP and for a socket's acknowledgement. */

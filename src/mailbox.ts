@@ -83,9 +83,9 @@ export function createMailbox ({ store, policy, deliverPaid, publish, meter, out
         // Those before it may have used up what the caller has: a page costs as much as it holds.
         await meter.check(caller)
         const page = await store.list(identityKey, request)
-        meter.charge(caller, { bytes: page.encoded.length })
+        meter.charge(caller, { bytes: page.json.length })
         return page
-      }, page => meter.timeOf({ bytes: page.encoded.length }) * LISTS_AT_ONCE)
+      }, page => meter.timeOf({ bytes: page.json.length }) * LISTS_AT_ONCE)
     },
 
     async acknowledge (caller, messageIds) {

@@ -1,5 +1,7 @@
 /** Names, shapes and bounds on the wire, for HTTP and for the socket. */
 
+import type { JsonPage } from './jsonPage'
+
 /** A compressed secp256k1 public key as 66 lower-case hex characters. */
 export type IdentityKey = string
 
@@ -60,16 +62,16 @@ export interface ListedMessage {
   updatedAt: string
 }
 
-export interface ListRequest {
+export interface ListRequest extends Page {
   messageBox: string
-  limit: number
-  offset: number
+  /** The one message that is wanted; all of the box if it is left out. */
+  messageId?: string
 }
 
 export interface MessagePage {
   messages: ListedMessage[]
-  /** The messages as a JSON array: encoded once, to measure the page and to send it. */
-  encoded: string
+  /** The messages, encoded. */
+  json: JsonPage
   limit: number
   offset: number
   hasMore: boolean
@@ -81,11 +83,17 @@ export interface MessagePage {
 export const MAX_PAGE_PERMISSIONS = 1000
 export const USUAL_PERMISSIONS = 100
 
-export interface ListPermissionsRequest {
-  /** All boxes where undefined. */
-  messageBox: string | undefined
+/** Which part of a list is wanted. */
+export interface Page {
   limit: number
   offset: number
+}
+
+export const MAX_PAGE_DEVICES = 1000
+
+export interface ListPermissionsRequest extends Page {
+  /** All boxes where undefined. */
+  messageBox: string | undefined
 }
 
 /** Where Socket.IO answers; always at the root, whatever the routing prefix. */

@@ -111,6 +111,14 @@ export function orNothing<T> ({ read, json }: Schema<T>): Schema<T | null> {
   }
 }
 
+/** A text, or nothing, said by leaving it out, by null, or by a text of blanks. */
+export function orBlank ({ read, json }: Schema<string>): Schema<string | null> {
+  return {
+    read: value => value === undefined || value === null || (typeof value === 'string' && value.trim() === '') ? null : read(value),
+    json: { anyOf: [json, { type: 'null' }, { type: 'string', pattern: '^\\s*$' }] }
+  }
+}
+
 /** As `orNothing`, in a query, which knows no null. */
 export function queriedOrNothing<T> (schema: Schema<T>): Schema<T | null> {
   return { read: orNothing(schema).read, json: { anyOf: [schema.json, { const: '' }] } }

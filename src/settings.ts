@@ -12,7 +12,7 @@ export type Network = 'main' | 'test' | 'local'
 export const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = typeof LOG_LEVELS[number]
 
-const KIB = 1024
+export const KIB = 1024
 export const MIB = 1024 * KIB
 export const GIB = 1024 * MIB
 export const SECOND = 1000

@@ -31,6 +31,7 @@ export const MESSAGE = fieldsOf(messageFields, ['messageBox', 'messageId', 'body
 
 const listFields = {
   messageBox: boxName,
+  messageId: describe(messageId, 'The one message that is wanted. If it is not in the box, the page is empty.'),
   limit: describe(wholeNumber(1, MAX_PAGE_MESSAGES), 'How many messages at most. A page ends sooner where its bodies grow large.', { default: MAX_PAGE_MESSAGES }),
   offset: describe(wholeNumber(0), 'How many messages to pass over.', { default: 0 })
 }
@@ -78,7 +79,8 @@ export function parseListRequest (request: unknown): ListRequest {
   return {
     messageBox: parseBoxName(fields.messageBox),
     limit: take(listFields.limit, limit, 'ERR_INVALID_LIMIT'),
-    offset: take(listFields.offset, offset, 'ERR_INVALID_OFFSET')
+    offset: take(listFields.offset, offset, 'ERR_INVALID_OFFSET'),
+    ...(fields.messageId !== undefined && { messageId: take(messageId, fields.messageId, 'ERR_INVALID_MESSAGE_ID') })
   }
 }
 

@@ -5,9 +5,12 @@ import { MAX_PAGE_PERMISSIONS, MAX_RECIPIENTS, USUAL_PERMISSIONS, type IdentityK
 import { boxName, describe, fieldsOf, orNothing, publicKey, queriedNumber, queriedOrNothing, take, wholeNumber } from './schema'
 import { asFields, toIdentityKey, toList, type Fields } from './values'
 
+/** In satoshis: what four bytes with a sign hold, since clients and databases keep it so. */
+const MAX_FEE = 2 ** 31 - 1
+
 const rule = {
   messageBox: boxName,
-  recipientFee: describe(wholeNumber(-1), 'What each message costs its sender, in satoshis; -1 blocks, 0 allows.'),
+  recipientFee: describe(wholeNumber(-1, MAX_FEE), 'What each message costs its sender, in satoshis; -1 blocks, 0 allows.'),
   sender: describe(orNothing(publicKey), 'Whom the rule is about; everyone, where it is left out, null or empty.')
 }
 export const RULE_REQUEST = fieldsOf(rule, ['messageBox', 'recipientFee'])

@@ -1,12 +1,13 @@
 /** The table of devices: a registration belongs to an identity and a token. */
 import { createHash } from 'node:crypto'
 import type { Knex } from 'knex'
-import type { DeviceRegistration, IdentityKey } from '../protocol'
+import type { DeviceRegistration, IdentityKey, Page } from '../protocol'
 import { QUERY_TIMEOUT } from './engine'
 import { query } from './query'
 
 /** How many devices an identity may have: the one that was longest unused makes room. */
 export const MAX_DEVICES = 100
+const ALL: Page = { limit: MAX_DEVICES, offset: 0 }
 
 /** Times are milliseconds since 1970. */
 export interface Device extends DeviceRegistration {
@@ -21,8 +22,8 @@ export interface Device extends DeviceRegistration {
 export interface DeviceStore {
   /** Registers a device, or refreshes it; resolves to the number of its row. */
   register: (identityKey: IdentityKey, device: DeviceRegistration) => Promise<number>
-  /** The devices of an identity, the newest first. */
-  list: (identityKey: IdentityKey) => Promise<Device[]>
+  /** The devices of an identity, all or a page of them, the one that was updated last first. */
+  list: (identityKey: IdentityKey, page?: Page) => Promise<Device[]>
   /** Forgets a device; false where there is none. */
   unregister: (identityKey: IdentityKey, fcmToken: string) => Promise<boolean>
   /** Nothing is pushed to this device any more, unless it was registered again since it was listed. */
@@ -34,7 +35,7 @@ export interface DeviceStore {
 export function createDeviceStore (knex: Knex): DeviceStore {
   return {
     register: async (identityKey, device) => await query('register device', async () => await register(knex, identityKey, device, Date.now())),
-    list: async identityKey => await query('list devices', async () => await list(knex, identityKey)),
+    list: async (identityKey, page = ALL) => await query('list devices', async () => await list(knex, identityKey, page)),
     unregister: async (identityKey, fcmToken) => await query('unregister device', async () =>
       await knex('devices').where(keyOf(identityKey, fcmToken)).delete().timeout(QUERY_TIMEOUT) > 0),
     deactivate: async ({ id, updatedAt }) => await query('deactivate device', async () => {
@@ -55,6 +56,10 @@ async function register (knex: Knex, identityKey: IdentityKey, { fcmToken, devic
       .onConflict(['identity_key', 'token_hash'])
       .merge(['device_id', 'platform', 'active', 'updated_at', 'last_used'])
       .timeout(QUERY_TIMEOUT)
+    // Firebase gives a device a new token now and then; the old one would be pushed to as well.
+    if (deviceId !== null) {
+      await trx('devices').where({ identity_key: identityKey, device_id: deviceId, platform }).whereNot({ token_hash: key.token_hash }).delete().timeout(QUERY_TIMEOUT)
+    }
     const row = await trx('devices').first('id').where(key).timeout(QUERY_TIMEOUT)
     return Number(row.id)
   })
@@ -69,9 +74,9 @@ async function makeRoom (knex: Knex, identityKey: IdentityKey): Promise<void> {
   if (rows.length > 0) await knex('devices').whereIn('id', rows.map(({ id }) => id)).delete().timeout(QUERY_TIMEOUT)
 }
 
-async function list (knex: Knex, identityKey: IdentityKey): Promise<Device[]> {
+async function list (knex: Knex, identityKey: IdentityKey, { limit, offset }: Page): Promise<Device[]> {
   const rows = await knex('devices').select('*').where({ identity_key: identityKey })
-    .orderBy([{ column: 'created_at', order: 'desc' }, { column: 'id', order: 'desc' }]).limit(MAX_DEVICES).timeout(QUERY_TIMEOUT)
+    .orderBy([{ column: 'updated_at', order: 'desc' }, { column: 'id', order: 'desc' }]).limit(limit).offset(offset).timeout(QUERY_TIMEOUT)
   return rows.map(row => ({
     id: Number(row.id),
     fcmToken: row.fcm_token,

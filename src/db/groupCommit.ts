@@ -5,6 +5,7 @@ import { QUERY_TIMEOUT } from './engine'
 import { isDeadlock, isDuplicateKey } from './faults'
 import { Insertion, type Conclude, type Send, type Stored } from './insertion'
 import { Lane, MAX_BYTES, MAX_ROWS, type Committed, type OnCommit } from './lane'
+import { listedBytes, MAX_LISTED_BYTES, mostListedBytes } from './listed'
 import { idKey, insertInPieces, insertMessages, type StoredMessage } from './messages'
 import type { Ledger } from './quotas'
 import { transact } from './transaction'
@@ -196,6 +197,7 @@ function batchesOf (rows: StoredMessage[]): StoredMessage[][] {
  */
 export function checkSize (messages: StoredMessage[]): number {
   const bytes = sizeOf(messages)
+  if (!messages.every(({ messageId, body }) => mostListedBytes(messageId, body) <= MAX_LISTED_BYTES || listedBytes(body) <= MAX_LISTED_BYTES)) throw new ApiError('ERR_BODY_TOO_LARGE', `A message may have up to ${MAX_LISTED_BYTES} bytes as lists write it, with quotes and control characters escaped.`, { limit: MAX_LISTED_BYTES })
   if (bytes > MAX_SEND_BYTES) throw new ApiError('ERR_BODY_TOO_LARGE', `A message for ${messages.length} recipients may have up to ${MAX_SEND_BYTES} bytes in all.`, { limit: MAX_SEND_BYTES })
   return bytes
 }

@@ -90,17 +90,17 @@ export async function findByIds (db: Knex, messages: MessageName[]): Promise<Arr
  * at least. `more` tells whether anything comes behind them.
  */
 export async function selectPage (db: Knex, recipient: IdentityKey, request: ListRequest, maxBytes: number): Promise<{ rows: MessageRow[], more: boolean }> {
-  const { messageBox, limit, offset } = request
+  const { messageBox, messageId, limit, offset } = request
   // The index of the box holds everything but the last join, so bodies beyond the page are never touched.
   const result = await db.raw(
     `select m.message_id, m.sender, m.body, m.created_at, m.updated_at, page.found
        from (select id, body_bytes, sum(body_bytes) over (order by id) as total, count(*) over () as found
                from (select id, body_bytes from messages
-                      where recipient = ? and message_box = ? order by id limit ? offset ?) box) page
+                      where recipient = ? and message_box = ?${messageId === undefined ? '' : ' and message_id = ?'} order by id limit ? offset ?) box) page
        join messages m on m.id = page.id
       where page.total <= ? or page.total = page.body_bytes
       order by page.id limit ?`,
-    [recipient, bytes(db, messageBox), limit + 1, offset, maxBytes, limit]
+    [recipient, bytes(db, messageBox), ...(messageId === undefined ? [] : [bytes(db, messageId)]), limit + 1, offset, maxBytes, limit]
   ).timeout(QUERY_TIMEOUT)
   const rows = (isMysql(db) ? result[0] : result) as Array<MessageRow & { found: number }>
   return { rows, more: rows.length > 0 && rows.length < Number(rows[0]!.found) }

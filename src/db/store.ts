@@ -2,10 +2,12 @@
 import type { Knex } from 'knex'
 import { ApiError } from '../errors'
 import { isoTime } from '../isoTime'
+import { JsonPage } from '../jsonPage'
 import type { IdentityKey, ListedMessage, ListRequest, MessagePage } from '../protocol'
 import { text } from './engine'
 import type { GroupCommit, InsertOptions } from './groupCommit'
 import type { Stored } from './insertion'
+import { mostListedBytes } from './listed'
 import { findByIds, idKey, selectPage, type MessageRow, type StoredMessage } from './messages'
 import { query } from './query'
 import type { Removal } from './removal'
@@ -35,12 +37,6 @@ export interface StoreParts {
   maxPageBytes: number
 }
 
-/** What stands around the messages of a page, in bytes. */
-const FRAME_BYTES = 256
-/** What stands around the id and the body of a message, in bytes. */
-const MESSAGE_FRAME_BYTES = 512
-/** A control character, as JSON writes it. */
-const MAX_BYTES_A_CHARACTER = 6
 
 /** How long /ready waits for the database, in milliseconds. */
 const PING_TIMEOUT = 2000
@@ -70,9 +66,9 @@ export function createMessageStore ({ knex, commits, removal, schema, maxPageByt
     list: async (recipient, request) => await operate('list', async () => {
       const { rows, more } = await selectPage(knex, recipient, request, maxPageBytes)
       const { limit, offset } = request
-      const { messages, encoded } = fill(rows, maxPageBytes - FRAME_BYTES)
+      const { messages, json } = fill(rows, maxPageBytes)
       const hasMore = more || messages.length < rows.length
-      return { messages, encoded, limit, offset, hasMore, nextOffset: hasMore ? offset + messages.length : null }
+      return { messages, json, limit, offset, hasMore, nextOffset: hasMore ? offset + messages.length : null }
     }),
 
     remove: async (recipient, messageIds) => await operate('remove', async () => await removal.remove(messageIds.map(messageId => ({ recipient, messageId })))),
@@ -90,21 +86,17 @@ export function createMessageStore ({ knex, commits, removal, schema, maxPageByt
 }
 
 /** As many messages as fit when they are encoded, but at least one. */
-function fill (rows: MessageRow[], maxBytes: number): Pick<MessagePage, 'messages' | 'encoded'> {
-  const all = rows.map(toListedMessage)
-  const mostBytes = all.reduce((sum, { messageId, body }) => {
-    return sum + MESSAGE_FRAME_BYTES + MAX_BYTES_A_CHARACTER * (messageId.length + body.length)
-  }, 0)
-  if (mostBytes <= maxBytes) return { messages: all, encoded: JSON.stringify(all) }
-  const texts: string[] = []
-  let bytes = 0
-  for (const message of all) {
-    const text = JSON.stringify(message)
-    bytes += Buffer.byteLength(text) + 1
-    if (bytes > maxBytes && texts.length > 0) break
-    texts.push(text)
+function fill (rows: MessageRow[], maxBytes: number): Pick<MessagePage, 'messages' | 'json'> {
+  const messages = rows.map(toListedMessage)
+  const most = messages.reduce((sum, { messageId, body }) => sum + mostListedBytes(messageId, body), 0)
+  if (most <= maxBytes) {
+    const json = new JsonPage(maxBytes)
+    json.add(JSON.stringify(messages).slice(1, -1))
+    return { messages, json }
   }
-  return { messages: all.slice(0, texts.length), encoded: `[${texts.join(',')}]` }
+  const json = new JsonPage(maxBytes, maxBytes)
+  const beyond = messages.findIndex(message => !json.add(JSON.stringify(message)))
+  return { messages: beyond < 0 ? messages : messages.slice(0, beyond), json }
 }
 
 function toListedMessage ({ message_id: id, sender, body, created_at: created, updated_at: updated }: MessageRow): ListedMessage {

@@ -42,10 +42,13 @@ export async function receiveBody (req: IncomingMessage, res: ServerResponse, li
  * Reads a body whole. Begins at once, so that nothing piles up unread. If the client leaves, the promise stays pending.
  * @param limit in bytes
  * @param account holds the memory of the body while it arrives; the caller closes it when the promise settles
- * @throws ApiError ERR_BODY_TOO_LARGE as soon as the body is known to be too large, ERR_BODY_IN_PIECES, ERR_SERVER_BUSY
+ * @throws ApiError ERR_UNSUPPORTED_ENCODING, ERR_BODY_TOO_LARGE as soon as the body is known to be too large,
+ * ERR_BODY_IN_PIECES, ERR_SERVER_BUSY
  */
 export async function readBody (req: IncomingMessage, limit: number, account: ByteAccount): Promise<Buffer> {
-  const announced = Number(req.headers['content-length'] ?? NaN)
+  const { 'content-encoding': encoding = 'identity', 'content-length': length = NaN } = req.headers
+  if (encoding.toLowerCase() !== 'identity') throw new ApiError('ERR_UNSUPPORTED_ENCODING')
+  const announced = Number(length)
   if (announced > limit) throw tooLarge(limit)
   const most = Number.isNaN(announced) ? limit : announced
   return await new Promise((resolve, reject) => {

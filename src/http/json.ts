@@ -5,6 +5,8 @@ import { ApiError } from '../errors'
 /** The most objects, arrays and keys together, and the most commas outside of texts. */
 export const MAX_JSON_PARTS = 256 * 1024
 export const MAX_JSON_VALUES = 2 * 1024 * 1024
+/** Some programs write it before a text in UTF-8. */
+const BOM = Buffer.from('\ufeff')
 /** Shorter texts cannot hold too much. */
 const SHORT_BYTES = 64 * 1024
 const SHORT_TEXT = 64
@@ -14,7 +16,7 @@ export function parseJson (bytes: Buffer): unknown {
   if (!isUtf8(bytes)) throw new ApiError('ERR_INVALID_JSON')
   if (bytes.length > SHORT_BYTES) checkComplexity(bytes)
   try {
-    return JSON.parse(bytes.toString('utf8'))
+    return JSON.parse(bytes.toString('utf8', bytes.subarray(0, BOM.length).equals(BOM) ? BOM.length : 0))
   } catch {
     throw new ApiError('ERR_INVALID_JSON')
   }

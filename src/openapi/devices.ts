@@ -1,5 +1,5 @@
 import { MAX_DEVICES } from '../db/devices'
-import { REGISTER_DEVICE_REQUEST, UNREGISTER_DEVICE_REQUEST } from '../validateDevices'
+import { DEVICES_QUERY, REGISTER_DEVICE_REQUEST, UNREGISTER_DEVICE_REQUEST } from '../validateDevices'
 import { ABOUT, COUNT, exactly, FLAG, listOf, NOON, nullable, STRING, success, TIME } from './answers'
 import type { OperationDescription } from './operation'
 
@@ -22,7 +22,7 @@ export const DEVICES: OperationDescription[] = [
     id: 'registerDevice',
     tag: 'Devices',
     summary: 'Keep a device\'s token for push messages',
-    description: `A registration belongs to the caller and the token; registering a token again refreshes it. An identity has up to ${MAX_DEVICES} devices: the one that was longest unused makes room.`,
+    description: `A registration belongs to the caller and the token; registering a token again refreshes it, and a new token of the same \`deviceId\` and platform replaces the old one. An identity has up to ${MAX_DEVICES} devices: the one that was longest unused makes room.`,
     body: { schema: REGISTER_DEVICE_REQUEST, examples: { phone: { fcmToken: TOKEN, deviceId: 'my phone', platform: 'ios' }, least: { fcmToken: TOKEN } } },
     answers: {
       200: {
@@ -39,7 +39,8 @@ export const DEVICES: OperationDescription[] = [
     path: '/devices',
     id: 'listDevices',
     tag: 'Devices',
-    summary: 'The caller\'s devices, the newest first',
+    summary: 'The caller\'s devices, the one that was updated last first',
+    query: { schema: DEVICES_QUERY, examples: { all: {}, one: { limit: 1, offset: 0 } } },
     description: 'Tokens are shown in part: enough to know them by, too little to use them.',
     answers: {
       200: {
@@ -48,7 +49,7 @@ export const DEVICES: OperationDescription[] = [
         examples: { one: { status: 'success', devices: [{ id: 1, deviceId: 'my phone', platform: 'ios', fcmToken: '...hIHBob25l', active: true, createdAt: NOON, updatedAt: NOON, lastUsed: NOON }] } }
       }
     },
-    errors: [],
+    errors: ['ERR_INVALID_LIMIT', 'ERR_INVALID_OFFSET'],
     sample: 'console.log(await client.listRegisteredDevices(host))'
   },
   {

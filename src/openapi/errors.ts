@@ -7,7 +7,7 @@ import { BOB, type OperationDescription } from './operation'
 /** Before a request is one, and where the server itself is at fault: any operation. */
 const ANYWHERE = ['ERR_BAD_REQUEST', 'ERR_REQUEST_TIMEOUT', 'ERR_HEADERS_TOO_LARGE', 'ERR_INTERNAL'] as const
 /** Where a proven identity is asked for. */
-const AUTHENTICATED = ['UNAUTHORIZED', 'ERR_INVALID_JSON', 'ERR_JSON_TOO_COMPLEX', 'ERR_BODY_TOO_LARGE', 'ERR_BODY_IN_PIECES', 'ERR_RATE_LIMITED', 'ERR_SERVER_BUSY', 'ERR_UNAVAILABLE'] as const
+const AUTHENTICATED = ['UNAUTHORIZED', 'ERR_INVALID_JSON', 'ERR_JSON_TOO_COMPLEX', 'ERR_BODY_TOO_LARGE', 'ERR_BODY_IN_PIECES', 'ERR_UNSUPPORTED_ENCODING', 'ERR_RATE_LIMITED', 'ERR_SERVER_BUSY', 'ERR_UNAVAILABLE'] as const
 
 /** Codes that belong to no operation, since what is asked for is none. */
 export const NO_OPERATION = ['ERR_NOT_FOUND', 'ERR_METHOD_NOT_ALLOWED'] as const
@@ -48,7 +48,7 @@ export function errorComponents (codes: readonly ErrorCode[]): { schemas: Record
 function bodyOf (code: ErrorCode): JsonSchema {
   const message: Record<string, JsonSchema> = code === 'UNAUTHORIZED' ? { message: { const: 'Mutual-authentication failed!' } } : {}
   const fixed = { status: { const: 'error' }, code: { const: code }, ...message, description: { type: 'string', minLength: 1, description: 'What is wrong, for a person.' } }
-  const details = DETAILS[code] ?? {}
+  const details = { ...(code !== 'UNAUTHORIZED' && OVERLAY_MESSAGE), ...DETAILS[code] }
   const { properties, required } = { properties: { ...fixed, ...mapValues(details, ({ schema }) => schema) }, required: Object.keys(fixed) }
   return { type: 'object', required, properties, additionalProperties: false }
 }
@@ -65,6 +65,8 @@ type Details = Record<string, { schema: JsonSchema, example: unknown }>
 
 const limit = (description: string, example: number): Details => ({ limit: { schema: { type: 'integer', minimum: 0, description }, example } })
 const quota = (example: number): Details => ({ ...limit('How much may be stored.', example), unit: { schema: { enum: ['messages', 'bytes'], description: 'What the limit counts.' }, example: 'messages' } })
+
+const OVERLAY_MESSAGE: Details = { message: { schema: { type: 'string', description: 'The description once more, for clients of the overlay routes.' }, example: '' } }
 
 /** The fields that an error may bring beside its code and its text. */
 const DETAILS: Partial<Record<ErrorCode, Details>> = {

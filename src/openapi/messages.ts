@@ -102,7 +102,7 @@ console.log(sent.messageId)`
         }
       }
     },
-    errors: ['ERR_MESSAGEBOX_REQUIRED', 'ERR_INVALID_MESSAGEBOX', 'ERR_INVALID_LIMIT', 'ERR_INVALID_OFFSET', 'ERR_SCHEMA_OUTDATED'],
+    errors: ['ERR_MESSAGEBOX_REQUIRED', 'ERR_INVALID_MESSAGEBOX', 'ERR_INVALID_LIMIT', 'ERR_INVALID_OFFSET', 'ERR_INVALID_MESSAGE_ID', 'ERR_SCHEMA_OUTDATED'],
     sample: `const messages = await client.listMessages({ messageBox: 'letters', host })
 for (const { messageId, sender, body } of messages) console.log(messageId, sender, body)`
   },

@@ -97,7 +97,7 @@ export const AUTHENTICATION: OperationDescription[] = [
         }
       }
     },
-    errors: ['ERR_INVALID_AUTH_MESSAGE', 'ERR_CERTIFICATES_NOT_SUPPORTED', 'ERR_INVALID_JSON', 'ERR_BODY_TOO_LARGE', 'ERR_BODY_IN_PIECES', 'ERR_RATE_LIMITED', 'ERR_SERVER_BUSY'],
+    errors: ['ERR_INVALID_AUTH_MESSAGE', 'ERR_CERTIFICATES_NOT_SUPPORTED', 'ERR_INVALID_JSON', 'ERR_BODY_TOO_LARGE', 'ERR_BODY_IN_PIECES', 'ERR_UNSUPPORTED_ENCODING', 'ERR_RATE_LIMITED', 'ERR_SERVER_BUSY'],
     sample: `// The client shakes hands by itself, before its first signed request.
 const response = await client.authFetch.fetch(\`\${host}/devices\`, { method: 'GET' })
 console.log(response.status)`
@@ -111,7 +111,7 @@ export const SERVER: OperationDescription[] = [
     id: 'health',
     tag: 'Server',
     summary: 'Whether the process is up',
-    description: 'Asks nothing of the database. It has a rate of its own, ten times that of other requests.',
+    description: 'Asks nothing of the database. It has a rate of its own, ten times that of other requests. `/healthz` and `/health/live` are the same.',
     open: true,
     answers: { 200: { description: 'It is.', schema: exactly({ status: { const: 'ok' } }), examples: { up: { status: 'ok' } } } },
     errors: [],
@@ -123,7 +123,7 @@ export const SERVER: OperationDescription[] = [
     id: 'ready',
     tag: 'Server',
     summary: 'Whether the server can do its work',
-    description: 'It can while the database answers and its schema is up to date, and until it is told to stop. Without its Redis it is degraded, and goes on alone.',
+    description: 'It can while the database answers and its schema is up to date, and until it is told to stop. Without its Redis it is degraded, and goes on alone. `/readyz` and `/health/ready` are the same.',
     open: true,
     answers: {
       200: {

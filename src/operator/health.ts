@@ -1,3 +1,4 @@
+import type { RequestHandler } from 'express'
 import type { MessageStore } from '../db/store'
 import { ApiError } from '../errors'
 import type { SharedRedis } from '../redis'
@@ -9,6 +10,9 @@ export interface Lifecycle {
   stopping: boolean
 }
 
+/** The path that the documents name, then those that supervisors ask by default. */
+const HEALTH_PATHS = ['/health', '/healthz', '/health/live']
+const READY_PATHS = ['/ready', '/readyz', '/health/ready']
 /** What was true a moment ago says nothing. */
 const UNCACHED = { 'cache-control': 'no-store' }
 
@@ -31,15 +35,11 @@ export async function lookAround ({ store, redis, hub, lifecycle }: HealthParts)
 
 /** For supervisors and load balancers, without authentication: the process is up; it can do its work. */
 export function healthRoutes (parts: HealthParts): Route[] {
-  return [
-    { method: 'get', path: '/health', handler (_req, res) { res.set(UNCACHED).json({ status: 'ok' }) } },
-    {
-      method: 'get',
-      path: '/ready',
-      async handler (_req, res) {
-        const status = await lookAround(parts)
-        res.set(UNCACHED).json({ status, ...(parts.redis !== undefined && { redis: status === 'degraded' ? 'away' : 'ok' }) })
-      }
-    }
-  ]
+  const health: RequestHandler = (_req, res) => { res.set(UNCACHED).json({ status: 'ok' }) }
+  const ready: RequestHandler = async (_req, res) => {
+    const status = await lookAround(parts)
+    res.set(UNCACHED).json({ status, ...(parts.redis !== undefined && { redis: status === 'degraded' ? 'away' : 'ok' }) })
+  }
+  const route = (handler: RequestHandler) => (path: string): Route => ({ method: 'get', path, handler })
+  return [...HEALTH_PATHS.map(route(health)), ...READY_PATHS.map(route(ready))]
 }

@@ -9,6 +9,7 @@ import { decodePushDrop } from './pushDrop'
 /** As the released clients sign. */
 const PROTOCOL = [1, 'messagebox advertisement'] as const
 const KEY_ID = '1'
+const [SLASH] = Buffer.from('/')
 /** Longest host, in bytes. */
 const MAX_HOST = 255
 
@@ -27,6 +28,7 @@ export function judge (script: Buffer): Judged | undefined {
   const [key, host, signature] = fields as [Buffer, Buffer, Buffer]
   const identityKey = key.length === 33 ? toIdentityKey(key.toString('hex')) : undefined
   if (identityKey === undefined) return { reason: 'its first field is no identity key' }
+  if (host.at(-1) === SLASH) return { reason: 'its host ends with a slash, behind which clients would put another one' }
   if (!isHost(host)) return { reason: `its second field is no http or https URL of up to ${MAX_HOST} bytes` }
   const hash = createHash('sha256').update(key).update(host).digest()
   if (!anyone.verifyHash(hash, signature, { protocolID: PROTOCOL, keyID: KEY_ID, counterparty: identityKey })) {

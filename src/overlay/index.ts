@@ -45,34 +45,46 @@ export function createOverlay ({ overlay, network, payments }: Pick<Config, 'ove
     return await receiveBody(req, res, limit, limits)
   }
 
+  const routes: Route[] = [
+    {
+      method: 'post',
+      path: '/submit',
+      async handler (req, res) {
+        const body = await read(req, res, limits.submissions, MAX_SUBMISSION)
+        checkTopics(req.headers['x-topics'])
+        res.json(await submitTransaction({ verifier, store }, exchangeOf(req).address, takeBeef(body, req.headers)))
+      }
+    },
+    {
+      method: 'post',
+      path: '/lookup',
+      async handler (req, res) {
+        const found = await store.find(parseQuestion(parseJson(await read(req, res, limits.lookups, MAX_QUESTION))))
+        const binary = req.headers['x-aggregation'] === 'yes'
+        const answer = binary ? toBinary(found) : toOutputList(found)
+        limits.perAddress.charge(exchangeOf(req).address, pointsOf({ bytes: answer.length }))
+        res.type(binary ? 'application/octet-stream' : 'json').send(answer)
+      }
+    },
+    { method: 'get', path: '/listTopicManagers', handler (_req, res) { res.json(listDescribed(TOPIC_MANAGERS)) } },
+    { method: 'get', path: '/listLookupServiceProviders', handler (_req, res) { res.json(listDescribed(LOOKUP_SERVICES)) } },
+    { method: 'get', path: '/getDocumentationForTopicManager', handler: documentation(TOPIC_MANAGERS, 'manager', 'ERR_UNKNOWN_TOPIC') },
+    { method: 'get', path: '/getDocumentationForLookupServiceProvider', handler: documentation(LOOKUP_SERVICES, 'lookupService', 'ERR_UNKNOWN_SERVICE') }
+  ]
+  return { routes: routes.map(withMessages), async close () { await verifier.close() } }
+}
+
+/** Clients of the overlay network look for `message` in an error. */
+function withMessages ({ handler, ...route }: Route): Route {
   return {
-    routes: [
-      {
-        method: 'post',
-        path: '/submit',
-        async handler (req, res) {
-          const body = await read(req, res, limits.submissions, MAX_SUBMISSION)
-          checkTopics(req.headers['x-topics'])
-          res.json(await submitTransaction({ verifier, store }, exchangeOf(req).address, takeBeef(body, req.headers)))
-        }
-      },
-      {
-        method: 'post',
-        path: '/lookup',
-        async handler (req, res) {
-          const found = await store.find(parseQuestion(parseJson(await read(req, res, limits.lookups, MAX_QUESTION))))
-          const binary = req.headers['x-aggregation'] === 'yes'
-          const answer = binary ? toBinary(found) : toOutputList(found)
-          limits.perAddress.charge(exchangeOf(req).address, pointsOf({ bytes: answer.length }))
-          res.type(binary ? 'application/octet-stream' : 'json').send(answer)
-        }
-      },
-      { method: 'get', path: '/listTopicManagers', handler (_req, res) { res.json(listDescribed(TOPIC_MANAGERS)) } },
-      { method: 'get', path: '/listLookupServiceProviders', handler (_req, res) { res.json(listDescribed(LOOKUP_SERVICES)) } },
-      { method: 'get', path: '/getDocumentationForTopicManager', handler: documentation(TOPIC_MANAGERS, 'manager', 'ERR_UNKNOWN_TOPIC') },
-      { method: 'get', path: '/getDocumentationForLookupServiceProvider', handler: documentation(LOOKUP_SERVICES, 'lookupService', 'ERR_UNKNOWN_SERVICE') }
-    ],
-    async close () { await verifier.close() }
+    ...route,
+    async handler (req, res, next) {
+      try {
+        await handler(req, res, next)
+      } catch (error) {
+        throw error instanceof ApiError ? error.with({ message: error.message }) : error
+      }
+    }
   }
 }
 

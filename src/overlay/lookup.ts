@@ -12,14 +12,14 @@ const identityKey = describe(publicKey, 'Whose host is asked for.')
 export const QUESTION = fieldsOf({
   service: { json: { const: SERVICE } },
   query: { json: fieldsOf({ identityKey, host }) }
-}, ['service'])
+}, ['service', 'query'])
 
 /**
- * Takes a question for what it is: `{"service", "query": {"identityKey"?, "host"?}}`.
+ * Takes a question for what it is: `{"service", "query": {"identityKey"?, "host"?}}`; an empty query asks for all.
  * @throws ApiError ERR_UNKNOWN_SERVICE, ERR_INVALID_QUERY
  */
 export function parseQuestion (body: unknown): AdvertisementQuery {
-  const { service, query = {} } = asFields(body) ?? {}
+  const { service, query } = asFields(body) ?? {}
   if (service !== SERVICE) throw new ApiError('ERR_UNKNOWN_SERVICE')
   const fields = asFields(query)
   if (fields === undefined) throw new ApiError('ERR_INVALID_QUERY')

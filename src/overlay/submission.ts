@@ -18,7 +18,7 @@ export type Steak = Record<string, { outputsToAdmit: number[], coinsToRetain: nu
 
 /** @throws ApiError ERR_UNKNOWN_TOPIC unless the header names this server's topic, and no other */
 export function checkTopics (header: string | string[] | undefined): void {
-  const topics = parseList(header)
+  const topics = parseTopics(String(header ?? '').trim())
   if (topics.length === 0 || topics.some(topic => topic !== TOPIC)) throw new ApiError('ERR_UNKNOWN_TOPIC')
 }
 
@@ -90,10 +90,11 @@ function spent (outpoint: string, by = ''): ApiError {
   return new ApiError('ERR_ADVERTISEMENT_SPENT', `The advertisement ${outpoint} was spent before${by}.`)
 }
 
-function parseList (header: string | string[] | undefined): unknown[] {
+/** A JSON array, or names with commas between them, as newer clients send. */
+function parseTopics (header: string): unknown[] {
+  if (!header.startsWith('[')) return header.split(',').map(topic => topic.trim()).filter(topic => topic !== '')
   try {
-    const list: unknown = JSON.parse(String(header))
-    return Array.isArray(list) ? list : []
+    return JSON.parse(header) as unknown[]
   } catch {
     return []
   }

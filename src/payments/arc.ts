@@ -32,7 +32,8 @@ export class ArcBroadcaster {
     // Whatever does not speak of this very transaction is no answer of an ARC's.
     const isAbout = answer.txid === txid || (answer.txid === undefined && state !== undefined)
     if (stands && (!isAbout || PENDING.has(state ?? ''))) throw unavailable(`ARC has not passed the transaction on: ${reason === '' ? 'it does not say what became of it' : reason}`)
-    if (stands && !REJECTED.has(state ?? '') && !/orphan/i.test(reason)) return
+    if (stands && /orphan/i.test(reason)) throw unavailable(`ARC has not seen what the payment spends yet: ${reason}`)
+    if (stands && !REJECTED.has(state ?? '')) return
     if (stands || AT_FAULT(status)) throw new ApiError('ERR_PAYMENT_REJECTED', `The network does not accept the payment: ${reason === '' ? `it answered ${status}` : reason}.`)
     throw unavailable(`ARC answered ${status}`)
   }

@@ -27,7 +27,7 @@ export function createFirebase ({ account, projectId }: PushConfig): PushService
         return true
       } catch (error) {
         if (isDead(error as Fault)) return false
-        throw error
+        throw Object.assign(error as Error, { retryable: PASSING.includes((error as Fault).code ?? '') })
       }
     },
     async close () {
@@ -40,6 +40,9 @@ export function createFirebase ({ account, projectId }: PushConfig): PushService
 interface Fault { code?: string, message?: string }
 
 const DEAD = ['messaging/registration-token-not-registered', 'messaging/invalid-registration-token']
+
+/** What firebase-admin does not send again by itself. */
+const PASSING = ['messaging/internal-error', 'messaging/unknown-error', 'messaging/server-unavailable']
 
 /** What is no token at all is an invalid argument to the service, as is a message that it does not like; its text tells them apart. */
 function isDead ({ code = '', message = '' }: Fault): boolean {

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Device, DeviceStore } from '../db/devices'
 import { codeOf } from '../db/faults'
@@ -19,7 +20,7 @@ export interface Notice {
 export interface PushService {
   /**
    * Resolves when the service has taken the notice over; false where it says that there is no such device any more.
-   * @throws Error whose `code` tells why it was not taken over
+   * @throws Error whose `code` tells why it was not taken over, and `retryable` whether it may be soon
    */
   send: (token: string, notice: Notice) => Promise<boolean>
   close: () => Promise<void>
@@ -34,6 +35,9 @@ export interface PusherParts {
 
 /** A message's devices are told one after the other, so `working` bounds the requests to the service too. */
 const BOUNDS: Bounds = { working: 20, waiting: 1000, waitingOfOne: 100 }
+/** How often a notice is sent again that the service has failed to take, and after how long at least, twice as long each time. */
+const RETRIES = 3
+const FIRST_RETRY_MS = 500
 /** How long a stop waits for what is under way, in milliseconds. */
 const PATIENCE = 1000
 /** How exactly it is kept when a device was last used, in milliseconds: a write for each notice would be too much. */
@@ -81,9 +85,22 @@ export class Pusher implements Push {
   }
 
   async #tell (device: Device, notice: Notice): Promise<void> {
-    const { devices, service } = this.parts
-    if (!await service.send(device.fcmToken, notice)) await devices.deactivate(device)
+    const { devices } = this.parts
+    if (!await this.#send(device.fcmToken, notice)) await devices.deactivate(device)
     else if (Date.now() - device.lastUsed > USE_LASTS) await devices.markUsed(device)
+  }
+
+  /** Sends a notice, and again if the service has failed for the moment. */
+  async #send (token: string, notice: Notice): Promise<boolean> {
+    for (let attempt = 1; ; attempt++) {
+      try {
+        return await this.parts.service.send(token, notice)
+      } catch (error) {
+        if (this.#closed || attempt > RETRIES || !(error as { retryable?: boolean }).retryable) throw error
+      }
+      const waitMs = FIRST_RETRY_MS * 2 ** (attempt - 1)
+      await pause(waitMs * (1 + Math.random()), undefined, { ref: false })
+    }
   }
 
   /** Whatever goes wrong is logged by its name alone: texts may hold tokens. */

@@ -1,5 +1,6 @@
 import type { Device, DeviceStore } from '../db/devices'
-import { parseDevice, parseToken } from '../validateDevices'
+import { parseDevice, parseDevicesQuery, parseToken } from '../validateDevices'
+import type { Fields } from '../values'
 import type { Operation } from './index'
 
 /** How much of a token is shown, in characters: enough to know it by, too little to use it. */
@@ -13,9 +14,9 @@ export function registerDevice (devices: DeviceStore): Operation {
   }
 }
 
-/** GET /devices: the caller's devices, the newest first. */
+/** GET /devices: the caller's devices, the one that was updated last first. */
 export function listDevices (devices: DeviceStore): Operation {
-  return async ({ identityKey }) => ({ status: 'success', devices: (await devices.list(identityKey)).map(show) })
+  return async ({ identityKey }, query) => ({ status: 'success', devices: (await devices.list(identityKey, parseDevicesQuery(query as Fields))).map(show) })
 }
 
 /** POST /unregisterDevice: forgets a device of the caller's. */

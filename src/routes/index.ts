@@ -19,9 +19,9 @@ export interface Route {
 /** Answers an authenticated request: takes what the client sent, the query of a GET, else the body; returns the body of a 200. */
 export type Operation = (caller: Caller, request: unknown) => Promise<object>
 
-/** An answer that is JSON already. */
-export class JsonText {
-  constructor (readonly text: string) {}
+/** An answer that is JSON already, in UTF-8. */
+export class JsonBytes {
+  constructor (readonly bytes: Buffer) {}
 }
 
 /** Everything that needs a proven identity; mounted under the routing prefix. */
@@ -49,7 +49,7 @@ function post (path: string, operation: Operation): Route {
 }
 
 function answer (res: Response, body: object): void {
-  if (body instanceof JsonText) res.type('json').send(body.text)
+  if (body instanceof JsonBytes) res.type('json').send(body.bytes)
   else res.json(body)
 }
 

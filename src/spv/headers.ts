@@ -22,7 +22,9 @@ export class ChaintracksHeaders implements ChainTracker {
     if (known !== undefined && known.until > Date.now()) return known.root === root
     const asked = this.#asked.get(height) ?? this.#find(height).finally(() => { this.#asked.delete(height) })
     this.#asked.set(height, asked)
-    return await asked === root
+    const found = await asked
+    if (found === undefined) throw new HeadersUnavailable(`the service of block headers does not know block ${height} yet`)
+    return found === root
   }
 
   async #find (height: number): Promise<string | undefined> {

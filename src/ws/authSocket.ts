@@ -7,11 +7,12 @@ import { toBytes, unauthorized, type Brc103, type InitialRequest, type MessageCl
 import type { Session } from '../auth/session'
 import { ApiError, type ErrorCode } from '../errors'
 import type { ByteAccount } from '../limits/budget'
-import { AUTH_MESSAGE, EVENTS, type IdentityKey } from '../protocol'
+import { AUTH_MESSAGE, EVENTS, MAX_LIVE_BODY, type IdentityKey } from '../protocol'
 import { UNPROVEN_BYTES, type Connection } from './connection'
-import { decodeEvent, encodeEvent, hashPayload, type EncodedEvent } from './events'
+import { decodeEvent, encodeEvent, encodeMessage, hashPayload, type EncodedEvent } from './events'
 import type { MembershipSealer, Memberships } from './memberships'
 import { Outbox } from './outbox'
+import { OVERSIZED, readBeginning } from './oversized'
 
 /** How a handshake came about: the client began it, or the server with a client that named a key, that was silent, or that came back. */
 export type Opening = 'client' | 'named' | 'silence' | 'return'
@@ -206,10 +207,9 @@ export class AuthSocket {
     }
     this.#signing = this.#signing.then(async () => {
       if (this.#ended) return
-      const { signature, ...claims } = await this.host.brc103.signGeneral(session, event.hash)
-      const head = JSON.stringify({ ...claims, messageType: 'general', signature: [...signature] })
+      const message = encodeMessage(await this.host.brc103.signGeneral(session, event.hash), event)
       this.#seal(session.identityKey)
-      if (!this.outbox.send(`["${AUTH_MESSAGE}",${head.slice(0, -1)},"payload":${event.payload}}`)) this.#lose()
+      if (!this.outbox.send(`["${AUTH_MESSAGE}",${message}`)) this.#lose()
     }).catch((error: unknown) => {
       this.host.onError(error)
       this.close()
@@ -324,7 +324,8 @@ export class AuthSocket {
       const refusal = await this.#admit(this.identityKey, frame)
       if (this.#ended) return
       if (refusal !== undefined) return this.#refuse(frame, refusal)
-      if (messageType === 'general') await this.#receiveGeneral(frame, line)
+      if (messageType === OVERSIZED) this.#refuse(frame, tooLarge())
+      else if (messageType === 'general') await this.#receiveGeneral(frame, line)
       else if (messageType === 'initialResponse') await this.#receiveResponse(frame, line)
       else await this.#answerHandshake(frame, line)
     } catch (error) {
@@ -348,7 +349,7 @@ export class AuthSocket {
   #refuse ({ message, payload }: Frame, refusal: ApiError): void {
     if (++this.#refused > MAX_REFUSED) return this.close()
     if (this.identityKey === undefined) throw refusal
-    const event = message.messageType === 'general' ? decodeEvent(payload) : undefined
+    const event = message.messageType === 'general' ? decodeEvent(payload) : readBeginning(payload)
     if (event !== undefined) this.#onRefused(event.eventName, event.data, refusal)
   }
 
@@ -490,6 +491,10 @@ export class AuthSocket {
     this.host.counters.faults++
     if (++this.#faults > this.options.maxFaults) this.disconnect()
   }
+}
+
+function tooLarge (): ApiError {
+  return new ApiError('ERR_BODY_TOO_LARGE', `A live message holds up to ${MAX_LIVE_BODY} bytes: send it over HTTP.`, { limit: MAX_LIVE_BODY })
 }
 
 function remember (line: Line, session: Session): void {

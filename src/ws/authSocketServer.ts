@@ -13,7 +13,7 @@ import type { Limits } from '../limits'
 import { pointsOf } from '../limits/meter'
 import { SOCKET_PATH, type IdentityKey } from '../protocol'
 import { AuthSocket, type AuthSocketCounters, type AuthSocketHost, type AuthSocketOptions } from './authSocket'
-import { Connection, PROVEN_BYTES, type EngineSocket } from './connection'
+import { Connection, RECEIVED_BYTES, type EngineSocket } from './connection'
 import type { MembershipSealer } from './memberships'
 import { receivePoll } from './polls'
 import { numberOf, RecoveryAdapter, sealedOf } from './recovery'
@@ -81,7 +81,7 @@ export class AuthSocketServer {
     this.#options = { ...DEFAULTS, ...rest }
     this.#grace = grace
     this.#host = this.#createHost()
-    this.#engine = new EngineServer({ maxHttpBufferSize: PROVEN_BYTES, httpCompression: false, wsEngine: BoundedWebSocketServer as never })
+    this.#engine = new EngineServer({ maxHttpBufferSize: RECEIVED_BYTES, httpCompression: false, wsEngine: BoundedWebSocketServer as never })
     this.#engine.on('connection', (engine: EngineSocket) => { this.#watch(engine) })
     this.#io = new Server({
       serveClient: false,

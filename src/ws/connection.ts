@@ -4,11 +4,14 @@ import type { Socket } from 'socket.io'
 import type { ByteAccount } from '../limits/budget'
 import { pointsOf } from '../limits/meter'
 import type { Limits } from '../limits'
+import { toOversized } from './oversized'
 
 /** Until an identity is proven a frame, or a poll, has so many bytes at most: enough for a handshake and small events. */
 export const UNPROVEN_BYTES = 16 * 1024
 /** Afterwards: bytes travel as numbers in JSON, so a live body takes about four times its length, or more if it is escaped. */
-export const PROVEN_BYTES = 8.5 * 1024 * 1024
+const PROVEN_BYTES = 8.5 * 1024 * 1024
+/** What is larger still, up to this, arrives whole and is refused unread: its client would otherwise wait for its answer. */
+export const RECEIVED_BYTES = 30 * 1024 * 1024
 /** How many packets a poll may have, until an identity is proven and afterwards; and how many come before that proof. */
 const UNPROVEN_POLL_PACKETS = 32
 const PROVEN_POLL_PACKETS = 256
@@ -84,7 +87,7 @@ export class Connection {
 
   /** How many bytes the next frame or poll may have. */
   get maxBytes (): number {
-    if (this.#proven) return PROVEN_BYTES
+    if (this.#proven) return RECEIVED_BYTES
     return this.#introduced ? Math.max(UNPROVEN_BYTES, PROVEN_BYTES - this.#unprovenBytes) : UNPROVEN_BYTES
   }
 
@@ -127,7 +130,8 @@ export class Connection {
     const bytes = typeof data === 'string' ? data.length : 0
     if (!this.#isHeartbeat(type)) limits.perAddress.charge(address, 1 + pointsOf({ bytes }))
     if (!this.#isBounded(bytes) || limits.perAddress.isFlooding(address)) return this.end()
-    if (type !== 'message' || this.#belongs(data)) return
+    if (type === 'message' && bytes > PROVEN_BYTES) packet.data = toOversized(data as string)
+    if (type !== 'message' || this.#belongs(packet.data)) return
     // Engine.IO looks at the type after this, and passes nothing on of a type that it does not know.
     packet.type = DROPPED
     onFault()
@@ -143,7 +147,7 @@ export class Connection {
   }
 
   #isBounded (bytes: number): boolean {
-    if (this.#proven) return bytes <= PROVEN_BYTES
+    if (this.#proven) return bytes <= RECEIVED_BYTES
     if (bytes > this.maxBytes || ++this.#unprovenPackets > UNPROVEN_PACKETS) return false
     this.#unprovenBytes += bytes
     return true

@@ -13,7 +13,8 @@ export interface LiveLayer {
 
 /** Live messaging, at the root and under the routing prefix if there is one. */
 export function createLive (prefix: string, parts: SessionParts & AuthSocketServerParts, options: AuthSocketServerOptions = {}): LiveLayer {
-  const namespaces = prefix === '' ? ['/'] : ['/', prefix]
+  // With a slash at its end too, for clients that were given such a host.
+  const namespaces = prefix === '' ? ['/'] : ['/', prefix, `${prefix}/`]
   const server = new AuthSocketServer(parts, { namespaces, ...options })
     .on('connection', socket => { serveSocket(socket, parts) })
   parts.metrics.watch('sockets', () => server.size)

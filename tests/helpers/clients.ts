@@ -2,7 +2,9 @@
 import { MessageBoxClient } from '@bsv/message-box-client'
 import { PrivateKey, ProtoWallet, type WalletInterface } from '@bsv/sdk'
 import { MessageBoxClient as Client11 } from 'message-box-client-1.1'
+import { MessageBoxClient as Client13 } from 'message-box-client-1.3'
 import { MessageBoxClient as Client14 } from 'message-box-client-1.4'
+import { MessageBoxClient as Client142 } from 'message-box-client-1.4.2'
 import { MessageBoxClient as Client20 } from 'message-box-client-2.0'
 import { hushClient } from './hush'
 
@@ -14,9 +16,10 @@ export interface TestClient {
   identityKey: string
 }
 
-export const RELEASES = { '1.1.10': Client11, '1.4.5': Client14, '2.0.2': Client20, '2.1.1': MessageBoxClient }
+export const RELEASES = { '1.1.10': Client11, '1.3.0': Client13, '1.4.2': Client142, '1.4.5': Client14, '2.0.2': Client20, '2.1.1': MessageBoxClient }
 
 export type Release = keyof typeof RELEASES
+export const EVERY_RELEASE = Object.keys(RELEASES) as Release[]
 
 export async function newClient (host: string, { release = '2.1.1', key = PrivateKey.fromRandom() }: { release?: Release, key?: PrivateKey } = {}): Promise<TestClient> {
   const wallet = new ProtoWallet(key)

@@ -7,6 +7,7 @@ import { newClient, type Release, type TestClient } from './clients'
 import type { Engine } from './databases'
 import { LightSocket } from './lightSocket'
 import { onEnd, startServer, type TestServer } from './server'
+import { assertStrict } from './strict'
 
 export async function startLive ({ engine, env = {}, live = {} }: { engine?: Engine, env?: FlatEnv, live?: AuthSocketServerOptions } = {}): Promise<TestServer> {
   return await startServer({ ...(engine !== undefined && { engine }), env: { ENABLE_WEBSOCKETS: 'true', ...env }, overrides: { live } })
@@ -39,6 +40,7 @@ function keepSockets ({ client }: TestClient): void {
 
 export function lightSocket (...parameters: ConstructorParameters<typeof LightSocket>): LightSocket {
   const socket = new LightSocket(...parameters)
+  socket.raw.on('authMessage', assertStrict)
   onEnd(() => { socket.close() })
   return socket
 }

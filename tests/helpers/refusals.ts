@@ -23,6 +23,12 @@ export function expectError ({ status, headers, body }: Seen, [wantedStatus, cod
   expectCors(headers)
 }
 
+/** The same, with the description once more, as clients of the overlay network look for it. */
+export function expectOverlayError (seen: Seen, expected: [number, string], details: object = {}): void {
+  const { description } = seen.body as { description?: unknown }
+  expectError(seen, expected, { message: description, ...details })
+}
+
 /** The same, as the answer to an authenticated request: signed, so that its client believes it. */
 export function expectRefusal (answer: Answer, status: number, code: string, details: object = {}): void {
   expectError(answer, [status, code], details)

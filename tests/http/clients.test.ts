@@ -1,12 +1,12 @@
 import { describe, expect, test } from '@jest/globals'
 import { PrivateKey } from '@bsv/sdk'
 import { callerOf } from '../helpers/caller'
-import { newClient, type Release } from '../helpers/clients'
+import { EVERY_RELEASE, newClient } from '../helpers/clients'
 import { ENGINES } from '../helpers/databases'
 import { startServer } from '../helpers/server'
 
 describe.each(ENGINES)('released clients on %s', engine => {
-  test.each<Release>(['1.1.10', '1.4.5', '2.0.2', '2.1.1'])('%s sends, lists, repeats and acknowledges', async release => {
+  test.each(EVERY_RELEASE)('%s sends, lists, repeats and acknowledges', async release => {
     const { host } = await startServer({ engine })
     const alice = await newClient(host, { release })
     const bob = await newClient(host, { release })

@@ -64,7 +64,7 @@ describe.each(['', '/api', '/a/b-c.d'])('with the prefix "%s"', prefix => {
     }
   })
 
-  test.each(['/unknown', '/sendMessage/more', '/sendMessage%2f', '//sendMessage', '/health/more', '/%', '/%ff', '/__proto__', '/constructor', '/index.html', '/api/sendMessages'])('a stranger at %s is told that nothing is there', async path => {
+  test.each(['/unknown', '/sendMessage/more', '/sendMessage%2f', '//sendMessages', '/health/more', '/%', '/%ff', '/__proto__', '/constructor', '/index.html', '/api/sendMessages'])('a stranger at %s is told that nothing is there', async path => {
     for (const method of ['GET', 'POST']) expectError(await ask(`${server.host}${path}`, method), [404, 'ERR_NOT_FOUND'])
   })
 

@@ -1,12 +1,13 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { newClient } from '../helpers/clients'
 import { ENGINES } from '../helpers/databases'
+import { until } from '../helpers/live'
 import { expectRefusal } from '../helpers/refusals'
 import { startServer, type TestServer } from '../helpers/server'
 import { handshake, post, sign, submit, type HandSession } from '../helpers/signedRequests'
 
-const list = async (session: HandSession): Promise<Array<Record<string, unknown>>> =>
-  (await submit(session, await sign(session, { method: 'GET', target: '/devices' }))).body.devices as never
+const list = async (session: HandSession, query = ''): Promise<Array<Record<string, unknown>>> =>
+  (await submit(session, await sign(session, { method: 'GET', target: `/devices${query}` }))).body.devices as never
 
 describe.each(ENGINES)('devices on %s', engine => {
   let server: TestServer
@@ -60,5 +61,48 @@ describe.each(ENGINES)('devices on %s', engine => {
     for (let i = 0; i <= 100; i++) await post(session, '/registerDevice', { fcmToken: `token-${i}-0123456789` , deviceId: String(i) })
     const devices = await list(session)
     expect(devices.map(({ deviceId }) => deviceId)).toEqual(Array.from({ length: 100 }, (_, i) => String(100 - i)))
+  })
+
+  test('pages, the one that was updated last first', async () => {
+    const session = await handshake(server.origin)
+    for (const name of ['a', 'b', 'c', 'a']) {
+      await post(session, '/registerDevice', { fcmToken: `token-${name}`, deviceId: name })
+      // Times are kept in milliseconds.
+      const since = Date.now()
+      await until(() => Date.now() > since)
+    }
+    const names = async (query: string): Promise<unknown[]> => (await list(session, query)).map(({ deviceId }) => deviceId)
+    expect(await names('')).toEqual(['a', 'c', 'b'])
+    expect(await names('?limit=1&offset=1')).toEqual(['c'])
+    expect(await names('?offset=2')).toEqual(['b'])
+    expect(await names('?limit=1000&offset=3')).toEqual([])
+    for (const limit of ['0', '-1', '1001', 'x', '', '1.5']) expectRefusal(await submit(session, await sign(session, { method: 'GET', target: `/devices?limit=${limit}` })), 400, 'ERR_INVALID_LIMIT')
+    for (const offset of ['-1', 'x', '1e3']) expectRefusal(await submit(session, await sign(session, { method: 'GET', target: `/devices?offset=${offset}` })), 400, 'ERR_INVALID_OFFSET')
+  })
+
+  test('the id of a device is trimmed, and none if nothing is left of it', async () => {
+    const session = await handshake(server.origin)
+    await post(session, '/registerDevice', { fcmToken: 'one', deviceId: ' my phone ' })
+    await post(session, '/registerDevice', { fcmToken: 'two', deviceId: '' })
+    await post(session, '/registerDevice', { fcmToken: 'three', deviceId: ' \t' })
+    expect((await list(session)).map(({ deviceId }) => deviceId).sort()).toEqual(['my phone', null, null])
+  })
+
+  test('a new token of a device replaces the old one, on this platform and of this identity', async () => {
+    const [alice, bob] = [await handshake(server.origin), await handshake(server.origin)]
+    const add = async (session: HandSession, fcmToken: string, platform: string | null, deviceId: string | null = 'phone'): Promise<void> => {
+      expect((await post(session, '/registerDevice', { fcmToken, platform, deviceId })).status).toBe(200)
+    }
+    await add(bob, 'of bob', 'ios')
+    await add(alice, 'old', 'ios')
+    await add(alice, 'on the web', 'web')
+    await add(alice, 'without a platform', null)
+    await add(alice, 'without a name', 'ios', null)
+    await add(alice, 'another without a name', 'ios', null)
+    await add(alice, 'new', 'ios')
+    await add(alice, 'still without', null)
+    const tokens = async (session: HandSession): Promise<unknown[]> => (await list(session)).map(({ fcmToken }) => fcmToken).sort()
+    expect(await tokens(alice)).toEqual(['new', 'on the web', 'still without', 'without a name', 'another without a name'].map(token => `...${token.slice(-10)}`).sort())
+    expect(await tokens(bob)).toEqual(['...of bob'])
   })
 })

@@ -54,7 +54,9 @@ describe('POST /listMessages refuses', () => {
       [`the limit ${JSON.stringify(limit)}`, 'ERR_INVALID_LIMIT', { messageBox: 'inbox', limit, offset: -1 }] as [string, string, unknown]),
     ...[-1, 0.5, '0', null, false, [], {}, 2 ** 53].flatMap(offset => ['offset', 'skip'].map(name =>
       [`the ${name} ${JSON.stringify(offset)}`, 'ERR_INVALID_OFFSET', { messageBox: 'inbox', [name]: offset }] as [string, string, unknown]))
-      .filter(([name]) => name !== 'the skip null')
+      .filter(([name]) => name !== 'the skip null'),
+    ...[null, '', ' ', 7, [], {}, ['one'], 'x'.repeat(256)].map(messageId =>
+      [`the message id ${JSON.stringify(messageId).slice(0, 20)}`, 'ERR_INVALID_MESSAGE_ID', { messageBox: 'inbox', messageId }] as [string, string, unknown])
   ])('%s', async (_name, code, request) => {
     expectRefusal(await list(alice, request), 400, code)
   })
@@ -102,6 +104,16 @@ describe.each(ENGINES)('POST /listMessages on %s', engine => {
       expect((await page(alice, { recipient: bob.identityKey })).messages).toMatchObject([{ body: 'hers' }])
       expect((await page(bob, {})).messages).toMatchObject([{ body: 'his' }])
     }
+  })
+
+  test('one message by its id, of this box alone', async () => {
+    const alice = await handshake(server.origin)
+    await fill(server, alice.identityKey, ['a', 'b', 'c'])
+    await fill(server, alice.identityKey, ['elsewhere'], 'other')
+    expect(await page(alice, { messageId: 'inbox 1' })).toMatchObject({ messages: [{ messageId: 'inbox 1', body: 'b' }], hasMore: false, nextOffset: null })
+    expect(await page(alice, { messageId: 'inbox 1', offset: 1 })).toMatchObject({ messages: [], hasMore: false })
+    for (const messageId of ['inbox', 'INBOX 1', 'other 0', 'inbox 1 ']) expect(await page(alice, { messageId })).toMatchObject({ messages: [], hasMore: false, nextOffset: null })
+    expect(await page(await handshake(server.origin), { messageId: 'inbox 1' })).toMatchObject({ messages: [] })
   })
 
   test('pages come in order of arrival, bounded by their limit', async () => {

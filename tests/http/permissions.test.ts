@@ -39,6 +39,7 @@ describe.each(ENGINES)('permissions on %s', engine => {
       ['a sender that is a number', { messageBox: 'x', recipientFee: 5, sender: 5 }, 'ERR_INVALID_PUBLIC_KEY'],
       ['part of a satoshi', { messageBox: 'x', recipientFee: 0.5 }, 'ERR_INVALID_FEE_VALUE'], ['-2', { messageBox: 'x', recipientFee: -2 }, 'ERR_INVALID_FEE_VALUE'],
       ['more than a number holds', { messageBox: 'x', recipientFee: 1e300 }, 'ERR_INVALID_FEE_VALUE'],
+      ['4,000,000,000', { messageBox: 'x', recipientFee: 4_000_000_000 }, 'ERR_INVALID_FEE_VALUE'], ['2^31', { messageBox: 'x', recipientFee: 2 ** 31 }, 'ERR_INVALID_FEE_VALUE'],
       ['a blank box', { messageBox: '  ', recipientFee: 5 }, 'ERR_INVALID_MESSAGE_BOX'], ['an empty box', { messageBox: '', recipientFee: 5 }, 'ERR_INVALID_MESSAGE_BOX'],
       ['too long a box', { messageBox: 'x'.repeat(256), recipientFee: 5 }, 'ERR_INVALID_MESSAGE_BOX']
     ])('refuses %s', async (_name, rule, code) => {
@@ -48,6 +49,7 @@ describe.each(ENGINES)('permissions on %s', engine => {
     test('and says what it means', async () => {
       const sender = newKey()
       expect((await set(alice, { messageBox: 'said', recipientFee: -1, sender })).body).toEqual({ status: 'success', description: `${sender} is blocked from "said".` })
+      expect((await set(alice, { messageBox: 'dear', recipientFee: 2 ** 31 - 1 })).body.description).toBe('Everyone pays 2147483647 satoshis for each message into "dear".')
       expect((await set(alice, { messageBox: ' said ', recipientFee: 10 })).body.description).toBe('Everyone pays 10 satoshis for each message into "said".')
     })
   })

@@ -204,7 +204,7 @@ test('a large frame that is whole takes none of that share', async () => {
 })
 
 test.each<[string, (socket: ReturnType<typeof lightSocket>) => void]>([
-  ['handshakes', socket => { socket.raw.emit('authMessage', { version: '0.1', messageType: 'initialRequest', identityKey: socket.identityKey, initialNonce: randomBytes(32).toString('base64') }) }],
+  ['handshakes', socket => { socket.raw.emit('authMessage', { version: '0.1', messageType: 'initialRequest', identityKey: socket.identityKey, initialNonce: randomBytes(48).toString('base64') }) }],
   ['events that nobody knows', socket => { socket.emit('unknown', {}) }],
   ['sends', socket => { socket.emit('sendMessage', { roomId: `${socket.identityKey}-inbox`, message: { messageId: randomBytes(8).toString('hex'), recipient: socket.identityKey, body: 'hello' } }) }]
 ])('a proven socket that goes on with %s beyond its rate is closed', async (_name, say) => {

@@ -32,7 +32,7 @@ test('what the server is, with the limits as they come', async () => {
       messageIdCharacters: 255,
       messageBoxCharacters: 255,
       acknowledgedIds: 1000,
-      page: { messages: 1000, bytes: 4 * 1024 * 1024 },
+      page: { messages: 1000, bytes: 4000 * 1024 },
       rates: { address: 1200, identity: 3000 },
       concurrentRequests: 500,
       connections: { address: 4000 },

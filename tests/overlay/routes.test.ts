@@ -2,7 +2,7 @@ import { P2PKH, PrivateKey, Transaction, UnlockingScript } from '@bsv/sdk'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { anoint, find, identityOf, lookup, steak, submit } from '../helpers/advertiser'
 import { TestChain } from '../helpers/chain'
-import { expectCors, expectError } from '../helpers/refusals'
+import { expectCors, expectError, expectOverlayError } from '../helpers/refusals'
 import { startServer, type TestServer } from '../helpers/server'
 
 const KEY = identityOf(PrivateKey.fromRandom())
@@ -36,23 +36,28 @@ describe('with the overlay on', () => {
       expect([status, headers.get('content-type')]).toEqual([200, 'text/markdown; charset=utf-8'])
       expect(text).toMatch(/^# (tm|ls)_messagebox\n/)
     }
-    expectError(await get(server.origin, '/getDocumentationForTopicManager?manager=tm_ship'), [400, 'ERR_UNKNOWN_TOPIC'])
-    expectError(await get(server.origin, '/getDocumentationForLookupServiceProvider'), [400, 'ERR_UNKNOWN_SERVICE'])
+    expectOverlayError(await get(server.origin, '/getDocumentationForTopicManager?manager=tm_ship'), [400, 'ERR_UNKNOWN_TOPIC'])
+    expectOverlayError(await get(server.origin, '/getDocumentationForLookupServiceProvider'), [400, 'ERR_UNKNOWN_SERVICE'])
   })
 
   test.each<[string, unknown, string]>([
     ['another service', { service: 'ls_ship', query: {} }, 'ERR_UNKNOWN_SERVICE'], ['no service', { query: {} }, 'ERR_UNKNOWN_SERVICE'], ['null', 'null', 'ERR_UNKNOWN_SERVICE'],
+    ['no query', { service: 'ls_messagebox' }, 'ERR_INVALID_QUERY'], ['null as its query', { service: 'ls_messagebox', query: null }, 'ERR_INVALID_QUERY'],
     ['a query that is no object', { service: 'ls_messagebox', query: 'all' }, 'ERR_INVALID_QUERY'], ['a key that is none', { service: 'ls_messagebox', query: { identityKey: KEY.slice(2) } }, 'ERR_INVALID_QUERY'],
     ['several keys', { service: 'ls_messagebox', query: { identityKey: [KEY] } }, 'ERR_INVALID_QUERY'], ['a host that is no text', { service: 'ls_messagebox', query: { host: {} } }, 'ERR_INVALID_QUERY'],
     ['broken JSON', '{', 'ERR_INVALID_JSON']
   ])('a question with %s is refused', async (_name, question, code) => {
-    expectError(await lookup(server.origin, question), [400, code])
+    expectOverlayError(await lookup(server.origin, question), [400, code])
   })
 
   test.each<[string, string | undefined]>([
-    ['another topic', '["tm_ship"]'], ['another topic beside it', '["tm_messagebox","tm_ship"]'], ['no topic', '[]'], ['a topic that is no list', 'tm_messagebox'], ['an object', '{}']
+    ['another topic', '["tm_ship"]'], ['another topic beside it', '["tm_messagebox","tm_ship"]'], ['no topic', '[]'], ['another topic in a list', 'tm_messagebox, tm_ship'], ['broken JSON', '["tm_messagebox"'], ['commas alone', ' , '], ['an object', '{}']
   ])('a submission to %s is refused', async (_name, topics) => {
-    expectError(await submit(server.origin, [1], { 'x-topics': topics! }), [400, 'ERR_UNKNOWN_TOPIC'])
+    expectOverlayError(await submit(server.origin, [1], { 'x-topics': topics! }), [400, 'ERR_UNKNOWN_TOPIC'])
+  })
+
+  test.each(['["tm_messagebox"]', 'tm_messagebox', ' tm_messagebox ', 'tm_messagebox,tm_messagebox', ' ["tm_messagebox"] '])('topics may be written as %s', async topics => {
+    expectOverlayError(await submit(server.origin, [1], { 'x-topics': topics }), [400, 'ERR_INVALID_TRANSACTION'])
   })
 
   test('other methods are refused, and the rest still needs an identity', async () => {
@@ -72,7 +77,7 @@ test('on a local network scripts alone count', async () => {
   const { inputs, outputs } = await anoint(chain, alice)
   const { sourceTransaction } = (await anoint(chain, alice)).inputs[0]!
   const forged = new Transaction(1, [{ sourceTransaction: sourceTransaction!, sourceOutputIndex: 0, unlockingScript: inputs[0]!.unlockingScript!, sequence: 0xffffffff }], outputs)
-  expectError(await submit(origin, forged.toBEEF()), [400, 'ERR_INVALID_TRANSACTION'])
+  expectOverlayError(await submit(origin, forged.toBEEF()), [400, 'ERR_INVALID_TRANSACTION'])
 })
 
 test('on a local network a forged proof takes nobody\'s advertisement away', async () => {
@@ -85,7 +90,7 @@ test('on a local network a forged proof takes nobody\'s advertisement away', asy
   const theft = chain.mine(new Transaction(1, [{ sourceTransaction: standing, sourceOutputIndex: 0, unlockingScript: new UnlockingScript([]), sequence: 0xffffffff }], [
     { satoshis: 1, lockingScript: new P2PKH().lock(mallory.toPublicKey().toHash()) }
   ]))
-  expectError(await submit(origin, theft.toBEEF()), [400, 'ERR_INVALID_ADVERTISEMENT'])
+  expectOverlayError(await submit(origin, theft.toBEEF()), [400, 'ERR_INVALID_ADVERTISEMENT'])
   expect(await find(origin, { identityKey: identityOf(alice) })).toEqual([`${standing.id('hex')}.0`])
 })
 
@@ -93,7 +98,7 @@ test('an address may submit twenty times a minute, and look up far more often', 
   const { origin } = await startServer({ env: LOCAL })
   const statuses = await Promise.all(Array.from({ length: 21 }, async () => (await submit(origin, [1], { 'x-topics': '[]' })).status))
   expect(statuses.filter(status => status === 400).length).toBe(20)
-  expectError(await submit(origin, [1]), [429, 'ERR_RATE_LIMITED'], { limit: 20, retryAfterMs: expect.any(Number) })
+  expectOverlayError(await submit(origin, [1]), [429, 'ERR_RATE_LIMITED'], { limit: 20, retryAfterMs: expect.any(Number) })
   expect(await find(origin, { identityKey: KEY })).toEqual([])
 })
 

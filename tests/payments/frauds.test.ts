@@ -90,7 +90,7 @@ describe.each(ENGINES)('payments on %s', engine => {
       funds.merklePath = new MerklePath(blockHeight, [[leaf!, { offset: 1, hash: 'ab'.repeat(32) }]])
       return (await pay(chain, payerKey, good(), { funds })).payment
     }],
-    ['funds that no block holds', 400, 'ERR_INVALID_PAYMENT', async () => {
+    ['funds in a block that the service does not know', 503, 'ERR_PAYMENTS_UNAVAILABLE', async () => {
       const funds = chain.mint(payerKey, 10_000)
       const { path } = funds.merklePath!
       funds.merklePath = new MerklePath(900_000, path)
@@ -100,7 +100,7 @@ describe.each(ENGINES)('payments on %s', engine => {
       const inputs = transaction.inputs.map(({ unlockingScriptTemplate: _template, ...input }) => ({ ...input, sequence: 0 }))
       return { ...payment, tx: new Transaction(transaction.version, inputs, transaction.outputs, 4_000_000_000).toAtomicBEEF() }
     })],
-    ['a stranger\'s transaction in the BEEF, which no block holds', 400, 'ERR_INVALID_PAYMENT', async () => await made(good(), ({ transaction, payment }) => {
+    ['a stranger\'s transaction in the BEEF, in a block that the service does not know', 503, 'ERR_PAYMENTS_UNAVAILABLE', async () => await made(good(), ({ transaction, payment }) => {
       const beef = new Beef()
       const alien = chain.mint(payerKey, 5)
       alien.merklePath = new MerklePath(900_000, alien.merklePath!.path)
@@ -176,7 +176,8 @@ describe.each(ENGINES)('payments on %s', engine => {
     ['a page for people', '<html>welcome</html>'],
     ['nothing', ''],
     ['another transaction', JSON.stringify({ txid: '00'.repeat(32), txStatus: 'SEEN_ON_NETWORK' })],
-    ['what is not passed on yet', JSON.stringify({ txStatus: 'RECEIVED' })]
+    ['what is not passed on yet', JSON.stringify({ txStatus: 'RECEIVED' })],
+    ['parents that it does not know yet', JSON.stringify({ txStatus: 'SEEN_IN_ORPHAN_MEMPOOL' })]
   ])('while the broadcaster speaks of %s, nothing is delivered', async (_name, answer) => {
     const { payment } = await pay(chain, payerKey, good())
     chain.arcAnswer = answer
@@ -189,7 +190,8 @@ describe.each(ENGINES)('payments on %s', engine => {
     const funds = chain.mint(payerKey, 10_000)
     const { blockHeight, path } = funds.merklePath!
     funds.merklePath = new MerklePath(blockHeight + 1, path)
-    expectFraud(await send((await pay(chain, payerKey, good(), { funds })).payment), 400, 'ERR_INVALID_PAYMENT')
+    // Its owner may be ahead of the service: that is nobody's fraud.
+    expectRefusal(await send((await pay(chain, payerKey, good(), { funds })).payment), 503, 'ERR_PAYMENTS_UNAVAILABLE')
     const { payment } = await pay(chain, payerKey, good())
 
     expect((await send(payment)).status).toBe(200)

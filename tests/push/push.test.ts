@@ -93,6 +93,14 @@ const inactive = async (session: HandSession): Promise<string[]> => (await devic
     google.answers.set('phone', BROKEN)
     expect((await send(alice, alice.identityKey, 'failing')).status).toBe(200)
     await until(() => server.output.includes('messaging/internal-error'))
+    // Four attempts, each after twice the time.
+    const attempts = google.received.filter(text => text.includes('"failing"'))
+    expect(attempts).toHaveLength(4)
+
+    expect((await send(alice, alice.identityKey, 'retried')).status).toBe(200)
+    await until(() => google.received.some(text => text.includes('"retried"')))
+    google.answers.clear()
+    await until(() => google.tokensOf('retried').length === 2)
     expect(await inactive(alice)).toEqual([])
     google.answers.clear()
     await send(alice, alice.identityKey, 'working')

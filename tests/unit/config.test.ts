@@ -35,7 +35,7 @@ test('nothing set: SQLite, port 8080, development', () => {
     db: { client: 'better-sqlite3', connection: { filename: 'data/messagebox.sqlite' } },
     redis: { url: undefined },
     mailbox: {
-      maxPageBytes: 4 * 1024 * 1024,
+      maxPageBytes: 4000 * 1024,
       quotas: { inbox: { messages: 10_000, bytes: GIB }, sender: { messages: 10_000, bytes: GIB } },
       maxRules: 10_000,
       retention: undefined
