@@ -5,6 +5,7 @@ import * as permissions from './0003-permissions'
 import * as payments from './0004-payments'
 import * as devices from './0005-devices'
 import * as advertisements from './0006-advertisements'
+import * as schemaLease from './0007-schema-lease'
 
 /** Every migration in its order. Names have no extension, so a run from .ts and one from .js are the same. */
 const MIGRATIONS: Array<[name: string, migration: Knex.Migration]> = [
@@ -13,7 +14,8 @@ const MIGRATIONS: Array<[name: string, migration: Knex.Migration]> = [
   ['0003-permissions', permissions],
   ['0004-payments', payments],
   ['0005-devices', devices],
-  ['0006-advertisements', advertisements]
+  ['0006-advertisements', advertisements],
+  ['0007-schema-lease', schemaLease]
 ]
 
 export const migrationSource: Knex.MigrationSource<[string, Knex.Migration]> = {

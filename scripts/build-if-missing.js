@@ -1,4 +1,5 @@
 // Lets "npm start" work in a fresh clone; an image brings its own dist/.
+require('./check-node')
 const { execSync } = require('node:child_process')
 const { existsSync } = require('node:fs')
 const { join } = require('node:path')

@@ -1,11 +1,11 @@
 /** A message's life, told by two fresh wallets and the released client, against a running server or one of its own. */
 import { MessageBoxClient, type PeerMessage } from '@bsv/message-box-client'
 import { PrivateKey, ProtoWallet, type WalletInterface } from '@bsv/sdk'
-import dotenv from 'dotenv'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import pino from 'pino'
+import { loadDotEnv } from '../src/cli/environment'
 import { explainFailure } from '../src/cli/failure'
 import { parseConfig, readEnv } from '../src/config'
 import { MessageBoxServer } from '../src/server'
@@ -14,7 +14,7 @@ import { MessageBoxServer } from '../src/server'
 interface Host { host: string, stop: () => Promise<void> }
 
 async function findServer (): Promise<Host> {
-  dotenv.config({ quiet: true })
+  loadDotEnv()
   const { http } = parseConfig(readEnv(process.env))
   const host = `http://localhost:${http.port}${http.prefix}`
   try {

@@ -1,4 +1,5 @@
 // Before "npm run dev": looks whether that can run at all, and makes a .env from .env.example with a key of its own, where there is none yet.
+require('./check-node')
 const { randomBytes } = require('node:crypto')
 const { existsSync, readFileSync, writeFileSync } = require('node:fs')
 const { join } = require('node:path')

@@ -1,4 +1,5 @@
 // Runs a program by its path without extension: from TypeScript where that can be loaded, else as it was compiled.
+require('./check-node')
 const { join } = require('node:path')
 
 const root = join(__dirname, '..')

@@ -6,7 +6,7 @@
 import { Secret } from './secret'
 import { parseServiceAccount, readServiceAccount, type ServiceAccount } from './serviceAccount'
 import {
-  duration, GIB, KIB, largestAnswer, limit, MIB, parseBoolean, parseBoxes, parseCount, parseDays, parseEndpoint, parseEnvironment, parseFees, parseHost, parseLogLevel, parseMigrateKey, parseNetwork,
+  duration, findUnknownOptions, GIB, KIB, largestAnswer, limit, MIB, parseBoolean, parseBoxes, parseCount, parseDays, parseEndpoint, parseEnvironment, parseFees, parseHost, parseLogLevel, parseMigrateKey, parseNetwork,
   parsePort, parsePrefix, parsePrivateKey, parseProject, parseRedisUrl, parseTrustProxy, parseUrl, ROOM, SECOND, size,
   type DeliveryFees, type Environment, type Limit, type LogLevel, type Network, type TrustProxy
 } from './settings'
@@ -296,6 +296,8 @@ function parseDatabase (take: Take, flat: FlatEnv, problems: string[]): Database
   if (client === 'mysql2' && typeof connection.database !== 'string') {
     problems.push('KNEX_DB_CONNECTION must name a database, such as {"host":"127.0.0.1","user":"messagebox","password":"…","database":"messagebox"}')
   }
+  const unknown = client === 'mysql2' ? findUnknownOptions(connection) : []
+  if (unknown.length > 0) problems.push(`KNEX_DB_CONNECTION holds what this server does not take: ${unknown.join(', ')}. Leave it out`)
   return { client, connection }
 }
 

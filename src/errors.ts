@@ -136,6 +136,9 @@ export class ApiError extends Error {
   }
 }
 
+/** What keeps a server or a command from starting; the message says what is wrong and what to do. */
+export class StartError extends Error {}
+
 /** The part of a logger that refusals need. */
 export interface FaultLog { error: (fields: object, text: string) => void }
 

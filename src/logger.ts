@@ -1,3 +1,5 @@
+import { writeSync } from 'node:fs'
+import { Writable } from 'node:stream'
 import pino, { type Logger } from 'pino'
 import type { Config } from './config'
 
@@ -8,18 +10,50 @@ import type { Config } from './config'
 export function createLogger ({ log }: Pick<Config, 'log'>): Logger {
   const { level } = log
   const redact = { paths: ['*.headers', 'headers', '*.body', 'body', '*.signature'], remove: true }
-  if (log.pretty && isInstalled('pino-pretty')) {
-    return pino({ level, redact, base: null, transport: { target: 'pino-pretty', options: { translateTime: 'HH:MM:ss', singleLine: true } } })
-  }
-  return pino({ level, redact, base: null })
+  const output = new LogOutput(STDOUT)
+  const pretty = log.pretty ? loadPretty() : undefined
+  return pino({ level, redact, base: null }, pretty?.({ translateTime: 'HH:MM:ss', singleLine: true, destination: output }) ?? output)
 }
 
+type Pretty = (options: { translateTime: string, singleLine: boolean, destination: Writable }) => Writable
+
 /** pino-pretty is there in development only; an image does without it. */
-function isInstalled (name: string): boolean {
+function loadPretty (): Pretty | undefined {
   try {
-    require.resolve(name)
-    return true
+    return require('pino-pretty') as Pretty
   } catch {
-    return false
+    return undefined
+  }
+}
+
+const STDOUT = 1
+/** How long a reader that is behind may hold the server up for a line, in milliseconds. */
+const BUSY_MS = 50
+
+/** Writes lines at once. What cannot be written, on a full disk for example, is dropped and counted: requests go on. */
+export class LogOutput extends Writable {
+  #dropped = 0
+
+  constructor (private readonly descriptor: number) {
+    super({ decodeStrings: false })
+  }
+
+  override write (line: unknown): boolean {
+    if (this.#dropped > 0 && this.#put(`{"level":40,"time":${Date.now()},"dropped":${this.#dropped},"msg":"lines of the log could not be written"}\n`)) this.#dropped = 0
+    if (!this.#put(String(line))) this.#dropped++
+    return true
+  }
+
+  #put (text: string): boolean {
+    let bytes = Buffer.from(text)
+    for (const end = performance.now() + BUSY_MS; bytes.length > 0;) {
+      try {
+        bytes = bytes.subarray(writeSync(this.descriptor, bytes))
+      } catch (error) {
+        // A pipe whose reader is behind.
+        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || performance.now() > end) return false
+      }
+    }
+    return true
   }
 }

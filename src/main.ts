@@ -1,13 +1,14 @@
-import dotenv from 'dotenv'
+import './cli/nodeVersion'
 import { announce } from './cli/announce'
+import { readConfig } from './cli/environment'
 import { explainFailure } from './cli/failure'
 import { stopOnSignal } from './cli/signals'
-import { parseConfig, readEnv } from './config'
 import { MessageBoxServer } from './server'
 
 async function main (): Promise<void> {
-  dotenv.config({ quiet: true })
-  const server = await MessageBoxServer.create(parseConfig(readEnv(process.env)))
+  // What is written there is for people: a full disk, or a reader that has gone, is no reason to stop.
+  for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
+  const server = await MessageBoxServer.create(readConfig())
   const port = await server.start()
   announce(server.context, port)
   stopOnSignal(server)

@@ -244,3 +244,22 @@ export const ROOM = 1.5
 export function largestAnswer (maxPageBytes: number, maxBodyBytes: number): number {
   return Math.max(maxPageBytes, maxBodyBytes * 2)
 }
+
+/**
+ * What the server relies on in a connection to MySQL, whatever KNEX_DB_CONNECTION says: how values travel. Several
+ * statements at once save journeys to the database, see db/transaction.ts; values are bound, always.
+ */
+export const RELIED_ON = {
+  charset: 'utf8mb4', timezone: 'Z', multipleStatements: true, typeCast: true, dateStrings: false, rowsAsArray: false, nestTables: false,
+  supportBigNumbers: false, bigNumberStrings: false, decimalNumbers: false, jsonStrings: false, namedPlaceholders: false, stringifyObjects: false
+}
+
+const MYSQL_OPTIONS = [
+  ...Object.keys(RELIED_ON), 'host', 'port', 'user', 'password', 'database', 'socketPath', 'ssl', 'connectTimeout', 'localAddress', 'compress',
+  'enableKeepAlive', 'keepAliveInitialDelay', 'insecureAuth', 'trace'
+]
+
+/** The options of a connection to MySQL that this server does not take, by name. */
+export function findUnknownOptions (connection: Record<string, unknown>): string[] {
+  return Object.keys(connection).filter(name => !MYSQL_OPTIONS.includes(name))
+}

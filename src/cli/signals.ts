@@ -1,9 +1,9 @@
 import type { MessageBoxServer } from '../server'
 import { explainFailure } from './failure'
 
-const SIGNALS = ['SIGTERM', 'SIGINT'] as const
+const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 
-/** Stops the server on SIGTERM and SIGINT, and ends the process within `SHUTDOWN_TIMEOUT`; a second signal ends it at once. */
+/** Stops the server on SIGTERM, SIGINT and SIGHUP, and ends the process within `SHUTDOWN_TIMEOUT`; a second signal ends it at once. */
 export function stopOnSignal (server: MessageBoxServer): void {
   const { logger, config } = server.context
   const stop = (signal: NodeJS.Signals): void => {

@@ -7,8 +7,8 @@ import {
   findHosts, findOutputs, findStanding, forgetSpent, insertAdvertisements, isReplaced, lockOutputs, markImpossible, markSpent, replaceSurplus,
   type Advertisement, type AdvertisementQuery, type FoundAdvertisement, type KnownOutput, type Outpoint
 } from './advertisements'
-import { isDeadlock } from './faults'
 import { query } from './query'
+import { retryConflicts } from './retries'
 
 /**
  * At how many hosts an identity may be advertised, and how many advertisements of one host may stand. Anybody can put an
@@ -22,8 +22,6 @@ const FORGOTTEN_SPENT = 1000
 /** How many advertisements one answer holds, and how many bytes of their transactions. */
 export const MAX_FOUND = 20
 export const MAX_FOUND_BYTES = 256 * 1024
-/** How often to try where others write the same rows. */
-const ATTEMPTS = 5
 /** How many transactions may wait for their turn. */
 const MAX_WAITING = 200
 
@@ -66,15 +64,8 @@ export interface AdvertisementStore {
 
 export function createAdvertisementStore (knex: Knex): AdvertisementStore {
   const line = new FairLine()
-  const attempt = async (submission: Submission): Promise<Admission> => {
-    for (let attempts = 1; ; attempts++) {
-      try {
-        return await knex.transaction(async trx => await admit(trx, submission, Date.now()))
-      } catch (error) {
-        if (!isDeadlock(error) || attempts === ATTEMPTS) throw error
-      }
-    }
-  }
+  const attempt = async (submission: Submission): Promise<Admission> =>
+    await retryConflicts(async () => await knex.transaction(async trx => await admit(trx, submission, Date.now())))
   return {
     async admit (submission) {
       // One at a time, so that nobody has more than may stand; many nodes at once might let one more in each.

@@ -2,12 +2,14 @@
 import type { Knex } from 'knex'
 import { ApiError } from '../errors'
 import { QUERY_TIMEOUT } from './engine'
-import { isDeadlock, isDuplicateKey } from './faults'
+import { isConflict, isDuplicateKey } from './faults'
 import { Insertion, type Conclude, type Send, type Stored } from './insertion'
-import { Lane, MAX_BYTES, MAX_ROWS, type Committed, type OnCommit } from './lane'
+import { Lane, MAX_ROWS, type Committed, type OnCommit } from './lane'
 import { listedBytes, MAX_LISTED_BYTES, mostListedBytes } from './listed'
 import { idKey, insertInPieces, insertMessages, type StoredMessage } from './messages'
+import { readStatementLimits, USUAL_LIMITS, type StatementLimits } from './packet'
 import type { Ledger } from './quotas'
+import { Retries } from './retries'
 import { transact } from './transaction'
 import { FairLine } from '../fairLine'
 import { ByteBudget } from '../limits/budget'
@@ -23,8 +25,6 @@ const MAX_LARGE_WAITING = 4
 const ROW_OVERHEAD = 512
 /** After how many bytes of a large send others get a turn: each turn is time in which the only connection to SQLite is held. */
 const TURN_BYTES = 8 * 1024 * 1024
-/** How often a batch is tried again when other nodes keep taking its ids, or locks, from under it. */
-const ATTEMPTS = 5
 
 export interface InsertOptions {
   /** The address that the send comes from: addresses take turns with large sends. */
@@ -44,12 +44,15 @@ export class GroupCommit {
   readonly #waitingLarge = new ByteBudget(LARGE_BYTES)
   /** The ids of messages that take their time, and how many sends name each: whatever touches one waits for its transaction. */
   readonly #slow = new Map<string, number>()
+  #limits = USUAL_LIMITS
+  #reading: Promise<StatementLimits> | undefined
 
   constructor (private readonly knex: Knex, private readonly ledger: Ledger, onCommit: OnCommit = () => {}) {
     const store = async (sends: Send[]): Promise<Committed<Stored[]>> => await this.#store(sends)
-    this.#small = new Lane(store, onCommit)
-    this.#large = new Lane(store, onCommit)
-    this.#concluding = new Lane(store, onCommit)
+    const newLane = (): Lane<Send, Stored[]> => new Lane(store, onCommit, () => this.#limits.batch)
+    this.#small = newLane()
+    this.#large = newLane()
+    this.#concluding = newLane()
   }
 
   /**
@@ -61,7 +64,8 @@ export class GroupCommit {
     const bytes = checkSize(messages)
     const send: Send = { messages, rows: messages.length, bytes, keys: messages.map(idKey), ...(conclude !== undefined && { alone: true, conclude }) }
     const lane = conclude === undefined ? this.#small : this.#concluding
-    if (bytes > MAX_BYTES) return await this.#insertLarge(send, address, conclude === undefined ? this.#large : this.#concluding)
+    this.#limits = await (this.#reading ??= this.#readLimits())
+    if (bytes > this.#limits.batch) return await this.#insertLarge(send, address, conclude === undefined ? this.#large : this.#concluding)
     const account = this.#waitingSmall.open(ownersOf(send, address))
     account.resize(bytes)
     try {
@@ -69,6 +73,16 @@ export class GroupCommit {
       return this.isSlow(send.keys) && conclude === undefined ? await this.#runSlowly(send, this.#large) : await lane.run(send)
     } finally {
       account.close()
+    }
+  }
+
+  /** They are asked for once; a question that failed is asked again. */
+  async #readLimits (): Promise<StatementLimits> {
+    try {
+      return await readStatementLimits(this.knex)
+    } catch (error) {
+      this.#reading = undefined
+      throw error
     }
   }
 
@@ -128,16 +142,17 @@ export class GroupCommit {
     const { knex, ledger } = this
     const now = Date.now()
     const insertion = new Insertion(sends, now)
-    for (let attempt = 1; ; attempt++) {
+    const retries = new Retries()
+    for (;;) {
       const rows = insertion.rows()
       try {
         await this.#insert(rows, now, sends[0]?.conclude)
         return { answers: insertion.answers(), rows: rows.length }
       } catch (error) {
         // Each time something is refused there is less to do: that is no attempt in vain.
-        if (ledger.isExceeded(error) && insertion.refuse(await ledger.room(knex, rows))) attempt--
-        else if (attempt >= ATTEMPTS || !(ledger.isExceeded(error) || isDuplicateKey(error) || isDeadlock(error))) throw error
-        else await insertion.lookUp(knex)
+        if (ledger.isExceeded(error) && insertion.refuse(await ledger.room(knex, rows))) continue
+        if (!(ledger.isExceeded(error) || isDuplicateKey(error) || isConflict(error)) || !await retries.next()) throw error
+        await insertion.lookUp(knex)
       }
     }
   }
@@ -145,10 +160,10 @@ export class GroupCommit {
   async #insert (rows: StoredMessage[], now: number, conclude?: Conclude): Promise<void> {
     if (rows.length === 0) return
     const { knex, ledger } = this
-    const large = rows.length > MAX_ROWS || sizeOf(rows) > MAX_BYTES
+    const large = rows.length > MAX_ROWS || sizeOf(rows) > this.#limits.batch
     if (large || conclude !== undefined) {
       await knex.transaction(async trx => {
-        if (large) await insertInTurns(trx, rows, now)
+        if (large) await insertInTurns(trx, rows, now, this.#limits)
         else await insertMessages(trx, rows, now).timeout(QUERY_TIMEOUT)
         for (const { sql, bindings } of ledger.add(trx, rows)) await trx.raw(sql, bindings).timeout(QUERY_TIMEOUT)
         await conclude?.(trx)
@@ -163,10 +178,10 @@ export class GroupCommit {
 }
 
 /** SQLite works within this process: now and then, what needs no database gets a turn. */
-async function insertInTurns (trx: Knex, rows: StoredMessage[], now: number): Promise<void> {
+async function insertInTurns (trx: Knex, rows: StoredMessage[], now: number, { batch: most, piece }: StatementLimits): Promise<void> {
   let written = 0
-  for (const batch of batchesOf(rows)) {
-    if (batch.length === 1) await insertInPieces(trx, batch[0]!, now)
+  for (const batch of batchesOf(rows, most)) {
+    if (batch.length === 1) await insertInPieces(trx, batch[0]!, now, piece)
     else await insertMessages(trx, batch, now).timeout(QUERY_TIMEOUT)
     written += sizeOf(batch)
     if (written < TURN_BYTES) continue
@@ -176,12 +191,12 @@ async function insertInTurns (trx: Knex, rows: StoredMessage[], now: number): Pr
 }
 
 /** Rows in their order, as many together as fit into one statement. */
-function batchesOf (rows: StoredMessage[]): StoredMessage[][] {
+function batchesOf (rows: StoredMessage[], most: number): StoredMessage[][] {
   const batches: StoredMessage[][] = []
   let bytes = Infinity
   for (const row of rows) {
     const more = sizeOf([row])
-    if (bytes + more > MAX_BYTES || batches.at(-1)!.length >= MAX_ROWS) {
+    if (bytes + more > most || batches.at(-1)!.length >= MAX_ROWS) {
       batches.push([])
       bytes = 0
     }

@@ -3,15 +3,28 @@ import { mkdirSync } from 'node:fs'
 import { dirname } from 'node:path'
 import knex, { type Knex } from 'knex'
 import type { DatabaseConfig } from '../config'
-import { SqliteClient } from './sqliteDriver'
+import { RELIED_ON } from '../settings'
+import { isNotForWriting } from './faults'
+import { retryWhileBusy, SqliteClient } from './sqliteDriver'
 
 /** How long anything waits for a connection, in milliseconds. */
 const CONNECT_TIMEOUT = 3000
 const SQLITE_WAIT = 60_000
 const MYSQL_POOL = 10
+/** How large SQLite's log stays when everything in it has been carried over. */
+const MAX_IDLE_WAL_BYTES = 8 * 1024 * 1024
 
 export function createKnex (config: DatabaseConfig): Knex {
-  return knex({ ...(config.client === 'mysql2' ? mysqlOptions(config) : sqliteOptions(config)), log: SILENT })
+  if (config.client !== 'mysql2') return knex({ ...sqliteOptions(config), log: SILENT })
+  const db = knex({ ...mysqlOptions(config), log: SILENT })
+  db.on('query-error', (error: Error) => { if (isNotForWriting(error)) retireConnections(db, error) })
+  return db
+}
+
+/** After a failover standing connections stay with the old primary: none of them is used again, those that are in use included. */
+function retireConnections (db: Knex, error: Error): void {
+  const { used, free } = db.client.pool as Record<'used' | 'free', Array<{ resource: object }>>
+  for (const { resource } of [...used, ...free]) Object.assign(resource, { __knex__disposed: error })
 }
 
 /** Every fault reaches its caller as an error. Knex would print it too, statement and all, past the server's log. */
@@ -20,27 +33,39 @@ const SILENT: Knex.Logger = { debug () {}, warn () {}, error () {}, deprecate ()
 function mysqlOptions ({ client, connection }: DatabaseConfig): Knex.Config {
   return {
     client,
-    // Several statements at once save journeys to the database, see transaction.ts; values are bound, always.
-    connection: { charset: 'utf8mb4', timezone: 'Z', connectTimeout: CONNECT_TIMEOUT, ...connection, multipleStatements: true },
+    connection: { connectTimeout: CONNECT_TIMEOUT, ...connection, ...(connection.ssl === true && { ssl: {} }), ...RELIED_ON },
     acquireConnectionTimeout: CONNECT_TIMEOUT,
     pool: {
       min: 0,
       max: MYSQL_POOL,
-      afterCreate (connection: { query: (sql: string, done: (error: unknown) => void) => void }, done: (error: unknown, connection: unknown) => void) {
-        // Strict: nothing is cut or converted in silence. READ COMMITTED: no gap locks between senders.
-        connection.query('SET SESSION sql_mode = \'STRICT_ALL_TABLES\', SESSION transaction_isolation = \'READ-COMMITTED\'',
-          error => {
-            if (!isUnknownVariable(error)) return done(error, connection)
-            // MariaDB before 11.1 knows the variable by its older name.
-            connection.query('SET SESSION sql_mode = \'STRICT_ALL_TABLES\', SESSION tx_isolation = \'READ-COMMITTED\'', error => { done(error, connection) })
-          })
+      afterCreate (connection: MysqlConnection, done: (error: unknown, connection: unknown) => void) {
+        prepareMysql(connection, 'transaction_isolation', error => {
+          if (!isUnknownVariable(error)) return done(error, connection)
+          // MariaDB before 11.1 knows the variable by its older name.
+          prepareMysql(connection, 'tx_isolation', error => { done(error, connection) })
+        })
       }
     }
   }
 }
 
+interface MysqlConnection { query: (sql: string, done: (error: unknown) => void) => void }
+
+/** Names: a server may impose another character set. Strict: nothing is cut or converted in silence. READ COMMITTED: no gap locks between senders. */
+function prepareMysql (connection: MysqlConnection, isolation: string, done: (error: unknown) => void): void {
+  connection.query(`SET NAMES utf8mb4; SET SESSION sql_mode = 'STRICT_ALL_TABLES', SESSION ${isolation} = 'READ-COMMITTED'`, done)
+}
+
 function isUnknownVariable (error: unknown): boolean {
   return (error as { code?: string } | null)?.code === 'ER_UNKNOWN_SYSTEM_VARIABLE'
+}
+
+interface SqliteConnection { pragma: (text: string) => unknown }
+
+function prepareSqlite (connection: SqliteConnection): void {
+  connection.pragma('journal_mode = WAL')
+  connection.pragma('synchronous = FULL')
+  connection.pragma(`journal_size_limit = ${MAX_IDLE_WAL_BYTES}`)
 }
 
 function sqliteOptions ({ connection }: DatabaseConfig): Knex.Config {
@@ -55,11 +80,9 @@ function sqliteOptions ({ connection }: DatabaseConfig): Knex.Config {
     pool: {
       min: 1,
       max: 1,
-      afterCreate (connection: { pragma: (text: string) => unknown }, done: (error: unknown, connection: unknown) => void) {
-        connection.pragma('busy_timeout = 5000')
-        connection.pragma('journal_mode = WAL')
-        connection.pragma('synchronous = FULL')
-        done(null, connection)
+      afterCreate (connection: SqliteConnection, done: (error: unknown, connection: unknown) => void) {
+        connection.pragma('busy_timeout = 0')
+        retryWhileBusy(() => { prepareSqlite(connection) }).then(() => { done(null, connection) }, (error: unknown) => { done(error, connection) })
       }
     }
   }

@@ -34,9 +34,8 @@ export interface Committed<A> {
   rows: number
 }
 
-/** Bounds of one transaction, but for a single job that is larger by itself. */
+/** How many rows one transaction has, but for a single job that has more by itself. */
 export const MAX_ROWS = 500
-export const MAX_BYTES = 2 * 1024 * 1024
 /** A commit is given up, its outcome unknown, after this many milliseconds and the time for its bytes. */
 const COMMIT_TIMEOUT = 5000
 const BYTES_PER_MILLISECOND = 10_000
@@ -48,8 +47,11 @@ export class Lane<J extends Job, A> {
   #waiting: Array<Waiting<J, A>> = []
   #running = false
 
-  /** @param commit carries jobs out together */
-  constructor (private readonly commit: (jobs: J[]) => Promise<Committed<A>>, private readonly onCommit: OnCommit = () => {}) {}
+  /**
+   * @param commit carries jobs out together
+   * @param maxBytes how many bytes the jobs of one transaction have, but for a single one that has more by itself
+   */
+  constructor (private readonly commit: (jobs: J[]) => Promise<Committed<A>>, private readonly onCommit: OnCommit = () => {}, private readonly maxBytes = () => Infinity) {}
 
   /** @throws ApiError that `commit` answered, or the database's error */
   async run (job: J): Promise<A> {
@@ -78,7 +80,7 @@ export class Lane<J extends Job, A> {
       rows += job.rows
       bytes += job.bytes
       const alone = [batch[0], waiting].some(one => one?.alone ?? one?.job.alone)
-      if (batch.length > 0 && (alone || rows > MAX_ROWS || bytes > MAX_BYTES || job.keys.some(key => taken.has(key)))) break
+      if (batch.length > 0 && (alone || rows > MAX_ROWS || bytes > this.maxBytes() || job.keys.some(key => taken.has(key)))) break
       job.keys.forEach(key => taken.add(key))
       batch.push(waiting)
     }

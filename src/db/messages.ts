@@ -31,9 +31,6 @@ export interface MessageRow {
   updated_at: number
 }
 
-/** Longer texts are written in pieces: escaped, or in UTF-8 of three bytes a character, each fits MySQL's smallest max_allowed_packet of 16 MiB. */
-const PIECE = 5 * 1024 * 1024
-
 /**
  * Inserts rows in one statement; when it fails, for a duplicate key say, none of them is there.
  * @param now milliseconds since 1970
@@ -42,9 +39,12 @@ export function insertMessages (db: Knex, messages: StoredMessage[], now: number
   return db('messages').insert(messages.map(message => toRow(message, message.body, now)))
 }
 
-/** Inserts one message of any size; to be called within a transaction. */
-export async function insertInPieces (trx: Knex, message: StoredMessage, now: number): Promise<void> {
-  const pieces = split(message.body, PIECE)
+/**
+ * Inserts one message of any size; to be called within a transaction.
+ * @param piece how long the pieces are in which the body is written, in UTF-16 units
+ */
+export async function insertInPieces (trx: Knex, message: StoredMessage, now: number, piece: number): Promise<void> {
+  const pieces = split(message.body, piece)
   await trx('messages').insert(toRow(message, pieces[0]!, now)).timeout(QUERY_TIMEOUT)
   const { recipient, messageId } = message
   const append = isMysql(trx) ? 'concat(body, ?)' : 'body || ?'

@@ -3,8 +3,10 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Knex } from 'knex'
 import { migrationSource } from '../../migrations'
 import type { DatabaseConfig, Quotas } from '../config'
+import { StartError } from '../errors'
 import { codeOf } from './faults'
 import { createKnex } from './knex'
+import { LEASE_MS, withLease } from './lease'
 import { isLimited } from './quotas'
 import { forgetUsage, isCounted, recount } from './usage'
 
@@ -13,17 +15,26 @@ const LOCK_TIMEOUT = 60
 /** How often it looks whether that one is done, in milliseconds, where the database does not tell. */
 const LOCK_INTERVAL = 20
 
+const STILL_LOCKED = `Another node has been preparing the database for ${LOCK_TIMEOUT} seconds: try again when it is done`
+
 /** Told of each migration before it runs: its name, which one it is, and how many there are to run. */
 export type OnMigration = (name: string, number: number, count: number) => void
 
-/** @returns Knex's number of the batch, and the names of the migrations that ran now */
-export async function migrate (knex: Knex, config: DatabaseConfig, onMigration: OnMigration = () => {}): Promise<[batch: number, names: string[]]> {
+/**
+ * @param leaseMs after how long another node may take over from one that was killed
+ * @returns Knex's number of the batch, and the names of the migrations that ran now
+ */
+export async function migrate (knex: Knex, config: DatabaseConfig, onMigration: OnMigration = () => {}, leaseMs?: number): Promise<[batch: number, names: string[]]> {
   const options = { migrationSource: tellOf(knex, onMigration), tableName: 'knex_migrations' }
+  const { missing, unknown } = await readSchemaState(knex)
+  if (unknown.length > 0) throw describeUnknown(unknown)
+  // A replica that takes no writes can serve a schema that is as it should be.
+  if (missing.length === 0) return [await lastBatch(knex), []]
   return await withLock(knex, config, async () => {
     // Whoever holds our lock is alone, so a lock of Knex's own can only be one that a crash left behind.
     if (await knex.schema.hasTable('knex_migrations_lock')) await knex.migrate.forceFreeMigrationsLock(options)
     return await knex.migrate.latest(options) as [number, string[]]
-  })
+  }, leaseMs)
 }
 
 /** The migrations of this server that have not run, and those that have run and that it does not know: a newer one's. */
@@ -41,6 +52,20 @@ export async function readSchemaState (knex: Knex): Promise<SchemaState> {
 export async function compareSchema (done: string[]): Promise<SchemaState> {
   const known = (await migrationSource.getMigrations([])).map(migration => migrationSource.getMigrationName(migration))
   return { missing: known.filter(name => !done.includes(name)), unknown: done.filter(name => !known.includes(name)) }
+}
+
+async function lastBatch (knex: Knex): Promise<number> {
+  const [{ batch }] = await knex('knex_migrations').max({ batch: 'batch' }) as [{ batch: number }]
+  return Number(batch)
+}
+
+/** How this server names its migrations. */
+const OUR_NAME = /^\d{4}-[a-z-]+$/
+
+function describeUnknown (names: string[]): StartError {
+  return new StartError(names.every(name => OUR_NAME.test(name))
+    ? `The database was brought up to date by a newer version of this server: this one does not know ${names.join(', ')}. Run the newer one, or restore the backup from before.`
+    : `The database belongs to another program, whose migrations it holds (${names.slice(0, 3).join(', ')}): name a database of its own in KNEX_DB_CONNECTION.`)
 }
 
 /** Whether every migration has run. */
@@ -77,37 +102,26 @@ function tellOf (knex: Knex, onMigration: OnMigration): typeof migrationSource {
  * @returns whether everything was counted now
  */
 export async function settleUsage (knex: Knex, config: DatabaseConfig, quotas: Quotas): Promise<boolean> {
+  if (!await isUnsettled(knex, quotas)) return false
   return await withLock(knex, config, async () => {
-    const { messages, usage } = await isCounted(knex)
-    if (!isLimited(quotas)) {
-      if (usage) await forgetUsage(knex)
-      return false
-    }
-    if (usage || !messages) return false
-    await recount(knex)
-    return true
+    // Another node may have settled it meanwhile.
+    if (!await isUnsettled(knex, quotas)) return false
+    if (!isLimited(quotas)) await forgetUsage(knex)
+    else await recount(knex)
+    return isLimited(quotas)
   })
 }
 
-async function withLock<T> (knex: Knex, config: DatabaseConfig, work: () => Promise<T>): Promise<T> {
-  return config.client === 'mysql2' ? await withMysqlLock(knex, work) : await withSqliteLock(config, work)
+/** Whether there are counts that nobody keeps, or messages that nobody has counted. */
+async function isUnsettled (knex: Knex, quotas: Quotas): Promise<boolean> {
+  const { messages, usage } = await isCounted(knex)
+  return isLimited(quotas) ? messages && !usage : usage
 }
 
-/** MySQL's named locks end with their connection, so a killed node frees its own. */
-async function withMysqlLock<T> (knex: Knex, work: () => Promise<T>): Promise<T> {
-  const connection = await knex.client.acquireConnection()
-  const name = 'concat(\'messagebox migrations \', md5(database()))'
-  try {
-    const [[row]] = await knex.raw(`select get_lock(${name}, ${LOCK_TIMEOUT}) as held`).connection(connection)
-    if (Number(row.held) !== 1) throw stillLocked()
-    try {
-      return await work()
-    } finally {
-      await knex.raw(`do release_lock(${name})`).connection(connection)
-    }
-  } finally {
-    await knex.client.releaseConnection(connection)
-  }
+async function withLock<T> (knex: Knex, config: DatabaseConfig, work: () => Promise<T>, leaseMs = LEASE_MS): Promise<T> {
+  return config.client === 'mysql2'
+    ? await withLease(knex, { leaseMs, timeoutMs: LOCK_TIMEOUT * 1000, message: STILL_LOCKED }, work)
+    : await withSqliteLock(config, work)
 }
 
 /** A second database file beside the first, whose write lock the system frees when its process ends. */
@@ -133,12 +147,8 @@ async function takeSqliteLock (lock: Knex): Promise<void> {
       return
     } catch (error) {
       if (!codeOf(error).startsWith('SQLITE_BUSY')) throw error
-      if (Date.now() > end) throw stillLocked()
+      if (Date.now() > end) throw new StartError(STILL_LOCKED)
     }
     await pause(LOCK_INTERVAL)
   }
-}
-
-function stillLocked (): Error {
-  return new Error(`Another node has been preparing the database for ${LOCK_TIMEOUT} seconds: try again when it is done`)
 }

@@ -1,16 +1,23 @@
-import { ApiError } from '../errors'
-import { CLAIM_LOST, codeOf, isTooLarge } from './faults'
+import { ApiError, type ErrorCode } from '../errors'
+import { CLAIM_LOST, codeOf, isCharacterSetError, isTooLarge } from './faults'
+import { retryConflicts } from './retries'
 
 /**
- * Runs an operation on the database. Whatever the database reports that is no answer is a refusal, whose fault is
+ * Runs an operation on the database, one statement or one transaction, again if it got in another's way. Whatever the database reports that is no answer is a refusal, whose fault is
  * logged without its values.
  */
 export async function query<T> (operation: string, work: () => Promise<T>): Promise<T> {
   try {
-    return await work()
+    return await retryConflicts(work)
   } catch (error) {
     if (error instanceof ApiError || codeOf(error) === CLAIM_LOST) throw error
     const fault = { what: 'the database failed', operation, fault: codeOf(error) }
-    throw new ApiError(isTooLarge(error) ? 'ERR_BODY_TOO_LARGE' : 'ERR_UNAVAILABLE', undefined, {}, { fault })
+    throw new ApiError(refusalOf(error), undefined, {}, { fault })
   }
+}
+
+function refusalOf (error: unknown): ErrorCode {
+  if (isTooLarge(error)) return 'ERR_BODY_TOO_LARGE'
+  // To try again would not help: the operator has to.
+  return isCharacterSetError(error) ? 'ERR_INTERNAL' : 'ERR_UNAVAILABLE'
 }

@@ -1,13 +1,10 @@
 /** Removes messages and counts them off, by group commit; where nothing is counted, each removal is a statement by itself. */
 import type { Knex } from 'knex'
-import { isDeadlock } from './faults'
 import { Lane, type Committed, type Job, type OnCommit } from './lane'
 import { deleteByIds, deleteMessages, idKey, lockMessages, toLocked, type MessageName } from './messages'
 import type { Ledger } from './quotas'
+import { retryConflicts } from './retries'
 import { transact } from './transaction'
-
-/** How often a removal is tried again when others take its locks from under it. */
-const ATTEMPTS = 5
 
 interface Names extends Job {
   names: MessageName[]
@@ -21,14 +18,14 @@ export interface Removal {
 /** @param isSlow whether any of these messages is being stored by a transaction that takes its time */
 export function createRemoval (knex: Knex, ledger: Ledger, isSlow: (keys: string[]) => boolean, onCommit: OnCommit = () => {}): Removal {
   if (!ledger.counts) return { remove: async names => await removeAlone(knex, names, onCommit) }
-  const newLane = (): Lane<Names, number> => new Lane(async jobs => await again(async () => await removeTogether(knex, ledger, jobs)), onCommit)
+  const newLane = (): Lane<Names, number> => new Lane(async jobs => await retryConflicts(async () => await removeTogether(knex, ledger, jobs)), onCommit)
   const [lane, slow] = [newLane(), newLane()]
   return { remove: async names => await (isSlow(names.map(idKey)) ? slow : lane).run({ names, rows: names.length, bytes: 0, keys: [] }) }
 }
 
 async function removeAlone (knex: Knex, names: MessageName[], onCommit: OnCommit): Promise<number> {
   const since = performance.now()
-  const rows = await again(async () => await deleteMessages(knex, names))
+  const rows = await retryConflicts(async () => await deleteMessages(knex, names))
   if (rows > 0) onCommit(rows, (performance.now() - since) / 1000)
   return rows
 }
@@ -44,14 +41,4 @@ async function removeTogether (knex: Knex, ledger: Ledger, jobs: Names[]): Promi
     const left = new Set(rows.map(idKey))
     return { answers: jobs.map(({ names }) => names.filter(name => left.delete(idKey(name))).length), rows: rows.length }
   })
-}
-
-async function again<T> (work: () => Promise<T>): Promise<T> {
-  for (let attempt = 1; ; attempt++) {
-    try {
-      return await work()
-    } catch (error) {
-      if (attempt === ATTEMPTS || !isDeadlock(error)) throw error
-    }
-  }
 }

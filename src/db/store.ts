@@ -9,6 +9,7 @@ import type { GroupCommit, InsertOptions } from './groupCommit'
 import type { Stored } from './insertion'
 import { mostListedBytes } from './listed'
 import { findByIds, idKey, selectPage, type MessageRow, type StoredMessage } from './messages'
+import { Probe } from './probe'
 import { query } from './query'
 import type { Removal } from './removal'
 import type { Schema } from './schema'
@@ -24,7 +25,7 @@ export interface MessageStore {
   list: (recipient: IdentityKey, request: ListRequest) => Promise<MessagePage>
   /** How many of these ids were the recipient's, and are gone now. */
   remove: (recipient: IdentityKey, messageIds: string[]) => Promise<number>
-  /** Resolves where the database answers, and has the tables that this server needs. */
+  /** Resolves if the database takes writes, and has the tables that this server needs. */
   ping: () => Promise<void>
 }
 
@@ -37,8 +38,7 @@ export interface StoreParts {
   maxPageBytes: number
 }
 
-
-/** How long /ready waits for the database, in milliseconds. */
+/** How long /ready waits for a database whose schema is not known yet, in milliseconds. */
 const PING_TIMEOUT = 2000
 /** For how long its answer holds, in milliseconds. */
 const PING_LASTS = 100
@@ -49,6 +49,7 @@ export function createMessageStore ({ knex, commits, removal, schema, maxPageByt
     if (!schema.ready) throw new ApiError('ERR_SCHEMA_OUTDATED')
     return await query(name, work)
   }
+  const probe = new Probe(knex)
   let ping: Promise<void> | undefined
 
   return {
@@ -77,7 +78,8 @@ export function createMessageStore ({ knex, commits, removal, schema, maxPageByt
       // Anybody may ask, as often as they like: one question serves all who ask meanwhile, and a moment later.
       ping ??= query('ping', async () => {
         await schema.check()
-        await knex.raw(schema.ready ? 'select 1 from messages limit 1' : 'select 1').timeout(PING_TIMEOUT)
+        if (schema.ready) await probe.run()
+        else await knex.raw('select 1').timeout(PING_TIMEOUT)
       }).finally(() => { setTimeout(() => { ping = undefined }, PING_LASTS).unref() })
       await ping
       if (!schema.ready) throw new ApiError('ERR_SCHEMA_OUTDATED')

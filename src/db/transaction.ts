@@ -1,6 +1,6 @@
 /**
- * Transactions of statements that are known beforehand. To MySQL they travel together, with the words around them,
- * so that a commit costs one journey to the database rather than one for each statement.
+ * Transactions of statements that are known beforehand. To MySQL they travel together, with the words that begin the
+ * transaction. The commit travels alone: in a packet with others, a Galera cluster tells a commit that failed as a success.
  */
 import type { Knex } from 'knex'
 import { isMysql, QUERY_TIMEOUT } from './engine'
@@ -59,7 +59,13 @@ async function transactOnMysql<T> (knex: Knex, work: (transaction: Transaction) 
     return (await send([...opening, ...statements])).slice(opening.length)
   }
   try {
-    return await work({ run, commit: async statements => { await run([...statements, COMMIT]) } })
+    return await work({
+      run,
+      commit: async statements => {
+        if (statements.length > 0) await run(statements)
+        if (begun) await send([COMMIT])
+      }
+    })
   } catch (error) {
     // A connection that is broken, or that was given up, takes its transaction with it.
     if (begun) await send([ROLLBACK]).catch(() => {})

@@ -73,7 +73,7 @@ describe.each(ENGINES)('messages on %s', engine => {
       ['500 ids', async db => await findByIds(db, Array.from({ length: 500 }, (_value, i) => messageOf(newKey(), `id ${i}`)))],
       ['one acknowledgement', async db => await deleteMessages(db, [messageOf(SENDER, 'id 0')])],
       ['1000 acknowledgements', async db => await deleteMessages(db, Array.from({ length: 1000 }, (_value, i) => messageOf(SENDER, `id ${i}`)))],
-      ['a body in pieces', async db => await insertInPieces(db, messageOf(SENDER, 'long', { body: long }), 1)]
+      ['a body in pieces', async db => await insertInPieces(db, messageOf(SENDER, 'long', { body: long }), 1, 5 * 1024 * 1024)]
     ])('%s', async (_name, work) => {
       const [query, ...others] = await statementsOf(work)
 
@@ -185,7 +185,7 @@ describe.each(ENGINES)('messages on %s', engine => {
     const recipient = newKey()
     // Its characters lie across every boundary of 4 MiB.
     const body = `x${'📦'.repeat(3 * 1024 * 1024)}\u0000'"\\ end`
-    await knex.transaction(async trx => { await insertInPieces(trx, messageOf(recipient, 'long', { body }), 1) })
+    await knex.transaction(async trx => { await insertInPieces(trx, messageOf(recipient, 'long', { body }), 1, 5 * 1024 * 1024) })
     await insertMessages(knex, [messageOf(recipient, 'short')], 1)
 
     const { rows, more } = await selectPage(knex, recipient, { messageBox: 'inbox', ...EVERYTHING }, Buffer.byteLength(body))

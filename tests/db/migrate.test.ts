@@ -11,7 +11,7 @@ import { migrate } from '../../src/db/migrate'
 import { createDatabase, ENGINES, type TestDatabase } from '../helpers/databases'
 
 const ROOT = join(__dirname, '../..')
-const NAMES = ['0001-messages', '0002-quota-usage', '0003-permissions', '0004-payments', '0005-devices', '0006-advertisements']
+const NAMES = ['0001-messages', '0002-quota-usage', '0003-permissions', '0004-payments', '0005-devices', '0006-advertisements', '0007-schema-lease']
 const run = promisify(execFile)
 
 let compiled: string

@@ -8,7 +8,7 @@ import { startServer } from '../helpers/server'
 import { handshake, post } from '../helpers/signedRequests'
 
 const KEY = 'open sesame, please'
-const NAMES = ['0001-messages', '0002-quota-usage', '0003-permissions', '0004-payments', '0005-devices', '0006-advertisements']
+const NAMES = ['0001-messages', '0002-quota-usage', '0003-permissions', '0004-payments', '0005-devices', '0006-advertisements', '0007-schema-lease']
 /** What migrations have made since the first. */
 const TABLES_SINCE = ['quota_usage', 'permissions', 'payment_outpoints', 'payments', 'devices', 'advertisements']
 

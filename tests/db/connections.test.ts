@@ -1,0 +1,175 @@
+/** Connections to databases as they come: with options and servers that change how values travel, and servers that change their part. */
+import { afterEach, describe, expect, test } from '@jest/globals'
+import Database from 'better-sqlite3'
+import { statSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import mysql from 'mysql2/promise'
+import { createDatabase } from '../helpers/databases'
+import { until } from '../helpers/live'
+import { canRunMariadb, PrivateMariadb } from '../helpers/mariadb'
+import { Child, ServerProcess } from '../helpers/processes'
+import { onEnd, startServer } from '../helpers/server'
+import { handshake, post, type HandSession } from '../helpers/signedRequests'
+import { TcpProxy } from '../helpers/tcpProxy'
+
+const UNUSUAL = 'häppy 📦 ﷽ \\ \' "'
+
+const databases: PrivateMariadb[] = []
+afterEach(async () => { for (const database of databases.splice(0)) await database.drop() })
+
+async function startMariadb (options: string[] = []): Promise<PrivateMariadb> {
+  const mariadb = await PrivateMariadb.create(options)
+  databases.push(mariadb)
+  return mariadb
+}
+
+const send = async (session: HandSession, messageId: string, body: string): Promise<Awaited<ReturnType<typeof post>>> =>
+  await post(session, '/sendMessage', { message: { recipient: session.identityKey, messageBox: 'inbox', messageId, body } })
+
+async function expectUnusual (origin: string): Promise<void> {
+  const session = await handshake(origin)
+  expect(await send(session, UNUSUAL, UNUSUAL)).toMatchObject({ status: 200 })
+  expect(await post(session, '/listMessages', { messageBox: 'inbox' })).toMatchObject({
+    status: 200, body: { messages: [{ messageId: UNUSUAL, body: UNUSUAL, createdAt: expect.stringMatching(/^20\d\d-.*Z$/) }] }
+  })
+  expect(await post(session, '/acknowledgeMessage', { messageIds: [UNUSUAL] })).toMatchObject({ status: 200 })
+}
+
+test('options that change how values travel change nothing here', async () => {
+  const database = await createDatabase('mysql')
+  onEnd(database.drop)
+  const connection = {
+    ...database.config.connection,
+    bigNumberStrings: true, supportBigNumbers: true, typeCast: false, dateStrings: true, rowsAsArray: true, nestTables: true, decimalNumbers: true,
+    jsonStrings: true, charset: 'latin1', timezone: '+05:00', multipleStatements: false
+  }
+  const server = await ServerProcess.start({ env: { ...database.env, KNEX_DB_CONNECTION: JSON.stringify(connection) } })
+  await expectUnusual(server.origin)
+})
+
+describe('MariaDB', () => {
+  if (!canRunMariadb()) return
+
+  test.each([
+    ['imposes latin1', ['--skip-character-set-client-handshake', '--character-set-server=latin1']],
+    ['sets names when somebody connects', ['--init-connect=SET NAMES utf8']]
+  ])('%s: bodies come out as they went in', async (_name, options) => {
+    const mariadb = await startMariadb(options)
+    const { host, port, database } = mariadb.config.connection as { host: string, port: number, database: string }
+    const root = await mysql.createConnection({ host, port, user: 'root' })
+    // What is set for everybody does not hold for root.
+    await root.query('create user box@\'127.0.0.1\' identified by \'box\'')
+    await root.query(`grant all on ${database}.* to box@'127.0.0.1'`)
+    await root.end()
+    const server = await ServerProcess.start({ env: { ...mariadb.env, KNEX_DB_CONNECTION: JSON.stringify({ host, port, database, user: 'box', password: 'box' }) } })
+    await expectUnusual(server.origin)
+  })
+
+  test('takes small packets: what does not fit is refused by name, and batches fit', async () => {
+    const mariadb = await startMariadb(['--max-allowed-packet=1M'])
+    const server = await ServerProcess.start({ env: mariadb.env })
+    const session = await handshake(server.origin)
+    expect(await send(session, 'large', 'x'.repeat(3_000_000))).toMatchObject({ status: 413, body: { code: 'ERR_BODY_TOO_LARGE' } })
+    const answers = await Promise.all(Array.from({ length: 30 }, async (_value, index) => await send(session, String(index), '\''.repeat(200_000))))
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200))
+    expect(await send(session, 'in pieces', 'é'.repeat(450_000))).toMatchObject({ status: 200 })
+    expect(await send(session, 'too long in UTF-8', '📦'.repeat(300_000))).toMatchObject({ status: 413 })
+  })
+
+  test('becomes read-only, and its address moves to another: connections that stand are given up', async () => {
+    const [old, next] = [await startMariadb(), await startMariadb()]
+    const root = await mysql.createConnection({ ...old.config.connection as object })
+    await root.query('create user box@\'127.0.0.1\' identified by \'box\'')
+    await root.query('grant all on messagebox.* to box@\'127.0.0.1\'')
+    const nextRoot = await mysql.createConnection({ ...next.config.connection as object })
+    await nextRoot.query('create user box@\'127.0.0.1\' identified by \'box\'')
+    await nextRoot.query('grant all on messagebox.* to box@\'127.0.0.1\'')
+    const account = { user: 'box', password: 'box', database: 'messagebox', host: '127.0.0.1' }
+    const envOf = (port: number): Record<string, string> => ({ KNEX_DB_CLIENT: 'mysql2', KNEX_DB_CONNECTION: JSON.stringify({ ...account, port }) })
+    // The next primary has the tables, as a replica would.
+    await (await ServerProcess.start({ env: envOf((next.config.connection as { port: number }).port) })).kill('SIGTERM')
+
+    const target = { host: '127.0.0.1', port: (old.config.connection as { port: number }).port }
+    const proxy = new TcpProxy(target)
+    await proxy.open()
+    onEnd(async () => { await proxy.set('refuse') })
+    const server = await ServerProcess.start({ env: envOf(proxy.port) })
+    const session = await handshake(server.origin)
+    const ready = async (): Promise<number> => (await fetch(`${server.origin}/ready`)).status
+    expect(await send(session, 'before', 'x')).toMatchObject({ status: 200 })
+
+    await root.query('set global read_only = 1')
+    await until(async () => await ready() === 503)
+    expect(await send(session, 'meanwhile', 'x')).toMatchObject({ status: 503, body: { code: 'ERR_UNAVAILABLE' } })
+    target.port = (next.config.connection as { port: number }).port
+    await until(async () => await ready() === 200)
+
+    const answers = await Promise.all(Array.from({ length: 20 }, async (_value, index) => await send(session, String(index), 'x')))
+    expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200))
+    const [rows] = await nextRoot.query('select count(*) as count from messages')
+    expect(rows).toEqual([{ count: 20 }])
+    await Promise.all([root.end(), nextRoot.end()])
+  })
+})
+
+describe('SQLite', () => {
+  test('whose lock another process holds: the server waits beside its other work', async () => {
+    const running = await startServer()
+    const session = await handshake(running.origin)
+    await send(session, 'before', 'x')
+    const { filename } = running.server.context.config.db.connection as { filename: string }
+    const holder = new Child(process.execPath, ['-e', `
+      const database = new (require(${JSON.stringify(require.resolve('better-sqlite3'))}))(${JSON.stringify(filename)})
+      database.exec('begin immediate')
+      console.log('held')
+      process.on('SIGTERM', () => { database.exec('rollback'); process.exit(0) })
+      setInterval(() => {}, 1000)`])
+    await until(() => holder.output.includes('held'))
+    const sent = send(session, 'meanwhile', 'x')
+    // Two hundred answers take longer than one that waits in the driver would leave time for.
+    const since = performance.now()
+    for (let asked = 0; asked < 200; asked++) expect((await fetch(`${running.origin}/health`)).status).toBe(200)
+    expect(performance.now() - since).toBeLessThan(3000)
+    await holder.end('SIGTERM')
+    expect(await sent).toMatchObject({ status: 200 })
+  })
+
+  test('whose file is gone is not ready', async () => {
+    const running = await startServer()
+    const { filename } = running.server.context.config.db.connection as { filename: string }
+    const ready = async (): Promise<number> => (await fetch(`${running.origin}/ready`)).status
+    expect(await ready()).toBe(200)
+    rmSync(filename)
+    await until(async () => await ready() === 503)
+  })
+
+  test('whose disk is full is not ready, and is again when there is room', async () => {
+    const running = await startServer()
+    const { knex } = running.server.context
+    const ready = async (): Promise<number> => (await fetch(`${running.origin}/ready`)).status
+    const [{ page_count: pages }] = await knex.raw('pragma page_count')
+    await knex.raw(`pragma max_page_count = ${pages}`)
+    const session = await handshake(running.origin)
+    expect(await send(session, 'large', 'x'.repeat(1_000_000))).toMatchObject({ status: 503 })
+    await knex.raw('pragma max_page_count = 1000000')
+    expect(await send(session, 'large', 'x'.repeat(1_000_000))).toMatchObject({ status: 200 })
+    await until(async () => await ready() === 200)
+  })
+
+  test('keeps its log small when it was large once', async () => {
+    const running = await startServer()
+    const session = await handshake(running.origin)
+    const { filename } = running.server.context.config.db.connection as { filename: string }
+    // A reader keeps what is written from being carried over.
+    const reader = new Database(filename)
+    reader.exec('begin; select * from messages')
+    for (let sent = 0; sent < 4; sent++) await send(session, `large ${sent}`, 'x'.repeat(5_000_000))
+    expect(statSync(`${filename}-wal`).size).toBeGreaterThan(16 * 1024 * 1024)
+    reader.close()
+    let sent = 0
+    await until(async () => {
+      await send(session, `small ${sent++}`, 'x')
+      return statSync(join(`${filename}-wal`)).size <= 8 * 1024 * 1024
+    })
+  })
+})
