@@ -24,6 +24,8 @@ export interface Counts {
   halfSent: number
   /** Listed with another body than was sent. */
   damaged: number
+  /** Counts of the quotas that are not what is stored. */
+  miscounted: number
   /** In the database, though nobody sent them or the server does not list them. */
   stray: number
   /** Requests that were made again, and how many of them had been carried out the first time. */
@@ -38,7 +40,7 @@ export interface Counts {
 }
 
 /** What must be zero, whatever was killed. */
-const NEVER = ['missing', 'twice', 'cameBack', 'halfSent', 'damaged', 'stray'] as const
+const NEVER = ['missing', 'twice', 'cameBack', 'halfSent', 'damaged', 'miscounted', 'stray'] as const
 
 export const SOUND = { ...Object.fromEntries(NEVER.map(name => [name, 0])), faults: [] }
 
@@ -57,7 +59,7 @@ export async function audit ({ ledger, recipients }: Load, database: DatabaseCon
       if (entry?.recipient !== recipient.identityKey || body !== makeBody(entry.together[0]!, entry.size)) damaged++
     }
   }
-  const rows = await readRows(database)
+  const { rows, miscounted } = await readDatabase(database)
   const entries = [...ledger.entries.values()]
   const isThere = ({ messageId }: Entry): boolean => listed.has(messageId) && rows.has(messageId)
   const { repeats, duplicates, unanswered, refused, slowest, faults } = ledger
@@ -71,6 +73,7 @@ export async function audit ({ ledger, recipients }: Load, database: DatabaseCon
     cameBack: entries.filter(({ messageId, acknowledged }) => acknowledged === 'answered' && (listed.has(messageId) || rows.has(messageId))).length,
     halfSent: countHalfSent(ledger, rows),
     damaged,
+    miscounted,
     stray: [...rows.keys()].filter(messageId => !ledger.entries.has(messageId) || !listed.has(messageId)).length,
     repeats, duplicates, unanswered, refused, slowest, faults
   }
@@ -87,16 +90,33 @@ async function * listAll (recipient: Caller): AsyncGenerator<{ messageId: string
 }
 
 /** How often each id is in the table, which is checked as well: what its indexes say is what it holds. */
-async function readRows (database: DatabaseConfig): Promise<Map<string, number>> {
+async function readDatabase (database: DatabaseConfig): Promise<{ rows: Map<string, number>, miscounted: number }> {
   const knex = createKnex(database)
   try {
     await check(knex, database)
     const rows = new Map<string, number>()
     for (const row of await knex('messages').select('message_id', 'created_at')) count(rows, text(row.message_id))
-    return rows
+    return { rows, miscounted: await countMiscounted(knex) }
   } finally {
     await knex.destroy()
   }
+}
+
+/** Compares what the quotas have counted with what is stored. */
+async function countMiscounted (knex: Knex): Promise<number> {
+  const counted = new Map<string, string>()
+  for (const row of await knex('quota_usage')) {
+    if (Number(row.messages) !== 0 || Number(row.bytes) !== 0) counted.set(`${row.subject} ${row.identity_key}`, `${row.messages} ${row.bytes}`)
+  }
+  let wrong = 0
+  for (const [subject, column] of [['inbox', 'recipient'], ['sender', 'sender']] as const) {
+    for (const row of await knex('messages').select({ key: column }).count({ messages: '*' }).sum({ bytes: 'body_bytes' }).groupBy(column) as Array<Record<string, unknown>>) {
+      const name = `${subject} ${row.key}`
+      if (counted.get(name) !== `${row.messages} ${row.bytes}`) wrong++
+      counted.delete(name)
+    }
+  }
+  return wrong + counted.size
 }
 
 async function check (knex: Knex, { client }: DatabaseConfig): Promise<void> {

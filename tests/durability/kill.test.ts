@@ -1,5 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { ENGINES } from '../helpers/databases'
+import { canRunGalera } from '../helpers/galera'
 import { canRunMariadb } from '../helpers/mariadb'
 import { SOUND } from './audit'
 import { crash } from './crash'
@@ -13,6 +14,15 @@ describe('kill -9 under load loses nothing, doubles nothing and brings nothing b
     expect(counts.unanswered).toBeGreaterThan(0)
     expect(counts.acknowledged).toBeGreaterThan(0)
   })
+
+  test('of a node of a Galera cluster, beneath one of two servers', async () => {
+    if (!canRunGalera()) return
+    const counts = await crash('galera', { kills: 1 })
+
+    expect(counts).toMatchObject(SOUND)
+    expect(counts.refused).toBeGreaterThan(0)
+    expect(counts.acknowledged).toBeGreaterThan(0)
+  }, 180_000)
 
   test('of MariaDB', async () => {
     if (!canRunMariadb()) return

@@ -25,13 +25,15 @@ export class Load {
   #work: Array<Promise<void>> = []
   #stopped = false
 
-  static async start (origin: string): Promise<Load> {
+  /** @param origins of servers with one key: senders are spread over them, and those who read are at the first one */
+  static async start (origins: string[]): Promise<Load> {
     const load = new Load()
+    const [origin = ''] = origins
     const connect = async (count: number): Promise<Caller[]> => await Promise.all(Array.from({ length: count }, async () => await Caller.connect(origin)))
     load.recipients = await connect(RECIPIENTS)
     const senders = await connect(SENDERS)
     load.#work = [
-      ...senders.map(async (sender, index) => { await load.#send(sender, index) }),
+      ...senders.map(async (sender, index) => { await load.#send(sender.at(origins[index % origins.length]!), index) }),
       ...load.recipients.slice(-READERS).map(async reader => { await load.#read(reader) })
     ].map(async work => { await work.catch(error => { load.ledger.faults.push(String(error)) }) })
     return load

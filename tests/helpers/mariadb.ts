@@ -1,5 +1,5 @@
 /** A MariaDB that a test may kill: a process, a folder and a port of its own. Its durability is InnoDB's default. */
-import { execFile } from 'node:child_process'
+import { execFile, execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { delimiter, join } from 'node:path'
@@ -40,7 +40,7 @@ export class PrivateMariadb implements TestDatabase {
   readonly #command: [program: string, args: string[]]
   #child: Child | undefined
 
-  private constructor (folder: string, port: number, command: [string, string[]]) {
+  private constructor (folder: string, port: number, command: [string, string[]], private readonly deadlineMs?: number) {
     this.#folder = folder
     this.#command = command
     this.config = { client: 'mysql2', connection: { host: '127.0.0.1', port, user: 'root', database: 'messagebox' } }
@@ -49,30 +49,34 @@ export class PrivateMariadb implements TestDatabase {
 
   /**
    * Makes one with an empty database, and waits until it answers.
-   * @param options further ones for mariadbd
+   * @param options further ones for mariadbd, and those of its first start alone
+   * @param deadlineMs how long a start may take
+   * @param user whom it runs as if the tests run as root: what a cluster copies with refuses to work for root
    */
-  static async create (options: string[] = []): Promise<PrivateMariadb> {
+  static async create (options: string[] = [], { first = [], deadlineMs, user = 'root' }: { first?: string[], deadlineMs?: number, user?: string } = {}): Promise<PrivateMariadb> {
     const programs = findMariadb()
     if (programs === undefined) throw new Error('MariaDB is not installed')
     const folder = mkdtempSync(join(tmpdir(), 'messagebox-mariadb-'))
-    const common = ['--no-defaults', `--datadir=${join(folder, 'data')}`, ...(process.getuid?.() === 0 ? ['--user=root'] : [])]
+    const common = ['--no-defaults', `--datadir=${join(folder, 'data')}`, ...(process.getuid?.() === 0 ? [`--user=${user}`] : [])]
+    if (user !== 'root' && process.getuid?.() === 0) execFileSync('chown', [user, folder])
     await promisify(execFile)(programs.installer, [...common, '--auth-root-authentication-method=normal', '--skip-test-db'])
     const port = await freePort()
     const mariadb = new PrivateMariadb(folder, port, [programs.server, [
       ...common, '--bind-address=127.0.0.1', `--port=${port}`, '--skip-name-resolve',
       `--socket=${join(folder, 'socket')}`, `--pid-file=${join(folder, 'pid')}`, ...options
-    ]])
-    await mariadb.start()
+    ]], deadlineMs)
+    await mariadb.start(first)
     return mariadb
   }
 
   /** Starts it, for the first time or again after it was killed, and waits until it answers. */
-  async start (): Promise<void> {
-    const child = this.#child = new Child(...this.#command)
+  async start (further: string[] = []): Promise<void> {
+    const [program, args] = this.#command
+    const child = this.#child = new Child(program, [...args, ...further])
     await eventually(async () => {
       if (!child.running) throw new Error(`MariaDB ended as it started:\n${child.output}`)
       return await this.#createDatabase().then(() => true, () => undefined)
-    }, () => `MariaDB does not answer:\n${child.output}`)
+    }, () => `MariaDB does not answer:\n${child.output}`, this.deadlineMs)
   }
 
   /** SIGKILL ends it, SIGSTOP makes it hang and SIGCONT go on. */
