@@ -20,13 +20,19 @@ const SILENCE = 15_000
 /** How many commands may wait for their answers. */
 const MAX_WAITING = 10_000
 
+/** What Redis answers that is no primary, or has lost its own, or is still loading its data. */
+const NOT_PRIMARY = /^(READONLY|MASTERDOWN|LOADING|NOREPLICAS)\b/
+
 /** What Redis is asked for. One use that fails says nothing about the others. */
 export type RedisUse = 'rates' | 'nonces'
 
 export class SharedRedis {
   readonly client: RedisClient
-  /** Until when Redis is not asked for a use, in milliseconds since 1970. */
+  /** This one, and those that others listen and send with. */
+  readonly #connections: RedisClient[] = []
+  /** The uses that failed last, and until when Redis is not asked for each, in milliseconds since 1970. */
   readonly #pausedUntil = new Map<RedisUse, number>()
+  #reconnectedAt = -Infinity
   /** What the log was told last of whether Redis is there. */
   #told: boolean | undefined
 
@@ -40,9 +46,9 @@ export class SharedRedis {
     this.client.on('error', (error: Error) => { this.#tell(error) })
   }
 
-  /** Whether Redis answers whatever it is asked for. */
+  /** Whether Redis answers whatever it is asked for: after a failure it does when it has answered the same again. */
   get up (): boolean {
-    return this.client.isReady && [...this.#pausedUntil.values()].every(until => Date.now() >= until)
+    return this.client.isReady && this.#pausedUntil.size === 0
   }
 
   /** A key or channel in this server's namespace. */
@@ -60,9 +66,12 @@ export class SharedRedis {
     try {
       const answer = await Promise.race([command(this.client), late.passed])
       if (answer === late) this.#pause(use, `no answer within ${PATIENCE} ms`)
+      else this.#pausedUntil.delete(use)
       return answer === late ? undefined : answer as T
     } catch (error) {
-      this.#pause(use, (error as Error).message)
+      const { message } = error as Error
+      this.#pause(use, message)
+      if (NOT_PRIMARY.test(message)) this.#reconnect()
       return undefined
     } finally {
       late.clear()
@@ -76,6 +85,7 @@ export class SharedRedis {
       // The first connection reports it; each connects again by itself.
     })
     client.connect().catch(() => {})
+    this.#connections.push(client)
     return client
   }
 
@@ -94,7 +104,19 @@ export class SharedRedis {
     client.connect().catch(() => {
       // It tries again by itself, and says so by "error".
     })
+    this.#connections.push(client)
     return client
+  }
+
+  /** After a failover connections stay with the old primary; those that listen and send would not even notice. */
+  #reconnect (): void {
+    const now = performance.now()
+    if (now - this.#reconnectedAt < RESPITE) return
+    this.#reconnectedAt = now
+    for (const client of this.#connections.filter(({ isOpen }) => isOpen)) {
+      client.destroy()
+      client.connect().catch(() => {})
+    }
   }
 
   /** Whatever Redis cannot do now, it is not asked for again at once. */

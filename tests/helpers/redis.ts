@@ -1,6 +1,7 @@
 /** A Redis that a test may kill: a process and a port of its own, that keeps nothing on disk. */
 import { createClient } from '@redis/client'
 import { spawnSync } from 'node:child_process'
+import { tmpdir } from 'node:os'
 import { freePort } from './freePort'
 import { Child, eventually } from './processes'
 
@@ -33,7 +34,7 @@ export class PrivateRedis {
   }
 
   async start (): Promise<void> {
-    const child = this.#child = new Child('redis-server', ['--port', String(this.port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'])
+    const child = this.#child = new Child('redis-server', ['--port', String(this.port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', tmpdir()])
     await eventually(async () => {
       if (!child.running) throw new Error(`Redis ended as it started:\n${child.output}`)
       return await this.#answers() ? true : undefined

@@ -332,7 +332,12 @@ whereRedisIs('through Redis', () => {
 
     if (signal === 'SIGKILL') await process.start()
     else await process.kill('SIGCONT')
-    await until(() => shared.up)
+    // It counts as there when it has answered again what it did not.
+    await until(async () => {
+      await a.firstSeen(newKey(), randomUUID())
+      await limiters[0]!.consume(newKey())
+      return shared.up
+    })
     const later = randomUUID()
     expect([await a.firstSeen(alice, later), await b.firstSeen(alice, later)]).toEqual([true, false])
     await eventually(() => {
