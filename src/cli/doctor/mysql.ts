@@ -44,13 +44,16 @@ function checkVersion (version: string, report: Report): void {
 }
 
 async function checkVariables (knex: Knex, { config }: Patient, report: Report): Promise<void> {
-  const names = ['innodb_flush_log_at_trx_commit', 'sync_binlog', 'log_bin', 'max_allowed_packet', 'read_only']
-  const [rows] = await knex.raw('show global variables where Variable_name in (?, ?, ?, ?, ?)', names).timeout(TIMEOUT)
+  const names = ['innodb_flush_log_at_trx_commit', 'sync_binlog', 'log_bin', 'max_allowed_packet', 'read_only', 'binlog_format']
+  const [rows] = await knex.raw(`show global variables where Variable_name in (${names.map(() => '?').join(', ')})`, names).timeout(TIMEOUT)
   const values = new Map((rows as Array<{ Variable_name: string, Value: string }>).map(row => [row.Variable_name, row.Value]))
   const flush = values.get('innodb_flush_log_at_trx_commit')
   if (flush !== '1') report.problem('not-durable', `innodb_flush_log_at_trx_commit is ${flush ?? 'unknown'}: messages that were answered with 200 can be lost when the database's machine fails.`, 'Set it to 1 in the database\'s configuration.')
   if (values.get('log_bin') === 'ON' && values.get('sync_binlog') !== '1') {
     report.warning('binlog-not-durable', `sync_binlog is ${values.get('sync_binlog') ?? 'unknown'}: the binary log can lack messages after a power failure, and replicas with it.`, 'Set sync_binlog=1 in the database\'s configuration.')
+  }
+  if (values.get('log_bin') === 'ON' && values.get('binlog_format') === 'STATEMENT') {
+    report.problem('binlog-format', 'binlog_format is STATEMENT, with which the database takes no writes in READ COMMITTED.', 'Set binlog_format=ROW in the database\'s configuration.')
   }
   const packet = Number(values.get('max_allowed_packet'))
   if (packet < 2 * config.http.maxBodyBytes) {
@@ -68,6 +71,9 @@ async function checkTime (knex: Knex, report: Report): Promise<void> {
 async function checkTables (knex: Knex, patient: Patient, report: Report): Promise<void> {
   const done = await knex.schema.hasTable('knex_migrations') ? (await knex('knex_migrations').select('name').orderBy('id')).map(({ name }) => name as string) : undefined
   await checkSchema(done, patient, report)
+  const [texts] = await knex.raw('select character_set_name as charset from information_schema.columns where table_schema = database() and table_name = \'messages\' and column_name = \'body\'').timeout(TIMEOUT)
+  const charset = (texts as Array<{ charset: string }>)[0]?.charset
+  if (charset !== undefined && charset !== 'utf8mb4') report.problem('character-set', `Bodies are stored in ${charset}, which cannot hold all of them.`, 'alter table messages modify body longtext character set utf8mb4 collate utf8mb4_bin not null')
   const [rows] = await knex.raw('select table_name as name, engine as engine from information_schema.tables where table_schema = database() and table_type = \'BASE TABLE\' and engine <> \'InnoDB\'').timeout(TIMEOUT)
   const other = (rows as Array<{ name: string, engine: string }>).filter(({ name }) => TABLES.includes(name))
   if (other.length > 0) report.problem('engine', `Tables without transactions: ${other.map(({ name, engine }) => `${name} (${engine})`).join(', ')}.`, 'Stop the server and run "ALTER TABLE … ENGINE=InnoDB" for each.')
