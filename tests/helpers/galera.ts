@@ -1,7 +1,7 @@
 /** A Galera cluster of MariaDB nodes on the loopback; any of them may be killed and brought back. */
 import { existsSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
-import { freePort } from './freePort'
+import { reservedPort } from './freePort'
 import { canRunMariadb, PrivateMariadb } from './mariadb'
 
 const PROVIDERS = ['/usr/lib/galera/libgalera_smm.so', '/usr/lib64/galera-4/libgalera_smm.so', '/usr/lib/libgalera_smm.so']
@@ -23,7 +23,7 @@ export class PrivateGalera {
   private constructor (readonly nodes: readonly PrivateMariadb[]) {}
 
   static async create (count = 3): Promise<PrivateGalera> {
-    const ports = await Promise.all(Array.from({ length: count }, async () => ({ group: await freePort(), transfer: await freePort(), state: await freePort() })))
+    const ports = await Promise.all(Array.from({ length: count }, async () => ({ group: await reservedPort(), transfer: await reservedPort(), state: await reservedPort() })))
     const members = ports.map(({ group }) => `127.0.0.1:${group}`)
     const nodes: PrivateMariadb[] = []
     for (const [index, { group, transfer, state }] of ports.entries()) {

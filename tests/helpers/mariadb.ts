@@ -6,7 +6,7 @@ import { delimiter, join } from 'node:path'
 import { promisify } from 'node:util'
 import mysql from 'mysql2/promise'
 import type { TestDatabase } from './databases'
-import { freePort } from './freePort'
+import { reservedPort } from './freePort'
 import { Child, eventually } from './processes'
 
 interface Programs { server: string, installer: string }
@@ -60,7 +60,8 @@ export class PrivateMariadb implements TestDatabase {
     const common = ['--no-defaults', `--datadir=${join(folder, 'data')}`, ...(process.getuid?.() === 0 ? [`--user=${user}`] : [])]
     if (user !== 'root' && process.getuid?.() === 0) execFileSync('chown', [user, folder])
     await promisify(execFile)(programs.installer, [...common, '--auth-root-authentication-method=normal', '--skip-test-db'])
-    const port = await freePort()
+    // A test may start it again later, on the same port.
+    const port = await reservedPort()
     const mariadb = new PrivateMariadb(folder, port, [programs.server, [
       ...common, '--bind-address=127.0.0.1', `--port=${port}`, '--skip-name-resolve',
       `--socket=${join(folder, 'socket')}`, `--pid-file=${join(folder, 'pid')}`, ...options

@@ -61,7 +61,7 @@ test('without an endpoint nothing of OpenTelemetry\'s SDK is loaded', async () =
   const program = `
     const { parseConfig } = require(${JSON.stringify(join(__dirname, '../../src/config.ts'))})
     const { MessageBoxServer } = require(${JSON.stringify(join(__dirname, '../../src/server.ts'))})
-    MessageBoxServer.create(parseConfig({ NODE_ENV: 'test', KNEX_DB_CLIENT: 'better-sqlite3', KNEX_DB_CONNECTION: '{"filename":":memory:"}', METRICS_PORT: '0', LOG_LEVEL: 'silent' })).then(async server => {
+    MessageBoxServer.create(parseConfig({ NODE_ENV: 'test', PORT: '0', KNEX_DB_CLIENT: 'better-sqlite3', KNEX_DB_CONNECTION: '{"filename":":memory:"}', METRICS_PORT: '0', LOG_LEVEL: 'silent' })).then(async server => {
       await server.start()
       console.log('loaded', Object.keys(require.cache).filter(path => path.includes('@opentelemetry') && !path.includes('@opentelemetry/api')).length)
       await server.stop()

@@ -154,7 +154,13 @@ describe.each(ENGINES)('payments on %s', engine => {
 
     test('pays for one of 20 messages at once', async () => {
       const { payment } = await pay(chain, payerKey, [toServer(), toRecipient()])
-      const answers = await Promise.all(Array.from({ length: 20 }, async (_, i) => await send(payment, `race-${i}`)))
+      const answers = await Promise.all(Array.from({ length: 20 }, async (_, i) => {
+        // On a busy machine the time for checking may be over.
+        for (;;) {
+          const answer = await send(payment, `race-${i}`)
+          if (answer.status !== 503) return answer
+        }
+      }))
       expect(answers.filter(({ status }) => status === 200).length).toBe(1)
       expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 409]))
       expect((await listed()).filter(({ messageId }) => messageId.startsWith('race-')).length).toBe(1)
