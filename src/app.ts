@@ -8,6 +8,7 @@ import { cors } from './http/cors'
 import { exchangeOf, openExchange } from './http/exchange'
 import { sendRefusal } from './http/refusal'
 import { followResponse } from './http/response'
+import { isTarget, mergeSlashes, toPath } from './http/target'
 import { Turns } from './http/turns'
 import { pointsOf } from './limits/meter'
 import { unlimited, type RateLimiter } from './limits/rates'
@@ -44,7 +45,10 @@ export function createApp (context: Context, sockets?: RequestListener): Request
   app.use(...limitIdentities(limits.perIdentity))
   app.use(mount(prefix, closed))
   app.use(req => { throw notFound(req.path) })
-  app.use(answerError(context))
+  const overlayPaths = new Set(overlay.routes.map(({ path }) => normalize(path)))
+  // Clients of the overlay network look for "message" in an error.
+  const inTheirWords = (refusal: ApiError, path: string): ApiError => overlayPaths.has(normalize(path)) ? refusal.with({ message: refusal.message }) : refusal
+  app.use(answerError(context, inTheirWords))
 
   const giveUp = (error: unknown, res: ServerResponse): void => {
     logger.error({ err: error }, 'a request could not be answered')
@@ -63,12 +67,16 @@ export function createApp (context: Context, sockets?: RequestListener): Request
     metrics.refused(code, 'http')
     metrics.request(nameOf(path!), status, 0)
     logger.debug({ method: req.method, status, code }, 'a request was refused unread')
-    cors(req, res, () => { sendRefusal(res, new ApiError(code, (error as Error).message, (error as ApiError).details, { headers })) })
+    const refusal = new ApiError(code, (error as Error).message, (error as ApiError).details, { headers })
+    cors(req, res, () => { sendRefusal(res, inTheirWords(refusal, path!)) })
   }
   const turns = new Turns()
   const chunkTurns = new ChunkTurns()
   const begin = (address: string, req: IncomingMessage, res: ServerResponse): void => {
-    chunkTurns.run(address, req, res, () => { turns.run(address, () => { answer(req, res) }) })
+    const go = (): void => { turns.run(address, () => { answer(req, res) }) }
+    // A poll waits for long, and its body is never read.
+    if (req.method === 'GET' && req.url!.startsWith(SOCKET_PATH)) go()
+    else chunkTurns.run(address, req, res, go)
   }
   return (req, res) => {
     const target = toPath(req.url!)
@@ -86,23 +94,6 @@ export function createApp (context: Context, sockets?: RequestListener): Request
       refuse(req, res, error)
     }
   }
-}
-
-/** A path, or a whole URL: Express gives up on anything else before any of the above is asked. */
-function isTarget (target = ''): boolean {
-  return target.startsWith('/') || target === '*' || URL.canParse(target)
-}
-
-/** A target that is a whole URL, as proxies get it, without its origin; others as they are. Requests are signed over it. */
-function toPath (target: string): string {
-  if (!/^https?:\/\//i.test(target) || !URL.canParse(target)) return target
-  const path = target.replace(/^https?:\/\/[^/?]*/i, '')
-  return path.startsWith('/') ? path : `/${path}`
-}
-
-/** Several slashes in a row count as one: they come from a host that a client was given with a slash at its end. */
-function mergeSlashes (target: string): string {
-  return target.includes('//') ? target.replace(/^[^?]*/, path => path.replace(/\/{2,}/g, '/')) : target
 }
 
 /** The end of a route that serves the files of a folder. */
@@ -173,12 +164,12 @@ function notFoundAt (live: boolean): NotFound {
 }
 
 /** The one place where an error becomes a response. */
-function answerError ({ logger, metrics }: Pick<Context, 'logger' | 'metrics'>): ErrorRequestHandler {
+function answerError ({ logger, metrics }: Pick<Context, 'logger' | 'metrics'>, inTheirWords: (refusal: ApiError, path: string) => ApiError): ErrorRequestHandler {
   // Express knows an error handler by its four parameters.
   return (error: unknown, req, res, _next) => {
     const refusal = toApiError(error, faultLogOf(req, logger))
     metrics.refused(refusal.code, 'http')
     if (res.headersSent) return void res.destroy()
-    res.status(refusal.status).set(refusal.headers).json(refusal.toBody())
+    res.status(refusal.status).set(refusal.headers).json(inTheirWords(refusal, req.path).toBody())
   }
 }

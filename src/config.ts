@@ -74,7 +74,6 @@ export interface Config {
   auth: {
     /** 64 hex digits. Undefined only in development and test: a key is then made for this run. */
     privateKey?: Secret
-    /** How long a sealed session is honoured, in milliseconds. */
   }
   network: Network
   db: DatabaseConfig

@@ -33,27 +33,37 @@ const BUSY_MS = 50
 /** Writes lines at once. What cannot be written, on a full disk for example, is dropped and counted: requests go on. */
 export class LogOutput extends Writable {
   #dropped = 0
+  /** The last line was cut off. */
+  #broken = false
 
   constructor (private readonly descriptor: number) {
     super({ decodeStrings: false })
   }
 
   override write (line: unknown): boolean {
-    if (this.#dropped > 0 && this.#put(`{"level":40,"time":${Date.now()},"dropped":${this.#dropped},"msg":"lines of the log could not be written"}\n`)) this.#dropped = 0
-    if (!this.#put(String(line))) this.#dropped++
+    // A reader that is stuck holds the server up for one line, and for none after it.
+    const busyMs = this.#dropped > 0 ? 0 : BUSY_MS
+    const caughtUp = this.#dropped === 0 || this.#put(`{"level":40,"time":${Date.now()},"dropped":${this.#dropped},"msg":"lines of the log could not be written"}\n`, busyMs)
+    if (caughtUp) this.#dropped = 0
+    if (!caughtUp || !this.#put(String(line), busyMs)) this.#dropped++
     return true
   }
 
-  #put (text: string): boolean {
-    let bytes = Buffer.from(text)
-    for (const end = performance.now() + BUSY_MS; bytes.length > 0;) {
+  /** @returns whether the whole text was written */
+  #put (text: string, busyMs: number): boolean {
+    let bytes = Buffer.from(this.#broken ? `\n${text}` : text)
+    const length = bytes.length
+    for (const end = performance.now() + busyMs; bytes.length > 0;) {
       try {
         bytes = bytes.subarray(writeSync(this.descriptor, bytes))
       } catch (error) {
         // A pipe whose reader is behind.
-        if ((error as NodeJS.ErrnoException).code !== 'EAGAIN' || performance.now() > end) return false
+        if ((error as NodeJS.ErrnoException).code === 'EAGAIN' && performance.now() < end) continue
+        this.#broken ||= bytes.length < length
+        return false
       }
     }
+    this.#broken = false
     return true
   }
 }

@@ -20,8 +20,8 @@ const SILENCE = 15_000
 /** How many commands may wait for their answers. */
 const MAX_WAITING = 10_000
 
-/** What Redis answers that is no primary, or has lost its own, or is still loading its data. */
-const NOT_PRIMARY = /^(READONLY|MASTERDOWN|LOADING|NOREPLICAS)\b/
+/** What Redis answers that is no primary, or has lost its own, or is still loading its data; to scripts, older ones say so later. */
+const NOT_PRIMARY = /(^|-)(READONLY|MASTERDOWN|LOADING|NOREPLICAS)\b/
 
 /** What Redis is asked for. One use that fails says nothing about the others. */
 export type RedisUse = 'rates' | 'nonces'
@@ -113,7 +113,8 @@ export class SharedRedis {
     const now = performance.now()
     if (now - this.#reconnectedAt < RESPITE) return
     this.#reconnectedAt = now
-    for (const client of this.#connections.filter(({ isOpen }) => isOpen)) {
+    // Those that are not ready connect again by themselves.
+    for (const client of this.#connections.filter(({ isReady }) => isReady)) {
       client.destroy()
       client.connect().catch(() => {})
     }

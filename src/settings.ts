@@ -247,7 +247,7 @@ export function largestAnswer (maxPageBytes: number, maxBodyBytes: number): numb
 
 /**
  * What the server relies on in a connection to MySQL, whatever KNEX_DB_CONNECTION says: how values travel. Several
- * statements at once save journeys to the database, see db/transaction.ts; values are bound, always.
+ * statements at once save round trips, see db/transaction.ts; values are always bound.
  */
 export const RELIED_ON = {
   charset: 'utf8mb4', timezone: 'Z', multipleStatements: true, typeCast: true, dateStrings: false, rowsAsArray: false, nestTables: false,

@@ -21,6 +21,9 @@ const INITIAL_REQUEST = 'initialRequest'
  */
 const MAX_MESSAGE_NONCE = 64
 
+/** Of an identity key in its canonical form. */
+const KEY_CHARACTERS = 66
+
 /** Nonces travel in headers and in key ids, so they are bounded and plain. */
 const NONCE = /^[\x21-\x7e]+$/
 
@@ -150,11 +153,11 @@ export class Brc103 {
     if (version !== AUTH_VERSION) throw unauthorized(`The protocol's version must be ${AUTH_VERSION}.`)
     if (!isNonce(nonce)) throw unauthorized('The message has no nonce.')
     if (typeof claimedKey !== 'string' || typeof yourNonce !== 'string') throw unknownSession('the message names no session')
-    const identityKey = claimedKey.toLowerCase()
+    const identityKey = claimedKey.length === KEY_CHARACTERS ? claimedKey.toLowerCase() : toIdentityKey(claimedKey) ?? claimedKey
     const session = known.find(({ serverNonce }) => serverNonce === yourNonce) ?? this.sealer.recall(yourNonce, identityKey) ?? this.#unseal(yourNonce, identityKey)
     if (session === undefined) throw unknownSession('make a new handshake')
-    if (identityKey !== session.identityKey) throw unauthorized('The session belongs to another identity key than the message names.')
-    if (nonce.length > MAX_MESSAGE_NONCE && !this.sealer.isSealed(yourNonce)) throw unauthorized(`The message's nonce has more than ${MAX_MESSAGE_NONCE} characters.`)
+    if (identityKey !== session.identityKey) throw unknownSession('it belongs to another identity key than the message names')
+    if (nonce.length > MAX_MESSAGE_NONCE && !this.sealer.isSealed(yourNonce)) throw unknownSession(`the message's own nonce has more than ${MAX_MESSAGE_NONCE} characters`)
     return session
   }
 
@@ -179,7 +182,7 @@ export class Brc103 {
     const valid = await this.wallet.verifyHash(hash, claims.signature, signatureKey(nonce, session.serverNonce, session.identityKey))
     // A session of another server, or of this one under another key, cannot be told from one of ours until here.
     if (!valid) throw unknownSession('the signature does not belong to this message')
-    if (!await this.replays.firstSeen(session.identityKey, nonce)) throw unauthorized('This message was received before.')
+    if (!await this.replays.firstSeen(session.identityKey, nonce)) throw unknownSession('this message was received before')
     this.sealer.keep(session)
   }
 

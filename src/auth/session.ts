@@ -67,8 +67,8 @@ export class SessionSealer {
 
   /**
    * The session that a nonce names. A short one that was made up, or belongs to another identity, opens as well, with a
-   * client nonce that nobody ever gave.
-   * @param identityKey of whoever says that it is their session
+   * client nonce that no client gave.
+   * @param identityKey of the client that names it as its session
    * @returns undefined if the nonce names none; the identity of the result need not be the one that was asked with
    */
   open (serverNonce: string, identityKey: IdentityKey): Session | undefined {
@@ -86,6 +86,8 @@ export class SessionSealer {
 
   /** Keeps a session open whose identity has signed something in it. */
   keep (session: Session): void {
+    // A connection remembers its own, and over HTTP they are no sessions.
+    if (!this.#kept.has(session.serverNonce) && this.isConnectionNonce(session.serverNonce)) return
     this.#kept.delete(session.serverNonce)
     this.#kept.set(session.serverNonce, session)
     if (this.#kept.size > KEPT_SESSIONS) this.#kept.delete(this.#kept.keys().next().value!)

@@ -3,11 +3,21 @@ import { explainFailure } from './failure'
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 
+/** npm and a terminal may both pass the same wish on: a second signal this soon after the first is no other one. */
+const ECHO_MS = 300
+
 /** Stops the server on SIGTERM, SIGINT and SIGHUP, and ends the process within `SHUTDOWN_TIMEOUT`; a second signal ends it at once. */
 export function stopOnSignal (server: MessageBoxServer): void {
   const { logger, config } = server.context
+  let since: number | undefined
   const stop = (signal: NodeJS.Signals): void => {
-    for (const signal of SIGNALS) process.off(signal, stop)
+    if (since !== undefined) {
+      if (performance.now() - since < ECHO_MS) return
+      for (const signal of SIGNALS) process.off(signal, stop)
+      process.kill(process.pid, signal)
+      return
+    }
+    since = performance.now()
     logger.info({ signal }, 'stopping')
     setTimeout(() => {
       logger.warn('not everything could be closed in time')

@@ -14,15 +14,15 @@ export function isNullRefused (error: unknown): boolean {
 
 /** The transaction was rolled back since it got in another one's way, on this node or, in a cluster, on another; it may be tried again. */
 export function isConflict (error: unknown): boolean {
-  return ['ER_LOCK_DEADLOCK', 'ER_LOCK_WAIT_TIMEOUT', 'ER_CHECKREAD'].includes(codeOf(error))
+  return ['ER_LOCK_DEADLOCK', 'ER_LOCK_WAIT_TIMEOUT', 'ER_CHECKREAD', 'ER_TRANSACTION_ROLLBACK_DURING_COMMIT'].includes(codeOf(error))
 }
 
 /**
  * The server behind this connection takes no writes: it is a replica, or no longer the primary (1290, 1792, 1836, 1223),
- * has been cut off from its group (3100, 3101), or is not part of its cluster (1047).
+ * has been cut off from its group (3100), or is not part of its cluster (1047).
  */
 export function isNotForWriting (error: unknown): boolean {
-  return [1290, 1792, 1836, 1223, 3100, 3101, 1047].includes((error as DatabaseError | null)?.errno ?? 0)
+  return [1290, 1792, 1836, 1223, 3100, 1047].includes((error as DatabaseError | null)?.errno ?? 0)
 }
 
 /** What a transaction was to conclude is no longer there to be concluded. */
@@ -48,7 +48,7 @@ export function isCharacterSetError (error: unknown): boolean {
 export function isDataError (error: unknown): boolean {
   const code = codeOf(error)
   return DATA_ERRORS.includes(code) || code.startsWith('SQLITE_CONSTRAINT') ||
-    isDuplicateKey(error) || isConflict(error) || isTooLarge(error)
+    isDuplicateKey(error) || isTooLarge(error)
 }
 
 /** A short name of an error for the log; the full text may hold values, and so messages. */

@@ -1,5 +1,5 @@
 /** Knex for SQLite and MySQL, with what this server relies on set on every connection. */
-import { mkdirSync } from 'node:fs'
+import { mkdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import knex, { type Knex } from 'knex'
 import type { DatabaseConfig } from '../config'
@@ -60,6 +60,14 @@ function isUnknownVariable (error: unknown): boolean {
   return (error as { code?: string } | null)?.code === 'ER_UNKNOWN_SYSTEM_VARIABLE'
 }
 
+/** Which files of SQLite's this process has open, by their names. */
+const openedFiles = new Map<string, number | undefined>()
+
+/** Whether a file was deleted or replaced since it was opened: SQLite goes on with it, and all is lost when it ends. */
+export function isFileGone (filename: string): boolean {
+  return openedFiles.get(filename) !== statSync(filename, { throwIfNoEntry: false })?.ino
+}
+
 interface SqliteConnection { pragma: (text: string) => unknown }
 
 function prepareSqlite (connection: SqliteConnection): void {
@@ -82,6 +90,7 @@ function sqliteOptions ({ connection }: DatabaseConfig): Knex.Config {
       max: 1,
       afterCreate (connection: SqliteConnection, done: (error: unknown, connection: unknown) => void) {
         connection.pragma('busy_timeout = 0')
+        openedFiles.set(filename, statSync(filename, { throwIfNoEntry: false })?.ino)
         retryWhileBusy(() => { prepareSqlite(connection) }).then(() => { done(null, connection) }, (error: unknown) => { done(error, connection) })
       }
     }

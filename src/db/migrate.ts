@@ -6,7 +6,7 @@ import type { DatabaseConfig, Quotas } from '../config'
 import { StartError } from '../errors'
 import { codeOf } from './faults'
 import { createKnex } from './knex'
-import { LEASE_MS, withLease } from './lease'
+import { LEASE_MS, withLease, type CheckLease } from './lease'
 import { isLimited } from './quotas'
 import { forgetUsage, isCounted, recount } from './usage'
 
@@ -25,13 +25,13 @@ export type OnMigration = (name: string, number: number, count: number) => void
  * @returns Knex's number of the batch, and the names of the migrations that ran now
  */
 export async function migrate (knex: Knex, config: DatabaseConfig, onMigration: OnMigration = () => {}, leaseMs?: number): Promise<[batch: number, names: string[]]> {
-  const options = { migrationSource: tellOf(knex, onMigration), tableName: 'knex_migrations' }
   const { missing, unknown } = await readSchemaState(knex)
   if (unknown.length > 0) throw describeUnknown(unknown)
   // A replica that takes no writes can serve a schema that is as it should be.
   if (missing.length === 0) return [await lastBatch(knex), []]
-  return await withLock(knex, config, async () => {
-    // Whoever holds our lock is alone, so a lock of Knex's own can only be one that a crash left behind.
+  return await withLock(knex, config, async checkLease => {
+    const options = { migrationSource: tellOf(knex, onMigration, checkLease), tableName: 'knex_migrations' }
+    // The holder of our lock is alone, so a lock of Knex's own can only be one that a crash left behind.
     if (await knex.schema.hasTable('knex_migrations_lock')) await knex.migrate.forceFreeMigrationsLock(options)
     return await knex.migrate.latest(options) as [number, string[]]
   }, leaseMs)
@@ -73,7 +73,7 @@ export async function isMigrated (knex: Knex): Promise<boolean> {
   return (await readSchemaState(knex)).missing.length === 0
 }
 
-function tellOf (knex: Knex, onMigration: OnMigration): typeof migrationSource {
+function tellOf (knex: Knex, onMigration: OnMigration, checkLease: CheckLease): typeof migrationSource {
   let pending: string[] = []
   let number = 0
   return {
@@ -88,6 +88,7 @@ function tellOf (knex: Knex, onMigration: OnMigration): typeof migrationSource {
       return {
         ...migration,
         up: async trx => {
+          await checkLease()
           onMigration(name, ++number, pending.length)
           await migration.up(trx)
         }
@@ -118,10 +119,10 @@ async function isUnsettled (knex: Knex, quotas: Quotas): Promise<boolean> {
   return isLimited(quotas) ? messages && !usage : usage
 }
 
-async function withLock<T> (knex: Knex, config: DatabaseConfig, work: () => Promise<T>, leaseMs = LEASE_MS): Promise<T> {
+async function withLock<T> (knex: Knex, config: DatabaseConfig, work: (checkLease: CheckLease) => Promise<T>, leaseMs = LEASE_MS): Promise<T> {
   return config.client === 'mysql2'
     ? await withLease(knex, { leaseMs, timeoutMs: LOCK_TIMEOUT * 1000, message: STILL_LOCKED }, work)
-    : await withSqliteLock(config, work)
+    : await withSqliteLock(config, async () => await work(async () => {}))
 }
 
 /** A second database file beside the first, whose write lock the system frees when its process ends. */

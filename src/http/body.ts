@@ -46,9 +46,10 @@ export async function receiveBody (req: IncomingMessage, res: ServerResponse, li
  * ERR_BODY_IN_PIECES, ERR_SERVER_BUSY
  */
 export async function readBody (req: IncomingMessage, limit: number, account: ByteAccount): Promise<Buffer> {
-  const { 'content-encoding': encoding = 'identity', 'content-length': length = NaN } = req.headers
-  if (encoding.toLowerCase() !== 'identity') throw new ApiError('ERR_UNSUPPORTED_ENCODING')
+  const { 'content-encoding': encoding = '', 'content-length': length = NaN, 'transfer-encoding': transfer } = req.headers
   const announced = Number(length)
+  const hasBody = announced > 0 || transfer !== undefined
+  if (hasBody && !['', 'identity'].includes(encoding.toLowerCase())) throw new ApiError('ERR_UNSUPPORTED_ENCODING')
   if (announced > limit) throw tooLarge(limit)
   const most = Number.isNaN(announced) ? limit : announced
   return await new Promise((resolve, reject) => {

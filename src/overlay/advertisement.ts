@@ -9,7 +9,6 @@ import { decodePushDrop } from './pushDrop'
 /** As the released clients sign. */
 const PROTOCOL = [1, 'messagebox advertisement'] as const
 const KEY_ID = '1'
-const [SLASH] = Buffer.from('/')
 /** Longest host, in bytes. */
 const MAX_HOST = 255
 
@@ -28,8 +27,7 @@ export function judge (script: Buffer): Judged | undefined {
   const [key, host, signature] = fields as [Buffer, Buffer, Buffer]
   const identityKey = key.length === 33 ? toIdentityKey(key.toString('hex')) : undefined
   if (identityKey === undefined) return { reason: 'its first field is no identity key' }
-  if (host.at(-1) === SLASH) return { reason: 'its host ends with a slash, behind which clients would put another one' }
-  if (!isHost(host)) return { reason: `its second field is no http or https URL of up to ${MAX_HOST} bytes` }
+  if (!isHost(host)) return { reason: `its second field is no http or https URL of up to ${MAX_HOST} bytes without a slash at its end` }
   const hash = createHash('sha256').update(key).update(host).digest()
   if (!anyone.verifyHash(hash, signature, { protocolID: PROTOCOL, keyID: KEY_ID, counterparty: identityKey })) {
     return { reason: 'its signature is not by the identity key that it names' }
@@ -37,9 +35,13 @@ export function judge (script: Buffer): Judged | undefined {
   return { advertised: { identityKey, host: host.toString('utf8') } }
 }
 
+const HOST = /^https?:\/\/[^\s/\\?#@\p{C}][^\s\\?#@\p{C}]*$/iu
+
 /** A URL that clients can put a path behind. */
 function isHost (bytes: Buffer): boolean {
   const text = bytes.toString('utf8')
-  if (bytes.length > MAX_HOST || !isUtf8(bytes) || !/^https?:\/\/[^\s?#@\p{Cc}]+$/iu.test(text)) return false
-  return URL.canParse(text)
+  if (bytes.length > MAX_HOST || !isUtf8(bytes) || !HOST.test(text) || !URL.canParse(text)) return false
+  // Clients put a path behind it, with a slash of its own.
+  const hasPath = /^https?:\/\/[^/]+\//i.test(text)
+  return !hasPath || !new URL(text).pathname.endsWith('/')
 }

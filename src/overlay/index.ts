@@ -71,21 +71,7 @@ export function createOverlay ({ overlay, network, payments }: Pick<Config, 'ove
     { method: 'get', path: '/getDocumentationForTopicManager', handler: documentation(TOPIC_MANAGERS, 'manager', 'ERR_UNKNOWN_TOPIC') },
     { method: 'get', path: '/getDocumentationForLookupServiceProvider', handler: documentation(LOOKUP_SERVICES, 'lookupService', 'ERR_UNKNOWN_SERVICE') }
   ]
-  return { routes: routes.map(withMessages), async close () { await verifier.close() } }
-}
-
-/** Clients of the overlay network look for `message` in an error. */
-function withMessages ({ handler, ...route }: Route): Route {
-  return {
-    ...route,
-    async handler (req, res, next) {
-      try {
-        await handler(req, res, next)
-      } catch (error) {
-        throw error instanceof ApiError ? error.with({ message: error.message }) : error
-      }
-    }
-  }
+  return { routes, async close () { await verifier.close() } }
 }
 
 function documentation (described: Map<string, Described>, parameter: string, unknown: ErrorCode): RequestHandler {

@@ -90,12 +90,11 @@ function spent (outpoint: string, by = ''): ApiError {
   return new ApiError('ERR_ADVERTISEMENT_SPENT', `The advertisement ${outpoint} was spent before${by}.`)
 }
 
-/** A JSON array, or names with commas between them, as newer clients send. */
+/** Arrays of JSON, as many as there were headers, or names with commas between them, as newer clients send. */
 function parseTopics (header: string): unknown[] {
-  if (!header.startsWith('[')) return header.split(',').map(topic => topic.trim()).filter(topic => topic !== '')
   try {
-    return JSON.parse(header) as unknown[]
+    return (JSON.parse(`[${header}]`) as unknown[]).flat()
   } catch {
-    return []
+    return header.split(',').map(topic => topic.trim()).filter(topic => topic !== '')
   }
 }

@@ -9,6 +9,7 @@ import { ApiError, toApiError, type FaultLog } from '../errors'
 import { cors } from '../http/cors'
 import { exchangeOf } from '../http/exchange'
 import { sendRefusal, writeRefusal } from '../http/refusal'
+import { mergeSlashes, toPath } from '../http/target'
 import type { Limits } from '../limits'
 import { pointsOf } from '../limits/meter'
 import { SOCKET_PATH, type IdentityKey } from '../protocol'
@@ -116,7 +117,8 @@ export class AuthSocketServer {
 
   /** Takes a request to become a WebSocket. @returns false if it is not for Socket.IO */
   readonly handleUpgrade = (req: IncomingMessage, socket: TcpSocket, head: Buffer): boolean => {
-    if (req.url?.startsWith(SOCKET_PATH) !== true) return false
+    req.url = mergeSlashes(toPath(req.url!))
+    if (!req.url.startsWith(SOCKET_PATH)) return false
     // A reset of a connection that nothing listens to would end the process.
     const destroy = (): void => { socket.destroy() }
     socket.on('error', destroy)

@@ -156,7 +156,7 @@ export class Connection {
   /** Whether a message is one of this protocol, and small enough for what it is. */
   #belongs (data: unknown): boolean {
     // BRC-103 messages are JSON. The parts of a binary packet would be kept until the last one has come.
-    if (typeof data !== 'string' || BINARY_PACKETS.includes(data.charAt(0))) return false
+    if (typeof data !== 'string' || data === '' || BINARY_PACKETS.includes(data.charAt(0))) return false
     if (countContainers(data) > MAX_CONTAINERS) return false
     return !data.startsWith(CONNECT_PACKET) || (data.length <= CONNECT_BYTES && ++this.#connects <= this.parts.namespaces * CONNECTS)
   }

@@ -10,7 +10,7 @@ export const OVERSIZED = 'oversized'
 /** How much of a frame is looked at, in characters. */
 const HEAD_CHARACTERS = 4096
 const PAYLOAD_CHARACTERS = 8192
-const EVENT_PACKET = new RegExp(`^2(?:/[^,]*,)?\\["${AUTH_MESSAGE}",\\{`)
+const EVENT_PACKET = new RegExp(`^2(?:/[^,]*,)?\\d*\\["${AUTH_MESSAGE}",\\{`)
 const PAYLOAD = '"payload":['
 
 /** @returns the packet with the beginning of its payload alone; one that has none is no packet of this protocol */

@@ -5,6 +5,7 @@ import { isConflict } from '../../src/db/faults'
 import { createKnex } from '../../src/db/knex'
 import { migrate } from '../../src/db/migrate'
 import { transact } from '../../src/db/transaction'
+import { until } from '../helpers/live'
 import { canRunGalera, PrivateGalera } from '../helpers/galera'
 
 /** @returns false if the transaction got in another's way */
@@ -54,6 +55,8 @@ const EACH = 250
         told.push(id)
       }
     })))
+    // What was stored on the other node may still be under way.
+    await until(async () => Number((await nodes[0]!('hot').first('count')).count) >= told.length, 5000).catch(() => {})
     const rows = new Set((await nodes[0]!('stored').select('id')).map(({ id }: { id: string }) => id))
     expect(told.filter(id => !rows.has(id))).toEqual([])
     expect(await nodes[0]!('hot').first('count')).toEqual({ count: told.length })

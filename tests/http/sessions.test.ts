@@ -1,5 +1,5 @@
 /** Sessions without a table: what their nonces look like, how long they hold, and what strangers can do with them. */
-import { PrivateKey } from '@bsv/sdk'
+import { PrivateKey, PublicKey, Utils } from '@bsv/sdk'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { createHash, createHmac, randomBytes, randomUUID } from 'node:crypto'
 import { deriveSealingKey } from '../../src/auth/session'
@@ -207,6 +207,8 @@ describe('a stranger gets nothing from', () => {
   })
 
   test('an identity key that is no point of the curve, or the server\'s', async () => {
+    const uncompressed = Utils.toHex(PublicKey.fromString(mallory.identityKey).encode(false) as number[])
+    expect(await post({ ...mallory, identityKey: uncompressed }, '/listMessages', { messageBox: 'inbox' })).toMatchObject({ status: 200 })
     for (const identityKey of [`02${'f'.repeat(64)}`, '', 'x', victim.serverKey, victim.identityKey.toUpperCase()]) {
       expect(await post({ ...mallory, identityKey }, '/listMessages', { messageBox: 'inbox' })).toMatchObject({ status: 401 })
     }
@@ -232,7 +234,9 @@ describe('a stranger gets nothing from', () => {
     socket.raw.on('authMessage', (frame: StrictFrame) => { if (frame.initialNonce !== undefined) given.push(frame.initialNonce as string) })
     await until(() => given.length > 0)
     await socket.authenticate()
-    const session = await handshake(live.origin)
+    // The very identity, whose events were verified under these nonces.
+    const session = { ...await handshake(live.origin, PrivateKey.fromHex(socket.privateKey)) }
+    expect(session.identityKey).toBe(socket.identityKey)
     expect(given.length).toBeGreaterThanOrEqual(2)
     for (const serverNonce of given) expect(await post({ ...session, serverNonce }, '/listMessages', { messageBox: 'inbox' })).toMatchObject(UNKNOWN)
   })

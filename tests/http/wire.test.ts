@@ -61,6 +61,12 @@ describe('the body', () => {
     expectError({ status: response.status, headers: response.headers, body: await response.json() }, [415, 'ERR_UNSUPPORTED_ENCODING'])
   })
 
+  test('that is not there has no encoding', async () => {
+    const { url, init } = await sign(alice, { method: 'GET', target: '/devices' })
+    for (const encoding of ['gzip', '']) expect((await fetch(url.replace('/devices', '/health'), { headers: { 'content-encoding': encoding } })).status).toBe(200)
+    expect((await fetch(url, { ...init, headers: { ...init.headers, 'content-encoding': 'gzip' } } as RequestInit)).status).toBe(200)
+  })
+
   test('as it is may say so', async () => {
     const { url, init } = await sign(alice, LIST)
     expect((await fetch(url, { ...init, headers: { ...init.headers, 'content-encoding': 'identity' } } as RequestInit)).status).toBe(200)

@@ -422,3 +422,23 @@ test('1,500 clients that connect at once wait for no other attempt, though the s
   expect(new Set(answers)).toEqual(new Set(['HTTP/1.1 200']))
   stranger.end()
 })
+
+test.each<[string, object, boolean]>([
+  ['over a WebSocket', {}, false],
+  ['over a WebSocket, with a wish for an answer', {}, true],
+  ['by polling', { transports: ['polling'] }, false]
+])('a send that is far too large is refused at once, in its turn, %s', async (_name, options, wish) => {
+  const { origin } = await startLive()
+  const socket = await lightSocket(origin, { options }).authenticate()
+  const roomId = `${socket.identityKey}-inbox`
+  socket.emit('sendMessage', { roomId, message: { messageId: 'before', recipient: socket.identityKey, body: 'x' } })
+  const frame = socket.sign({ eventName: 'sendMessage', data: { roomId, message: { messageId: 'large', recipient: socket.identityKey, body: 'x'.repeat(4_700_000) } } })
+  socket.raw.emit('authMessage', frame, ...(wish ? [() => {}] : []))
+  socket.emit('sendMessage', { roomId, message: { messageId: 'after', recipient: socket.identityKey, body: 'x' } })
+
+  const acks = []
+  for (let heard = 0; heard < 3; heard++) acks.push(await socket.next(`sendMessageAck-${roomId}`))
+  expect(acks).toMatchObject([
+    { status: 'success', messageId: 'before' }, { status: 'error', code: 'ERR_BODY_TOO_LARGE', messageId: 'large' }, { status: 'success', messageId: 'after' }
+  ])
+})

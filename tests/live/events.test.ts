@@ -1,6 +1,8 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { PrivateKey } from '@bsv/sdk'
 import { randomBytes } from 'node:crypto'
+import { once } from 'node:events'
+import { connect } from 'node:net'
 import { io } from 'socket.io-client'
 import { callerOf } from '../helpers/caller'
 import { authSocketUser, lightSocket, startLive } from '../helpers/live'
@@ -175,4 +177,29 @@ test('browsers get through to the socket: CORS and private networks', async () =
     expect(response.headers.get('access-control-allow-private-network')).toBe('true')
     await response.arrayBuffer()
   }
+})
+
+test.each([['//socket.io/', ''], ['/socket.io/', 'http://box.example.com']])('a WebSocket at %s%s is one route with the usual one', async (path, origin) => {
+  const { server: { port } } = await startLive()
+  const socket = connect(port, '127.0.0.1')
+  onEnd(() => { socket.destroy() })
+  socket.write(`GET ${origin}${path}?EIO=4&transport=websocket HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: ${randomBytes(16).toString('base64')}\r\n\r\n`)
+  const [answer] = await once(socket, 'data') as [Buffer]
+  expect(answer.toString()).toMatch(/^HTTP\/1\.1 101 /)
+})
+
+test('polls that a proxy has framed in chunks hold nothing up', async () => {
+  const { origin, server: { port } } = await startLive()
+  const handshakes = await Promise.all(Array.from({ length: 5 }, async () => (await (await fetch(`${origin}/socket.io/?EIO=4&transport=polling`)).text()).slice(1)))
+  for (const { sid } of handshakes.map(text => JSON.parse(text) as { sid: string })) {
+    const socket = connect(port, '127.0.0.1')
+    onEnd(() => { socket.destroy() })
+    socket.write(`GET /socket.io/?EIO=4&transport=polling&sid=${sid} HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n0\r\n\r\n`)
+  }
+  const socket = connect(port, '127.0.0.1')
+  onEnd(() => { socket.destroy() })
+  const since = performance.now()
+  socket.write('POST /.well-known/auth HTTP/1.1\r\nhost: x\r\ntransfer-encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n')
+  expect(String(await once(socket, 'data'))).toMatch(/^HTTP\/1\.1 400 /)
+  expect(performance.now() - since).toBeLessThan(5000)
 })

@@ -133,6 +133,9 @@ describe.each(ENGINES)('the topic on %s', engine => {
   }
   const REFUSED: Array<[string, string, RegExp, () => Promise<Uint8Array | number[]>]> = [
     ['a host with a slash at its end', 'ERR_INVALID_ADVERTISEMENT', /Output 0 .*slash/, async () => (await anoint(chain, alice, 'https://one.alice/')).toBEEF()],
+    ['a host whose path comes to a slash', 'ERR_INVALID_ADVERTISEMENT', /Output 0 .*slash/, async () => (await anoint(chain, alice, 'https://one.alice/a/..')).toBEEF()],
+    ['a host with a backslash', 'ERR_INVALID_ADVERTISEMENT', /Output 0 .*slash/, async () => (await anoint(chain, alice, 'https://one.alice\\')).toBEEF()],
+    ['a host behind three slashes', 'ERR_INVALID_ADVERTISEMENT', /Output 0 .*slash/, async () => (await anoint(chain, alice, 'https:///one.alice')).toBEEF()],
     ['a signature by another key', 'ERR_INVALID_ADVERTISEMENT', /Output 0 .*signature/, async () => {
       const script = await lockAdvertisement(alice)
       const { chunks } = await lockAdvertisement(PrivateKey.fromRandom())
