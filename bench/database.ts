@@ -1,6 +1,6 @@
 /** Databases of the benchmark's own, dropped at its end: on MySQL or MariaDB, or where none answers on SQLite. */
 import { randomBytes } from 'node:crypto'
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs'
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import type { Knex } from 'knex'
 import mysql, { type Connection } from 'mysql2/promise'
 import { tmpdir } from 'node:os'
@@ -26,6 +26,12 @@ export interface DatabaseServer {
   pid?: number | 'embedded'
   create: () => Promise<BenchDatabase>
   close: () => Promise<void>
+}
+
+/** Takes from a database the word of migrations that another checkout does not know: it would not start. */
+export async function forgetMigrations ({ knex }: BenchDatabase, folder: string): Promise<void> {
+  const known = readdirSync(join(folder, 'dist', 'migrations')).map(name => name.split('.')[0]!)
+  await knex('knex_migrations').whereNotIn('name', known).delete()
 }
 
 const URL_OF_MYSQL = process.env.TEST_MYSQL_URL ?? 'mysql://root@127.0.0.1:3306'

@@ -5,7 +5,7 @@
 import { randomBytes } from 'node:crypto'
 import { newWallet } from './client'
 import { Closing } from './closing'
-import { findDatabaseServer, type BenchDatabase, type DatabaseServer } from './database'
+import { findDatabaseServer, forgetMigrations, type BenchDatabase, type DatabaseServer } from './database'
 import { compareLive } from './live'
 import { fillBox } from './messages'
 import { pin } from './pinning'
@@ -51,9 +51,11 @@ async function compareArrangements (databases: DatabaseServer, setting: Setting)
 async function compareCheckouts (databases: DatabaseServer, setting: Setting, folder: string): Promise<void> {
   const scenarios = withoutGoals(SCENARIOS)
   const database = await createDatabase(databases, scenarios, setting)
+  const other = await createDatabase(databases, scenarios, setting)
+  await forgetMigrations(other, folder)
   const rows = await runRounds([
     { name: 'this', arrangement: 'ours', database },
-    { name: 'other', arrangement: { folder }, database }
+    { name: 'other', arrangement: { folder }, database: other }
   ], scenarios, { ...setting, plan: { ...setting.plan, rounds: 2 } }, GENERATIONS)
   print(`This checkout against ${folder}:\n\n${figures(rows)}\n\n${ratios(rows)}\n\n${await compareLive(databases, setting, ['other', { folder }])}`)
 }

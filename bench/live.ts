@@ -1,5 +1,5 @@
 /** Live messages, with our wallet and with the SDK's in its place: one sender to one listener, alone and in company. */
-import type { BenchDatabase, DatabaseServer } from './database'
+import { forgetMigrations, type BenchDatabase, type DatabaseServer } from './database'
 import type { Sample } from './measure'
 import type { Plan } from './plan'
 import { cpuSeconds } from './processTime'
@@ -42,10 +42,13 @@ p50 and p99 are from a send to its last delivery, with nothing else under way.`
 export async function compareLive (databases: DatabaseServer, setting: Setting, [name, other]: [string, Arrangement] = ['ProtoWallet', 'proto']): Promise<string> {
   const database = await databases.create()
   setting.closing.add(database.drop)
+  const theirs = await databases.create()
+  setting.closing.add(theirs.drop)
+  if (typeof other === 'object') await forgetMigrations(theirs, other.folder)
   const quick = setting.plan.warmUp === 0
   const rows: Row[] = []
   for (const scenario of SCENARIOS.map(scenario => quick ? shrink(scenario) : scenario)) {
-    const subjects = [await open('ours', scenario, database, setting), await open(other, scenario, database, setting)] as const
+    const subjects = [await open('ours', scenario, database, setting), await open(other, scenario, theirs, setting)] as const
     for (let round = 1; round <= setting.plan.rounds; round++) {
       for (const subject of round % 2 === 1 ? subjects : [...subjects].reverse()) {
         progress(`round ${round} of ${setting.plan.rounds}: ${scenario.name}, ${subject === subjects[0] ? 'ours' : name}`)

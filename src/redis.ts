@@ -78,7 +78,7 @@ export class SharedRedis {
     }
   }
 
-  /** Another connection: for whoever listens, and can do nothing else with it, or sends what must delay nobody. */
+  /** Another connection: one that listens can do nothing else, and large messages must not delay small commands. */
   connectAgain (): RedisClient {
     const client = this.client.duplicate()
     client.on('error', () => {

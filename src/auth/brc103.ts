@@ -1,6 +1,6 @@
 /**
  * BRC-103 mutual authentication, on messages, whatever carries them: answer a handshake, check what a client
- * signed, sign what the server says. It keeps no state but the nonces seen of late.
+ * signed, sign what the server says. It keeps no state but the nonces that it has seen recently.
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { ApiError } from '../errors'
@@ -83,7 +83,7 @@ export class Brc103 {
 
   /**
    * Answers an `initialRequest`.
-   * @param carrier a connection remembers the session itself, and has it proven by a nonce that nobody had before;
+   * @param carrier a connection remembers the session itself, which is proven by a nonce that was given to no other;
    * elsewhere the nonce carries the session, and the same request gets the same one
    * @throws ApiError ERR_INVALID_AUTH_MESSAGE, or ERR_CERTIFICATES_NOT_SUPPORTED for certificate messages.
    */
@@ -242,7 +242,7 @@ function unknownSession (reason: string): ApiError {
   return unauthorized(`Session not found for nonce: ${reason}.`)
 }
 
-/** The refusal of whoever has not proven an identity. */
+/** The refusal of a client that has not proven an identity. */
 export function unauthorized (description?: string): ApiError {
   return new ApiError('UNAUTHORIZED', description)
 }

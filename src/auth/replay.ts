@@ -1,5 +1,5 @@
 /**
- * The nonces seen of late, so that a captured message is worth nothing. They are kept as 32-bit fingerprints in tables
+ * The nonces seen recently, so that a captured message is refused. They are kept as 32-bit fingerprints in tables
  * of fixed size, at about 5 bytes each. A table that is full, or as old as the window, is followed by a new one; one that
  * was followed a window ago is let go, and so is the oldest if there are too many.
  *
@@ -22,7 +22,7 @@ const FILL = 0.75
 const MAX_TABLES = 16
 
 export class MemoryReplayGuard implements ReplayGuard {
-  /** Fingerprints are keyed, so that nobody can look for two nonces that share one. */
+  /** Fingerprints are keyed, so that a stranger cannot look for two nonces that share one. */
   readonly #key = randomBytes(32)
   /** The newest first. */
   #tables: FingerprintTable[]

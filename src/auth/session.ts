@@ -48,7 +48,7 @@ export class SessionSealer {
   readonly #longKey: Buffer
   readonly #shortKey: Buffer
   readonly #connectionKey: Buffer
-  /** By their names, the least recently used first. Only those that a signature has proven are kept, so strangers evict nobody. */
+  /** By their names, the least recently used first. Only those that a signature has proven are kept, so strangers evict none. */
   readonly #kept = new Map<string, Session>()
 
   /** @param secret the sealing key, 32 bytes; see `deriveSealingKey` */

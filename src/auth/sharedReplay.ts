@@ -1,5 +1,5 @@
 /**
- * The nonces that any node has seen of late, in Redis, at 8 bytes each. If Redis is away, each node remembers its own.
+ * The nonces that any node has seen recently, in Redis, at 8 bytes each. If Redis is away, each node remembers its own.
  *
  * Nonces are numbers of 64 bits, spread over many small sets, which Redis keeps as arrays of integers. Beside each set
  * stands the one before it: a set that is full, or as old as the window, takes its place. So memory is bounded, to about

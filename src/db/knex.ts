@@ -51,7 +51,10 @@ function mysqlOptions ({ client, connection }: DatabaseConfig): Knex.Config {
 
 interface MysqlConnection { query: (sql: string, done: (error: unknown) => void) => void }
 
-/** Names: a server may impose another character set. Strict: nothing is cut or converted in silence. READ COMMITTED: no gap locks between senders. */
+/**
+ * Sets what this server relies on: its character set, since a server may impose another one; the strict mode, so that
+ * nothing is cut or converted in silence; READ COMMITTED, so that senders do not wait for gap locks.
+ */
 function prepareMysql (connection: MysqlConnection, isolation: string, done: (error: unknown) => void): void {
   connection.query(`SET NAMES utf8mb4; SET SESSION sql_mode = 'STRICT_ALL_TABLES', SESSION ${isolation} = 'READ-COMMITTED'`, done)
 }

@@ -3,8 +3,8 @@ import { CLAIM_LOST, codeOf, isCharacterSetError, isTooLarge } from './faults'
 import { retryConflicts } from './retries'
 
 /**
- * Runs an operation on the database, one statement or one transaction, again if it got in another's way. Whatever the database reports that is no answer is a refusal, whose fault is
- * logged without its values.
+ * Runs an operation on the database, one statement or one transaction, again if it got in another's way. Any error of
+ * the database becomes a refusal, whose fault is logged without its values.
  */
 export async function query<T> (operation: string, work: () => Promise<T>): Promise<T> {
   try {

@@ -7,7 +7,7 @@ const RETRY_MS = 4000
 const FIRST_PAUSE_MS = 2
 const MAX_PAUSE_MS = 100
 
-/** Decides whether a transaction is tried again. Two that got in each other's way must not meet again, so pauses are random. */
+/** Decides whether a transaction is tried again. Pauses are random, so that two that got in each other's way do not meet again. */
 export class Retries {
   readonly #end = performance.now() + RETRY_MS
   #pauseMs = FIRST_PAUSE_MS
