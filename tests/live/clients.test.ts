@@ -43,6 +43,29 @@ test('a message over HTTP is heard as well', async () => {
   expect(heard).toMatchObject([{ body: 'by post', sender: alice.identityKey }])
 })
 
+test('clients of every release hear again after a restart of the server', async () => {
+  const live = await startLive()
+  const listeners = await Promise.all(EVERY_RELEASE.map(async release => {
+    const { client, identityKey } = await liveClient(live.host, { release })
+    const heard: unknown[] = []
+    await client.listenForLiveMessages({ messageBox: 'inbox', onMessage: ({ body }) => { heard.push(body) } })
+    return { release, identityKey, heard }
+  }))
+  const alice = await liveClient(live.host)
+  const sendToAll = async (body: string): Promise<void> => {
+    for (const { identityKey } of listeners) await alice.client.sendMessage({ recipient: identityKey, messageBox: 'inbox', body }, live.host)
+  }
+  await sendToAll('before')
+  await until(() => listeners.every(({ heard }) => heard.length === 1))
+
+  await live.restart()
+  await until(() => live.server.context.hub.size === listeners.length)
+  await sendToAll('after')
+
+  await until(() => listeners.every(({ heard }) => heard.length === 2)).catch(() => {})
+  expect(listeners.map(({ release, heard }) => [release, heard])).toEqual(EVERY_RELEASE.map(release => [release, ['before', 'after']]))
+})
+
 test('nothing is heard after leaveRoom', async () => {
   const { host } = await startLive()
   const alice = await liveClient(host)

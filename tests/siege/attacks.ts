@@ -236,6 +236,15 @@ export const ATTACKS: Record<string, Attack> = {
     }
     for (const socket of [...sockets, sender!]) socket.close()
   },
+  'sends that are far too large for a socket': async (stranger, goesOn) => {
+    await many(3, goesOn, async () => {
+      const [socket] = await openSockets(stranger, 1, randomBytes(32), true)
+      const data = { roomId: `${socket!.identityKey}-inbox`, message: { messageId: randomUUID(), recipient: socket!.identityKey, body: 'x'.repeat(5_500_000) } }
+      for (let sent = 0; sent < 3; sent++) socket!.emit('sendMessage', data)
+      await pause(1000)
+      socket!.close()
+    })
+  },
   'many sockets of one identity, and many messages to them': async (stranger, goesOn) => {
     const wallet = randomBytes(32)
     const sockets = await openSockets(stranger, 60, wallet, true)
