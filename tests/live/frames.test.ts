@@ -72,7 +72,7 @@ describe('broken frames never end the process, nor an innocent connection', () =
 
   test('a frame over the transport\'s limit closes the socket', async () => {
     const socket = await lightSocket(running.origin, { options: { reconnection: false } }).authenticate()
-    socket.raw.emit('authMessage', 'x'.repeat(17 * 1024 * 1024))
+    socket.raw.emit('authMessage', 'x'.repeat(31 * 1024 * 1024))
     await socket.closed()
     await stillWorks()
   })
