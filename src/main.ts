@@ -10,8 +10,8 @@ async function main (): Promise<void> {
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   const server = await MessageBoxServer.create(readConfig())
   const port = await server.start()
-  announce(server.context, port)
   stopOnSignal(server)
+  announce(server.context, port)
 }
 
 main().catch(explainFailure)

@@ -109,6 +109,8 @@ test('SIGHUP stops a server in order', async () => {
   const database = await createDatabase('sqlite')
   onEnd(database.drop)
   const server = await ServerProcess.start({ env: database.env })
+  // The port answers before the process listens for signals.
+  await eventually(() => server.output.includes('"listening"') || undefined, () => 'the server does not say that it listens')
   server.signal('SIGHUP')
   expect(await server.ended()).toBe(0)
   expect(server.output).toMatch(/"msg":"stopped"/)

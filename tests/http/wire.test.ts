@@ -61,6 +61,11 @@ describe('the body', () => {
     expectError({ status: response.status, headers: response.headers, body: await response.json() }, [415, 'ERR_UNSUPPORTED_ENCODING'])
   })
 
+  test('of a handshake, compressed', async () => {
+    const response = await fetch(`${running.origin}/.well-known/auth`, { method: 'POST', headers: { ...JSON_TYPE, 'content-encoding': 'gzip' }, body: gzipSync('{}') })
+    expectError({ status: response.status, headers: response.headers, body: await response.json() }, [415, 'ERR_UNSUPPORTED_ENCODING'])
+  })
+
   test('that is not there has no encoding', async () => {
     const { url, init } = await sign(alice, { method: 'GET', target: '/devices' })
     for (const encoding of ['gzip', '']) expect((await fetch(url.replace('/devices', '/health'), { headers: { 'content-encoding': encoding } })).status).toBe(200)
