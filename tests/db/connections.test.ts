@@ -1,9 +1,9 @@
 /** Connections to databases as they come: with options and servers that change how values travel, and servers that change their part. */
 import { afterEach, describe, expect, test } from '@jest/globals'
-import Database from 'better-sqlite3'
 import { statSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import mysql from 'mysql2/promise'
+import { sqliteDriver } from '../../src/db/sqliteDriver'
 import { createDatabase } from '../helpers/databases'
 import { until } from '../helpers/live'
 import { canRunMariadb, PrivateMariadb } from '../helpers/mariadb'
@@ -118,8 +118,9 @@ describe('SQLite', () => {
     const session = await handshake(running.origin)
     await send(session, 'before', 'x')
     const { filename } = running.server.context.config.db.connection as { filename: string }
-    const holder = new Child(process.execPath, ['-e', `
-      const database = new (require(${JSON.stringify(require.resolve('better-sqlite3'))}))(${JSON.stringify(filename)})
+    const holder = new Child(process.execPath, ['-r', join(__dirname, '../helpers/transpile.js'), '-e', `
+      const { sqliteDriver } = require(${JSON.stringify(join(__dirname, '../../src/db/sqliteDriver.ts'))})
+      const database = new (sqliteDriver())(${JSON.stringify(filename)})
       database.exec('begin immediate')
       console.log('held')
       process.on('SIGTERM', () => { database.exec('rollback'); process.exit(0) })
@@ -159,7 +160,8 @@ describe('SQLite', () => {
     const session = await handshake(running.origin)
     const { filename } = running.server.context.config.db.connection as { filename: string }
     // A reader keeps what is written from being carried over.
-    const reader = new Database(filename)
+    // The server's own driver: locks are a process's, and a second library in it would not keep them.
+    const reader = new (sqliteDriver())(filename)
     reader.exec('begin; select * from messages')
     for (let sent = 0; sent < 4; sent++) await send(session, `large ${sent}`, 'x'.repeat(5_000_000))
     expect(statSync(`${filename}-wal`).size).toBeGreaterThan(16 * 1024 * 1024)
@@ -167,7 +169,7 @@ describe('SQLite', () => {
     let sent = 0
     await until(async () => {
       await send(session, `small ${sent++}`, 'x')
-      return statSync(join(`${filename}-wal`)).size <= 8 * 1024 * 1024
+      return statSync(`${filename}-wal`).size <= 8 * 1024 * 1024
     })
   })
 })
