@@ -46,9 +46,11 @@ export function createApp (context: Context, sockets?: RequestListener): Request
   app.use(mount(prefix, closed))
   app.use(req => { throw notFound(req.path) })
   const overlayPaths = new Set(overlay.routes.map(({ path }) => normalize(path)))
-  // Clients of the overlay network look for "message" in an error.
-  const inTheirWords = (refusal: ApiError, path: string): ApiError => overlayPaths.has(normalize(path)) ? refusal.with({ message: refusal.message }) : refusal
-  app.use(answerError(context, inTheirWords))
+  /** Clients of the overlay network look for "message" in an error. */
+  const describeAt: DescribeAt = (path, refusal) => {
+    return overlayPaths.has(normalize(path)) ? refusal.with({ message: refusal.message }) : refusal
+  }
+  app.use(answerError(context, describeAt))
 
   const giveUp = (error: unknown, res: ServerResponse): void => {
     logger.error({ err: error }, 'a request could not be answered')
@@ -68,7 +70,7 @@ export function createApp (context: Context, sockets?: RequestListener): Request
     metrics.request(nameOf(path!), status, 0)
     logger.debug({ method: req.method, status, code }, 'a request was refused unread')
     const refusal = new ApiError(code, (error as Error).message, (error as ApiError).details, { headers })
-    cors(req, res, () => { sendRefusal(res, inTheirWords(refusal, path!)) })
+    cors(req, res, () => { sendRefusal(res, describeAt(path!, refusal)) })
   }
   const turns = new Turns()
   const chunkTurns = new ChunkTurns()
@@ -164,12 +166,18 @@ function notFoundAt (live: boolean): NotFound {
 }
 
 /** The one place where an error becomes a response. */
-function answerError ({ logger, metrics }: Pick<Context, 'logger' | 'metrics'>, inTheirWords: (refusal: ApiError, path: string) => ApiError): ErrorRequestHandler {
+/** A refusal as the clients of a path expect it. */
+type DescribeAt = (path: string, refusal: ApiError) => ApiError
+
+function answerError (
+  { logger, metrics }: Pick<Context, 'logger' | 'metrics'>,
+  describeAt: DescribeAt
+): ErrorRequestHandler {
   // Express knows an error handler by its four parameters.
   return (error: unknown, req, res, _next) => {
     const refusal = toApiError(error, faultLogOf(req, logger))
     metrics.refused(refusal.code, 'http')
     if (res.headersSent) return void res.destroy()
-    res.status(refusal.status).set(refusal.headers).json(inTheirWords(refusal, req.path).toBody())
+    res.status(refusal.status).set(refusal.headers).json(describeAt(req.path, refusal).toBody())
   }
 }

@@ -154,7 +154,9 @@ export class Brc103 {
     if (!isNonce(nonce)) throw unauthorized('The message has no nonce.')
     if (typeof claimedKey !== 'string' || typeof yourNonce !== 'string') throw unknownSession('the message names no session')
     const identityKey = claimedKey.length === KEY_CHARACTERS ? claimedKey.toLowerCase() : toIdentityKey(claimedKey) ?? claimedKey
-    const session = known.find(({ serverNonce }) => serverNonce === yourNonce) ?? this.sealer.recall(yourNonce, identityKey) ?? this.#unseal(yourNonce, identityKey)
+    const session = known.find(({ serverNonce }) => serverNonce === yourNonce) ??
+      this.sealer.recall(yourNonce, identityKey) ??
+      this.#unseal(yourNonce, identityKey)
     if (session === undefined) throw unknownSession('make a new handshake')
     if (identityKey !== session.identityKey) throw unknownSession('it belongs to another identity key than the message names')
     if (nonce.length > MAX_MESSAGE_NONCE && !this.sealer.isSealed(yourNonce)) throw unknownSession(`the message's own nonce has more than ${MAX_MESSAGE_NONCE} characters`)

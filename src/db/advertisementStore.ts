@@ -8,7 +8,6 @@ import {
   type Advertisement, type AdvertisementQuery, type FoundAdvertisement, type KnownOutput, type Outpoint
 } from './advertisements'
 import { query } from './query'
-import { retryConflicts } from './retries'
 
 /**
  * At how many hosts an identity may be advertised, and how many advertisements of one host may stand. Anybody can put an
@@ -64,13 +63,12 @@ export interface AdvertisementStore {
 
 export function createAdvertisementStore (knex: Knex): AdvertisementStore {
   const line = new FairLine()
-  const attempt = async (submission: Submission): Promise<Admission> =>
-    await retryConflicts(async () => await knex.transaction(async trx => await admit(trx, submission, Date.now())))
   return {
     async admit (submission) {
       // One at a time, so that nobody has more than may stand; many nodes at once might let one more in each.
       if (line.size >= MAX_WAITING) throw new ApiError('ERR_SERVER_BUSY')
-      return await line.run('', async () => await query('admit advertisement', async () => await attempt(submission)))
+      return await line.run('', async () => await query('admit advertisement', async () =>
+        await knex.transaction(async trx => await admit(trx, submission, Date.now()))))
     },
     find: async wanted => await query('find advertisements', async () => await findStanding(knex, wanted, MAX_FOUND, MAX_FOUND_BYTES))
   }

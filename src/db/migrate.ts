@@ -113,7 +113,7 @@ export async function settleUsage (knex: Knex, config: DatabaseConfig, quotas: Q
   })
 }
 
-/** Whether there are counts that nobody keeps, or messages that nobody has counted. */
+/** Whether there are counts that are not kept any more, or messages that are not counted yet. */
 async function isUnsettled (knex: Knex, quotas: Quotas): Promise<boolean> {
   const { messages, usage } = await isCounted(knex)
   return isLimited(quotas) ? messages && !usage : usage

@@ -192,7 +192,7 @@ describe('a stranger gets nothing from', () => {
     ['one that was made up', () => randomBytes(48).toString('base64')],
     ['its own, altered', () => flip(mallory.serverNonce, 47)]
   ])('a session beside its own key: %s', async (_name, nonceOf) => {
-    // It is let in as itself, and what it gets is signed for a nonce that nobody gave.
+    // It is let in as itself, and what it gets is signed for a nonce that no client gave.
     const answer = await post({ ...mallory, serverNonce: nonceOf() }, '/listMessages', { messageBox: 'inbox' })
     expect(answer).toMatchObject({ status: 200, verified: false, body: { messages: [] } })
     expect(await post(victim, '/listMessages', { messageBox: 'inbox' })).toMatchObject({ status: 200, verified: true, body: { messages: [{ body: expect.stringContaining('for the victim') }] } })

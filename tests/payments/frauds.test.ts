@@ -196,7 +196,7 @@ describe.each(ENGINES)('payments on %s', engine => {
     const funds = chain.mint(payerKey, 10_000)
     const { blockHeight, path } = funds.merklePath!
     funds.merklePath = new MerklePath(blockHeight + 1, path)
-    // Its owner may be ahead of the service: that is nobody's fraud.
+    // Its owner may be ahead of the service: that is no fraud.
     expectRefusal(await send((await pay(chain, payerKey, good(), { funds })).payment), 503, 'ERR_PAYMENTS_UNAVAILABLE')
     const { payment } = await pay(chain, payerKey, good())
 
