@@ -12,7 +12,7 @@ COPY scripts scripts
 COPY migrations migrations
 COPY docs docs
 COPY src src
-COPY pages pages
+COPY web web
 RUN npm run build && npm prune --omit=dev --no-audit --no-fund
 
 FROM node:22-bookworm-slim

@@ -4,16 +4,18 @@ import tseslint from 'typescript-eslint'
 
 /** The rooms from the ground up. Imports run downward alone; rooms on one floor do not know each other. */
 const FLOORS = [
-  ['errors.ts', 'protocol.ts', 'listedBody.ts', 'secret.ts', 'serviceAccount.ts', 'settings.ts', 'redis.ts', 'fetchJson.ts', 'fairLine.ts', 'deadline.ts', 'figures.ts', 'isoTime.ts', 'jsonPage.ts'],
-  ['values.ts', 'policy'],
-  ['schema.ts'],
-  ['validate.ts', 'validateDevices.ts', 'validatePermissions.ts', 'config.ts', 'metrics', 'fanout'],
-  ['logger.ts', 'limits'],
+  ['lib'],
+  ['contract'],
+  ['config'],
+  ['metrics', 'fanout', 'logger.ts'],
+  ['limits'],
   ['http', 'spv'],
   ['auth', 'db'],
-  ['payments', 'permissions.ts'],
+  ['permissions'],
+  ['payments'],
   ['mailbox.ts'],
-  ['routes', 'ws', 'tracing', 'push'],
+  ['push'],
+  ['routes', 'ws', 'tracing'],
   ['operator', 'overlay'],
   ['openapi'],
   ['pages'],
@@ -21,38 +23,72 @@ const FLOORS = [
   ['app.ts'],
   ['server.ts'],
   ['cli'],
-  ['main.ts']
+  ['main.ts'],
 ]
 
-const homeless = readdirSync(new URL('src/', import.meta.url)).filter(name => !FLOORS.flat().includes(name))
+const homeless = readdirSync(new URL('src/', import.meta.url)).filter(
+  (name) => !FLOORS.flat().includes(name),
+)
 if (homeless.length > 0) throw new Error(`On which floor are ${homeless.join(', ')}?`)
 
-const ARROWS = FLOORS.flatMap((rooms, floor) => rooms.map(room => ({
-  target: `./src/${room}`,
-  from: [...rooms.filter(other => other !== room && floor > 0), ...FLOORS.slice(floor + 1).flat()].map(other => `./src/${other}`)
-}))).filter(({ from }) => from.length > 0)
+const ARROWS = FLOORS.flatMap((rooms, floor) =>
+  rooms.map((room) => ({
+    target: `./src/${room}`,
+    from: [
+      ...rooms.filter((other) => other !== room && floor > 0),
+      ...FLOORS.slice(floor + 1).flat(),
+    ].map((other) => `./src/${other}`),
+  })),
+).filter(({ from }) => from.length > 0)
 
 export default tseslint.config(
   { ignores: ['dist/', 'coverage/', 'data/'] },
   ...tseslint.configs.recommended,
   {
     plugins: { 'import-x': importX },
-    settings: { 'import-x/resolver': { node: { extensions: ['.ts', '.js'] } } },
+    settings: {
+      'import-x/extensions': ['.ts', '.js'],
+      'import-x/resolver': { node: { extensions: ['.ts', '.js'] } },
+    },
     rules: {
       'import-x/no-restricted-paths': ['error', { zones: ARROWS }],
       'import-x/no-cycle': 'error',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
       eqeqeq: 'error',
       'no-console': 'error',
-      'prefer-const': 'error'
-    }
+      'prefer-const': 'error',
+    },
   },
   {
     files: ['src/**/*.ts'],
     ignores: ['src/main.ts', 'src/cli/**'],
-    rules: { 'no-restricted-properties': ['error', { object: 'process', property: 'env', message: 'The environment is read in main.ts and src/config.ts alone.' }] }
+    rules: {
+      'no-restricted-properties': [
+        'error',
+        {
+          object: 'process',
+          property: 'env',
+          message: 'The environment is read in main.ts and src/config alone.',
+        },
+      ],
+    },
   },
-  { files: ['src/auth/wallet.ts', 'src/logger.ts', 'src/tracing/index.ts', 'src/push/index.ts', 'src/payments/wallet.ts', 'src/overlay/sdk.ts', 'src/db/sqliteDriver.ts', '**/*.js'], rules: { '@typescript-eslint/no-require-imports': 'off' } },
-  { files: ['pages/*.js'], languageOptions: { sourceType: 'module' } },
-  { files: ['scripts/**', 'bench/**', 'tests/**/run.ts', 'tests/helpers/hush.ts'], rules: { 'no-console': 'off' } }
+  {
+    files: [
+      'src/auth/wallet.ts',
+      'src/logger.ts',
+      'src/tracing/index.ts',
+      'src/push/index.ts',
+      'src/payments/wallet.ts',
+      'src/overlay/sdk.ts',
+      'src/db/engine/sqliteDriver.ts',
+      '**/*.js',
+    ],
+    rules: { '@typescript-eslint/no-require-imports': 'off' },
+  },
+  { files: ['web/*.js'], languageOptions: { sourceType: 'module' } },
+  {
+    files: ['scripts/**', 'bench/**', 'tests/**/run.ts', 'tests/helpers/hush.ts'],
+    rules: { 'no-console': 'off' },
+  },
 )

@@ -7,5 +7,10 @@ import { parseConfig, readEnv } from './src/config'
 dotenv.config({ quiet: true })
 const { db } = parseConfig(readEnv(process.env))
 
-const options: Knex.Config = { client: db.client, connection: db.connection, useNullAsDefault: true, migrations: { migrationSource } }
+const options: Knex.Config = {
+  client: db.client,
+  connection: db.connection,
+  useNullAsDefault: true,
+  migrations: { migrationSource },
+}
 export default options

@@ -2,9 +2,9 @@
 export class Closing {
   readonly #closers: Array<() => unknown> = []
 
-  constructor () {
+  constructor() {
     // Such as a closed pipe behind standard output.
-    process.once('uncaughtException', error => {
+    process.once('uncaughtException', (error) => {
       process.stderr.write(`${String(error)}\n`)
       void this.run().then(() => process.exit(1))
     })
@@ -15,12 +15,12 @@ export class Closing {
     }
   }
 
-  add (close: () => unknown): void {
+  add(close: () => unknown): void {
     this.#closers.push(close)
   }
 
   /** Closes everything once, going on past what fails. */
-  async run (): Promise<void> {
+  async run(): Promise<void> {
     for (let close = this.#closers.pop(); close !== undefined; close = this.#closers.pop()) {
       try {
         await close()

@@ -28,19 +28,29 @@ export class Connection {
   #parts: Buffer[] = []
   #left = 0
 
-  private constructor (socket: Socket) {
+  private constructor(socket: Socket) {
     this.#socket = socket
     socket.setNoDelay(true).setTimeout(TIMEOUT)
-    socket.on('data', chunk => { this.#receive(chunk) })
+    socket.on('data', (chunk) => {
+      this.#receive(chunk)
+    })
     socket.on('timeout', () => socket.destroy(new Error(`no answer within ${TIMEOUT / 1000} s`)))
-    socket.on('error', error => { this.#fail(error) })
-    socket.on('close', () => { this.#fail(new Error('the server closed the connection')) })
+    socket.on('error', (error) => {
+      this.#fail(error)
+    })
+    socket.on('close', () => {
+      this.#fail(new Error('the server closed the connection'))
+    })
   }
 
   /** @param localAddress the address of this machine to connect from */
-  static async open (port: number, localAddress?: string): Promise<Connection> {
+  static async open(port: number, localAddress?: string): Promise<Connection> {
     return await new Promise((resolve, reject) => {
-      const socket = connect({ host: '127.0.0.1', port, ...(localAddress !== undefined && { localAddress }) })
+      const socket = connect({
+        host: '127.0.0.1',
+        port,
+        ...(localAddress !== undefined && { localAddress }),
+      })
       socket.once('error', reject).once('connect', () => {
         socket.off('error', reject)
         resolve(new Connection(socket))
@@ -52,7 +62,7 @@ export class Connection {
    * Sends a request and waits for its answer.
    * @param keep whether the answer's body is wanted
    */
-  async exchange (request: Buffer, keep = false): Promise<Answer> {
+  async exchange(request: Buffer, keep = false): Promise<Answer> {
     return await new Promise((resolve, reject) => {
       this.#resolve = resolve
       this.#reject = reject
@@ -61,11 +71,11 @@ export class Connection {
     })
   }
 
-  close (): void {
+  close(): void {
     this.#socket.destroy()
   }
 
-  #receive (chunk: Buffer): void {
+  #receive(chunk: Buffer): void {
     if (this.#answer !== undefined) return this.#receiveBody(chunk)
     const bytes = this.#unparsed === undefined ? chunk : Buffer.concat([this.#unparsed, chunk])
     const end = bytes.indexOf(HEAD_END)
@@ -73,18 +83,25 @@ export class Connection {
     if (end < 0) return
     const head = bytes.toString('latin1', 0, end)
     const length = /\r\ncontent-length: (\d+)/i.exec(head)?.[1]
-    if (length === undefined) return void this.#socket.destroy(new Error('an answer has no content-length'))
-    this.#answer = { status: Number(head.slice(9, 12)), head, length: Number(length), body: Buffer.alloc(0) }
+    if (length === undefined)
+      return void this.#socket.destroy(new Error('an answer has no content-length'))
+    this.#answer = {
+      status: Number(head.slice(9, 12)),
+      head,
+      length: Number(length),
+      body: Buffer.alloc(0),
+    }
     this.#left = this.#answer.length
     this.#receiveBody(bytes.subarray(end + HEAD_END.length))
   }
 
-  #receiveBody (chunk: Buffer): void {
+  #receiveBody(chunk: Buffer): void {
     const answer = this.#answer!
     if (this.#keep || answer.status !== 200) this.#parts.push(chunk)
     this.#left -= chunk.length
     if (this.#left > 0) return
-    if (this.#left < 0) return void this.#socket.destroy(new Error('an answer is longer than it says'))
+    if (this.#left < 0)
+      return void this.#socket.destroy(new Error('an answer is longer than it says'))
     if (this.#parts.length > 0) answer.body = Buffer.concat(this.#parts)
     this.#parts = []
     this.#answer = undefined
@@ -93,7 +110,7 @@ export class Connection {
     resolve?.(answer)
   }
 
-  #fail (error: Error): void {
+  #fail(error: Error): void {
     this.#reject?.(error)
     this.#resolve = this.#reject = undefined
   }

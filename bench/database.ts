@@ -6,8 +6,8 @@ import mysql, { type Connection } from 'mysql2/promise'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import type { DatabaseConfig } from '../src/config'
-import { createKnex } from '../src/db/knex'
-import { migrate } from '../src/db/migrate'
+import { createKnex } from '../src/db/engine/knex'
+import { migrate } from '../src/db/engine/migrate'
 
 export interface BenchDatabase {
   config: DatabaseConfig
@@ -29,21 +29,23 @@ export interface DatabaseServer {
 }
 
 /** Takes from a database the word of migrations that another checkout does not know: it would not start. */
-export async function forgetMigrations ({ knex }: BenchDatabase, folder: string): Promise<void> {
-  const known = readdirSync(join(folder, 'dist', 'migrations')).map(name => name.split('.')[0]!)
+export async function forgetMigrations({ knex }: BenchDatabase, folder: string): Promise<void> {
+  const known = readdirSync(join(folder, 'dist', 'migrations')).map((name) => name.split('.')[0]!)
   await knex('knex_migrations').whereNotIn('name', known).delete()
 }
 
 const URL_OF_MYSQL = process.env.TEST_MYSQL_URL ?? 'mysql://root@127.0.0.1:3306'
 
 /** The server at TEST_MYSQL_URL, else SQLite. */
-export async function findDatabaseServer (): Promise<DatabaseServer> {
+export async function findDatabaseServer(): Promise<DatabaseServer> {
   let connection: Connection
   try {
     connection = await mysql.createConnection({ uri: URL_OF_MYSQL, connectTimeout: 3000 })
   } catch (error) {
     const { code = 'no answer' } = error as NodeJS.ErrnoException
-    return sqlite(`NO MYSQL AT ${new URL(URL_OF_MYSQL).host} (${code}): THIS RUNS ON SQLITE. Start one, or set TEST_MYSQL_URL.`)
+    return sqlite(
+      `NO MYSQL AT ${new URL(URL_OF_MYSQL).host} (${code}): THIS RUNS ON SQLITE. Start one, or set TEST_MYSQL_URL.`,
+    )
   }
   try {
     return await mysqlServer(connection)
@@ -53,26 +55,46 @@ export async function findDatabaseServer (): Promise<DatabaseServer> {
   }
 }
 
-async function mysqlServer (connection: Connection): Promise<DatabaseServer> {
-  const [[lock]] = await connection.query('select get_lock(\'messagebox benchmark\', 0) as held') as unknown as [[{ held: number | null }]]
-  if (lock.held !== 1) throw new Error('Another benchmark is running on this database server: two at once would measure each other')
-  const [rows] = await connection.query(`show variables where variable_name in ('version', 'version_comment', 'pid_file',
+async function mysqlServer(connection: Connection): Promise<DatabaseServer> {
+  const [[lock]] = (await connection.query(
+    "select get_lock('messagebox benchmark', 0) as held",
+  )) as unknown as [[{ held: number | null }]]
+  if (lock.held !== 1)
+    throw new Error(
+      'Another benchmark is running on this database server: two at once would measure each other',
+    )
+  const [rows] =
+    await connection.query(`show variables where variable_name in ('version', 'version_comment', 'pid_file',
     'innodb_flush_log_at_trx_commit', 'sync_binlog', 'log_bin', 'innodb_doublewrite', 'innodb_buffer_pool_size')`)
-  const variables = Object.fromEntries((rows as Array<{ Variable_name: string, Value: string }>).map(row => [row.Variable_name, row.Value]))
-  const durable = variables.innodb_flush_log_at_trx_commit === '1' && (variables.log_bin === 'OFF' || variables.sync_binlog === '1')
+  const variables = Object.fromEntries(
+    (rows as Array<{ Variable_name: string; Value: string }>).map((row) => [
+      row.Variable_name,
+      row.Value,
+    ]),
+  )
+  const durable =
+    variables.innodb_flush_log_at_trx_commit === '1' &&
+    (variables.log_bin === 'OFF' || variables.sync_binlog === '1')
   const pid = findProcess(variables.pid_file)
   return {
-    description: `${/mariadb/i.test(variables.version ?? '') ? 'MariaDB' : 'MySQL'} ${variables.version}, ` +
-      ['innodb_flush_log_at_trx_commit', 'log_bin', 'sync_binlog', 'innodb_doublewrite'].map(name => `${name}=${variables[name]}`).join(' ') +
+    description:
+      `${/mariadb/i.test(variables.version ?? '') ? 'MariaDB' : 'MySQL'} ${variables.version}, ` +
+      ['innodb_flush_log_at_trx_commit', 'log_bin', 'sync_binlog', 'innodb_doublewrite']
+        .map((name) => `${name}=${variables[name]}`)
+        .join(' ') +
       `, buffer pool ${Number(variables.innodb_buffer_pool_size) / 1024 ** 2} MiB`,
-    ...(!durable && { warning: 'THE DATABASE IS NOT AT FULL DURABILITY: sends are faster than they would be.' }),
+    ...(!durable && {
+      warning: 'THE DATABASE IS NOT AT FULL DURABILITY: sends are faster than they would be.',
+    }),
     pid,
-    create: async () => ({ ...await createMysql(connection), pid }),
-    close: async () => { await connection.end() }
+    create: async () => ({ ...(await createMysql(connection)), pid }),
+    close: async () => {
+      await connection.end()
+    },
   }
 }
 
-async function createMysql (admin: Connection): Promise<BenchDatabase> {
+async function createMysql(admin: Connection): Promise<BenchDatabase> {
   const url = new URL(URL_OF_MYSQL)
   const database = `messagebox_bench_${randomBytes(6).toString('hex')}`
   await admin.query(`create database \`${database}\``)
@@ -81,44 +103,53 @@ async function createMysql (admin: Connection): Promise<BenchDatabase> {
     port: Number(url.port === '' ? 3306 : url.port),
     user: decodeURIComponent(url.username),
     password: decodeURIComponent(url.password),
-    database
+    database,
   }
-  return await open({ client: 'mysql2', connection }, async () => { await admin.query(`drop database if exists \`${database}\``) })
+  return await open({ client: 'mysql2', connection }, async () => {
+    await admin.query(`drop database if exists \`${database}\``)
+  })
 }
 
-function sqlite (warning: string): DatabaseServer {
+function sqlite(warning: string): DatabaseServer {
   return {
     description: 'SQLite, journal_mode=WAL synchronous=FULL',
     warning,
     pid: 'embedded',
-    async create () {
+    async create() {
       const folder = mkdtempSync(join(tmpdir(), 'messagebox-bench-'))
-      return await open({ client: 'better-sqlite3', connection: { filename: join(folder, 'bench.sqlite') } },
-        async () => { rmSync(folder, { recursive: true, force: true }) })
+      return await open(
+        { client: 'better-sqlite3', connection: { filename: join(folder, 'bench.sqlite') } },
+        async () => {
+          rmSync(folder, { recursive: true, force: true })
+        },
+      )
     },
-    close: async () => {}
+    close: async () => {},
   }
 }
 
-async function open (config: DatabaseConfig, remove: () => Promise<void>): Promise<BenchDatabase> {
+async function open(config: DatabaseConfig, remove: () => Promise<void>): Promise<BenchDatabase> {
   const knex = createKnex(config)
   await migrate(knex, config)
   return {
     config,
     knex,
-    async drop () {
+    async drop() {
       await knex.destroy()
       await remove()
-    }
+    },
   }
 }
 
 /** The process that a pid file names, where it is a database of this machine. */
-function findProcess (pidFile: string | undefined): number | undefined {
+function findProcess(pidFile: string | undefined): number | undefined {
   try {
-    if (!['127.0.0.1', 'localhost', '[::1]'].includes(new URL(URL_OF_MYSQL).hostname)) return undefined
+    if (!['127.0.0.1', 'localhost', '[::1]'].includes(new URL(URL_OF_MYSQL).hostname))
+      return undefined
     const pid = Number(readFileSync(pidFile!, 'utf8'))
-    return /^(mariadbd|mysqld)$/.test(readFileSync(`/proc/${pid}/comm`, 'utf8').trim()) ? pid : undefined
+    return /^(mariadbd|mysqld)$/.test(readFileSync(`/proc/${pid}/comm`, 'utf8').trim())
+      ? pid
+      : undefined
   } catch {
     return undefined
   }

@@ -5,7 +5,12 @@
 import { randomBytes } from 'node:crypto'
 import { newWallet } from './client'
 import { Closing } from './closing'
-import { findDatabaseServer, forgetMigrations, type BenchDatabase, type DatabaseServer } from './database'
+import {
+  findDatabaseServer,
+  forgetMigrations,
+  type BenchDatabase,
+  type DatabaseServer,
+} from './database'
 import { compareLive } from './live'
 import { fillBox } from './messages'
 import { pin } from './pinning'
@@ -15,7 +20,7 @@ import { describeRun, figures, LEGEND, ratios } from './report'
 import { runRounds, type Candidate, type Setting } from './rounds'
 import { ACKNOWLEDGE, IDENTITIES, LIST_100, SCENARIOS, SEND, type Scenario } from './scenarios'
 
-async function main (closing: Closing): Promise<void> {
+async function main(closing: Closing): Promise<void> {
   const plan = parsePlan(process.argv.slice(2))
   if (plan === undefined) return print(USAGE)
   const databases = await findDatabaseServer()
@@ -33,68 +38,105 @@ async function main (closing: Closing): Promise<void> {
   if (plan.against !== undefined) await compareCheckouts(databases, setting, plan.against)
   if (plan.settings) await compareSettings(databases, setting)
   if (plan.crowd > 0) await compareTables(databases, setting)
-  else if (plan.arrangements) print('\nLeft out: an empty table against a full one, which takes minutes more: npm run bench -- --full')
+  else if (plan.arrangements)
+    print(
+      '\nLeft out: an empty table against a full one, which takes minutes more: npm run bench -- --full',
+    )
   print(`\nIt took ${Math.round((performance.now() - started) / 1000)} s.`)
 }
 
-async function compareArrangements (databases: DatabaseServer, setting: Setting): Promise<void> {
+async function compareArrangements(databases: DatabaseServer, setting: Setting): Promise<void> {
   const scenarios = setting.plan.warmUp === 0 ? withoutGoals(SCENARIOS) : SCENARIOS
   const database = await createDatabase(databases, scenarios, setting)
-  const rows = await runRounds([
-    { name: 'ours', arrangement: 'ours', database },
-    { name: 'stock', arrangement: 'stock', database }
-  ], scenarios, setting)
+  const rows = await runRounds(
+    [
+      { name: 'ours', arrangement: 'ours', database },
+      { name: 'stock', arrangement: 'stock', database },
+    ],
+    scenarios,
+    setting,
+  )
   print(`${figures(rows)}\n\n${LEGEND}\n\n${ratios(rows)}`)
 }
 
 /** Whether a change made anything slower. */
-async function compareCheckouts (databases: DatabaseServer, setting: Setting, folder: string): Promise<void> {
+async function compareCheckouts(
+  databases: DatabaseServer,
+  setting: Setting,
+  folder: string,
+): Promise<void> {
   const scenarios = withoutGoals(SCENARIOS)
   const database = await createDatabase(databases, scenarios, setting)
   const other = await createDatabase(databases, scenarios, setting)
   await forgetMigrations(other, folder)
-  const rows = await runRounds([
-    { name: 'this', arrangement: 'ours', database },
-    { name: 'other', arrangement: { folder }, database: other }
-  ], scenarios, { ...setting, plan: { ...setting.plan, rounds: 2 } }, GENERATIONS)
-  print(`This checkout against ${folder}:\n\n${figures(rows)}\n\n${ratios(rows)}\n\n${await compareLive(databases, setting, ['other', { folder }])}`)
+  const rows = await runRounds(
+    [
+      { name: 'this', arrangement: 'ours', database },
+      { name: 'other', arrangement: { folder }, database: other },
+    ],
+    scenarios,
+    { ...setting, plan: { ...setting.plan, rounds: 2 } },
+    GENERATIONS,
+  )
+  print(
+    `This checkout against ${folder}:\n\n${figures(rows)}\n\n${ratios(rows)}\n\n${await compareLive(databases, setting, ['other', { folder }])}`,
+  )
 }
 
 /** What is to be told apart here is small, so it is measured on several processes. */
 const GENERATIONS = 4
 
 /** Whether sends and lists cost the same however much stands in boxes of others. */
-async function compareTables (databases: DatabaseServer, setting: Setting): Promise<void> {
+async function compareTables(databases: DatabaseServer, setting: Setting): Promise<void> {
   const scenarios = withoutGoals([SEND, LIST_100])
   const empty = await createDatabase(databases, scenarios, setting)
   const full = await createDatabase(databases, scenarios, setting)
   await fillWithOthers(full, setting.plan.crowd)
-  const rows = await runRounds([
-    { name: 'full table', arrangement: 'ours', database: full },
-    { name: 'empty table', arrangement: 'ours', database: empty }
-  ], scenarios, { ...setting, plan: { ...setting.plan, rounds: 2 } }, GENERATIONS)
-  print(`\nWith ${setting.plan.crowd.toLocaleString('en-US')} messages in other boxes, and with none:\n\n${figures(rows)}\n\n${ratios(rows)}`)
+  const rows = await runRounds(
+    [
+      { name: 'full table', arrangement: 'ours', database: full },
+      { name: 'empty table', arrangement: 'ours', database: empty },
+    ],
+    scenarios,
+    { ...setting, plan: { ...setting.plan, rounds: 2 } },
+    GENERATIONS,
+  )
+  print(
+    `\nWith ${setting.plan.crowd.toLocaleString('en-US')} messages in other boxes, and with none:\n\n${figures(rows)}\n\n${ratios(rows)}`,
+  )
 }
 
 /** The goals are about the stock arrangement, and about servers that are warm. */
-function withoutGoals (scenarios: Scenario[]): Scenario[] {
+function withoutGoals(scenarios: Scenario[]): Scenario[] {
   return scenarios.map(({ goal: _goal, ...scenario }) => scenario)
 }
 
-async function createDatabase (databases: DatabaseServer, scenarios: Scenario[], { wallets, closing }: Setting): Promise<BenchDatabase> {
+async function createDatabase(
+  databases: DatabaseServer,
+  scenarios: Scenario[],
+  { wallets, closing }: Setting,
+): Promise<BenchDatabase> {
   const database = await databases.create()
   closing.add(database.drop)
   for (const scenario of scenarios) {
     progress(`writing what is read in "${scenario.name}"`)
-    await scenario.setUp?.(database.knex, wallets.map(({ identityKey }) => identityKey))
+    await scenario.setUp?.(
+      database.knex,
+      wallets.map(({ identityKey }) => identityKey),
+    )
   }
   return database
 }
 
-interface Comparison { title: string, scenarios: Scenario[], on: Candidate, off: Candidate }
+interface Comparison {
+  title: string
+  scenarios: Scenario[]
+  on: Candidate
+  off: Candidate
+}
 
 /** What settings cost that an operator may turn on or off. */
-async function compareSettings (databases: DatabaseServer, setting: Setting): Promise<void> {
+async function compareSettings(databases: DatabaseServer, setting: Setting): Promise<void> {
   const scenarios = withoutGoals([SEND, LIST_100, ACKNOWLEDGE])
   const database = await createDatabase(databases, scenarios, setting)
   // Two servers on one set of tables would not agree on whether anything is counted.
@@ -103,18 +145,33 @@ async function compareSettings (databases: DatabaseServer, setting: Setting): Pr
     {
       title: 'Metrics and a line in the log for each request, and neither',
       scenarios,
-      on: { name: 'on', arrangement: 'ours', database, env: { METRICS_PORT: '0', LOG_LEVEL: 'info' } },
-      off: { name: 'off', arrangement: 'ours', database }
+      on: {
+        name: 'on',
+        arrangement: 'ours',
+        database,
+        env: { METRICS_PORT: '0', LOG_LEVEL: 'info' },
+      },
+      off: { name: 'off', arrangement: 'ours', database },
     },
     {
       title: 'All limits on (rates, quotas, requests at once), and all off',
       scenarios,
-      on: { name: 'on', arrangement: 'ours', database, env: { RATE_LIMIT_ADDRESS: '100000000', RATE_LIMIT_IDENTITY: '100000000' } },
-      off: { name: 'off', arrangement: 'ours', database: uncounted, env: NO_LIMITS }
-    }
+      on: {
+        name: 'on',
+        arrangement: 'ours',
+        database,
+        env: { RATE_LIMIT_ADDRESS: '100000000', RATE_LIMIT_IDENTITY: '100000000' },
+      },
+      off: { name: 'off', arrangement: 'ours', database: uncounted, env: NO_LIMITS },
+    },
   ]
   for (const { title, scenarios, on, off } of comparisons) {
-    const rows = await runRounds([on, off], scenarios, { ...setting, plan: { ...setting.plan, rounds: 2 } }, GENERATIONS)
+    const rows = await runRounds(
+      [on, off],
+      scenarios,
+      { ...setting, plan: { ...setting.plan, rounds: 2 } },
+      GENERATIONS,
+    )
     print(`\n${title}:\n\n${figures(rows)}\n\n${ratios(rows)}`)
   }
 }
@@ -124,26 +181,32 @@ const NO_LIMITS = {
   INBOX_QUOTA_BYTES: 'off',
   SENDER_QUOTA_MESSAGES: 'off',
   SENDER_QUOTA_BYTES: 'off',
-  MAX_CONCURRENT_REQUESTS: 'off'
+  MAX_CONCURRENT_REQUESTS: 'off',
 }
 
 /** Boxes of recipients that take no part, of 4,000 small messages each. */
-async function fillWithOthers ({ knex }: BenchDatabase, count: number): Promise<void> {
+async function fillWithOthers({ knex }: BenchDatabase, count: number): Promise<void> {
   const each = Math.min(4000, count)
   for (let done = 0; done < count; done += each) {
-    progress(`filling the table: ${done.toLocaleString('en-US')} of ${count.toLocaleString('en-US')}`)
+    progress(
+      `filling the table: ${done.toLocaleString('en-US')} of ${count.toLocaleString('en-US')}`,
+    )
     await fillBox(knex, `02${randomBytes(32).toString('hex')}`, 'inbox', each, 100)
   }
   progressDone()
 }
 
-function print (text: string): void {
+function print(text: string): void {
   progressDone()
   process.stdout.write(`${text}\n`)
 }
 
 const closing = new Closing()
-main(closing).catch((error: unknown) => {
-  process.exitCode = 1
-  process.stderr.write(`\n${error instanceof Error ? error.message : String(error)}\n`)
-}).finally(() => { void closing.run() })
+main(closing)
+  .catch((error: unknown) => {
+    process.exitCode = 1
+    process.stderr.write(`\n${error instanceof Error ? error.message : String(error)}\n`)
+  })
+  .finally(() => {
+    void closing.run()
+  })

@@ -24,8 +24,18 @@ interface LiveScenario {
 }
 
 const ALONE: LiveScenario = { name: 'live', goal: 8, listeners: 1, idle: 0, inFlight: 64 }
-const CROWD: LiveScenario = { name: 'live, 1,000 idle sockets beside', listeners: 1, idle: 1000, inFlight: 64 }
-const ROOM: LiveScenario = { name: 'live, 100 sockets in the room', listeners: 100, idle: 0, inFlight: 8 }
+const CROWD: LiveScenario = {
+  name: 'live, 1,000 idle sockets beside',
+  listeners: 1,
+  idle: 1000,
+  inFlight: 64,
+}
+const ROOM: LiveScenario = {
+  name: 'live, 100 sockets in the room',
+  listeners: 100,
+  idle: 0,
+  inFlight: 8,
+}
 const SCENARIOS = [ALONE, CROWD, ROOM]
 
 /** How many sends latency is taken from, at most and at least; between them, as many as fit a round. */
@@ -39,7 +49,11 @@ p50 and p99 are from a send to its last delivery, with nothing else under way.`
  * @param other what to hold our server against, and how to call it
  * @returns figures and ratios, as text
  */
-export async function compareLive (databases: DatabaseServer, setting: Setting, [name, other]: [string, Arrangement] = ['ProtoWallet', 'proto']): Promise<string> {
+export async function compareLive(
+  databases: DatabaseServer,
+  setting: Setting,
+  [name, other]: [string, Arrangement] = ['ProtoWallet', 'proto'],
+): Promise<string> {
   const database = await databases.create()
   setting.closing.add(database.drop)
   const theirs = await databases.create()
@@ -47,14 +61,23 @@ export async function compareLive (databases: DatabaseServer, setting: Setting, 
   if (typeof other === 'object') await forgetMigrations(theirs, other.folder)
   const quick = setting.plan.warmUp === 0
   const rows: Row[] = []
-  for (const scenario of SCENARIOS.map(scenario => quick ? shrink(scenario) : scenario)) {
-    const subjects = [await open('ours', scenario, database, setting), await open(other, scenario, theirs, setting)] as const
+  for (const scenario of SCENARIOS.map((scenario) => (quick ? shrink(scenario) : scenario))) {
+    const subjects = [
+      await open('ours', scenario, database, setting),
+      await open(other, scenario, theirs, setting),
+    ] as const
     for (let round = 1; round <= setting.plan.rounds; round++) {
       for (const subject of round % 2 === 1 ? subjects : [...subjects].reverse()) {
-        progress(`round ${round} of ${setting.plan.rounds}: ${scenario.name}, ${subject === subjects[0] ? 'ours' : name}`)
-        subject.samples.push(await measureLive(subject, scenario, setting.plan).catch((error: unknown) => {
-          throw new Error(`${scenario.name}, ${subject === subjects[0] ? 'ours' : name}: ${(error as Error).message}\n${subject.server.log()}`)
-        }))
+        progress(
+          `round ${round} of ${setting.plan.rounds}: ${scenario.name}, ${subject === subjects[0] ? 'ours' : name}`,
+        )
+        subject.samples.push(
+          await measureLive(subject, scenario, setting.plan).catch((error: unknown) => {
+            throw new Error(
+              `${scenario.name}, ${subject === subjects[0] ? 'ours' : name}: ${(error as Error).message}\n${subject.server.log()}`,
+            )
+          }),
+        )
       }
     }
     for (const { room, server } of subjects) {
@@ -63,34 +86,62 @@ export async function compareLive (databases: DatabaseServer, setting: Setting, 
     }
     rows.push({
       scenario: { ...scenario, connections: 1 + scenario.listeners + scenario.idle },
-      subjects: [['ours', summarize(subjects[0].samples)], [name, summarize(subjects[1].samples)]]
+      subjects: [
+        ['ours', summarize(subjects[0].samples)],
+        [name, summarize(subjects[1].samples)],
+      ],
     })
   }
-  const [alone, crowd] = rows.map(({ subjects }) => subjects[0]![1]) as [ReturnType<typeof summarize>, ReturnType<typeof summarize>]
-  const beside = `With idle sockets beside, ours delivers ${Math.round(100 * crowd.rate / alone.rate)} % of what it delivers without.`
+  const [alone, crowd] = rows.map(({ subjects }) => subjects[0]![1]) as [
+    ReturnType<typeof summarize>,
+    ReturnType<typeof summarize>,
+  ]
+  const beside = `With idle sockets beside, ours delivers ${Math.round((100 * crowd.rate) / alone.rate)} % of what it delivers without.`
   return `${figures(rows)}\n\n${LEGEND}\n\n${ratios(rows)}\n\n${beside}`
 }
 
-function shrink ({ goal: _goal, ...scenario }: LiveScenario): LiveScenario {
-  return { ...scenario, listeners: Math.min(10, scenario.listeners), idle: Math.min(20, scenario.idle) }
+function shrink({ goal: _goal, ...scenario }: LiveScenario): LiveScenario {
+  return {
+    ...scenario,
+    listeners: Math.min(10, scenario.listeners),
+    idle: Math.min(20, scenario.idle),
+  }
 }
 
 /** A server with its sockets, which stay for all rounds. */
-interface LiveSubject { server: ServerProcess, room: Room, samples: Sample[] }
+interface LiveSubject {
+  server: ServerProcess
+  room: Room
+  samples: Sample[]
+}
 
-async function open (arrangement: Arrangement, scenario: LiveScenario, database: BenchDatabase, { serverCore, closing }: Setting): Promise<LiveSubject> {
+async function open(
+  arrangement: Arrangement,
+  scenario: LiveScenario,
+  database: BenchDatabase,
+  { serverCore, closing }: Setting,
+): Promise<LiveSubject> {
   progress(`${scenario.name}: opening sockets`)
   const server = await startServer(arrangement, database.config, serverCore)
   closing.add(server.stop)
   const room = await Room.open(server.port, scenario)
   // Sockets would else look for their server for ever.
-  closing.add(() => { room.close() })
+  closing.add(() => {
+    room.close()
+  })
   return { server, room, samples: [] }
 }
 
-async function measureLive ({ server, room, samples }: LiveSubject, { inFlight }: LiveScenario, plan: Plan): Promise<Sample> {
+async function measureLive(
+  { server, room, samples }: LiveSubject,
+  { inFlight }: LiveScenario,
+  plan: Plan,
+): Promise<Sample> {
   const earlier = samples.at(-1)
-  const rate = earlier === undefined ? await warmUp(room, inFlight, plan.warmUp) : earlier.operations / (earlier.seconds * 1000)
+  const rate =
+    earlier === undefined
+      ? await warmUp(room, inFlight, plan.warmUp)
+      : earlier.operations / (earlier.seconds * 1000)
   const frames = room.sign(Math.max(inFlight, Math.round(rate * plan.window)))
   const before = cpuSeconds(server.pid)
   const seconds = await room.deliver(frames, inFlight)
@@ -100,26 +151,29 @@ async function measureLive ({ server, room, samples }: LiveSubject, { inFlight }
     seconds,
     latencies: await timeAlone(room, plan.window),
     serverCpu: before === undefined || after === undefined ? undefined : after - before,
-    databaseCpu: undefined
+    databaseCpu: undefined,
   }
 }
 
 /** @returns deliveries per millisecond, once the server's code is hot */
-async function warmUp (room: Room, inFlight: number, duration: number): Promise<number> {
+async function warmUp(room: Room, inFlight: number, duration: number): Promise<number> {
   let spent = 0
   for (let count = inFlight; ; count *= 2) {
-    const milliseconds = 1000 * await room.deliver(room.sign(count), inFlight)
+    const milliseconds = 1000 * (await room.deliver(room.sign(count), inFlight))
     spent += milliseconds
     if (spent >= duration) return count / milliseconds
   }
 }
 
 /** @returns what messages took that had the server for themselves, in milliseconds */
-async function timeAlone (room: Room, window: number): Promise<number[]> {
+async function timeAlone(room: Room, window: number): Promise<number[]> {
   const latencies: number[] = []
   const end = performance.now() + window
-  while (latencies.length < LEAST_ALONE || (latencies.length < MOST_ALONE && performance.now() < end)) {
-    latencies.push(1000 * await room.deliver(room.sign(1), 1))
+  while (
+    latencies.length < LEAST_ALONE ||
+    (latencies.length < MOST_ALONE && performance.now() < end)
+  ) {
+    latencies.push(1000 * (await room.deliver(room.sign(1), 1)))
   }
   return latencies
 }

@@ -32,24 +32,46 @@ export interface Sample {
  * @param rate about how many operations a millisecond to expect; where it is not known yet, the scenario is warmed
  *   up to learn it
  */
-export async function measure ({ server, sessions, knex, databasePid }: Subject, scenario: Scenario, plan: Plan, rate?: number): Promise<Sample> {
-  const connections = await Promise.all(Array.from({ length: scenario.connections }, async () => await Connection.open(server.port)))
+export async function measure(
+  { server, sessions, knex, databasePid }: Subject,
+  scenario: Scenario,
+  plan: Plan,
+  rate?: number,
+): Promise<Sample> {
+  const connections = await Promise.all(
+    Array.from({ length: scenario.connections }, async () => await Connection.open(server.port)),
+  )
   try {
-    const prepare = async (count: number): Promise<Operation[]> => await scenario.prepare(knex, sessions, roundUp(count, scenario.connections))
-    const leastBytes = await probe(connections[0]!, sessions, scenario, await scenario.prepare(knex, sessions, 1))
-    const expected = rate ?? (plan.warmUp === 0 ? 0 : await warmUp(connections, prepare, leastBytes, plan.warmUp))
-    const operations = await prepare(Math.max(expected * plan.window, plan.leastEach * connections.length))
+    const prepare = async (count: number): Promise<Operation[]> =>
+      await scenario.prepare(knex, sessions, roundUp(count, scenario.connections))
+    const leastBytes = await probe(
+      connections[0]!,
+      sessions,
+      scenario,
+      await scenario.prepare(knex, sessions, 1),
+    )
+    const expected =
+      rate ?? (plan.warmUp === 0 ? 0 : await warmUp(connections, prepare, leastBytes, plan.warmUp))
+    const operations = await prepare(
+      Math.max(expected * plan.window, plan.leastEach * connections.length),
+    )
     const stopServerClock = startClock(server.pid)
     const stopDatabaseClock = startClock(databasePid)
     const { seconds, latencies } = await workOff(connections, operations, leastBytes)
-    return { operations: operations.length, seconds, latencies, serverCpu: stopServerClock(), databaseCpu: stopDatabaseClock() }
+    return {
+      operations: operations.length,
+      seconds,
+      latencies,
+      serverCpu: stopServerClock(),
+      databaseCpu: stopDatabaseClock(),
+    }
   } finally {
     for (const connection of connections) connection.close()
   }
 }
 
 /** @returns a function that tells what a process has spent since, in seconds */
-function startClock (pid: number | undefined): () => number | undefined {
+function startClock(pid: number | undefined): () => number | undefined {
   const before = cpuSeconds(pid)
   return () => {
     const after = cpuSeconds(pid)
@@ -61,14 +83,21 @@ function startClock (pid: number | undefined): () => number | undefined {
  * Makes one operation and looks closely at its answers: content and signature.
  * @returns how many bytes any answer must have: a little less than these
  */
-async function probe (connection: Connection, sessions: Session[], { holds }: Scenario, operations: Operation[]): Promise<number> {
+async function probe(
+  connection: Connection,
+  sessions: Session[],
+  { holds }: Scenario,
+  operations: Operation[],
+): Promise<number> {
   let least = Infinity
   for (const request of operations[0]!) {
     const answer = await connection.exchange(request, true)
     const text = answer.body.toString()
-    if (answer.status !== 200 || !holds(JSON.parse(text) as Answered)) throw new Error(`unexpected answer ${answer.status} ${text.slice(0, 300)}`)
+    if (answer.status !== 200 || !holds(JSON.parse(text) as Answered))
+      throw new Error(`unexpected answer ${answer.status} ${text.slice(0, 300)}`)
     const signed = /^x-bsv-auth-request-id/im.test(answer.head)
-    if (signed && !sessions[0]!.verifies(answer)) throw new Error('the signature of an answer does not hold')
+    if (signed && !sessions[0]!.verifies(answer))
+      throw new Error('the signature of an answer does not hold')
     least = Math.min(least, answer.length)
   }
   return least * 0.9
@@ -78,7 +107,12 @@ async function probe (connection: Connection, sessions: Session[], { holds }: Sc
  * Lets the server's code get hot, which takes Node some thousand requests, in batches that double.
  * @returns operations per millisecond of the last batch
  */
-async function warmUp (connections: Connection[], prepare: (count: number) => Promise<Operation[]>, leastBytes: number, duration: number): Promise<number> {
+async function warmUp(
+  connections: Connection[],
+  prepare: (count: number) => Promise<Operation[]>,
+  leastBytes: number,
+  duration: number,
+): Promise<number> {
   let spent = 0
   for (let count = connections.length; ; count *= 2) {
     const operations = await prepare(count)
@@ -89,24 +123,36 @@ async function warmUp (connections: Connection[], prepare: (count: number) => Pr
 }
 
 /** Every connection takes the next operation as soon as it is done with one. */
-async function workOff (connections: Connection[], operations: Operation[], leastBytes: number): Promise<{ seconds: number, latencies: number[] }> {
+async function workOff(
+  connections: Connection[],
+  operations: Operation[],
+  leastBytes: number,
+): Promise<{ seconds: number; latencies: number[] }> {
   const latencies: number[] = []
   let next = 0
   const started = performance.now()
-  await Promise.all(connections.map(async connection => {
-    for (let operation = operations[next++]; operation !== undefined; operation = operations[next++]) {
-      const begun = performance.now()
-      for (const request of operation) {
-        const { status, length, body } = await connection.exchange(request)
-        if (status !== 200) throw new Error(`a request was answered ${status}: ${body.toString().slice(0, 300)}`)
-        if (length < leastBytes) throw new Error(`an answer has ${length} bytes, less than ${leastBytes}`)
+  await Promise.all(
+    connections.map(async (connection) => {
+      for (
+        let operation = operations[next++];
+        operation !== undefined;
+        operation = operations[next++]
+      ) {
+        const begun = performance.now()
+        for (const request of operation) {
+          const { status, length, body } = await connection.exchange(request)
+          if (status !== 200)
+            throw new Error(`a request was answered ${status}: ${body.toString().slice(0, 300)}`)
+          if (length < leastBytes)
+            throw new Error(`an answer has ${length} bytes, less than ${leastBytes}`)
+        }
+        latencies.push(performance.now() - begun)
       }
-      latencies.push(performance.now() - begun)
-    }
-  }))
+    }),
+  )
   return { seconds: (performance.now() - started) / 1000, latencies }
 }
 
-function roundUp (count: number, step: number): number {
+function roundUp(count: number, step: number): number {
   return Math.max(1, Math.ceil(count / step)) * step
 }

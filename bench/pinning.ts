@@ -15,41 +15,53 @@ export interface Pinning {
 }
 
 /** @param database its process, where that is known and on this machine; 'embedded' where the server holds it */
-export function pin (database: number | 'embedded' | undefined): Pinning {
-  const unpinned = (reason: string): Pinning => ({ serverCore: undefined, description: `none: ${reason}`, restore: () => {} })
+export function pin(database: number | 'embedded' | undefined): Pinning {
+  const unpinned = (reason: string): Pinning => ({
+    serverCore: undefined,
+    description: `none: ${reason}`,
+    restore: () => {},
+  })
   const cores = allowedCores(process.pid)
   if (cores === undefined) return unpinned('taskset is not to be had here')
   const [serverCore, ...remaining] = cores
-  if (serverCore === undefined || remaining.length === 0) return unpinned(`there is one core alone (of ${cpus().length})`)
+  if (serverCore === undefined || remaining.length === 0)
+    return unpinned(`there is one core alone (of ${cpus().length})`)
   const rest = remaining.join(',')
   move(process.pid, rest)
   const others = `core${cores.length > 2 ? 's' : ''} ${rest}`
-  const describe = (text: string, restore = (): void => {}): Pinning => ({ serverCore, restore, description: `server on core ${serverCore}; ${text}` })
+  const describe = (text: string, restore = (): void => {}): Pinning => ({
+    serverCore,
+    restore,
+    description: `server on core ${serverCore}; ${text}`,
+  })
   if (database === 'embedded') return describe(`load on ${others}`)
   const before = database === undefined ? undefined : allowedCores(database)?.join(',')
   if (database === undefined || before === undefined || !move(database, rest)) {
-    return describe(`load on ${others}; the database runs where it will (not found here, or not permitted)`)
+    return describe(
+      `load on ${others}; the database runs where it will (not found here, or not permitted)`,
+    )
   }
   return describe(`load and database on ${others}`, () => {
-    if (!move(database, before)) throw new Error(`the database could not be given back its cores ${before}`)
+    if (!move(database, before))
+      throw new Error(`the database could not be given back its cores ${before}`)
   })
 }
 
 /** The cores that a process may use; undefined where taskset does not tell. */
-function allowedCores (pid: number): string[] | undefined {
+function allowedCores(pid: number): string[] | undefined {
   const { status, stdout } = spawnSync('taskset', ['-cp', String(pid)], { encoding: 'utf8' })
   const list = status === 0 ? /: ([\d,-]+)\s*$/.exec(stdout)?.[1] : undefined
   return list === undefined ? undefined : expand(list)
 }
 
 /** Moves all threads of a process. */
-function move (pid: number, cores: string): boolean {
+function move(pid: number, cores: string): boolean {
   return spawnSync('taskset', ['-acp', cores, String(pid)]).status === 0
 }
 
 /** Such as `0-3,8`. */
-function expand (cores: string): string[] {
-  return cores.split(',').flatMap(range => {
+function expand(cores: string): string[] {
+  return cores.split(',').flatMap((range) => {
     const [first = 0, last = first] = range.split('-').map(Number)
     return Array.from({ length: last - first + 1 }, (_, index) => String(first + index))
   })

@@ -26,20 +26,46 @@ npm run bench -- --against FOLDER  this checkout against another one that is bui
 npm run bench -- --quick a smoke test of the benchmark itself: its figures mean little
 `
 
-const DEFAULT: Plan = { rounds: 3, window: 2500, leastEach: 2, warmUp: 2500, crowd: 0, arrangements: true, settings: false }
+const DEFAULT: Plan = {
+  rounds: 3,
+  window: 2500,
+  leastEach: 2,
+  warmUp: 2500,
+  crowd: 0,
+  arrangements: true,
+  settings: false,
+}
 const FULL: Plan = { ...DEFAULT, crowd: 1_000_000, settings: true }
-const QUICK: Plan = { rounds: 1, window: 0, leastEach: 1, warmUp: 0, crowd: 0, arrangements: true, settings: true }
+const QUICK: Plan = {
+  rounds: 1,
+  window: 0,
+  leastEach: 1,
+  warmUp: 0,
+  crowd: 0,
+  arrangements: true,
+  settings: true,
+}
 
 /**
  * Reads the command line.
  * @returns undefined where help was asked for
  * @throws Error on an unknown argument
  */
-export function parsePlan (args: string[]): Plan | undefined {
-  const { values } = parseArgs({ args, options: { quick: { type: 'boolean' }, settings: { type: 'boolean' }, full: { type: 'boolean' }, against: { type: 'string' }, help: { type: 'boolean' } } })
+export function parsePlan(args: string[]): Plan | undefined {
+  const { values } = parseArgs({
+    args,
+    options: {
+      quick: { type: 'boolean' },
+      settings: { type: 'boolean' },
+      full: { type: 'boolean' },
+      against: { type: 'string' },
+      help: { type: 'boolean' },
+    },
+  })
   if (values.help === true) return undefined
   if (values.quick === true) return values.full === true ? { ...QUICK, crowd: 10_000 } : QUICK
-  if (values.against !== undefined) return { ...DEFAULT, arrangements: false, against: resolve(values.against) }
+  if (values.against !== undefined)
+    return { ...DEFAULT, arrangements: false, against: resolve(values.against) }
   if (values.settings === true) return { ...DEFAULT, arrangements: false, settings: true }
   return values.full === true ? FULL : DEFAULT
 }

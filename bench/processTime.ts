@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs'
 const TICKS = 100
 
 /** User and system time of a process so far, all threads, in seconds; undefined where there is no /proc, or no such process. */
-export function cpuSeconds (pid: number | undefined): number | undefined {
+export function cpuSeconds(pid: number | undefined): number | undefined {
   if (pid === undefined) return undefined
   try {
     // The second field, in parentheses, may hold blanks itself.

@@ -2,24 +2,41 @@
 import { PrivateKey, ProtoWallet, type WalletProtocol } from '@bsv/sdk'
 import type { AuthWallet, KeyName } from '../src/auth/wallet'
 
-export function protoWallet (privateKey: string): AuthWallet {
+export function protoWallet(privateKey: string): AuthWallet {
   const key = PrivateKey.fromString(privateKey, 'hex')
   const wallet = new ProtoWallet(key)
-  const named = ({ protocolID, ...name }: KeyName): { protocolID: WalletProtocol, keyID: string, counterparty: string } => ({ ...name, protocolID: [...protocolID] })
+  const named = ({
+    protocolID,
+    ...name
+  }: KeyName): { protocolID: WalletProtocol; keyID: string; counterparty: string } => ({
+    ...name,
+    protocolID: [...protocolID],
+  })
   return {
     identityKey: key.toPublicKey().toString(),
-    async signHash (hash, name) {
-      return Buffer.from((await wallet.createSignature({ ...named(name), hashToDirectlySign: [...hash] })).signature)
+    async signHash(hash, name) {
+      return Buffer.from(
+        (await wallet.createSignature({ ...named(name), hashToDirectlySign: [...hash] })).signature,
+      )
     },
-    async verifyHash (hash, signature, name) {
+    async verifyHash(hash, signature, name) {
       // It throws where a signature does not hold.
-      return await wallet.verifySignature({ ...named(name), hashToDirectlyVerify: [...hash], signature: [...signature] }).then(({ valid }) => valid, () => false)
+      return await wallet
+        .verifySignature({
+          ...named(name),
+          hashToDirectlyVerify: [...hash],
+          signature: [...signature],
+        })
+        .then(
+          ({ valid }) => valid,
+          () => false,
+        )
     },
-    async createHmac (data, name) {
+    async createHmac(data, name) {
       return Buffer.from((await wallet.createHmac({ ...named(name), data: [...data] })).hmac)
     },
-    async derivePublicKey (name, forSelf = false) {
+    async derivePublicKey(name, forSelf = false) {
       return Buffer.from((await wallet.getPublicKey({ ...named(name), forSelf })).publicKey, 'hex')
-    }
+    },
   }
 }

@@ -6,7 +6,7 @@ import { IDENTITIES, type Scenario } from './scenarios'
 import type { Summary } from './statistics'
 import { figure, table } from './table'
 
-export function describeRun (database: DatabaseServer, pinning: string, plan: Plan): string {
+export function describeRun(database: DatabaseServer, pinning: string, plan: Plan): string {
   const processor = `${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, ${Math.round(totalmem() / 1024 ** 3)} GiB`
   return [
     `MessageBox server, benchmark of ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC`,
@@ -15,11 +15,11 @@ export function describeRun (database: DatabaseServer, pinning: string, plan: Pl
     `database   ${database.description}`,
     `pinning    ${pinning}`,
     `load       ${IDENTITIES} identities, requests signed beforehand; ${describeRounds(plan)}`,
-    ...(database.warning === undefined ? [] : ['', `*** ${database.warning} ***`])
+    ...(database.warning === undefined ? [] : ['', `*** ${database.warning} ***`]),
   ].join('\n')
 }
 
-function describeRounds ({ rounds, window, warmUp }: Plan): string {
+function describeRounds({ rounds, window, warmUp }: Plan): string {
   if (warmUp === 0) return 'a smoke test, on cold servers: THE FIGURES MEAN LITTLE'
   return `${rounds} rounds of about ${window / 1000} s each, in turn, on servers warmed up`
 }
@@ -30,47 +30,72 @@ export interface Row {
 }
 
 /** Every subject's figures for every scenario. */
-export function figures (rows: Row[]): string {
-  const heading = ['', '', 'clients', 'per second', '(slowest..fastest)', 'p50 ms', 'p99 ms', 'CPU ms each', 'database ms', 'core used']
-  return table([heading, ...rows.flatMap(({ scenario, subjects }) => subjects.map(([name, summary], index) => [
-    index === 0 ? scenario.name : '',
-    name,
-    String(scenario.connections),
-    figure(summary.rate),
-    `(${figure(summary.slowest)}..${figure(summary.fastest)})`,
-    figure(summary.p50),
-    figure(summary.p99),
-    figure(summary.serverCpu),
-    figure(summary.databaseCpu),
-    summary.busy === undefined ? '-' : `${Math.round(summary.busy * 100)} %`
-  ]))])
+export function figures(rows: Row[]): string {
+  const heading = [
+    '',
+    '',
+    'clients',
+    'per second',
+    '(slowest..fastest)',
+    'p50 ms',
+    'p99 ms',
+    'CPU ms each',
+    'database ms',
+    'core used',
+  ]
+  return table([
+    heading,
+    ...rows.flatMap(({ scenario, subjects }) =>
+      subjects.map(([name, summary], index) => [
+        index === 0 ? scenario.name : '',
+        name,
+        String(scenario.connections),
+        figure(summary.rate),
+        `(${figure(summary.slowest)}..${figure(summary.fastest)})`,
+        figure(summary.p50),
+        figure(summary.p99),
+        figure(summary.serverCpu),
+        figure(summary.databaseCpu),
+        summary.busy === undefined ? '-' : `${Math.round(summary.busy * 100)} %`,
+      ]),
+    ),
+  ])
 }
 
 export const LEGEND = `CPU ms each: what the server's process spends on one; database ms: what the database's does, others' queries included.
 core used: how much of its core the server took. Below about 90 % it waited: for the database, the load, or whatever else ran.`
 
 /** The first subject against the second. */
-export function ratios (rows: Row[]): string {
+export function ratios(rows: Row[]): string {
   const [first = '', second = ''] = rows[0]?.subjects.map(([name]) => name) ?? []
-  const heading = [`${first} : ${second}`, 'per second', 'CPU each', 'database', ...(rows.some(({ scenario }) => scenario.goal !== undefined) ? ['to reach', ''] : [])]
-  return table([heading, ...rows.map(({ scenario, subjects }) => {
-    const [a, b] = subjects.map(([, summary]) => summary) as [Summary, Summary]
-    const ratio = a.rate / b.rate
-    const { goal } = scenario
-    return [
-      scenario.name,
-      times(ratio),
-      times(quotient(a.serverCpu, b.serverCpu)),
-      times(quotient(a.databaseCpu, b.databaseCpu)),
-      ...(goal === undefined ? [] : [times(goal), ratio >= goal ? 'reached' : 'MISSED'])
-    ]
-  })])
+  const heading = [
+    `${first} : ${second}`,
+    'per second',
+    'CPU each',
+    'database',
+    ...(rows.some(({ scenario }) => scenario.goal !== undefined) ? ['to reach', ''] : []),
+  ]
+  return table([
+    heading,
+    ...rows.map(({ scenario, subjects }) => {
+      const [a, b] = subjects.map(([, summary]) => summary) as [Summary, Summary]
+      const ratio = a.rate / b.rate
+      const { goal } = scenario
+      return [
+        scenario.name,
+        times(ratio),
+        times(quotient(a.serverCpu, b.serverCpu)),
+        times(quotient(a.databaseCpu, b.databaseCpu)),
+        ...(goal === undefined ? [] : [times(goal), ratio >= goal ? 'reached' : 'MISSED']),
+      ]
+    }),
+  ])
 }
 
-function times (ratio: number | undefined): string {
+function times(ratio: number | undefined): string {
   return ratio === undefined ? '-' : `${figure(ratio)} x`
 }
 
-function quotient (a: number | undefined, b: number | undefined): number | undefined {
+function quotient(a: number | undefined, b: number | undefined): number | undefined {
   return a === undefined || b === undefined || b === 0 ? undefined : a / b
 }

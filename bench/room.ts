@@ -11,42 +11,60 @@ const SILENCE = 30_000
 export class Room {
   #delivered: () => void = () => {}
 
-  private constructor (
+  private constructor(
     private readonly sender: LightSocket,
     private readonly listeners: LightSocket[],
-    private readonly idle: LightSocket[]
+    private readonly idle: LightSocket[],
   ) {
     for (const { raw } of listeners) {
       // Counting is all that is done with a frame from here on: the load must not spend what the server needs.
-      raw.off('authMessage').on('authMessage', () => { this.#delivered() })
+      raw.off('authMessage').on('authMessage', () => {
+        this.#delivered()
+      })
     }
     sender.raw.off('authMessage')
   }
 
-  static async open (port: number, { listeners, idle }: { listeners: number, idle: number }): Promise<Room> {
+  static async open(
+    port: number,
+    { listeners, idle }: { listeners: number; idle: number },
+  ): Promise<Room> {
     const origin = `http://127.0.0.1:${port}`
     const key = randomBytes(32)
     const sender = await new LightSocket(origin).authenticate()
-    return new Room(sender, await openMany(listeners, async () => await join(origin, key)), await openMany(idle, async () => await join(origin)))
+    return new Room(
+      sender,
+      await openMany(listeners, async () => await join(origin, key)),
+      await openMany(idle, async () => await join(origin)),
+    )
   }
 
-  sign (count: number): object[] {
+  sign(count: number): object[] {
     const { identityKey: recipient } = this.listeners[0]!
-    return Array.from({ length: count }, () => this.sender.sign({
-      eventName: 'sendMessage',
-      data: { roomId: `${recipient}-inbox`, message: { messageId: randomUUID(), recipient, body: encryptedBody(300) } }
-    }))
+    return Array.from({ length: count }, () =>
+      this.sender.sign({
+        eventName: 'sendMessage',
+        data: {
+          roomId: `${recipient}-inbox`,
+          message: { messageId: randomUUID(), recipient, body: encryptedBody(300) },
+        },
+      }),
+    )
   }
 
   /** @returns how many seconds it took until everybody had heard everything */
-  async deliver (frames: object[], inFlight: number): Promise<number> {
+  async deliver(frames: object[], inFlight: number): Promise<number> {
     const audience = this.listeners.length
     let sent = 0
     let heard = 0
     const started = performance.now()
-    const send = (): void => { if (sent < frames.length) this.sender.raw.emit('authMessage', frames[sent++]) }
+    const send = (): void => {
+      if (sent < frames.length) this.sender.raw.emit('authMessage', frames[sent++])
+    }
     await new Promise<void>((resolve, reject) => {
-      const giveUp = setTimeout(() => { reject(new Error(`of ${frames.length * audience} deliveries ${heard} arrived, and no more`)) }, SILENCE)
+      const giveUp = setTimeout(() => {
+        reject(new Error(`of ${frames.length * audience} deliveries ${heard} arrived, and no more`))
+      }, SILENCE)
       this.#delivered = () => {
         heard++
         giveUp.refresh()
@@ -62,20 +80,22 @@ export class Room {
     return (performance.now() - started) / 1000
   }
 
-  close (): void {
+  close(): void {
     for (const socket of [this.sender, ...this.listeners, ...this.idle]) socket.close()
   }
 }
 
-async function openMany (count: number, open: () => Promise<LightSocket>): Promise<LightSocket[]> {
+async function openMany(count: number, open: () => Promise<LightSocket>): Promise<LightSocket[]> {
   const sockets: LightSocket[] = []
   while (sockets.length < count) {
-    sockets.push(...await Promise.all(Array.from({ length: Math.min(RAMP, count - sockets.length) }, open)))
+    sockets.push(
+      ...(await Promise.all(Array.from({ length: Math.min(RAMP, count - sockets.length) }, open))),
+    )
   }
   return sockets
 }
 
-async function join (origin: string, key?: Buffer): Promise<LightSocket> {
+async function join(origin: string, key?: Buffer): Promise<LightSocket> {
   const socket = await new LightSocket(origin, { ...(key !== undefined && { key }) }).authenticate()
   socket.emit('joinRoom', `${socket.identityKey}-inbox`)
   await socket.next('joinedRoom')

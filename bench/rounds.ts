@@ -31,21 +31,36 @@ export interface Setting {
  * Measures every scenario on both candidates, round by round.
  * @param generations how often to begin again with new processes: two of the same program differ by some per cent
  */
-export async function runRounds (candidates: Candidate[], scenarios: Scenario[], setting: Setting, generations = 1): Promise<Row[]> {
+export async function runRounds(
+  candidates: Candidate[],
+  scenarios: Scenario[],
+  setting: Setting,
+  generations = 1,
+): Promise<Row[]> {
   const samples = new Map<string, Sample[]>()
   for (let generation = 0; generation < generations; generation++) {
-    for (const [key, more] of await runGeneration(candidates, scenarios, setting)) samples.set(key, [...samples.get(key) ?? [], ...more])
+    for (const [key, more] of await runGeneration(candidates, scenarios, setting))
+      samples.set(key, [...(samples.get(key) ?? []), ...more])
   }
   progressDone()
-  return scenarios.map(scenario => ({
+  return scenarios.map((scenario) => ({
     scenario,
-    subjects: candidates.map(({ name }) => [name, summarize(samples.get(`${scenario.name} ${name}`)!)])
+    subjects: candidates.map(({ name }) => [
+      name,
+      summarize(samples.get(`${scenario.name} ${name}`)!),
+    ]),
   }))
 }
 
-async function runGeneration (candidates: Candidate[], scenarios: Scenario[], setting: Setting): Promise<Map<string, Sample[]>> {
+async function runGeneration(
+  candidates: Candidate[],
+  scenarios: Scenario[],
+  setting: Setting,
+): Promise<Map<string, Sample[]>> {
   const { plan } = setting
-  const subjects = await Promise.all(candidates.map(async candidate => await start(candidate, setting)))
+  const subjects = await Promise.all(
+    candidates.map(async (candidate) => await start(candidate, setting)),
+  )
   const samples = new Map<string, Sample[]>()
   for (let round = 1; round <= plan.rounds; round++) {
     for (const scenario of scenarios) {
@@ -53,23 +68,34 @@ async function runGeneration (candidates: Candidate[], scenarios: Scenario[], se
         progress(`round ${round} of ${plan.rounds}: ${scenario.name}, ${subject.name}`)
         const key = `${scenario.name} ${subject.name}`
         const earlier = samples.get(key) ?? []
-        const sample = await measure(subject, scenario, plan, rateOf(earlier.at(-1))).catch((error: unknown) => {
-          throw new Error(`${scenario.name}, ${subject.name}: ${(error as Error).message}\n${subject.server.log()}`)
-        })
+        const sample = await measure(subject, scenario, plan, rateOf(earlier.at(-1))).catch(
+          (error: unknown) => {
+            throw new Error(
+              `${scenario.name}, ${subject.name}: ${(error as Error).message}\n${subject.server.log()}`,
+            )
+          },
+        )
         samples.set(key, [...earlier, sample])
       }
     }
   }
-  await Promise.all(subjects.map(async ({ server }) => { await server.stop() }))
+  await Promise.all(
+    subjects.map(async ({ server }) => {
+      await server.stop()
+    }),
+  )
   return samples
 }
 
 /** In operations a millisecond. */
-function rateOf (sample: Sample | undefined): number | undefined {
+function rateOf(sample: Sample | undefined): number | undefined {
   return sample === undefined ? undefined : sample.operations / (sample.seconds * 1000)
 }
 
-async function start ({ name, arrangement, database, env }: Candidate, { wallets, serverCore, closing }: Setting): Promise<Subject> {
+async function start(
+  { name, arrangement, database, env }: Candidate,
+  { wallets, serverCore, closing }: Setting,
+): Promise<Subject> {
   const server = await startServer(arrangement, database.config, serverCore, env)
   closing.add(server.stop)
   const sessions: Session[] = []

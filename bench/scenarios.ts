@@ -19,7 +19,12 @@ export interface Scenario {
   holds: (answer: Answered) => boolean
 }
 
-export interface Answered { status?: string, messages?: unknown[], hasMore?: boolean, initialNonce?: string }
+export interface Answered {
+  status?: string
+  messages?: unknown[]
+  hasMore?: boolean
+  initialNonce?: string
+}
 
 const SMALL = 32
 /** Large pages keep a core busy by a few; more would make the stock arrangement, which blocks on each, run into timeouts. */
@@ -33,64 +38,109 @@ export const SEND: Scenario = {
   name: 'send',
   goal: 10,
   connections: SMALL,
-  async prepare (_knex, sessions, count) {
-    return repeat(count, index => [sessions[index % sessions.length]!.sign('/sendMessage', {
-      message: { recipient: RECIPIENTS[index % RECIPIENTS.length], messageBox: 'inbox', messageId: randomUUID(), body: encryptedBody(300) }
-    })])
+  async prepare(_knex, sessions, count) {
+    return repeat(count, (index) => [
+      sessions[index % sessions.length]!.sign('/sendMessage', {
+        message: {
+          recipient: RECIPIENTS[index % RECIPIENTS.length],
+          messageBox: 'inbox',
+          messageId: randomUUID(),
+          body: encryptedBody(300),
+        },
+      }),
+    ])
   },
-  holds: isSuccess
+  holds: isSuccess,
 }
 
-export const LIST_100 = listing({ name: 'list 100', goal: 6, connections: SMALL, messages: 100, bodyLength: 160 })
-const LIST_10_000 = listing({ name: 'list 10,000', connections: LARGE, messages: 10_000, bodyLength: 160 })
-const LIST_5_MB = listing({ name: 'list 5 MB page', goal: 6, connections: LARGE, messages: 1000, bodyLength: 5000 })
+export const LIST_100 = listing({
+  name: 'list 100',
+  goal: 6,
+  connections: SMALL,
+  messages: 100,
+  bodyLength: 160,
+})
+const LIST_10_000 = listing({
+  name: 'list 10,000',
+  connections: LARGE,
+  messages: 10_000,
+  bodyLength: 160,
+})
+const LIST_5_MB = listing({
+  name: 'list 5 MB page',
+  goal: 6,
+  connections: LARGE,
+  messages: 1000,
+  bodyLength: 5000,
+})
 
 export const ACKNOWLEDGE: Scenario = {
   name: 'acknowledge',
   connections: SMALL,
-  async prepare (knex, sessions, count) {
-    const owners = repeat(count, index => sessions[index % sessions.length]!)
-    const ids = await fillEach(knex, owners.map(({ wallet }) => wallet.identityKey), 'acknowledged', 300)
-    return owners.map((session, index) => [session.sign('/acknowledgeMessage', { messageIds: [ids[index]] })])
+  async prepare(knex, sessions, count) {
+    const owners = repeat(count, (index) => sessions[index % sessions.length]!)
+    const ids = await fillEach(
+      knex,
+      owners.map(({ wallet }) => wallet.identityKey),
+      'acknowledged',
+      300,
+    )
+    return owners.map((session, index) => [
+      session.sign('/acknowledgeMessage', { messageIds: [ids[index]] }),
+    ])
   },
-  holds: isSuccess
+  holds: isSuccess,
 }
 
 const HANDSHAKE: Scenario = {
   name: 'handshake',
   goal: 10,
   connections: SMALL,
-  async prepare (_knex, _sessions, count) {
+  async prepare(_knex, _sessions, count) {
     return repeat(count, () => [handshakeRequest(newWallet().identityKey)])
   },
-  holds: answer => typeof answer.initialNonce === 'string'
+  holds: (answer) => typeof answer.initialNonce === 'string',
 }
 
 /** Handshakes come last: the stock arrangement keeps something of each, which would slow what follows. */
 export const SCENARIOS = [SEND, LIST_100, LIST_10_000, LIST_5_MB, ACKNOWLEDGE, HANDSHAKE]
 
 /** Lists a box whole, in pages of up to 1000 messages. */
-function listing ({ messages, bodyLength, ...scenario }: Pick<Scenario, 'name' | 'goal' | 'connections'> & { messages: number, bodyLength: number }): Scenario {
+function listing({
+  messages,
+  bodyLength,
+  ...scenario
+}: Pick<Scenario, 'name' | 'goal' | 'connections'> & {
+  messages: number
+  bodyLength: number
+}): Scenario {
   const limit = Math.min(messages, 1000)
   const messageBox = scenario.name
   return {
     ...scenario,
-    async setUp (knex, identityKeys) {
-      for (const key of identityKeys.slice(0, scenario.connections)) await fillBox(knex, key, messageBox, messages, bodyLength)
+    async setUp(knex, identityKeys) {
+      for (const key of identityKeys.slice(0, scenario.connections))
+        await fillBox(knex, key, messageBox, messages, bodyLength)
     },
-    async prepare (_knex, sessions, count) {
-      return repeat(count, index => repeat(messages / limit, page => {
-        return sessions[index % scenario.connections]!.sign('/listMessages', { messageBox, limit, offset: page * limit })
-      }))
+    async prepare(_knex, sessions, count) {
+      return repeat(count, (index) =>
+        repeat(messages / limit, (page) => {
+          return sessions[index % scenario.connections]!.sign('/listMessages', {
+            messageBox,
+            limit,
+            offset: page * limit,
+          })
+        }),
+      )
     },
-    holds: answer => answer.messages?.length === limit
+    holds: (answer) => answer.messages?.length === limit,
   }
 }
 
-function isSuccess ({ status }: Answered): boolean {
+function isSuccess({ status }: Answered): boolean {
   return status === 'success'
 }
 
-function repeat<T> (count: number, make: (index: number) => T): T[] {
+function repeat<T>(count: number, make: (index: number) => T): T[] {
   return Array.from({ length: count }, (_, index) => make(index))
 }

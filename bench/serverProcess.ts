@@ -21,12 +21,16 @@ export interface ServerProcess {
 }
 
 const ROOT = join(__dirname, '..')
-const EMBEDDED = ['-r', require.resolve('ts-node/register/transpile-only'), join(ROOT, 'bench', 'stockServer.ts')]
+const EMBEDDED = [
+  '-r',
+  require.resolve('ts-node/register/transpile-only'),
+  join(ROOT, 'bench', 'stockServer.ts'),
+]
 /** Ours is what `npm start` runs. The others embed the same compiled server. */
 const PROGRAMS = {
   ours: [programOf(ROOT)],
   stock: [...EMBEDDED, 'stock'],
-  proto: [...EMBEDDED, 'proto']
+  proto: [...EMBEDDED, 'proto'],
 }
 const START_TIMEOUT = 30_000
 const STOP_TIMEOUT = 5000
@@ -35,8 +39,16 @@ const STOP_TIMEOUT = 5000
  * @param core the core to keep it on; anywhere where undefined
  * @param settings further ones, that win over those that every server of a benchmark has
  */
-export async function startServer (arrangement: Arrangement, database: DatabaseConfig, core: string | undefined, settings: FlatEnv = {}): Promise<ServerProcess> {
-  const command = [process.execPath, ...(typeof arrangement === 'string' ? PROGRAMS[arrangement] : [programOf(arrangement.folder)])]
+export async function startServer(
+  arrangement: Arrangement,
+  database: DatabaseConfig,
+  core: string | undefined,
+  settings: FlatEnv = {},
+): Promise<ServerProcess> {
+  const command = [
+    process.execPath,
+    ...(typeof arrangement === 'string' ? PROGRAMS[arrangement] : [programOf(arrangement.folder)]),
+  ]
   if (core !== undefined) command.unshift('taskset', '-c', core)
   const port = await freePort()
   const child = spawn(command[0]!, command.slice(1), {
@@ -55,36 +67,57 @@ export async function startServer (arrangement: Arrangement, database: DatabaseC
       SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'),
       KNEX_DB_CLIENT: database.client,
       KNEX_DB_CONNECTION: JSON.stringify(database.connection),
-      ...settings
+      ...settings,
     },
-    stdio: ['ignore', 'pipe', 'pipe']
+    stdio: ['ignore', 'pipe', 'pipe'],
   })
   const log = keepLog(child)
   await listening(child, port, log)
-  return { port, pid: child.pid!, log, stop: async () => { await stop(child) } }
+  return {
+    port,
+    pid: child.pid!,
+    log,
+    stop: async () => {
+      await stop(child)
+    },
+  }
 }
 
-function keepLog (child: ChildProcess): () => string {
+function keepLog(child: ChildProcess): () => string {
   let output = ''
-  for (const stream of [child.stdout!, child.stderr!]) stream.on('data', (chunk: Buffer) => { output = (output + chunk.toString('latin1')).slice(-2000) })
+  for (const stream of [child.stdout!, child.stderr!])
+    stream.on('data', (chunk: Buffer) => {
+      output = (output + chunk.toString('latin1')).slice(-2000)
+    })
   return () => output
 }
 
 /** Waits until the server answers. */
-async function listening (child: ChildProcess, port: number, log: () => string): Promise<void> {
+async function listening(child: ChildProcess, port: number, log: () => string): Promise<void> {
   const end = Date.now() + START_TIMEOUT
   for (;;) {
-    const reason = child.exitCode !== null || child.signalCode !== null ? 'ended' : Date.now() > end ? 'did not start in time' : undefined
+    const reason =
+      child.exitCode !== null || child.signalCode !== null
+        ? 'ended'
+        : Date.now() > end
+          ? 'did not start in time'
+          : undefined
     if (reason !== undefined) {
       child.kill('SIGKILL')
       throw new Error(`A server ${reason}:\n${log()}`)
     }
-    if (await fetch(`http://127.0.0.1:${port}/health`).then(({ ok }) => ok, () => false)) return
+    if (
+      await fetch(`http://127.0.0.1:${port}/health`).then(
+        ({ ok }) => ok,
+        () => false,
+      )
+    )
+      return
     await pause(20)
   }
 }
 
-async function stop (child: ChildProcess): Promise<void> {
+async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const exited = once(child, 'exit')
   child.kill('SIGTERM')
@@ -93,6 +126,6 @@ async function stop (child: ChildProcess): Promise<void> {
   clearTimeout(timer)
 }
 
-function programOf (folder: string): string {
+function programOf(folder: string): string {
   return join(folder, 'dist', 'src', 'main.js')
 }

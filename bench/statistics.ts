@@ -16,43 +16,43 @@ export interface Summary {
   busy: number | undefined
 }
 
-export function summarize (samples: Sample[]): Summary {
+export function summarize(samples: Sample[]): Summary {
   const rates = sorted(samples.map(({ operations, seconds }) => operations / seconds))
-  const latencies = sorted(samples.flatMap(sample => sample.latencies))
-  const operations = sum(samples.map(sample => sample.operations))
-  const serverCpu = sumOfAll(samples.map(sample => sample.serverCpu))
-  const databaseCpu = sumOfAll(samples.map(sample => sample.databaseCpu))
+  const latencies = sorted(samples.flatMap((sample) => sample.latencies))
+  const operations = sum(samples.map((sample) => sample.operations))
+  const serverCpu = sumOfAll(samples.map((sample) => sample.serverCpu))
+  const databaseCpu = sumOfAll(samples.map((sample) => sample.databaseCpu))
   return {
     rate: median(rates),
     slowest: rates[0]!,
     fastest: rates.at(-1)!,
     p50: quantile(latencies, 0.5),
     p99: quantile(latencies, 0.99),
-    serverCpu: serverCpu && serverCpu * 1000 / operations,
-    databaseCpu: databaseCpu && databaseCpu * 1000 / operations,
-    busy: serverCpu && serverCpu / sum(samples.map(({ seconds }) => seconds))
+    serverCpu: serverCpu && (serverCpu * 1000) / operations,
+    databaseCpu: databaseCpu && (databaseCpu * 1000) / operations,
+    busy: serverCpu && serverCpu / sum(samples.map(({ seconds }) => seconds)),
   }
 }
 
-function median (ordered: number[]): number {
+function median(ordered: number[]): number {
   const middle = ordered.length / 2
   return (ordered[Math.ceil(middle) - 1]! + ordered[Math.floor(middle)]!) / 2
 }
 
 /** The smallest value that this share of all values does not exceed. */
-function quantile (ordered: number[], share: number): number {
+function quantile(ordered: number[], share: number): number {
   return ordered[Math.max(0, Math.ceil(ordered.length * share) - 1)]!
 }
 
-function sorted (values: number[]): number[] {
+function sorted(values: number[]): number[] {
   return values.sort((a, b) => a - b)
 }
 
 /** Undefined where one of them is. */
-function sumOfAll (values: Array<number | undefined>): number | undefined {
-  return values.every(value => value !== undefined) ? sum(values) : undefined
+function sumOfAll(values: Array<number | undefined>): number | undefined {
+  return values.every((value) => value !== undefined) ? sum(values) : undefined
 }
 
-function sum (values: number[]): number {
+function sum(values: number[]): number {
   return values.reduce((total, value) => total + value, 0)
 }

@@ -10,27 +10,32 @@ import { parseConfig, readEnv, type Config } from '../src/config'
 import type { Overrides } from '../src/context'
 import { protoWallet } from './protoWallet'
 
-async function main (): Promise<void> {
+async function main(): Promise<void> {
   const compiled = join(__dirname, '..', 'dist', 'src', 'server.js')
-  const { MessageBoxServer } = await import(compiled) as typeof import('../src/server')
+  const { MessageBoxServer } = (await import(compiled)) as typeof import('../src/server')
   const config = parseConfig(readEnv(process.env))
-  const server = await MessageBoxServer.create(config, process.argv[2] === 'proto' ? proto(config) : stock(config))
+  const server = await MessageBoxServer.create(
+    config,
+    process.argv[2] === 'proto' ? proto(config) : stock(config),
+  )
   await server.start()
-  process.once('SIGTERM', () => { void server.stop().then(() => process.exit(0)) })
+  process.once('SIGTERM', () => {
+    void server.stop().then(() => process.exit(0))
+  })
 }
 
-function stock ({ auth, http }: Config): Overrides {
+function stock({ auth, http }: Config): Overrides {
   const wallet = new ProtoWallet(new PrivateKey(auth.privateKey!.reveal(), 'hex'))
   return {
     auth: [
       express.json({ limit: http.maxBodyBytes }),
       // The wallet does all that authentication asks for; the rest of the interface is never called.
-      createAuthMiddleware({ wallet: wallet as unknown as WalletInterface })
-    ]
+      createAuthMiddleware({ wallet: wallet as unknown as WalletInterface }),
+    ],
   }
 }
 
-function proto ({ auth }: Config): Overrides {
+function proto({ auth }: Config): Overrides {
   return { wallet: protoWallet(auth.privateKey!.reveal()) }
 }
 

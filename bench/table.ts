@@ -1,13 +1,26 @@
 /** Text in columns: the first to the left, the others to the right. */
-export function table (rows: string[][]): string {
-  const widths = rows.reduce<number[]>((wide, row) => row.map((cell, column) => Math.max(cell.length, wide[column] ?? 0)), [])
-  return rows.map(row => row
-    .map((cell, column) => column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!))
-    .join('   ').trimEnd()).join('\n')
+export function table(rows: string[][]): string {
+  const widths = rows.reduce<number[]>(
+    (wide, row) => row.map((cell, column) => Math.max(cell.length, wide[column] ?? 0)),
+    [],
+  )
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) =>
+          column === 0 ? cell.padEnd(widths[column]!) : cell.padStart(widths[column]!),
+        )
+        .join('   ')
+        .trimEnd(),
+    )
+    .join('\n')
 }
 
 /** Three significant digits, thousands apart. */
-export function figure (value: number | undefined): string {
+export function figure(value: number | undefined): string {
   if (value === undefined) return '-'
-  return new Intl.NumberFormat('en-US', value >= 100 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 3 }).format(value)
+  return new Intl.NumberFormat(
+    'en-US',
+    value >= 100 ? { maximumFractionDigits: 0 } : { maximumSignificantDigits: 3 },
+  ).format(value)
 }

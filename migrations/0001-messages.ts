@@ -5,20 +5,25 @@ import type { Knex } from 'knex'
  * ASCII or binary columns on MySQL, and by SQLite's default collation. Times are milliseconds since 1970.
  * `body_bytes` stands in the index of the box, so that a page can be measured without reading a body.
  */
-export async function up (knex: Knex): Promise<void> {
-  if (await knex.schema.hasTable('messages') && !await knex.schema.hasColumn('messages', 'body_bytes')) {
-    throw new Error('The database has a table "messages" of another program: give this server a database of its own')
+export async function up(knex: Knex): Promise<void> {
+  if (
+    (await knex.schema.hasTable('messages')) &&
+    !(await knex.schema.hasColumn('messages', 'body_bytes'))
+  ) {
+    throw new Error(
+      'The database has a table "messages" of another program: give this server a database of its own',
+    )
   }
   if (knex.client.config.client === 'mysql2') await createOnMysql(knex)
   else await createOnSqlite(knex)
 }
 
-export async function down (knex: Knex): Promise<void> {
+export async function down(knex: Knex): Promise<void> {
   await knex.schema.dropTable('messages')
 }
 
 /** MySQL has no transactions around DDL: one statement is carried out whole or not at all, and can be repeated. */
-async function createOnMysql (knex: Knex): Promise<void> {
+async function createOnMysql(knex: Knex): Promise<void> {
   await knex.raw(`create table if not exists messages (
     id bigint unsigned not null auto_increment primary key,
     recipient char(66) character set ascii collate ascii_bin not null,
@@ -34,10 +39,11 @@ async function createOnMysql (knex: Knex): Promise<void> {
   ) engine=InnoDB`)
 }
 
-async function createOnSqlite (knex: Knex): Promise<void> {
-  await knex.schema.createTable('messages', table => {
+async function createOnSqlite(knex: Knex): Promise<void> {
+  await knex.schema.createTable('messages', (table) => {
     table.bigIncrements('id')
-    for (const name of ['recipient', 'message_box', 'message_id', 'sender', 'body']) table.text(name).notNullable()
+    for (const name of ['recipient', 'message_box', 'message_id', 'sender', 'body'])
+      table.text(name).notNullable()
     table.integer('body_bytes').notNullable()
     table.bigInteger('created_at').notNullable()
     table.bigInteger('updated_at').notNullable()

@@ -5,7 +5,7 @@ import type { Knex } from 'knex'
  * Where quotas are on, every transaction that stores or removes messages changes it as well. An empty table
  * means that nothing is counted: a start with quotas then counts what there is.
  */
-export async function up (knex: Knex): Promise<void> {
+export async function up(knex: Knex): Promise<void> {
   if (knex.client.config.client === 'mysql2') {
     await knex.raw(`create table if not exists quota_usage (
       identity_key char(66) character set ascii collate ascii_bin not null,
@@ -16,7 +16,7 @@ export async function up (knex: Knex): Promise<void> {
     ) engine=InnoDB`)
     return
   }
-  await knex.schema.createTable('quota_usage', table => {
+  await knex.schema.createTable('quota_usage', (table) => {
     table.text('identity_key').notNullable()
     table.text('subject').notNullable()
     table.bigInteger('messages').notNullable()
@@ -25,6 +25,6 @@ export async function up (knex: Knex): Promise<void> {
   })
 }
 
-export async function down (knex: Knex): Promise<void> {
+export async function down(knex: Knex): Promise<void> {
   await knex.schema.dropTable('quota_usage')
 }

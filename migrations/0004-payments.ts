@@ -5,7 +5,7 @@ import type { Knex } from 'knex'
  * message is about to be stored, `stored` with the message, `settled` once the server's wallet has its own output. A
  * row of `payment_outpoints` is one output that pays for it, which no other message can be paid with.
  */
-export async function up (knex: Knex): Promise<void> {
+export async function up(knex: Knex): Promise<void> {
   if (knex.client.config.client === 'mysql2') {
     await knex.raw(`create table if not exists payments (
       id char(32) character set ascii collate ascii_bin not null primary key,
@@ -31,9 +31,10 @@ export async function up (knex: Knex): Promise<void> {
     ) engine=InnoDB`)
     return
   }
-  await knex.schema.createTable('payments', table => {
+  await knex.schema.createTable('payments', (table) => {
     table.text('id').notNullable().primary()
-    for (const name of ['txid', 'sender', 'message_key', 'message_ids', 'state', 'token']) table.text(name).notNullable()
+    for (const name of ['txid', 'sender', 'message_key', 'message_ids', 'state', 'token'])
+      table.text(name).notNullable()
     table.binary('beef')
     table.text('server_outputs')
     table.integer('attempts').notNullable()
@@ -41,14 +42,14 @@ export async function up (knex: Knex): Promise<void> {
     for (const name of ['due_at', 'created_at', 'updated_at']) table.bigInteger(name).notNullable()
     table.index(['state', 'due_at'], 'payments_due')
   })
-  await knex.schema.createTable('payment_outpoints', table => {
+  await knex.schema.createTable('payment_outpoints', (table) => {
     table.text('outpoint').notNullable().primary()
     table.text('payment_id').notNullable()
     table.index(['payment_id'], 'payment_outpoints_payment')
   })
 }
 
-export async function down (knex: Knex): Promise<void> {
+export async function down(knex: Knex): Promise<void> {
   await knex.schema.dropTable('payment_outpoints')
   await knex.schema.dropTable('payments')
 }

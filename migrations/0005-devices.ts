@@ -4,7 +4,7 @@ import type { Knex } from 'knex'
  * Devices that want to hear of messages. A registration belongs to an identity and a token, so several identities on
  * one phone each have their own. Tokens are long: the unique key holds their SHA-256.
  */
-export async function up (knex: Knex): Promise<void> {
+export async function up(knex: Knex): Promise<void> {
   if (knex.client.config.client === 'mysql2') {
     await knex.raw(`create table if not exists devices (
       id bigint unsigned not null auto_increment primary key,
@@ -21,16 +21,17 @@ export async function up (knex: Knex): Promise<void> {
     ) engine=InnoDB`)
     return
   }
-  await knex.schema.createTable('devices', table => {
+  await knex.schema.createTable('devices', (table) => {
     table.increments('id')
     for (const name of ['identity_key', 'token_hash', 'fcm_token']) table.text(name).notNullable()
     for (const name of ['device_id', 'platform']) table.text(name)
     table.boolean('active').notNullable()
-    for (const name of ['created_at', 'updated_at', 'last_used']) table.bigInteger(name).notNullable()
+    for (const name of ['created_at', 'updated_at', 'last_used'])
+      table.bigInteger(name).notNullable()
     table.unique(['identity_key', 'token_hash'], { indexName: 'devices_token' })
   })
 }
 
-export async function down (knex: Knex): Promise<void> {
+export async function down(knex: Knex): Promise<void> {
   await knex.schema.dropTable('devices')
 }

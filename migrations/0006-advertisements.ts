@@ -4,7 +4,7 @@ import type { Knex } from 'knex'
  * Advertisements of hosts, for the overlay network. A row is an output of a transaction; once it is spent its
  * transaction is dropped, but the row stays and tells by whom it was spent, so that it is not admitted again.
  */
-export async function up (knex: Knex): Promise<void> {
+export async function up(knex: Knex): Promise<void> {
   if (knex.client.config.client === 'mysql2') {
     await knex.raw(`create table if not exists advertisements (
       id bigint unsigned not null auto_increment primary key,
@@ -23,7 +23,7 @@ export async function up (knex: Knex): Promise<void> {
     ) engine=InnoDB`)
     return
   }
-  await knex.schema.createTable('advertisements', table => {
+  await knex.schema.createTable('advertisements', (table) => {
     table.bigIncrements('id')
     table.text('txid').notNullable()
     table.integer('output_index').notNullable()
@@ -38,6 +38,6 @@ export async function up (knex: Knex): Promise<void> {
   })
 }
 
-export async function down (knex: Knex): Promise<void> {
+export async function down(knex: Knex): Promise<void> {
   await knex.schema.dropTable('advertisements')
 }

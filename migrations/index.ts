@@ -15,11 +15,11 @@ const MIGRATIONS: Array<[name: string, migration: Knex.Migration]> = [
   ['0004-payments', payments],
   ['0005-devices', devices],
   ['0006-advertisements', advertisements],
-  ['0007-schema-lease', schemaLease]
+  ['0007-schema-lease', schemaLease],
 ]
 
 export const migrationSource: Knex.MigrationSource<[string, Knex.Migration]> = {
   getMigrations: async () => MIGRATIONS,
   getMigrationName: ([name]) => name,
-  getMigration: async ([, migration]) => migration
+  getMigration: async ([, migration]) => migration,
 }

@@ -4,4 +4,7 @@ const { join } = require('node:path')
 const { parse } = require('yaml')
 
 const docs = join(__dirname, '..', 'docs')
-writeFileSync(join(docs, 'asyncapi.json'), `${JSON.stringify(parse(readFileSync(join(docs, 'asyncapi.yaml'), 'utf8')), null, 2)}\n`)
+writeFileSync(
+  join(docs, 'asyncapi.json'),
+  `${JSON.stringify(parse(readFileSync(join(docs, 'asyncapi.yaml'), 'utf8')), null, 2)}\n`,
+)

@@ -5,4 +5,5 @@ const { existsSync } = require('node:fs')
 const { join } = require('node:path')
 
 const root = join(__dirname, '..')
-if (!existsSync(join(root, 'dist', 'src', 'main.js'))) execSync('npm run --silent build', { cwd: root, stdio: 'inherit' })
+if (!existsSync(join(root, 'dist', 'src', 'main.js')))
+  execSync('npm run --silent build', { cwd: root, stdio: 'inherit' })

@@ -11,9 +11,12 @@ import { parseConfig, readEnv } from '../src/config'
 import { MessageBoxServer } from '../src/server'
 
 /** The server's address, and how to end it where it is the demo's own. */
-interface Host { host: string, stop: () => Promise<void> }
+interface Host {
+  host: string
+  stop: () => Promise<void>
+}
 
-async function findServer (): Promise<Host> {
+async function findServer(): Promise<Host> {
   loadDotEnv()
   const { http } = parseConfig(readEnv(process.env))
   const host = `http://localhost:${http.port}${http.prefix}`
@@ -29,7 +32,7 @@ async function findServer (): Promise<Host> {
   return await startServer(host)
 }
 
-async function startServer (tried: string): Promise<Host> {
+async function startServer(tried: string): Promise<Host> {
   const folder = mkdtempSync(join(tmpdir(), 'messagebox-demo-'))
   const config = parseConfig({
     NODE_ENV: 'test',
@@ -37,45 +40,58 @@ async function startServer (tried: string): Promise<Host> {
     SERVER_PRIVATE_KEY: PrivateKey.fromRandom().toHex().padStart(64, '0'),
     ENABLE_WEBSOCKETS: 'true',
     KNEX_DB_CLIENT: 'better-sqlite3',
-    KNEX_DB_CONNECTION: JSON.stringify({ filename: join(folder, 'demo.sqlite') })
+    KNEX_DB_CONNECTION: JSON.stringify({ filename: join(folder, 'demo.sqlite') }),
   })
   const server = await MessageBoxServer.create(config, { logger: pino({ level: 'silent' }) })
   const host = `http://localhost:${await server.start()}`
   console.log(`No server answers at ${tried}, so the demo started one of its own at ${host}\n`)
   return {
     host,
-    async stop () {
+    async stop() {
       await server.stop()
       rmSync(folder, { recursive: true, force: true })
-    }
+    },
   }
 }
 
-interface Person { client: MessageBoxClient, identityKey: string }
-
-/** A person: a fresh key, and the released client on top of it. */
-function person (host: string): Person {
-  const key = PrivateKey.fromRandom()
-  const walletClient = new ProtoWallet(key) as unknown as WalletInterface
-  return { client: new MessageBoxClient({ host, walletClient, networkPreset: 'local' }), identityKey: key.toPublicKey().toString() }
+interface Person {
+  client: MessageBoxClient
+  identityKey: string
 }
 
-async function tell (host: string): Promise<void> {
+/** A person: a fresh key, and the released client on top of it. */
+function person(host: string): Person {
+  const key = PrivateKey.fromRandom()
+  const walletClient = new ProtoWallet(key) as unknown as WalletInterface
+  return {
+    client: new MessageBoxClient({ host, walletClient, networkPreset: 'local' }),
+    identityKey: key.toPublicKey().toString(),
+  }
+}
+
+async function tell(host: string): Promise<void> {
   const alice = person(host)
   const bob = person(host)
   console.log(`Alice is ${alice.identityKey}`)
   console.log(`Bob is   ${bob.identityKey}\n`)
 
   console.log('Alice sends Bob "Good morning, Bob!", encrypted to his key, into his box "letters".')
-  const { messageId } = await alice.client.sendMessage({ recipient: bob.identityKey, messageBox: 'letters', body: 'Good morning, Bob!' }, host)
+  const { messageId } = await alice.client.sendMessage(
+    { recipient: bob.identityKey, messageBox: 'letters', body: 'Good morning, Bob!' },
+    host,
+  )
   console.log(`  The server stored it as ${messageId.slice(0, 16)}…\n`)
 
   console.log('Bob lists his box "letters". His client decrypts what the server cannot read.')
   const messages = await bob.client.listMessages({ messageBox: 'letters', host })
-  for (const { sender, body } of messages) console.log(`  From ${sender.slice(0, 16)}…: ${JSON.stringify(body)}`)
+  for (const { sender, body } of messages)
+    console.log(`  From ${sender.slice(0, 16)}…: ${JSON.stringify(body)}`)
 
   console.log('\nBob acknowledges the message, which deletes it.')
-  await bob.client.acknowledgeMessage({ messageIds: messages.map(message => message.messageId), host })
+  await bob.client.acknowledgeMessage({
+    messageIds: messages.map((message) => message.messageId),
+    host,
+  })
   const left = await bob.client.listMessages({ messageBox: 'letters', host })
   console.log(`  His box now holds ${left.length} messages.\n`)
 
@@ -84,13 +100,16 @@ async function tell (host: string): Promise<void> {
 }
 
 /** Listening and sending over the socket: the recipient hears a message the moment it is stored. */
-async function tellLive (host: string, alice: Person, bob: Person): Promise<void> {
+async function tellLive(host: string, alice: Person, bob: Person): Promise<void> {
   console.log('Now live: Bob listens to his box "chat", over a socket.')
   const { promise: heard, resolve: onMessage } = withResolvers<PeerMessage>()
   await bob.client.listenForLiveMessages({ messageBox: 'chat', onMessage })
 
   console.log('Alice sends "Are you there?" over hers.')
-  await alice.client.sendLiveMessage({ recipient: bob.identityKey, messageBox: 'chat', body: 'Are you there?' }, host)
+  await alice.client.sendLiveMessage(
+    { recipient: bob.identityKey, messageBox: 'chat', body: 'Are you there?' },
+    host,
+  )
   const { sender, body, messageId } = await heard
   console.log(`  Bob hears from ${sender.slice(0, 16)}…: ${JSON.stringify(body)}\n`)
 
@@ -100,17 +119,22 @@ async function tellLive (host: string, alice: Person, bob: Person): Promise<void
   await Promise.all([alice.client.disconnectWebSocket(), bob.client.disconnectWebSocket()])
 }
 
-function withResolvers<T> (): { promise: Promise<T>, resolve: (value: T) => void } {
+function withResolvers<T>(): { promise: Promise<T>; resolve: (value: T) => void } {
   let resolve!: (value: T) => void
-  return { promise: new Promise<T>(settle => { resolve = settle }), resolve }
+  return {
+    promise: new Promise<T>((settle) => {
+      resolve = settle
+    }),
+    resolve,
+  }
 }
 
-async function hasLiveMessages (host: string): Promise<boolean> {
+async function hasLiveMessages(host: string): Promise<boolean> {
   const { ok } = await fetch(`${new URL(host).origin}/socket.io/?EIO=4&transport=polling`)
   return ok
 }
 
-async function main (): Promise<void> {
+async function main(): Promise<void> {
   const { host, stop } = await findServer()
   try {
     await tell(host)

@@ -15,7 +15,10 @@ const target = join(root, '.env')
 if (!existsSync(target)) {
   const example = readFileSync(join(root, '.env.example'), 'utf8')
   // Any 32 random bytes are a private key, but for one chance in 2^128.
-  const filled = example.replace(/^#? ?SERVER_PRIVATE_KEY=.*$/m, `SERVER_PRIVATE_KEY=${randomBytes(32).toString('hex')}`)
+  const filled = example.replace(
+    /^#? ?SERVER_PRIVATE_KEY=.*$/m,
+    `SERVER_PRIVATE_KEY=${randomBytes(32).toString('hex')}`,
+  )
   writeFileSync(target, filled, { mode: 0o600, flag: 'wx' })
   process.stdout.write('Made .env from .env.example, with a new SERVER_PRIVATE_KEY.\n')
 }

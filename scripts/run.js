@@ -17,7 +17,9 @@ try {
 try {
   require.resolve(join(root, folder, program))
 } catch {
-  process.stderr.write(`"npm run ${process.env.npm_lifecycle_event ?? program}" needs the development dependencies: npm ci\n`)
+  process.stderr.write(
+    `"npm run ${process.env.npm_lifecycle_event ?? program}" needs the development dependencies: npm ci\n`,
+  )
   process.exit(1)
 }
 require(join(root, folder, program))

@@ -1,12 +1,17 @@
-import express, { type ErrorRequestHandler, type Request, type RequestHandler, type Response } from 'express'
+import express, {
+  type ErrorRequestHandler,
+  type Request,
+  type RequestHandler,
+  type Response,
+} from 'express'
 import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http'
 import { hasCredentials, type AuthRequest } from './auth/http'
 import type { Context } from './context'
-import { ApiError, toApiError } from './errors'
+import { ApiError, toApiError } from './contract/errors'
 import { ChunkTurns } from './http/chunks'
 import { cors } from './http/cors'
 import { exchangeOf, openExchange } from './http/exchange'
-import { sendRefusal } from './http/refusal'
+import { sendRefusal } from './http/errorResponse'
 import { followResponse } from './http/response'
 import { isTarget, mergeSlashes, toPath } from './http/target'
 import { Turns } from './http/turns'
@@ -14,24 +19,29 @@ import { pointsOf } from './limits/meter'
 import { unlimited, type RateLimiter } from './limits/rates'
 import { operatorRoutes } from './operator'
 import { healthRoutes } from './operator/health'
-import { faultLogOf, followRequests } from './operator/requests'
+import { faultLogOf, followRequests } from './http/requestLog'
 import { documentRoutes } from './openapi'
 import { pageRoutes, rootRoutes } from './pages'
-import { HANDSHAKE_PATH, SOCKET_PATH } from './protocol'
-import { routes, type Route } from './routes'
+import { HANDSHAKE_PATH, SOCKET_PATH } from './contract/protocol'
+import { type Route } from './routes/route'
+import { routes } from './routes'
 
 /**
  * The HTTP side, top to bottom: rates of addresses, sockets, CORS, health, what is public, handshake, authentication,
  * routes, errors.
  * @param sockets takes the requests of Socket.IO, if live messaging is on
  */
-export function createApp (context: Context, sockets?: RequestListener): RequestListener {
+export function createApp(context: Context, sockets?: RequestListener): RequestListener {
   const { config, auth, limits, logger, metrics, overlay, tracing } = context
   const { prefix } = config.http
-  const [health, open, closed] = [healthRoutes(context), [...operatorRoutes(context), ...documentRoutes(context), ...pageRoutes(context)], routes(context)]
+  const [health, open, closed] = [
+    healthRoutes(context),
+    [...operatorRoutes(context), ...documentRoutes(context), ...pageRoutes(context)],
+    routes(context),
+  ]
   const atRoot = [...overlay.routes, ...rootRoutes(context)]
   const nameOf = namesOf(prefix, [...health, ...open, ...closed], atRoot)
-  const isHealth = (path: string): boolean => health.some(route => route.path === nameOf(path))
+  const isHealth = (path: string): boolean => health.some((route) => route.path === nameOf(path))
   const notFound = notFoundAt(config.live.enabled)
   const app = express()
   app.disable('x-powered-by')
@@ -44,7 +54,9 @@ export function createApp (context: Context, sockets?: RequestListener): Request
   app.use(refuseUnknown(prefix, closed, notFound), ...auth)
   app.use(...limitIdentities(limits.perIdentity))
   app.use(mount(prefix, closed))
-  app.use(req => { throw notFound(req.path) })
+  app.use((req) => {
+    throw notFound(req.path)
+  })
   const overlayPaths = new Set(overlay.routes.map(({ path }) => normalize(path)))
   /** Clients of the overlay network look for "message" in an error. */
   const describeAt: DescribeAt = (path, refusal) => {
@@ -59,7 +71,10 @@ export function createApp (context: Context, sockets?: RequestListener): Request
   const answer = (req: IncomingMessage, res: ServerResponse): void => {
     if (req.socket.destroyed) return
     if (sockets !== undefined && req.url!.startsWith(SOCKET_PATH)) sockets(req, res)
-    else if (isTarget(req.url)) app(req as Request, res as Response, error => { giveUp(error, res) })
+    else if (isTarget(req.url))
+      app(req as Request, res as Response, (error) => {
+        giveUp(error, res)
+      })
     else refuse(req, res, new ApiError('ERR_BAD_REQUEST'))
   }
   /** Refuses without Express, which costs too much for those who ask too often. */
@@ -69,13 +84,21 @@ export function createApp (context: Context, sockets?: RequestListener): Request
     metrics.refused(code, 'http')
     metrics.request(nameOf(path!), status, 0)
     logger.debug({ method: req.method, status, code }, 'a request was refused unread')
-    const refusal = new ApiError(code, (error as Error).message, (error as ApiError).details, { headers })
-    cors(req, res, () => { sendRefusal(res, describeAt(path!, refusal)) })
+    const refusal = new ApiError(code, (error as Error).message, (error as ApiError).details, {
+      headers,
+    })
+    cors(req, res, () => {
+      sendRefusal(res, describeAt(path!, refusal))
+    })
   }
   const turns = new Turns()
   const chunkTurns = new ChunkTurns()
   const begin = (address: string, req: IncomingMessage, res: ServerResponse): void => {
-    const go = (): void => { turns.run(address, () => { answer(req, res) }) }
+    const go = (): void => {
+      turns.run(address, () => {
+        answer(req, res)
+      })
+    }
     // A poll waits for long, and its body is never read.
     if (req.method === 'GET' && req.url!.startsWith(SOCKET_PATH)) go()
     else chunkTurns.run(address, req, res, go)
@@ -86,12 +109,24 @@ export function createApp (context: Context, sockets?: RequestListener): Request
     const exchange = openExchange(req, limits.address.of(req))
     const { address } = exchange
     followResponse(req, res, exchange, limits)
-    if (limits.perAddress.isFlooding(address) && !limits.address.isProxied(req)) return void req.socket.destroy()
-    const limiter = req.method === 'OPTIONS' || isHealth(req.url!.split('?', 1)[0]!) ? limits.cheap : limits.perAddress
+    if (limits.perAddress.isFlooding(address) && !limits.address.isProxied(req))
+      return void req.socket.destroy()
+    const limiter =
+      req.method === 'OPTIONS' || isHealth(req.url!.split('?', 1)[0]!)
+        ? limits.cheap
+        : limits.perAddress
     try {
       const counted = limiter.consume(address)
       if (counted === undefined) begin(address, req, res)
-      else counted.then(() => { begin(address, req, res) }, (error: unknown) => { refuse(req, res, error) })
+      else
+        counted.then(
+          () => {
+            begin(address, req, res)
+          },
+          (error: unknown) => {
+            refuse(req, res, error)
+          },
+        )
     } catch (error) {
       refuse(req, res, error)
     }
@@ -102,32 +137,53 @@ export function createApp (context: Context, sockets?: RequestListener): Request
 const FILE = ':file'
 
 /** Names a path by its route, without the prefix; what is no route is "other", so that nobody can make names up. */
-function namesOf (prefix: string, known: Route[], root: Route[]): (path: string) => string {
-  const names = new Map([...known.map(({ path }) => [normalize(`${prefix}${path}`), path] as const), ...root.map(({ path }) => [normalize(path), path] as const)])
+function namesOf(prefix: string, known: Route[], root: Route[]): (path: string) => string {
+  const names = new Map([
+    ...known.map(({ path }) => [normalize(`${prefix}${path}`), path] as const),
+    ...root.map(({ path }) => [normalize(path), path] as const),
+  ])
   names.set(normalize(HANDSHAKE_PATH), HANDSHAKE_PATH)
-  return path => {
+  return (path) => {
     const plain = normalize(path)
-    return names.get(plain) ?? names.get(`${plain.slice(0, plain.lastIndexOf('/') + 1)}${FILE}`) ?? 'other'
+    return (
+      names.get(plain) ??
+      names.get(`${plain.slice(0, plain.lastIndexOf('/') + 1)}${FILE}`) ??
+      'other'
+    )
   }
 }
 
 /** Paths are compared as Express does: in any case, and with a slash at their end or without. */
-function normalize (path: string): string {
-  return path.length > 1 && path.endsWith('/') ? path.slice(0, -1).toLowerCase() : path.toLowerCase()
+function normalize(path: string): string {
+  return path.length > 1 && path.endsWith('/')
+    ? path.slice(0, -1).toLowerCase()
+    : path.toLowerCase()
 }
 
 /** Rejects requests of an identity over its rate. Does nothing if the limit is off. */
-function limitIdentities (limiter: RateLimiter): [RequestHandler, ...RequestHandler[]] {
-  if (limiter === unlimited) return [(_req, _res, next) => { next() }]
-  return [async (req, _res, next) => {
-    await limiter.consume((req as AuthRequest).auth.identityKey, 1 + pointsOf({ bytes: exchangeOf(req).bodyBytes }))
-    next()
-  }]
+function limitIdentities(limiter: RateLimiter): [RequestHandler, ...RequestHandler[]] {
+  if (limiter === unlimited)
+    return [
+      (_req, _res, next) => {
+        next()
+      },
+    ]
+  return [
+    async (req, _res, next) => {
+      await limiter.consume(
+        (req as AuthRequest).auth.identityKey,
+        1 + pointsOf({ bytes: exchangeOf(req).bodyBytes }),
+      )
+      next()
+    },
+  ]
 }
 
 /** Tells someone who claims no identity what a path is, rather than that an identity is missing. */
-function refuseUnknown (prefix: string, table: Route[], notFound: NotFound): RequestHandler {
-  const known = new Map(table.map(({ method, path }) => [normalize(`${prefix}${path}`), method.toUpperCase()]))
+function refuseUnknown(prefix: string, table: Route[], notFound: NotFound): RequestHandler {
+  const known = new Map(
+    table.map(({ method, path }) => [normalize(`${prefix}${path}`), method.toUpperCase()]),
+  )
   return (req, _res, next) => {
     if (req.path === HANDSHAKE_PATH || hasCredentials(req)) return next()
     const method = known.get(normalize(req.path))
@@ -138,30 +194,39 @@ function refuseUnknown (prefix: string, table: Route[], notFound: NotFound): Req
 }
 
 /** Serves a table of routes. Express's own router waits for a turn of the event loop behind each table that has no match. */
-function mount (prefix: string, table: Route[]): RequestHandler {
-  const routes = new Map(table.map(route => [normalize(`${prefix}${route.path}`), route]))
+function mount(prefix: string, table: Route[]): RequestHandler {
+  const routes = new Map(table.map((route) => [normalize(`${prefix}${route.path}`), route]))
   return (req, res, next) => {
     const plain = normalize(req.path)
     const folder = plain.slice(0, plain.lastIndexOf('/') + 1)
     const route = routes.get(plain) ?? routes.get(`${folder}${FILE}`)
     if (route === undefined) return next()
     const { method, handler } = route
-    if (req.method !== method.toUpperCase() && !(req.method === 'HEAD' && method === 'get')) throw methodNotAllowed(method.toUpperCase())
+    if (req.method !== method.toUpperCase() && !(req.method === 'HEAD' && method === 'get'))
+      throw methodNotAllowed(method.toUpperCase())
     req.params = { file: decodeURIComponent(req.path.slice(folder.length)) }
     return handler(req, res, next)
   }
 }
 
-function methodNotAllowed (allowed: string): ApiError {
-  return new ApiError('ERR_METHOD_NOT_ALLOWED', `This path answers ${allowed} alone.`, {}, { headers: { allow: allowed } })
+function methodNotAllowed(allowed: string): ApiError {
+  return new ApiError(
+    'ERR_METHOD_NOT_ALLOWED',
+    `This path answers ${allowed} alone.`,
+    {},
+    { headers: { allow: allowed } },
+  )
 }
 
 type NotFound = (path: string) => ApiError
 
-function notFoundAt (live: boolean): NotFound {
-  return path => {
+function notFoundAt(live: boolean): NotFound {
+  return (path) => {
     const off = !live && path.startsWith('/socket.io')
-    return new ApiError('ERR_NOT_FOUND', off ? 'Live messaging is off on this server: it takes ENABLE_WEBSOCKETS=true.' : undefined)
+    return new ApiError(
+      'ERR_NOT_FOUND',
+      off ? 'Live messaging is off on this server: it takes ENABLE_WEBSOCKETS=true.' : undefined,
+    )
   }
 }
 
@@ -169,9 +234,9 @@ function notFoundAt (live: boolean): NotFound {
 /** A refusal as the clients of a path expect it. */
 type DescribeAt = (path: string, refusal: ApiError) => ApiError
 
-function answerError (
+function answerError(
   { logger, metrics }: Pick<Context, 'logger' | 'metrics'>,
-  describeAt: DescribeAt
+  describeAt: DescribeAt,
 ): ErrorRequestHandler {
   // Express knows an error handler by its four parameters.
   return (error: unknown, req, res, _next) => {

@@ -10,8 +10,8 @@ import { deriveMembershipKey, deriveSealingKey, SessionSealer } from './auth/ses
 import { SharedReplayGuard } from './auth/sharedReplay'
 import { NativeWallet, type AuthWallet } from './auth/wallet'
 import type { Config } from './config'
-import { createKnex } from './db/knex'
-import { createStorage, type Storage } from './db/storage'
+import { createKnex } from './db/engine/knex'
+import { createStorage, type Storage } from './db'
 import type { JoinFanout } from './fanout'
 import { MemoryBus } from './fanout/memory'
 import { RedisFanout } from './fanout/redis'
@@ -31,8 +31,8 @@ import type { DeviceStore } from './db/devices'
 import { createPermissions, type Permissions } from './permissions'
 import { noPush, startPush, type Push } from './push'
 import { Assets } from './pages/assets'
-import { SharedRedis } from './redis'
-import { Secret } from './secret'
+import { SharedRedis } from './lib/redis'
+import { Secret } from './lib/secret'
 import { noTracing, startTracing, type Tracing } from './tracing'
 import type { AuthSocketServerOptions } from './ws/authSocketServer'
 import { Hub } from './ws/hub'
@@ -87,27 +87,57 @@ export interface Overrides {
   joinFanout?: JoinFanout
 }
 
-export async function createContext (config: Config, overrides: Overrides = {}): Promise<Context> {
+export async function createContext(config: Config, overrides: Overrides = {}): Promise<Context> {
   const logger = overrides.logger ?? createLogger(config)
   const privateKey = config.auth.privateKey ?? makeKey(logger)
   const wallet = overrides.wallet ?? new NativeWallet(privateKey)
   const info = describeServer(config, wallet.identityKey)
   const labels = { version: info.version, network: info.network }
-  const { metrics, registry } = config.metrics.port === undefined ? { metrics: noMetrics, registry: undefined } : createPrometheus(labels)
-  const tracing = config.tracing.endpoint === undefined ? noTracing : startTracing(config.tracing.endpoint, { 'service.name': info.name, 'service.version': info.version })
-  const redis = config.redis.url === undefined ? undefined : new SharedRedis(config.redis.url, wallet.identityKey.slice(0, 16), logger)
+  const { metrics, registry } =
+    config.metrics.port === undefined
+      ? { metrics: noMetrics, registry: undefined }
+      : createPrometheus(labels)
+  const tracing =
+    config.tracing.endpoint === undefined
+      ? noTracing
+      : startTracing(config.tracing.endpoint, {
+          'service.name': info.name,
+          'service.version': info.version,
+        })
+  const redis =
+    config.redis.url === undefined
+      ? undefined
+      : new SharedRedis(config.redis.url, wallet.identityKey.slice(0, 16), logger)
 
   const knex = createKnex(config.db)
   const storage = createStorage(config, { knex, logger, metrics })
   const limits = createLimits(config, redis)
-  const joinFanout = overrides.joinFanout ?? (redis === undefined ? new MemoryBus().join : deliver => new RedisFanout(redis, deliver, logger))
-  const hub = new Hub({ joinFanout, onDelivered: metrics.delivered, openAccount: owners => limits.outgoing.open(owners) })
+  const joinFanout =
+    overrides.joinFanout ??
+    (redis === undefined
+      ? new MemoryBus().join
+      : (deliver) => new RedisFanout(redis, deliver, logger))
+  const hub = new Hub({
+    joinFanout,
+    onDelivered: metrics.delivered,
+    openAccount: (owners) => limits.outgoing.open(owners),
+  })
   const permissions = createPermissions({ rules: storage.rules, deliveryFees: config.deliveryFees })
-  const payments = createPayments(config, { knex, store: storage.store, wallet, privateKey, verification: limits.verification, logger, reached: overrides.reached ?? (async () => {}) })
+  const payments = createPayments(config, {
+    knex,
+    store: storage.store,
+    wallet,
+    privateKey,
+    verification: limits.verification,
+    logger,
+    reached: overrides.reached ?? (async () => {}),
+  })
   storage.schema.whenReady(payments.start)
   const overlay = createOverlay(config, { store: storage.advertisements, limits })
   const advertiser = createAdvertiser(config, { serverWallet: payments.wallet, wallet, logger })
-  const push = config.push.enabled ? startPush(config.push, { devices: storage.devices, logger }) : noPush
+  const push = config.push.enabled
+    ? startPush(config.push, { devices: storage.devices, logger })
+    : noPush
   const inner = createMailbox({
     store: storage.store,
     policy: overrides.policy ?? permissions.terms,
@@ -116,15 +146,23 @@ export async function createContext (config: Config, overrides: Overrides = {}):
     meter: limits.meter,
     outgoing: limits.outgoing,
     maxPageBytes: config.mailbox.maxPageBytes,
-    metrics
+    metrics,
   })
-  const brc103 = new Brc103(wallet, new SessionSealer(await deriveSealingKey(wallet)), createReplayGuard(redis))
-  const auth = overrides.auth ?? httpAuth({
-    brc103,
-    maxBodyBytes: config.http.maxBodyBytes,
-    limits,
-    onHandshake: () => { metrics.handshake('http') }
-  })
+  const brc103 = new Brc103(
+    wallet,
+    new SessionSealer(await deriveSealingKey(wallet)),
+    createReplayGuard(redis),
+  )
+  const auth =
+    overrides.auth ??
+    httpAuth({
+      brc103,
+      maxBodyBytes: config.http.maxBodyBytes,
+      limits,
+      onHandshake: () => {
+        metrics.handshake('http')
+      },
+    })
   watchParts(metrics, { knex, redis, hub, gate: limits.gate })
   return {
     config,
@@ -151,15 +189,34 @@ export async function createContext (config: Config, overrides: Overrides = {}):
     mailbox: tracing.trace(inner),
     live: overrides.live ?? {},
     sealer: new MembershipSealer(await deriveMembershipKey(wallet)),
-    onHandshake: () => { metrics.handshake('socket') },
-    ...(overrides.idleGrace !== undefined && { idleGrace: overrides.idleGrace })
+    onHandshake: () => {
+      metrics.handshake('socket')
+    },
+    ...(overrides.idleGrace !== undefined && { idleGrace: overrides.idleGrace }),
   }
 }
 
 /** Lets go of everything that a context holds; its HTTP and its sockets are closed by now. */
-export async function closeContext ({ schema, housekeeping, payments, push, overlay, advertiser, hub, redis, tracing, knex }: Context): Promise<void> {
+export async function closeContext({
+  schema,
+  housekeeping,
+  payments,
+  push,
+  overlay,
+  advertiser,
+  hub,
+  redis,
+  tracing,
+  knex,
+}: Context): Promise<void> {
   schema.close()
-  await Promise.all([housekeeping.stop(), payments.close(), push.close(), overlay.close(), advertiser.stop()])
+  await Promise.all([
+    housekeeping.stop(),
+    payments.close(),
+    push.close(),
+    overlay.close(),
+    advertiser.stop(),
+  ])
   await payments.wallet?.close()
   hub.close()
   redis?.close()
@@ -167,23 +224,26 @@ export async function closeContext ({ schema, housekeeping, payments, push, over
   await knex.destroy()
 }
 
-function createReplayGuard (redis: SharedRedis | undefined): ReplayGuard {
+function createReplayGuard(redis: SharedRedis | undefined): ReplayGuard {
   const own = new MemoryReplayGuard()
   return redis === undefined ? own : new SharedReplayGuard(own, redis)
 }
 
-function watchParts (metrics: Metrics, { knex, redis, hub, gate }: { knex: Knex, redis: SharedRedis | undefined, hub: Hub, gate: Gate }): void {
+function watchParts(
+  metrics: Metrics,
+  { knex, redis, hub, gate }: { knex: Knex; redis: SharedRedis | undefined; hub: Hub; gate: Gate },
+): void {
   metrics.watch('rooms', () => hub.size)
   metrics.watch('requests_in_progress', () => gate.working)
   metrics.watch('database_connections', () => knex.client.pool.numUsed())
   metrics.watch('database_connections_idle', () => knex.client.pool.numFree())
   metrics.watch('database_waiting', () => knex.client.pool.numPendingAcquires())
-  metrics.watch('redis_up', () => redis === undefined || redis.up ? 1 : 0)
+  metrics.watch('redis_up', () => (redis === undefined || redis.up ? 1 : 0))
 }
 
 /** Telling is best effort: nothing that goes wrong there may reach whoever stored the message. */
-function guard (publish: Publish, logger: Logger): Publish {
-  return message => {
+function guard(publish: Publish, logger: Logger): Publish {
+  return (message) => {
     try {
       return publish(message)
     } catch (error) {
@@ -193,7 +253,9 @@ function guard (publish: Publish, logger: Logger): Publish {
   }
 }
 
-function makeKey (logger: Logger): Secret {
-  logger.warn('SERVER_PRIVATE_KEY is not set: this run has an identity of its own, and its sessions end with it')
+function makeKey(logger: Logger): Secret {
+  logger.warn(
+    'SERVER_PRIVATE_KEY is not set: this run has an identity of its own, and its sessions end with it',
+  )
   return new Secret(randomBytes(32).toString('hex'))
 }

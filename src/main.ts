@@ -5,7 +5,7 @@ import { explainFailure } from './cli/failure'
 import { stopOnSignal } from './cli/signals'
 import { MessageBoxServer } from './server'
 
-async function main (): Promise<void> {
+async function main(): Promise<void> {
   // What is written there is for people: a full disk, or a reader that has gone, is no reason to stop.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   const server = await MessageBoxServer.create(readConfig())

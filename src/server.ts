@@ -17,14 +17,14 @@ export class MessageBoxServer {
   #metrics: MetricsServer | undefined
   #stopped: Promise<void> | undefined
 
-  private constructor (readonly context: Context) {
+  private constructor(readonly context: Context) {
     const { config, live, idleGrace, limits } = context
     this.#live = config.live.enabled ? createLive(config.http.prefix, context, live) : undefined
     this.#http = createHttpServer({
       onRequest: createApp(context, this.#live?.handleRequest),
       onUpgrade: this.#live?.handleUpgrade,
       accept: acceptBy(limits),
-      idleGrace
+      idleGrace,
     })
   }
 
@@ -32,7 +32,7 @@ export class MessageBoxServer {
    * Builds a server; nothing is opened yet.
    * @param overrides parts to use in place of its own
    */
-  static async create (config: Config, overrides?: Overrides): Promise<MessageBoxServer> {
+  static async create(config: Config, overrides?: Overrides): Promise<MessageBoxServer> {
     return new MessageBoxServer(await createContext(config, overrides))
   }
 
@@ -40,23 +40,27 @@ export class MessageBoxServer {
    * Brings the schema up to date, then opens the port.
    * @returns the port, which the system chose where 0 was configured
    */
-  async start (): Promise<number> {
+  async start(): Promise<number> {
     const { config, registry, schema } = this.context
     if (config.migrate.onStart) await schema.migrate()
     else await schema.open()
-    if (registry !== undefined) this.#metrics = await MetricsServer.start(registry, { ...config.metrics, port: config.metrics.port! })
+    if (registry !== undefined)
+      this.#metrics = await MetricsServer.start(registry, {
+        ...config.metrics,
+        port: config.metrics.port!,
+      })
     await this.#http.listen(config.http.port)
     // Its nodes may be this server's own endpoints.
     this.context.advertiser.start()
     return this.port
   }
 
-  get port (): number {
+  get port(): number {
     return (this.#http.server.address() as AddressInfo).port
   }
 
   /** Where Prometheus reads the metrics; undefined where they are off. */
-  get metricsPort (): number | undefined {
+  get metricsPort(): number | undefined {
     return this.#metrics?.port
   }
 
@@ -64,17 +68,17 @@ export class MessageBoxServer {
    * Answers what is under way, tells the sockets to look for another server, then closes the port and the database.
    * What is not answered within most of `SHUTDOWN_TIMEOUT` is cut off.
    */
-  async stop (): Promise<void> {
+  async stop(): Promise<void> {
     return await (this.#stopped ??= this.#stop())
   }
 
-  async #stop (): Promise<void> {
+  async #stop(): Promise<void> {
     const { config, lifecycle } = this.context
     lifecycle.stopping = true
     const deadline = config.http.shutdownTimeout * ANSWERING
     await Promise.all([
       this.#live?.close(deadline),
-      this.#http.server.listening ? this.#http.close(deadline) : undefined
+      this.#http.server.listening ? this.#http.close(deadline) : undefined,
     ])
     await this.#metrics?.close()
     await closeContext(this.context)

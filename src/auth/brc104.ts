@@ -12,7 +12,7 @@ export const AUTH_HEADERS = {
   yourNonce: 'x-bsv-auth-your-nonce',
   signature: 'x-bsv-auth-signature',
   requestId: 'x-bsv-auth-request-id',
-  messageType: 'x-bsv-auth-message-type'
+  messageType: 'x-bsv-auth-message-type',
 } as const
 
 export interface SignedRequest {
@@ -33,7 +33,7 @@ export interface SignedResponse {
 }
 
 /** SHA-256 of a request's signed bytes. */
-export function hashRequest ({ requestId, method, target, headers, body }: SignedRequest): Buffer {
+export function hashRequest({ requestId, method, target, headers, body }: SignedRequest): Buffer {
   const question = target.indexOf('?')
   const path = question < 0 ? target : target.slice(0, question)
   const search = question < 0 || question === target.length - 1 ? '' : target.slice(question)
@@ -51,7 +51,7 @@ export function hashRequest ({ requestId, method, target, headers, body }: Signe
  * SHA-256 of a response's signed bytes. An empty body counts as one of length 0, not as an absent one: so the
  * released clients compute it.
  */
-export function hashResponse ({ requestId, status, headers, body }: SignedResponse): Buffer {
+export function hashResponse({ requestId, status, headers, body }: SignedResponse): Buffer {
   const hash = createHash('sha256').update(requestId).update(varint(status))
   writeHeaders(hash, signedResponseHeaders(headers))
   return hash.update(varint(body.length)).update(body).digest()
@@ -59,7 +59,7 @@ export function hashResponse ({ requestId, status, headers, body }: SignedRespon
 
 type HeaderPair = [name: string, value: string]
 
-function signedRequestHeaders (headers: SignedRequest['headers']): HeaderPair[] {
+function signedRequestHeaders(headers: SignedRequest['headers']): HeaderPair[] {
   const pairs: HeaderPair[] = []
   for (const name in headers) {
     if (name === 'content-type') pairs.push([name, String(headers[name]).split(';', 1)[0]!.trim()])
@@ -68,7 +68,7 @@ function signedRequestHeaders (headers: SignedRequest['headers']): HeaderPair[] 
   return sortHeaders(pairs)
 }
 
-function signedResponseHeaders (headers: SignedResponse['headers']): HeaderPair[] {
+function signedResponseHeaders(headers: SignedResponse['headers']): HeaderPair[] {
   const pairs: HeaderPair[] = []
   for (const name in headers) {
     if (isSignedHeader(name)) pairs.push([name, String(headers[name])])
@@ -76,16 +76,16 @@ function signedResponseHeaders (headers: SignedResponse['headers']): HeaderPair[
   return sortHeaders(pairs)
 }
 
-function isSignedHeader (name: string): boolean {
+function isSignedHeader(name: string): boolean {
   return name === 'authorization' || (name.startsWith('x-bsv-') && !name.startsWith('x-bsv-auth'))
 }
 
 /** In the order of the released clients, which is that of the language, not of the bytes. */
-function sortHeaders (pairs: HeaderPair[]): HeaderPair[] {
+function sortHeaders(pairs: HeaderPair[]): HeaderPair[] {
   return pairs.sort(([a], [b]) => a.localeCompare(b))
 }
 
-function writeHeaders (hash: Hash, pairs: HeaderPair[]): void {
+function writeHeaders(hash: Hash, pairs: HeaderPair[]): void {
   hash.update(varint(pairs.length))
   for (const [name, value] of pairs) {
     hash.update(varint(Buffer.byteLength(name))).update(name)
@@ -93,7 +93,7 @@ function writeHeaders (hash: Hash, pairs: HeaderPair[]): void {
   }
 }
 
-function writeText (hash: Hash, text: string): void {
+function writeText(hash: Hash, text: string): void {
   if (text === '') hash.update(ABSENT)
   else hash.update(varint(Buffer.byteLength(text))).update(text)
 }
@@ -102,7 +102,7 @@ function writeText (hash: Hash, text: string): void {
 const ABSENT = Buffer.alloc(9, 0xff)
 
 /** A Bitcoin varint of a whole number below 2^32. */
-export function varint (value: number): Buffer {
+function varint(value: number): Buffer {
   if (value < 0xfd) return Buffer.from([value])
   if (value <= 0xffff) {
     const bytes = Buffer.from([0xfd, 0, 0])

@@ -4,12 +4,12 @@
  * it is JSON, else a Buffer), and a signed response. Its shape is that of @bsv/auth-express-middleware.
  */
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
-import { ApiError } from '../errors'
+import { ApiError } from '../contract/errors'
 import { receiveBody } from '../http/body'
 import { exchangeOf } from '../http/exchange'
 import { parseJson } from '../http/json'
 import type { Limits } from '../limits'
-import { HANDSHAKE_PATH, type Caller } from '../protocol'
+import { HANDSHAKE_PATH, type Caller } from '../contract/protocol'
 import { unauthorized, type Brc103, type MessageClaims } from './brc103'
 import { AUTH_HEADERS, hashRequest, hashResponse } from './brc104'
 import type { Session } from './session'
@@ -31,16 +31,19 @@ export interface HttpAuthParts {
 }
 
 /** The middlewares to mount at the root, before every route that needs an identity. */
-export function httpAuth (parts: HttpAuthParts): RequestHandler[] {
+export function httpAuth(parts: HttpAuthParts): RequestHandler[] {
   return [handshake(parts), authenticate(parts)]
 }
 
 /** Whether a request claims to be authenticated; whether it is, is another matter. */
-export function hasCredentials (req: Request): boolean {
-  return req.headers[AUTH_HEADERS.requestId] !== undefined || req.headers[AUTH_HEADERS.signature] !== undefined
+export function hasCredentials(req: Request): boolean {
+  return (
+    req.headers[AUTH_HEADERS.requestId] !== undefined ||
+    req.headers[AUTH_HEADERS.signature] !== undefined
+  )
 }
 
-function handshake ({ brc103, limits, onHandshake }: HttpAuthParts): RequestHandler {
+function handshake({ brc103, limits, onHandshake }: HttpAuthParts): RequestHandler {
   return async (req, res, next) => {
     if (req.path !== HANDSHAKE_PATH) return next()
     if (req.method !== 'POST') throw new ApiError('ERR_METHOD_NOT_ALLOWED')
@@ -52,7 +55,7 @@ function handshake ({ brc103, limits, onHandshake }: HttpAuthParts): RequestHand
       [AUTH_HEADERS.messageType]: response.messageType,
       [AUTH_HEADERS.identityKey]: response.identityKey,
       [AUTH_HEADERS.yourNonce]: response.yourNonce,
-      [AUTH_HEADERS.signature]: Buffer.from(response.signature).toString('hex')
+      [AUTH_HEADERS.signature]: Buffer.from(response.signature).toString('hex'),
     })
     res.json(response)
   }
@@ -62,11 +65,17 @@ function handshake ({ brc103, limits, onHandshake }: HttpAuthParts): RequestHand
  * Signs answers to verified requests alone. Otherwise an attacker between client and server could name the client's
  * session in a request of its own, and pass its signed refusal on as the answer to the client's request.
  */
-function authenticate ({ brc103, maxBodyBytes, limits }: HttpAuthParts): RequestHandler {
+function authenticate({ brc103, maxBodyBytes, limits }: HttpAuthParts): RequestHandler {
   return async (req, res, next) => {
     const { claims, requestId, session } = openRequest(brc103, req)
     const body = await receiveBody(req, res, maxBodyBytes, limits)
-    const hash = hashRequest({ requestId, method: req.method, target: req.originalUrl, headers: req.headers, body })
+    const hash = hashRequest({
+      requestId,
+      method: req.method,
+      target: req.originalUrl,
+      headers: req.headers,
+      body,
+    })
     await brc103.verifyGeneral(session, claims, hash)
     const { identityKey } = session
     const { address, owners } = exchangeOf(req)
@@ -79,22 +88,34 @@ function authenticate ({ brc103, maxBodyBytes, limits }: HttpAuthParts): Request
 }
 
 /** What the headers alone tell; a stranger's body stays unread. */
-function openRequest (brc103: Brc103, req: Request): { claims: MessageClaims, requestId: Buffer, session: Session } {
+function openRequest(
+  brc103: Brc103,
+  req: Request,
+): { claims: MessageClaims; requestId: Buffer; session: Session } {
   const { headers } = req
   const requestId = decode(headers[AUTH_HEADERS.requestId], 'base64')
-  if (requestId.length !== 32) throw unauthorized(hasCredentials(req) ? 'The request id must be 32 bytes in base64.' : undefined)
+  if (requestId.length !== 32)
+    throw unauthorized(
+      hasCredentials(req) ? 'The request id must be 32 bytes in base64.' : undefined,
+    )
   const claims: MessageClaims = {
     version: headers[AUTH_HEADERS.version],
     identityKey: headers[AUTH_HEADERS.identityKey],
     nonce: headers[AUTH_HEADERS.nonce],
     yourNonce: headers[AUTH_HEADERS.yourNonce],
-    signature: decode(headers[AUTH_HEADERS.signature], 'hex')
+    signature: decode(headers[AUTH_HEADERS.signature], 'hex'),
   }
   return { claims, requestId, session: brc103.openSession(claims) }
 }
 
 /** Makes whatever ends this response sign it first: the answer is held back until it is whole. */
-function signResponse (brc103: Brc103, session: Session, requestId: Buffer, res: Response, next: NextFunction): void {
+function signResponse(
+  brc103: Brc103,
+  session: Session,
+  requestId: Buffer,
+  res: Response,
+  next: NextFunction,
+): void {
   const { write, end } = res
   const parts: Buffer[] = []
   res.write = (chunk: unknown): boolean => {
@@ -105,34 +126,42 @@ function signResponse (brc103: Brc103, session: Session, requestId: Buffer, res:
     if (typeof chunk === 'string') parts.push(Buffer.from(chunk))
     else if (Buffer.isBuffer(chunk)) parts.push(chunk)
     const body = parts.length === 1 ? parts[0]! : Buffer.concat(parts)
-    const hash = hashResponse({ requestId, status: res.statusCode, headers: res.getHeaders(), body })
-    brc103.signGeneral(session, hash).then(({ version, identityKey, nonce, yourNonce, signature }) => {
-      res.setHeader(AUTH_HEADERS.version, version)
-      res.setHeader(AUTH_HEADERS.identityKey, identityKey)
-      res.setHeader(AUTH_HEADERS.nonce, nonce)
-      res.setHeader(AUTH_HEADERS.yourNonce, yourNonce)
-      res.setHeader(AUTH_HEADERS.requestId, requestId.toString('base64'))
-      res.setHeader(AUTH_HEADERS.signature, signature.toString('hex'))
-      end.call(res, body, 'utf8')
-    }).catch(error => {
-      // The error itself leaves unsigned.
-      Object.assign(res, { write, end })
-      next(error)
+    const hash = hashResponse({
+      requestId,
+      status: res.statusCode,
+      headers: res.getHeaders(),
+      body,
     })
+    brc103
+      .signGeneral(session, hash)
+      .then(({ version, identityKey, nonce, yourNonce, signature }) => {
+        res.setHeader(AUTH_HEADERS.version, version)
+        res.setHeader(AUTH_HEADERS.identityKey, identityKey)
+        res.setHeader(AUTH_HEADERS.nonce, nonce)
+        res.setHeader(AUTH_HEADERS.yourNonce, yourNonce)
+        res.setHeader(AUTH_HEADERS.requestId, requestId.toString('base64'))
+        res.setHeader(AUTH_HEADERS.signature, signature.toString('hex'))
+        end.call(res, body, 'utf8')
+      })
+      .catch((error) => {
+        // The error itself leaves unsigned.
+        Object.assign(res, { write, end })
+        next(error)
+      })
     return res
   }
 }
 
 /** JSON is what is said to be, and what is not said to be anything else. */
-function isJson (req: Request): boolean {
+function isJson(req: Request): boolean {
   const type = req.headers['content-type']
   return type === undefined || /^application\/([^;]+\+)?json *(;|$)/i.test(type)
 }
 
-function parseBody (body: Buffer): unknown {
+function parseBody(body: Buffer): unknown {
   return body.length === 0 ? {} : parseJson(body)
 }
 
-function decode (header: string | string[] | undefined, encoding: 'base64' | 'hex'): Buffer {
+function decode(header: string | string[] | undefined, encoding: 'base64' | 'hex'): Buffer {
   return Buffer.from(typeof header === 'string' ? header : '', encoding)
 }

@@ -32,11 +32,15 @@ export class MemoryReplayGuard implements ReplayGuard {
    * @param cells the size of a table, a power of two
    * @param maxTables how many there are at most
    */
-  constructor (private readonly windowMs = REPLAY_WINDOW_MS, private readonly cells = CELLS, private readonly maxTables = MAX_TABLES) {
+  constructor(
+    private readonly windowMs = REPLAY_WINDOW_MS,
+    private readonly cells = CELLS,
+    private readonly maxTables = MAX_TABLES,
+  ) {
     this.#tables = [new FingerprintTable(cells)]
   }
 
-  firstSeen (identityKey: string, nonce: string): boolean {
+  firstSeen(identityKey: string, nonce: string): boolean {
     const digest = createHmac('sha256', this.#key).update(identityKey).update(nonce).digest()
     const place = digest.readUInt32LE(0)
     const print = digest.readUInt32LE(4) || 1 // zero marks a free cell
@@ -44,12 +48,14 @@ export class MemoryReplayGuard implements ReplayGuard {
     const newest = this.#tables[0]!
     if (newest.count >= this.cells * FILL || now - newest.since > this.windowMs) this.#rotate(now)
     const [current, ...older] = this.#tables
-    return !older.some(table => table.has(place, print)) && current!.add(place, print)
+    return !older.some((table) => table.has(place, print)) && current!.add(place, print)
   }
 
   /** Begins a table. What a table holds is as old as the one that followed it, or older. */
-  #rotate (now: number): void {
-    const kept = this.#tables.filter((_table, index) => index === 0 || now - this.#tables[index - 1]!.since <= this.windowMs)
+  #rotate(now: number): void {
+    const kept = this.#tables.filter(
+      (_table, index) => index === 0 || now - this.#tables[index - 1]!.since <= this.windowMs,
+    )
     this.#tables = [new FingerprintTable(this.cells, now), ...kept].slice(0, this.maxTables)
   }
 }
@@ -60,16 +66,19 @@ class FingerprintTable {
   readonly #cells: Uint32Array
 
   /** @param since on the clock of `performance.now()` */
-  constructor (cells: number, readonly since = performance.now()) {
+  constructor(
+    cells: number,
+    readonly since = performance.now(),
+  ) {
     this.#cells = new Uint32Array(cells)
   }
 
-  has (place: number, print: number): boolean {
+  has(place: number, print: number): boolean {
     return this.#cells[this.#find(place, print)] !== 0
   }
 
   /** False if it is there already. */
-  add (place: number, print: number): boolean {
+  add(place: number, print: number): boolean {
     const cell = this.#find(place, print)
     if (this.#cells[cell] !== 0) return false
     this.#cells[cell] = print
@@ -78,7 +87,7 @@ class FingerprintTable {
   }
 
   /** The cell where a fingerprint stands, or else the free one where it would. */
-  #find (place: number, print: number): number {
+  #find(place: number, print: number): number {
     const mask = this.#cells.length - 1
     let cell = place & mask
     while (this.#cells[cell] !== 0 && this.#cells[cell] !== print) cell = (cell + 1) & mask

@@ -13,7 +13,7 @@
  * Connections have memory: what the server gives there is random, and known again by its MAC.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
-import type { IdentityKey } from '../protocol'
+import type { IdentityKey } from '../contract/protocol'
 import type { AuthWallet } from './wallet'
 
 export interface Session {
@@ -52,16 +52,19 @@ export class SessionSealer {
   readonly #kept = new Map<string, Session>()
 
   /** @param secret the sealing key, 32 bytes; see `deriveSealingKey` */
-  constructor (secret: Buffer) {
+  constructor(secret: Buffer) {
     this.#longKey = secret
     this.#shortKey = hmac(secret, Buffer.from('short sessions'))
     this.#connectionKey = hmac(secret, Buffer.from('nonces of connections'))
   }
 
   /** Makes the session of an identity and its nonce (at most `MAX_CLIENT_NONCE` characters). */
-  seal (identityKey: IdentityKey, clientNonce: string): Session {
+  seal(identityKey: IdentityKey, clientNonce: string): Session {
     const nonce = shortNonce(clientNonce)
-    const sealed = nonce === undefined ? this.#sealLong(identityKey, clientNonce) : this.#permute(identityKey, nonce, ROUNDS)
+    const sealed =
+      nonce === undefined
+        ? this.#sealLong(identityKey, clientNonce)
+        : this.#permute(identityKey, nonce, ROUNDS)
     return { identityKey, clientNonce, serverNonce: sealed.toString('base64') }
   }
 
@@ -71,21 +74,25 @@ export class SessionSealer {
    * @param identityKey of the client that names it as its session
    * @returns undefined if the nonce names none; the identity of the result need not be the one that was asked with
    */
-  open (serverNonce: string, identityKey: IdentityKey): Session | undefined {
+  open(serverNonce: string, identityKey: IdentityKey): Session | undefined {
     const nonce = shortNonce(serverNonce)
     if (nonce === undefined) return this.#openLong(serverNonce)
     if (this.#isOfConnection(nonce)) return undefined
-    return { identityKey, clientNonce: this.#permute(identityKey, nonce, ROUNDS_BACK).toString('base64'), serverNonce }
+    return {
+      identityKey,
+      clientNonce: this.#permute(identityKey, nonce, ROUNDS_BACK).toString('base64'),
+      serverNonce,
+    }
   }
 
   /** A session that was kept open. */
-  recall (serverNonce: string, identityKey: IdentityKey): Session | undefined {
+  recall(serverNonce: string, identityKey: IdentityKey): Session | undefined {
     const session = this.#kept.get(serverNonce)
     return session?.identityKey === identityKey ? session : undefined
   }
 
   /** Keeps a session open whose identity has signed something in it. */
-  keep (session: Session): void {
+  keep(session: Session): void {
     // A connection remembers its own, and over HTTP they are no sessions.
     if (!this.#kept.has(session.serverNonce) && this.isConnectionNonce(session.serverNonce)) return
     this.#kept.delete(session.serverNonce)
@@ -94,29 +101,31 @@ export class SessionSealer {
   }
 
   /** A nonce of 48 bytes for a connection that remembers which session it names. */
-  makeConnectionNonce (): string {
+  makeConnectionNonce(): string {
     const random = randomBytes(SHORT - MAC)
     return Buffer.concat([random, hmac(this.#connectionKey, random)]).toString('base64')
   }
 
   /** Whether a nonce that names a session proves by a MAC that the server made it. */
-  isSealed (serverNonce: string): boolean {
+  isSealed(serverNonce: string): boolean {
     const nonce = shortNonce(serverNonce)
     return nonce === undefined || this.#isOfConnection(nonce)
   }
 
   /** Whether a nonce was made by `makeConnectionNonce`, for any connection, or before that existed. */
-  isConnectionNonce (serverNonce: string): boolean {
+  isConnectionNonce(serverNonce: string): boolean {
     const nonce = shortNonce(serverNonce)
-    return nonce === undefined ? this.#openLong(serverNonce)?.clientNonce === '' : this.#isOfConnection(nonce)
+    return nonce === undefined
+      ? this.#openLong(serverNonce)?.clientNonce === ''
+      : this.#isOfConnection(nonce)
   }
 
-  #isOfConnection (nonce: Buffer): boolean {
+  #isOfConnection(nonce: Buffer): boolean {
     return timingSafeEqual(nonce.subarray(-MAC), hmac(this.#connectionKey, nonce.subarray(0, -MAC)))
   }
 
   /** A Feistel network over both halves. With its rounds the other way round it undoes what it did. */
-  #permute (identityKey: IdentityKey, block: Buffer, rounds: number[]): Buffer {
+  #permute(identityKey: IdentityKey, block: Buffer, rounds: number[]): Buffer {
     const input = Buffer.alloc(1 + KEY + HALF)
     input.write(identityKey, 1, 'hex')
     let [left, right] = [Buffer.from(block.subarray(0, HALF)), Buffer.from(block.subarray(HALF))]
@@ -130,18 +139,24 @@ export class SessionSealer {
     return Buffer.concat([right, left])
   }
 
-  #sealLong (identityKey: IdentityKey, clientNonce: string): Buffer {
+  #sealLong(identityKey: IdentityKey, clientNonce: string): Buffer {
     const nonce = Buffer.from(clientNonce, 'utf8')
-    const padding = (3 - (FIXED + nonce.length) % 3) % 3
+    const padding = (3 - ((FIXED + nonce.length) % 3)) % 3
     const time = Buffer.alloc(TIME)
     time.writeUIntBE(Date.now(), 0, TIME)
     const length = Buffer.alloc(LENGTH)
     length.writeUInt16BE(nonce.length)
-    const sealed = Buffer.concat([randomBytes(MIN_RANDOM + padding), time, Buffer.from(identityKey, 'hex'), nonce, length])
+    const sealed = Buffer.concat([
+      randomBytes(MIN_RANDOM + padding),
+      time,
+      Buffer.from(identityKey, 'hex'),
+      nonce,
+      length,
+    ])
     return Buffer.concat([sealed, hmac(this.#longKey, sealed)])
   }
 
-  #openLong (serverNonce: string): Session | undefined {
+  #openLong(serverNonce: string): Session | undefined {
     const bytes = decodeCanonical(serverNonce)
     if (bytes === undefined || bytes.length < FIXED) return undefined
     const sealed = bytes.subarray(0, -MAC)
@@ -151,40 +166,40 @@ export class SessionSealer {
     return {
       identityKey: sealed.toString('hex', nonceStart - KEY, nonceStart),
       clientNonce: sealed.toString('utf8', nonceStart, nonceEnd),
-      serverNonce
+      serverNonce,
     }
   }
 }
 
-function shortNonce (nonce: string): Buffer | undefined {
-  const bytes = nonce.length === SHORT / 3 * 4 ? decodeCanonical(nonce) : undefined
+function shortNonce(nonce: string): Buffer | undefined {
+  const bytes = nonce.length === (SHORT / 3) * 4 ? decodeCanonical(nonce) : undefined
   return bytes?.length === SHORT ? bytes : undefined
 }
 
 /** Base64 has several spellings of the same bytes; only the one we give out names a session. */
-function decodeCanonical (base64: string): Buffer | undefined {
+function decodeCanonical(base64: string): Buffer | undefined {
   const bytes = Buffer.from(base64, 'base64')
   return bytes.toString('base64') === base64 ? bytes : undefined
 }
 
-function hmac (key: Buffer, data: Buffer): Buffer {
+function hmac(key: Buffer, data: Buffer): Buffer {
   return createHmac('sha256', key).update(data).digest()
 }
 
 /** The key under which a server's sessions are sealed: the same on every node and after every restart. */
-export async function deriveSealingKey (wallet: AuthWallet): Promise<Buffer> {
+export async function deriveSealingKey(wallet: AuthWallet): Promise<Buffer> {
   return await wallet.createHmac(Buffer.from('sealed sessions'), {
     protocolID: [2, 'messagebox session sealing'],
     keyID: '1',
-    counterparty: 'self'
+    counterparty: 'self',
   })
 }
 
 /** The key under which the rooms of sockets are sealed. */
-export async function deriveMembershipKey (wallet: AuthWallet): Promise<Buffer> {
+export async function deriveMembershipKey(wallet: AuthWallet): Promise<Buffer> {
   return await wallet.createHmac(Buffer.from('sealed memberships'), {
     protocolID: [2, 'messagebox membership sealing'],
     keyID: '1',
-    counterparty: 'self'
+    counterparty: 'self',
   })
 }

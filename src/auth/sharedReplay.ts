@@ -6,7 +6,7 @@
  * 130 MB, and each nonce is remembered for the window, or for eight million others.
  */
 import { createHash } from 'node:crypto'
-import type { SharedRedis } from '../redis'
+import type { SharedRedis } from '../lib/redis'
 import { REPLAY_WINDOW_MS, type ReplayGuard } from './replay'
 
 const SETS = 1 << 14
@@ -34,21 +34,25 @@ export interface SharedReplayOptions {
 }
 
 export class SharedReplayGuard implements ReplayGuard {
-  constructor (
+  constructor(
     private readonly own: ReplayGuard,
     private readonly redis: SharedRedis,
-    private readonly options: SharedReplayOptions = {}
+    private readonly options: SharedReplayOptions = {},
   ) {}
 
-  async firstSeen (identityKey: string, nonce: string): Promise<boolean> {
-    if (!await this.own.firstSeen(identityKey, nonce)) return false
+  async firstSeen(identityKey: string, nonce: string): Promise<boolean> {
+    if (!(await this.own.firstSeen(identityKey, nonce))) return false
     const { windowMs = REPLAY_WINDOW_MS, sets = SETS, setSize = SET_SIZE } = this.options
     const digest = createHash('sha256').update(identityKey).update(nonce).digest()
     const name = this.redis.key(`seen:${digest.readUInt32LE(8) % sets}`)
-    const answer = await this.redis.attempt('nonces', async client => await client.eval(REMEMBER, {
-      keys: [name, `${name}:before`],
-      arguments: [String(digest.readBigInt64LE(0)), String(windowMs), String(setSize)]
-    }))
+    const answer = await this.redis.attempt(
+      'nonces',
+      async (client) =>
+        await client.eval(REMEMBER, {
+          keys: [name, `${name}:before`],
+          arguments: [String(digest.readBigInt64LE(0)), String(windowMs), String(setSize)],
+        }),
+    )
     return answer !== 0
   }
 }

@@ -13,31 +13,47 @@ const WRONGLY_CALLED = 2
 /** Known before anything is parsed, so that even what cannot be parsed is answered in JSON. */
 const json = process.argv.slice(2).includes('--json')
 
-async function main (): Promise<void> {
+async function main(): Promise<void> {
   const program = createProgram(show, json)
   // Commander prints what was wrong, and where no command is named the help, to standard error: "fail" does it for JSON.
-  if (json) program.commands.concat(program).forEach(command => command.configureOutput({ writeErr () {} }))
+  if (json)
+    program.commands
+      .concat(program)
+      .forEach((command) => command.configureOutput({ writeErr() {} }))
   await program.parseAsync()
 }
 
-function show ({ text, json: document, failed = false }: Outcome): void {
+function show({ text, json: document, failed = false }: Outcome): void {
   process.stdout.write(`${json ? toPrintableJson(document) : printableLines(text)}\n`)
   if (failed) process.exitCode = FAILED
 }
 
-function fail (error: unknown): void {
+function fail(error: unknown): void {
   // Help and the version were asked for, and are shown.
   if (error instanceof CommanderError && error.exitCode === 0) return
   const usage = error instanceof CommanderError || error instanceof WrongUsage
   process.exitCode = usage ? WRONGLY_CALLED : FAILED
-  if (json) process.stdout.write(`${toPrintableJson({ error: { kind: usage ? 'usage' : 'failure', message: describe(error) } })}\n`)
-  else if (!(error instanceof CommanderError)) process.stderr.write(`\n${printableLines(describe(error))}\n\n`)
+  if (json)
+    process.stdout.write(
+      `${toPrintableJson({ error: { kind: usage ? 'usage' : 'failure', message: describe(error) } })}\n`,
+    )
+  else if (!(error instanceof CommanderError))
+    process.stderr.write(`\n${printableLines(describe(error))}\n\n`)
 }
 
-function describe (error: unknown): string {
-  if (error instanceof CommanderError) return error.code === 'commander.help' ? 'Name a command: see --help.' : error.message.replace(/^error: /, '')
+function describe(error: unknown): string {
+  if (error instanceof CommanderError)
+    return error.code === 'commander.help'
+      ? 'Name a command: see --help.'
+      : error.message.replace(/^error: /, '')
   return error instanceof WrongUsage ? error.message : describeFailure(error)
 }
 
 // What a check of the doctor has given up waiting for must not keep the process; what was written is out by then.
-main().catch(fail).finally(() => { process.stdout.write('', () => { process.exit() }) })
+main()
+  .catch(fail)
+  .finally(() => {
+    process.stdout.write('', () => {
+      process.exit()
+    })
+  })

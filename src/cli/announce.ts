@@ -3,26 +3,46 @@ import type { Context } from '../context'
 import { describeDatabase } from './describe'
 
 /** Says, once the port is open, what runs here: readable in development, a log line elsewhere. */
-export function announce ({ config, wallet, logger }: Context, port: number): void {
+export function announce({ config, wallet, logger }: Context, port: number): void {
   const url = config.http.hostingDomain ?? `http://localhost:${port}${config.http.prefix}`
   const database = describeDatabase(config.db)
   const cryptography = usesNativeSecp256k1 ? 'native libsecp256k1' : 'JavaScript'
-  if (!usesNativeSecp256k1) logger.warn('secp256k1 has no native build for this platform: signatures are about ten times slower in JavaScript')
+  if (!usesNativeSecp256k1)
+    logger.warn(
+      'secp256k1 has no native build for this platform: signatures are about ten times slower in JavaScript',
+    )
   if (config.env !== 'development') {
-    logger.info({ url, port, identityKey: wallet.identityKey, database, network: config.network, live: config.live.enabled, cryptography, env: config.env }, 'listening')
+    logger.info(
+      {
+        url,
+        port,
+        identityKey: wallet.identityKey,
+        database,
+        network: config.network,
+        live: config.live.enabled,
+        cryptography,
+        env: config.env,
+      },
+      'listening',
+    )
     return
   }
-  process.stdout.write([
-    '',
-    `  MessageBox server at ${url}`,
-    '',
-    `  identity key  ${wallet.identityKey}`,
-    `  database      ${database}`,
-    `  network       ${config.network}`,
-    `  live messages ${config.live.enabled ? 'on' : 'off'}`,
-    `  cryptography  ${cryptography}`,
-    '',
-    config.pages.try ? '  Try it: open it in a browser, or, in another terminal, npm run demo' : '  Try it: npm run demo   (in another terminal)',
-    '', ''
-  ].join('\n'))
+  process.stdout.write(
+    [
+      '',
+      `  MessageBox server at ${url}`,
+      '',
+      `  identity key  ${wallet.identityKey}`,
+      `  database      ${database}`,
+      `  network       ${config.network}`,
+      `  live messages ${config.live.enabled ? 'on' : 'off'}`,
+      `  cryptography  ${cryptography}`,
+      '',
+      config.pages.try
+        ? '  Try it: open it in a browser, or, in another terminal, npm run demo'
+        : '  Try it: npm run demo   (in another terminal)',
+      '',
+      '',
+    ].join('\n'),
+  )
 }

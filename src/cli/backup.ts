@@ -1,18 +1,25 @@
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { sqliteDriver } from '../db/sqliteDriver'
+import { sqliteDriver } from '../db/engine/sqliteDriver'
 import { describeDatabase } from './describe'
 import { readConfig } from './environment'
 import { explainFailure, UsageError } from './failure'
 
 /** Copies the configured SQLite database to a file, while the server may run: `npm run backup -- TARGET`. */
-async function main (target: string | undefined): Promise<void> {
+async function main(target: string | undefined): Promise<void> {
   const { db } = readConfig()
-  if (db.client !== 'better-sqlite3') throw new UsageError('The configured database is MySQL: back it up with mysqldump, as DEPLOYING.md shows.')
+  if (db.client !== 'better-sqlite3')
+    throw new UsageError(
+      'The configured database is MySQL: back it up with mysqldump, as DEPLOYING.md shows.',
+    )
   if (target === undefined) throw new UsageError('Say where to: npm run backup -- TARGET')
   const source = resolve(String(db.connection.filename))
-  if (!existsSync(source)) throw new UsageError(`There is no database at ${source}: run this where the server runs, with its environment.`)
-  if (!existsSync(dirname(resolve(target)))) throw new UsageError(`There is no folder ${dirname(resolve(target))} to copy to.`)
+  if (!existsSync(source))
+    throw new UsageError(
+      `There is no database at ${source}: run this where the server runs, with its environment.`,
+    )
+  if (!existsSync(dirname(resolve(target))))
+    throw new UsageError(`There is no folder ${dirname(resolve(target))} to copy to.`)
   if (resolve(target) === source) throw new UsageError('The backup needs a file of its own.')
   const Database = sqliteDriver()
   const database = new Database(source, { fileMustExist: true })
@@ -22,7 +29,9 @@ async function main (target: string | undefined): Promise<void> {
     database.close()
   }
   const copy = new Database(target, { readonly: true })
-  const { count } = copy.prepare('select count(*) as count from messages').get() as { count: number }
+  const { count } = copy.prepare('select count(*) as count from messages').get() as {
+    count: number
+  }
   copy.close()
   process.stdout.write(`${describeDatabase(db)}: ${count} messages, copied to ${target}\n`)
 }

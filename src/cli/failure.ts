@@ -1,20 +1,30 @@
 import { ConfigError } from '../config'
-import { StartError } from '../errors'
+import { StartError } from '../contract/errors'
 
 const HINTS: Record<string, (error: NodeJS.ErrnoException) => string> = {
-  EADDRINUSE: error => `The port is taken: ${error.message}. Stop what uses it, or choose another with PORT.`,
+  EADDRINUSE: (error) =>
+    `The port is taken: ${error.message}. Stop what uses it, or choose another with PORT.`,
   EEXIST: noFolder,
   ENOTDIR: noFolder,
-  ENOENT: error => error.syscall === 'connect' ? `Nothing listens at the socket that KNEX_DB_CONNECTION names: ${error.message}. Is the database running, and the path right?` : error.stack ?? error.message,
+  ENOENT: (error) =>
+    error.syscall === 'connect'
+      ? `Nothing listens at the socket that KNEX_DB_CONNECTION names: ${error.message}. Is the database running, and the path right?`
+      : (error.stack ?? error.message),
   ENOSPC: noSpace,
-  EACCES: error => `Not allowed: ${error.message}.${error.syscall === 'mkdir' ? ' SQLite\'s file is made below the working directory.' : ''}`,
-  ECONNREFUSED: () => 'The database does not answer at the address in KNEX_DB_CONNECTION. Is it running?',
+  EACCES: (error) =>
+    `Not allowed: ${error.message}.${error.syscall === 'mkdir' ? " SQLite's file is made below the working directory." : ''}`,
+  ECONNREFUSED: () =>
+    'The database does not answer at the address in KNEX_DB_CONNECTION. Is it running?',
   ENOTFOUND: () => 'The host in KNEX_DB_CONNECTION cannot be found.',
   ETIMEDOUT: () => 'The database does not answer in time at the address in KNEX_DB_CONNECTION.',
-  HANDSHAKE_NO_SSL_SUPPORT: () => 'The database offers no TLS, which "ssl" in KNEX_DB_CONNECTION asks for: turn it on there, or leave "ssl" out.',
-  AUTH_SWITCH_PLUGIN_ERROR: error => `The account in KNEX_DB_CONNECTION proves itself in a way that the driver does not know${/plugin (\w+)/.exec(error.message)?.[1]?.replace(/^/, ', ') ?? ''}. Make it one with mysql_native_password or caching_sha2_password.`,
-  ER_OPTION_PREVENTS_STATEMENT: () => 'The database in KNEX_DB_CONNECTION is read-only, and its schema is not up to date: migrate at the primary first.',
-  ER_BINLOG_STMT_MODE_AND_ROW_ENGINE: () => 'The database writes its binary log with binlog_format=STATEMENT, with which it takes no writes in READ COMMITTED: set it to ROW or MIXED.',
+  HANDSHAKE_NO_SSL_SUPPORT: () =>
+    'The database offers no TLS, which "ssl" in KNEX_DB_CONNECTION asks for: turn it on there, or leave "ssl" out.',
+  AUTH_SWITCH_PLUGIN_ERROR: (error) =>
+    `The account in KNEX_DB_CONNECTION proves itself in a way that the driver does not know${/plugin (\w+)/.exec(error.message)?.[1]?.replace(/^/, ', ') ?? ''}. Make it one with mysql_native_password or caching_sha2_password.`,
+  ER_OPTION_PREVENTS_STATEMENT: () =>
+    'The database in KNEX_DB_CONNECTION is read-only, and its schema is not up to date: migrate at the primary first.',
+  ER_BINLOG_STMT_MODE_AND_ROW_ENGINE: () =>
+    'The database writes its binary log with binlog_format=STATEMENT, with which it takes no writes in READ COMMITTED: set it to ROW or MIXED.',
   ER_DISK_FULL: noSpace,
   ER_RECORD_FILE_FULL: noSpace,
   SQLITE_FULL: noSpace,
@@ -23,38 +33,45 @@ const HINTS: Record<string, (error: NodeJS.ErrnoException) => string> = {
   ER_ACCESS_DENIED_NO_PASSWORD_ERROR: accessDenied,
   ER_TABLEACCESS_DENIED_ERROR: noSchemaRights,
   ER_DBACCESS_DENIED_ERROR: noSchemaRights,
-  ER_BAD_DB_ERROR: error => `The database named in KNEX_DB_CONNECTION does not exist: create it first, as DEPLOYING.md shows.${saidBy(error)}`,
-  SQLITE_READONLY: () => 'The SQLite file, or its folder, may not be written by this user: give both to the user that the server runs as (chown), files beside it (-wal, -shm, .lock) included.',
+  ER_BAD_DB_ERROR: (error) =>
+    `The database named in KNEX_DB_CONNECTION does not exist: create it first, as DEPLOYING.md shows.${saidBy(error)}`,
+  SQLITE_READONLY: () =>
+    'The SQLite file, or its folder, may not be written by this user: give both to the user that the server runs as (chown), files beside it (-wal, -shm, .lock) included.',
   SQLITE_NOTADB: () => 'The file in KNEX_DB_CONNECTION is no SQLite database.',
-  KnexTimeoutError: () => 'The database does not answer in time at the address in KNEX_DB_CONNECTION.',
+  KnexTimeoutError: () =>
+    'The database does not answer in time at the address in KNEX_DB_CONNECTION.',
   ERR_DLOPEN_FAILED: otherNode,
-  MODULE_NOT_FOUND: error => /better-sqlite3/.test(error.message) ? otherNode(error) : error.stack ?? error.message,
-  SQLITE_CANTOPEN: () => 'The SQLite file in KNEX_DB_CONNECTION cannot be opened. Does its folder exist, and may this user write there?'
+  MODULE_NOT_FOUND: (error) =>
+    /better-sqlite3/.test(error.message) ? otherNode(error) : (error.stack ?? error.message),
+  SQLITE_CANTOPEN: () =>
+    'The SQLite file in KNEX_DB_CONNECTION cannot be opened. Does its folder exist, and may this user write there?',
 }
 
-function noFolder (error: NodeJS.ErrnoException): string {
-  return error.syscall === 'mkdir' ? `The folder of the SQLite file cannot be made, since a file is in its place: ${error.message}.` : error.stack ?? error.message
+function noFolder(error: NodeJS.ErrnoException): string {
+  return error.syscall === 'mkdir'
+    ? `The folder of the SQLite file cannot be made, since a file is in its place: ${error.message}.`
+    : (error.stack ?? error.message)
 }
 
-function noSpace (_error: NodeJS.ErrnoException): string {
+function noSpace(_error: NodeJS.ErrnoException): string {
   return 'The disk of the database is full: make room there, and start again.'
 }
 
 /** A driver that was installed with one version of Node, and is loaded with another. */
-function otherNode (_error: NodeJS.ErrnoException): string {
+function otherNode(_error: NodeJS.ErrnoException): string {
   return `SQLite's driver does not fit this version of Node, ${process.version}: run "npm ci" again with it, or use the one that it was run with.`
 }
 
-function accessDenied (error: NodeJS.ErrnoException): string {
+function accessDenied(error: NodeJS.ErrnoException): string {
   return `The database refuses the user or the password in KNEX_DB_CONNECTION.${saidBy(error)}`
 }
 
-function noSchemaRights (error: NodeJS.ErrnoException): string {
+function noSchemaRights(error: NodeJS.ErrnoException): string {
   return `This account may not change the schema: grant what DEPLOYING.md lists, or run "npm run migrate" with one that may.${saidBy(error)}`
 }
 
 /** The database's own words; they name users and databases, and hold no password. */
-function saidBy (error: NodeJS.ErrnoException & { sqlMessage?: string }): string {
+function saidBy(error: NodeJS.ErrnoException & { sqlMessage?: string }): string {
   return error.sqlMessage === undefined ? '' : ` It says: ${error.sqlMessage}`
 }
 
@@ -62,20 +79,21 @@ function saidBy (error: NodeJS.ErrnoException & { sqlMessage?: string }): string
 export class UsageError extends Error {}
 
 /** What was wrong and what to do, for people. What nobody has foreseen is told with its stack. */
-export function describeFailure (error: unknown): string {
+export function describeFailure(error: unknown): string {
   const { code = (error as Error).name, stack, message } = error as NodeJS.ErrnoException
-  if (error instanceof ConfigError || error instanceof StartError || error instanceof UsageError) return message
+  if (error instanceof ConfigError || error instanceof StartError || error instanceof UsageError)
+    return message
   const hint = HINTS[code] ?? HINTS[primary(code)]
   return hint?.(error as NodeJS.ErrnoException) ?? stack ?? String(error)
 }
 
 /** SQLite's extended codes, such as SQLITE_READONLY_DIRECTORY, begin with the one that says what is wrong. */
-function primary (code: string): string {
+function primary(code: string): string {
   return /^SQLITE_[A-Z]+/.exec(code)?.[0] ?? code
 }
 
 /** Ends a process that could not do its work, and says why. */
-export function explainFailure (error: unknown): void {
+export function explainFailure(error: unknown): void {
   process.stderr.write(`\n${describeFailure(error)}\n\n`)
   process.exit(1)
 }

@@ -7,7 +7,7 @@ const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 const ECHO_MS = 300
 
 /** Stops the server on SIGTERM, SIGINT and SIGHUP, and ends the process within `SHUTDOWN_TIMEOUT`; a second signal ends it at once. */
-export function stopOnSignal (server: MessageBoxServer): void {
+export function stopOnSignal(server: MessageBoxServer): void {
   const { logger, config } = server.context
   let since: number | undefined
   const stop = (signal: NodeJS.Signals): void => {
@@ -23,10 +23,13 @@ export function stopOnSignal (server: MessageBoxServer): void {
       logger.warn('not everything could be closed in time')
       process.exit(0)
     }, config.http.shutdownTimeout).unref()
-    server.stop().then(() => {
-      logger.info('stopped')
-      process.exit(0)
-    }).catch(explainFailure)
+    server
+      .stop()
+      .then(() => {
+        logger.info('stopped')
+        process.exit(0)
+      })
+      .catch(explainFailure)
   }
   for (const signal of SIGNALS) process.on(signal, stop)
 }

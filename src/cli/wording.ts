@@ -1,12 +1,12 @@
 /** Counts, times and tables as people read them. */
-import { figure } from '../figures'
+import { figure } from '../lib/format'
 
-export function count (number: number, one: string, many = `${one}s`): string {
+export function count(number: number, one: string, many = `${one}s`): string {
   return `${figure(number)} ${number === 1 ? one : many}`
 }
 
 /** A time as ISO 8601 in UTC; null where there is none. */
-export function time (milliseconds: number | null): string | null {
+export function time(milliseconds: number | null): string | null {
   return milliseconds === null ? null : new Date(milliseconds).toISOString()
 }
 
@@ -14,12 +14,12 @@ export function time (milliseconds: number | null): string | null {
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu
 
 /** A text that anybody may have written, without what a terminal would obey. */
-export function printable (text: string): string {
+export function printable(text: string): string {
   return text.replace(UNPRINTABLE, '\uFFFD')
 }
 
 /** The same for a text of several lines. */
-export function printableLines (text: string): string {
+export function printableLines(text: string): string {
   return text.split('\n').map(printable).join('\n')
 }
 
@@ -27,33 +27,47 @@ export function printableLines (text: string): string {
 const SHOWN_OF_FOREIGN = 200
 
 /** What another server has said: printable, and not more than a line or two. */
-export function foreign (value: unknown): string {
+export function foreign(value: unknown): string {
   const text = printable(String(value))
   return text.length > SHOWN_OF_FOREIGN ? `${text.slice(0, SHOWN_OF_FOREIGN)}…` : text
 }
 
 /** A text as one word of a shell's command line; undefined where it holds what cannot be shown. */
-export function quoted (text: string): string | undefined {
-  return printable(text) === text ? `'${text.replaceAll('\'', '\'\\\'\'')}'` : undefined
+export function quoted(text: string): string | undefined {
+  return printable(text) === text ? `'${text.replaceAll("'", "'\\''")}'` : undefined
 }
 
 /** A document as JSON on several lines, with nothing in it that a terminal would obey. */
-export function toPrintableJson (document: unknown): string {
-  return JSON.stringify(document, undefined, 2).replace(UNPRINTABLE, found => found === '\n' ? found : escape(found))
+export function toPrintableJson(document: unknown): string {
+  return JSON.stringify(document, undefined, 2).replace(UNPRINTABLE, (found) =>
+    found === '\n' ? found : escape(found),
+  )
 }
 
-function escape (text: string): string {
-  return text.split('').map(unit => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`).join('')
+function escape(text: string): string {
+  return text
+    .split('')
+    .map((unit) => `\\u${unit.charCodeAt(0).toString(16).padStart(4, '0')}`)
+    .join('')
 }
 
 /** A URL without what may be secret: no user, no password, no search. */
-export function address (url: string): string {
+export function address(url: string): string {
   const { origin, pathname } = new URL(url)
   return `${origin}${pathname.replace(/\/+$/, '')}`
 }
 
 /** Columns, each as wide as its longest cell. */
-export function table (rows: string[][]): string {
-  const widths = (rows[0] ?? []).map((_cell, column) => Math.max(...rows.map(row => row[column]!.length)))
-  return rows.map(row => row.map((cell, column) => cell.padEnd(widths[column]!)).join('  ').trimEnd()).join('\n')
+export function table(rows: string[][]): string {
+  const widths = (rows[0] ?? []).map((_cell, column) =>
+    Math.max(...rows.map((row) => row[column]!.length)),
+  )
+  return rows
+    .map((row) =>
+      row
+        .map((cell, column) => cell.padEnd(widths[column]!))
+        .join('  ')
+        .trimEnd(),
+    )
+    .join('\n')
 }

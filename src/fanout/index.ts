@@ -1,5 +1,5 @@
 /** How a stored message reaches the sockets of other nodes. Best effort: the table is the truth. */
-import type { IdentityKey, PublishedMessage } from '../protocol'
+import type { IdentityKey, PublishedMessage } from '../contract/protocol'
 
 /** Tells this node's own sockets about a message that another node has stored. */
 export type Deliver = (message: PublishedMessage) => void

@@ -1,4 +1,4 @@
-import type { IdentityKey, PublishedMessage } from '../protocol'
+import type { IdentityKey, PublishedMessage } from '../contract/protocol'
 import type { Deliver, Fanout } from './index'
 
 /** The nodes of one process; usually there is one, which then has nobody to tell. */
@@ -15,19 +15,22 @@ export class MemoryBus {
     }
     return {
       connected: true,
-      publish: message => { this.#publish(message, deliver) },
-      listen: async recipient => {
+      publish: (message) => {
+        this.#publish(message, deliver)
+      },
+      listen: async (recipient) => {
         own.add(recipient)
         this.#listeners.set(recipient, (this.#listeners.get(recipient) ?? new Set()).add(deliver))
       },
       unlisten,
-      close () {
+      close() {
         for (const recipient of [...own]) unlisten(recipient)
-      }
+      },
     }
   }
 
-  #publish (message: PublishedMessage, publisher: Deliver): void {
-    for (const deliver of this.#listeners.get(message.recipient) ?? []) if (deliver !== publisher) deliver(message)
+  #publish(message: PublishedMessage, publisher: Deliver): void {
+    for (const deliver of this.#listeners.get(message.recipient) ?? [])
+      if (deliver !== publisher) deliver(message)
   }
 }

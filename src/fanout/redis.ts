@@ -7,8 +7,8 @@
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from 'pino'
-import type { IdentityKey, PublishedMessage } from '../protocol'
-import type { RedisClient, SharedRedis } from '../redis'
+import type { IdentityKey, PublishedMessage } from '../contract/protocol'
+import type { RedisClient, SharedRedis } from '../lib/redis'
 import type { Deliver, Fanout } from './index'
 
 /** How long somebody who joins a room waits for Redis, in milliseconds; then the room is this node's alone for now. */
@@ -27,19 +27,25 @@ export class RedisFanout implements Fanout {
   /** Redis did not let us listen when we last asked. */
   #refused = false
 
-  constructor (private readonly redis: SharedRedis, private readonly deliver: Deliver, private readonly logger: Logger) {
+  constructor(
+    private readonly redis: SharedRedis,
+    private readonly deliver: Deliver,
+    private readonly logger: Logger,
+  ) {
     this.#publisher = redis.connectAgain()
     this.#listener = redis.connectAgain()
     // The library takes subscriptions up again, but for those that were asked for while it was not connected.
-    this.#listener.on('ready', () => { for (const recipient of this.#listening) void this.#subscribe(recipient) })
+    this.#listener.on('ready', () => {
+      for (const recipient of this.#listening) void this.#subscribe(recipient)
+    })
   }
 
   /** Whether this node hears of others at all. */
-  get connected (): boolean {
+  get connected(): boolean {
     return this.#listener.isReady && this.#publisher.isReady && !this.#refused
   }
 
-  publish (message: PublishedMessage): void {
+  publish(message: PublishedMessage): void {
     if (!this.#publisher.isReady) return
     const carried: Carried = { node: this.#node, message }
     this.#publisher.publish(this.#channel(message.recipient), JSON.stringify(carried)).catch(() => {
@@ -47,30 +53,37 @@ export class RedisFanout implements Fanout {
     })
   }
 
-  async listen (recipient: IdentityKey): Promise<void> {
+  async listen(recipient: IdentityKey): Promise<void> {
     this.#listening.add(recipient)
     if (!this.#listener.isReady) return
-    await Promise.race([this.#subscribe(recipient), pause(LISTEN_TIMEOUT, undefined, { ref: false })])
+    await Promise.race([
+      this.#subscribe(recipient),
+      pause(LISTEN_TIMEOUT, undefined, { ref: false }),
+    ])
   }
 
-  unlisten (recipient: IdentityKey): void {
+  unlisten(recipient: IdentityKey): void {
     this.#listening.delete(recipient)
     this.#listener.unsubscribe(this.#channel(recipient), this.#receive).catch(() => {})
   }
 
-  close (): void {
+  close(): void {
     this.#publisher.destroy()
     this.#listener.destroy()
   }
 
-  async #subscribe (recipient: IdentityKey): Promise<void> {
+  async #subscribe(recipient: IdentityKey): Promise<void> {
     try {
       await this.#listener.subscribe(this.#channel(recipient), this.#receive)
       this.#refused = false
     } catch (error) {
       // A connection that ends takes its subscriptions with it, and makes them again.
       if (!this.#listener.isReady) return
-      if (!this.#refused) this.logger.error({ reason: (error as Error).message }, 'Redis lets this node listen to no channel: it does not hear of messages on other nodes')
+      if (!this.#refused)
+        this.logger.error(
+          { reason: (error as Error).message },
+          'Redis lets this node listen to no channel: it does not hear of messages on other nodes',
+        )
       this.#refused = true
     }
   }
@@ -80,11 +93,14 @@ export class RedisFanout implements Fanout {
       const { node, message } = JSON.parse(text) as Carried
       if (node !== this.#node) this.deliver(message)
     } catch (error) {
-      this.logger.error({ fault: (error as Error).name }, 'what another node told could not be delivered')
+      this.logger.error(
+        { fault: (error as Error).name },
+        'what another node told could not be delivered',
+      )
     }
   }
 
-  #channel (recipient: IdentityKey): string {
+  #channel(recipient: IdentityKey): string {
     return this.redis.key(`live:${recipient}`)
   }
 }

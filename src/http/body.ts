@@ -1,6 +1,6 @@
 /** Reading the body of a request, within bounds of bytes, of pieces and of memory. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
-import { ApiError } from '../errors'
+import { ApiError } from '../contract/errors'
 import type { Limits } from '../limits'
 import type { ByteAccount } from '../limits/budget'
 import { exchangeOf } from './exchange'
@@ -18,9 +18,16 @@ const BYTES_A_PIECE = 64
  * @param limit in bytes
  * @throws ApiError as `readBody` does, ERR_RATE_LIMITED
  */
-export async function receiveBody (req: IncomingMessage, res: ServerResponse, limit: number, { incoming, gate, meter }: Pick<Limits, 'incoming' | 'gate' | 'meter'>): Promise<Buffer> {
+export async function receiveBody(
+  req: IncomingMessage,
+  res: ServerResponse,
+  limit: number,
+  { incoming, gate, meter }: Pick<Limits, 'incoming' | 'gate' | 'meter'>,
+): Promise<Buffer> {
   const exchange = exchangeOf(req)
-  const account = incoming.open(exchange.owners, () => { req.socket.destroy() })
+  const account = incoming.open(exchange.owners, () => {
+    req.socket.destroy()
+  })
   try {
     const body = await readBody(req, limit, account)
     exchange.bodyBytes = body.length
@@ -45,15 +52,26 @@ export async function receiveBody (req: IncomingMessage, res: ServerResponse, li
  * @throws ApiError ERR_UNSUPPORTED_ENCODING, ERR_BODY_TOO_LARGE as soon as the body is known to be too large,
  * ERR_BODY_IN_PIECES, ERR_SERVER_BUSY
  */
-export async function readBody (req: IncomingMessage, limit: number, account: ByteAccount): Promise<Buffer> {
-  const { 'content-encoding': encoding = '', 'content-length': length = NaN, 'transfer-encoding': transfer } = req.headers
+export async function readBody(
+  req: IncomingMessage,
+  limit: number,
+  account: ByteAccount,
+): Promise<Buffer> {
+  const {
+    'content-encoding': encoding = '',
+    'content-length': length = NaN,
+    'transfer-encoding': transfer,
+  } = req.headers
   const announced = Number(length)
   const hasBody = announced > 0 || transfer !== undefined
-  if (hasBody && !['', 'identity'].includes(encoding.toLowerCase())) throw new ApiError('ERR_UNSUPPORTED_ENCODING')
+  if (hasBody && !['', 'identity'].includes(encoding.toLowerCase()))
+    throw new ApiError('ERR_UNSUPPORTED_ENCODING')
   if (announced > limit) throw tooLarge(limit)
   const most = Number.isNaN(announced) ? limit : announced
   return await new Promise((resolve, reject) => {
-    const body = new GrowingBuffer(most, bytes => { account.resize(bytes) })
+    const body = new GrowingBuffer(most, (bytes) => {
+      account.resize(bytes)
+    })
     const refuse = (error: unknown): void => {
       req.off('data', onData)
       reject(error as Error)
@@ -62,25 +80,34 @@ export async function readBody (req: IncomingMessage, limit: number, account: By
       try {
         if (body.length + piece.length > limit) throw tooLarge(limit)
         body.append(piece)
-        if (body.pieces > FREE_PIECES + body.length / BYTES_A_PIECE) throw new ApiError('ERR_BODY_IN_PIECES')
+        if (body.pieces > FREE_PIECES + body.length / BYTES_A_PIECE)
+          throw new ApiError('ERR_BODY_IN_PIECES')
       } catch (error) {
         refuse(error)
       }
     }
     req.on('data', onData)
-    req.once('end', () => { resolve(body.take()) })
+    req.once('end', () => {
+      resolve(body.take())
+    })
     // The client has left: nothing more comes, and no answer is read.
     req.on('error', () => {})
-    req.once('close', () => { if (!req.complete) account.close() })
+    req.once('close', () => {
+      if (!req.complete) account.close()
+    })
   })
 }
 
-function tooLarge (limit: number): ApiError {
-  return new ApiError('ERR_BODY_TOO_LARGE', `The body is larger than this server accepts: ${limit} bytes.`, { limit })
+function tooLarge(limit: number): ApiError {
+  return new ApiError(
+    'ERR_BODY_TOO_LARGE',
+    `The body is larger than this server accepts: ${limit} bytes.`,
+    { limit },
+  )
 }
 
 /** Bytes that arrive in pieces. A piece that stays alone is not copied; further ones are, so that none is kept. */
-export class GrowingBuffer {
+class GrowingBuffer {
   length = 0
   pieces = 0
   #bytes: Buffer = Buffer.alloc(0)
@@ -89,9 +116,12 @@ export class GrowingBuffer {
    * @param most how long it may become, in bytes: no more is allocated
    * @param onResize told how many bytes are allocated, before they are; it may throw
    */
-  constructor (private readonly most: number, private readonly onResize: (bytes: number) => void) {}
+  constructor(
+    private readonly most: number,
+    private readonly onResize: (bytes: number) => void,
+  ) {}
 
-  append (piece: Buffer): void {
+  append(piece: Buffer): void {
     const length = this.length + piece.length
     if (this.pieces++ === 0) {
       this.onResize(length)
@@ -104,12 +134,15 @@ export class GrowingBuffer {
   }
 
   /** Everything that arrived. */
-  take (): Buffer {
+  take(): Buffer {
     return this.#bytes.subarray(0, this.length)
   }
 
-  #grow (length: number): void {
-    const capacity = Math.max(length, Math.min(this.most, Math.max(FIRST_BYTES, this.#bytes.length * 2)))
+  #grow(length: number): void {
+    const capacity = Math.max(
+      length,
+      Math.min(this.most, Math.max(FIRST_BYTES, this.#bytes.length * 2)),
+    )
     this.onResize(capacity)
     const grown = Buffer.allocUnsafeSlow(capacity)
     this.#bytes.copy(grown, 0, 0, this.length)

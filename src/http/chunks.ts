@@ -9,12 +9,12 @@ export class ChunkTurns {
   readonly #slots = new Slots(AT_ONCE)
 
   /** Begins the work for a request: at once, or, if its body comes in chunks, when few others of the address do. */
-  run (address: string, req: IncomingMessage, res: ServerResponse, begin: () => void): void {
+  run(address: string, req: IncomingMessage, res: ServerResponse, begin: () => void): void {
     if (req.headers['transfer-encoding'] === undefined) return begin()
     req.socket.pause()
     void this.#slots.run(address, async () => {
       if (req.socket.destroyed) return
-      const arrived = new Promise<void>(resolve => {
+      const arrived = new Promise<void>((resolve) => {
         req.once('end', resolve).once('close', resolve)
         res.once('close', resolve)
       })

@@ -21,19 +21,27 @@ const QUIET_PART = 0.4
  * @param connections those that are open, as they come and go
  * @param options `deadline`: when to cut off whatever is left, in milliseconds from now
  */
-export async function drain (server: Server, connections: () => Iterable<Socket>, { deadline, idleGrace = IDLE_GRACE }: { deadline: number, idleGrace?: number }): Promise<void> {
-  const end = setTimeout(() => { server.closeAllConnections() }, deadline)
+export async function drain(
+  server: Server,
+  connections: () => Iterable<Socket>,
+  { deadline, idleGrace = IDLE_GRACE }: { deadline: number; idleGrace?: number },
+): Promise<void> {
+  const end = setTimeout(() => {
+    server.closeAllConnections()
+  }, deadline)
   // Closing the port would cut off those who wait to be accepted, with a request sent, perhaps.
   await pause(Math.min(ACCEPT_GRACE, idleGrace))
   await quiet(server, deadline * QUIET_PART)
   // As a server of plain connections, since that of HTTP would close idle ones at once.
-  const closed = new Promise(resolve => TcpServer.prototype.close.call(server, resolve))
+  const closed = new Promise((resolve) => TcpServer.prototype.close.call(server, resolve))
   await Promise.race([closed, pause(idleGrace, undefined, { ref: false })])
   await quiet(server, deadline * QUIET_PART)
   // Node counts connections on which nothing has come neither as idle nor as busy.
   for (const socket of connections()) if (socket.bytesRead === 0) socket.destroy()
   server.closeIdleConnections()
-  const sweep = setInterval(() => { server.closeIdleConnections() }, SWEEP)
+  const sweep = setInterval(() => {
+    server.closeIdleConnections()
+  }, SWEEP)
   await closed
   // It also ends what Node keeps for the server's connections.
   server.close()
@@ -46,10 +54,12 @@ export async function drain (server: Server, connections: () => Iterable<Socket>
  * others have sent, so a few turns in which neither happened mean that there is nothing.
  * @param patience when to give up, in milliseconds: somebody may come at every turn
  */
-async function quiet (server: Server, patience: number): Promise<void> {
+async function quiet(server: Server, patience: number): Promise<void> {
   const end = Date.now() + patience
   let turns = 0
-  const hear = (): void => { turns = 0 }
+  const hear = (): void => {
+    turns = 0
+  }
   server.on('connection', hear).on('request', hear)
   for (; turns < QUIET_TURNS && Date.now() < end; turns++) await new Promise(setImmediate)
   server.off('connection', hear).off('request', hear)

@@ -12,13 +12,13 @@ export interface Exchange {
 
 const exchanges = new WeakMap<IncomingMessage, Exchange>()
 
-export function openExchange (req: IncomingMessage, address: string): Exchange {
+export function openExchange(req: IncomingMessage, address: string): Exchange {
   const exchange: Exchange = { address, owners: [address], bodyBytes: 0 }
   exchanges.set(req, exchange)
   return exchange
 }
 
 /** The exchange that was opened when the request arrived. */
-export function exchangeOf (req: IncomingMessage): Exchange {
+export function exchangeOf(req: IncomingMessage): Exchange {
   return exchanges.get(req) ?? openExchange(req, '')
 }

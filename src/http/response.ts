@@ -14,7 +14,7 @@ const waiting = new WeakMap<ServerResponse, Array<() => void>>()
  * Calls back once when the work for a response is done: when it is ended or given up. That the client has read it
  * may take much longer, and that the client has left ends no work.
  */
-export function onWorkDone (res: ServerResponse, callback: () => void): void {
+export function onWorkDone(res: ServerResponse, callback: () => void): void {
   waiting.get(res)?.push(callback)
 }
 
@@ -22,12 +22,19 @@ export function onWorkDone (res: ServerResponse, callback: () => void): void {
  * Follows a response to its end: tells `onWorkDone`, bounds the memory of answers that clients do not read, and ends
  * the connection of a request that is answered before it has arrived.
  */
-export function followResponse (req: IncomingMessage, res: ServerResponse, exchange: Exchange, limits: Pick<Limits, 'outgoing' | 'perAddress'>): void {
+export function followResponse(
+  req: IncomingMessage,
+  res: ServerResponse,
+  exchange: Exchange,
+  limits: Pick<Limits, 'outgoing' | 'perAddress'>,
+): void {
   const callbacks: Array<() => void> = []
   waiting.set(res, callbacks)
-  const done = (): void => { for (const callback of callbacks.splice(0)) callback() }
+  const done = (): void => {
+    for (const callback of callbacks.splice(0)) callback()
+  }
   const { write, end, destroy } = res
-  res.destroy = error => {
+  res.destroy = (error) => {
     done()
     return destroy.call(res, error)
   }
@@ -36,7 +43,8 @@ export function followResponse (req: IncomingMessage, res: ServerResponse, excha
     if (isUnread(req)) {
       leaveUnread(req)
       // It may have arrived in thousands of pieces by now, and each was work.
-      if (req.headers['transfer-encoding'] !== undefined) limits.perAddress.charge(exchange.address, UNREAD_CHUNKS_POINTS)
+      if (req.headers['transfer-encoding'] !== undefined)
+        limits.perAddress.charge(exchange.address, UNREAD_CHUNKS_POINTS)
       // The answer leaves at once. To close the connection now, with bytes unread, could take the answer away.
       res.shouldKeepAlive = false
       res.flushHeaders()
@@ -54,32 +62,49 @@ export function followResponse (req: IncomingMessage, res: ServerResponse, excha
 }
 
 /** Whether more of the request's body may come than is worth discarding. */
-function isUnread ({ complete, headers }: IncomingMessage): boolean {
-  return !complete && (headers['transfer-encoding'] !== undefined || Number(headers['content-length'] ?? 0) > DISCARDED_BYTES)
+function isUnread({ complete, headers }: IncomingMessage): boolean {
+  return (
+    !complete &&
+    (headers['transfer-encoding'] !== undefined ||
+      Number(headers['content-length'] ?? 0) > DISCARDED_BYTES)
+  )
 }
 
 /** Reads no more of a body, and lets go of what has arrived. */
-function leaveUnread (req: IncomingMessage): void {
+function leaveUnread(req: IncomingMessage): void {
   const { socket } = req
   req.pause()
   socket.pause()
   setImmediate(() => {
     // To take out what has arrived resumes the connection.
-    socket.once('resume', () => { socket.pause() })
+    socket.once('resume', () => {
+      socket.pause()
+    })
     req.read()
   })
 }
 
-function toBytes (chunk: unknown): Buffer {
-  return typeof chunk === 'string' || Buffer.isBuffer(chunk) ? Buffer.from(chunk as string) : Buffer.alloc(0)
+function toBytes(chunk: unknown): Buffer {
+  return typeof chunk === 'string' || Buffer.isBuffer(chunk)
+    ? Buffer.from(chunk as string)
+    : Buffer.alloc(0)
 }
 
 /** What a client does not read stays in memory until it does, or until its connection ends. */
-function boundUnsent (req: IncomingMessage, res: ServerResponse, owners: readonly string[], output: Limits['outgoing']): void {
+function boundUnsent(
+  req: IncomingMessage,
+  res: ServerResponse,
+  owners: readonly string[],
+  output: Limits['outgoing'],
+): void {
   if (res.writableLength === 0 || res.closed) return
-  const end = (): void => { req.socket.destroy() }
+  const end = (): void => {
+    req.socket.destroy()
+  }
   const account = output.open(owners, end)
-  res.once('close', () => { account.close() })
+  res.once('close', () => {
+    account.close()
+  })
   try {
     account.resize(res.writableLength)
   } catch {

@@ -1,9 +1,15 @@
 /** The HTTP server beneath the application: how connections are kept, bounded and refused. */
-import { createServer, ServerResponse, type IncomingMessage, type RequestListener, type Server } from 'node:http'
+import {
+  createServer,
+  ServerResponse,
+  type IncomingMessage,
+  type RequestListener,
+  type Server,
+} from 'node:http'
 import type { Socket } from 'node:net'
-import { ApiError, type ErrorCode } from '../errors'
+import { ApiError, type ErrorCode } from '../contract/errors'
 import { drain } from './drain'
-import { endSoon, writeRefusal } from './refusal'
+import { endSoon, writeRefusal } from './errorResponse'
 
 /** How long an idle connection is kept: longer than proxies and clients keep theirs. */
 const KEEP_ALIVE_MS = 65_000
@@ -38,27 +44,42 @@ export interface HttpServer {
   close: (deadline?: number) => Promise<void>
 }
 
-export function createHttpServer ({ onRequest, onUpgrade = () => false, accept = () => true, idleGrace }: HttpServerParts): HttpServer {
+export function createHttpServer({
+  onRequest,
+  onUpgrade = () => false,
+  accept = () => true,
+  idleGrace,
+}: HttpServerParts): HttpServer {
   let stopping = false
   /** Responses that are not closed yet, by their connection. */
   const connections = new Map<Socket, Set<ServerResponse>>()
-  const options = { keepAliveTimeout: KEEP_ALIVE_MS, requestTimeout: REQUEST_TIMEOUT_MS, requireHostHeader: false, keepAlive: true, keepAliveInitialDelay: TCP_KEEP_ALIVE_MS }
+  const options = {
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    requestTimeout: REQUEST_TIMEOUT_MS,
+    requireHostHeader: false,
+    keepAlive: true,
+    keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
+  }
   const server = createServer(options, (req, res) => {
     const underWay = connections.get(req.socket)
     if (underWay === undefined || underWay.size >= MAX_PIPELINED) return void req.socket.destroy()
     underWay.add(res)
-    res.once('close', () => { underWay.delete(res) })
+    res.once('close', () => {
+      underWay.delete(res)
+    })
     if (stopping) res.shouldKeepAlive = false
     onRequest(req, res)
   })
   server.timeout = REQUEST_TIMEOUT_MS
-  server.on('connection', socket => {
+  server.on('connection', (socket) => {
     const underWay = new Set<ServerResponse>()
     connections.set(socket, underWay)
     socket.once('close', () => {
       connections.delete(socket)
       // Node emits this itself for the response whose turn it was, but not for those that were waiting behind it.
-      setImmediate(() => { for (const res of underWay) res.emit('close') })
+      setImmediate(() => {
+        for (const res of underWay) res.emit('close')
+      })
     })
   })
   filterConnections(server, accept)
@@ -67,25 +88,33 @@ export function createHttpServer ({ onRequest, onUpgrade = () => false, accept =
     if (!onUpgrade(req, socket, head)) answerInstead(server, req, socket)
   })
   // What Node cannot parse never becomes a request.
-  server.on('clientError', (error: NodeJS.ErrnoException, socket) => { writeRefusal(socket, new ApiError(CLIENT_ERRORS[error.code ?? ''] ?? 'ERR_BAD_REQUEST')) })
+  server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
+    writeRefusal(socket, new ApiError(CLIENT_ERRORS[error.code ?? ''] ?? 'ERR_BAD_REQUEST'))
+  })
   return {
     server,
-    async listen (port) {
+    async listen(port) {
       await new Promise<void>((resolve, reject) => {
-        server.once('error', reject).listen({ port, backlog: BACKLOG }, () => { resolve() })
+        server.once('error', reject).listen({ port, backlog: BACKLOG }, () => {
+          resolve()
+        })
       })
     },
-    async close (deadline = CLOSE_DEADLINE_MS) {
+    async close(deadline = CLOSE_DEADLINE_MS) {
       stopping = true
       // Their clients must not send another request on the same connection.
-      for (const underWay of connections.values()) for (const res of underWay) res.shouldKeepAlive = false
-      await drain(server, () => [...connections.keys()], { deadline, ...(idleGrace !== undefined && { idleGrace }) })
-    }
+      for (const underWay of connections.values())
+        for (const res of underWay) res.shouldKeepAlive = false
+      await drain(server, () => [...connections.keys()], {
+        deadline,
+        ...(idleGrace !== undefined && { idleGrace }),
+      })
+    },
   }
 }
 
 /** Refuses connections before Node sets them up for HTTP, which costs far more than to accept them. */
-function filterConnections (server: Server, accept: (socket: Socket) => boolean): void {
+function filterConnections(server: Server, accept: (socket: Socket) => boolean): void {
   const setUps = server.listeners('connection')
   server.removeAllListeners('connection')
   server.on('connection', (socket: Socket) => {
@@ -95,18 +124,31 @@ function filterConnections (server: Server, accept: (socket: Socket) => boolean)
 }
 
 /** Answers a request that asked for an upgrade as if it had not. */
-function answerInstead (server: Server, req: IncomingMessage, socket: Socket): void {
+function answerInstead(server: Server, req: IncomingMessage, socket: Socket): void {
   // A body would no longer be parsed.
-  if (Number(req.headers['content-length'] ?? 0) > 0 || req.headers['transfer-encoding'] !== undefined) return writeRefusal(socket, new ApiError('ERR_BAD_REQUEST'))
+  if (
+    Number(req.headers['content-length'] ?? 0) > 0 ||
+    req.headers['transfer-encoding'] !== undefined
+  )
+    return writeRefusal(socket, new ApiError('ERR_BAD_REQUEST'))
   // Node no longer watches this connection.
-  socket.setTimeout(REQUEST_TIMEOUT_MS, () => { socket.destroy() })
+  socket.setTimeout(REQUEST_TIMEOUT_MS, () => {
+    socket.destroy()
+  })
   const res = new ServerResponse(req)
   res.shouldKeepAlive = false
   res.assignSocket(socket)
-  res.once('finish', () => { endSoon(socket) })
-  socket.on('error', () => { socket.destroy() })
+  res.once('finish', () => {
+    endSoon(socket)
+  })
+  socket.on('error', () => {
+    socket.destroy()
+  })
   server.emit('request', req, res)
 }
 
 /** What Node says of a request that it gave up, and what it is called here; anything else is a bad request. */
-const CLIENT_ERRORS: Record<string, ErrorCode> = { HPE_HEADER_OVERFLOW: 'ERR_HEADERS_TOO_LARGE', ERR_HTTP_REQUEST_TIMEOUT: 'ERR_REQUEST_TIMEOUT' }
+const CLIENT_ERRORS: Record<string, ErrorCode> = {
+  HPE_HEADER_OVERFLOW: 'ERR_HEADERS_TOO_LARGE',
+  ERR_HTTP_REQUEST_TIMEOUT: 'ERR_REQUEST_TIMEOUT',
+}

@@ -11,7 +11,7 @@ export class Turns {
   readonly #waiting = new Map<string, Array<() => void>>()
   #scheduled = false
 
-  run (address: string, begin: () => void): void {
+  run(address: string, begin: () => void): void {
     const begun = this.#begun.get(address) ?? 0
     const waiting = this.#waiting.get(address)
     this.#schedule()
@@ -25,7 +25,7 @@ export class Turns {
     }
   }
 
-  #schedule (): void {
+  #schedule(): void {
     if (this.#scheduled) return
     this.#scheduled = true
     setImmediate(() => {

@@ -2,30 +2,33 @@
 import type { IncomingMessage } from 'node:http'
 import { isIPv4, isIPv6, type Socket } from 'node:net'
 import proxyAddr from 'proxy-addr'
-import type { TrustProxy } from '../settings'
+import type { TrustProxy } from '../config/parsers'
 
 type Trust = (address: string, hop: number) => boolean
 
 export class ClientAddress {
   readonly #trust: Trust
 
-  constructor (trustProxy: TrustProxy) {
+  constructor(trustProxy: TrustProxy) {
     // proxy-addr counts the connection itself as 0, then the addresses of X-Forwarded-For from its end.
-    this.#trust = typeof trustProxy === 'number' ? (_address, hop) => hop < trustProxy : proxyAddr.compile(trustProxy)
+    this.#trust =
+      typeof trustProxy === 'number'
+        ? (_address, hop) => hop < trustProxy
+        : proxyAddr.compile(trustProxy)
   }
 
   /** The address a request is limited by: the nearest one that is not a trusted proxy. */
-  of (req: IncomingMessage): string {
+  of(req: IncomingMessage): string {
     return rateKey(req.socket.remoteAddress === undefined ? '' : proxyAddr(req, this.#trust))
   }
 
   /** Whether a request comes from a proxy that we trust. */
-  isProxied ({ socket }: { socket: Socket }): boolean {
+  isProxied({ socket }: { socket: Socket }): boolean {
     return socket.remoteAddress !== undefined && this.#trust(socket.remoteAddress, 0)
   }
 
   /** The address a connection is limited by, before anything is known of its requests; undefined for a trusted proxy. */
-  ofConnection (socket: Socket): string | undefined {
+  ofConnection(socket: Socket): string | undefined {
     return this.isProxied({ socket }) ? undefined : rateKey(socket.remoteAddress ?? '')
   }
 }
@@ -34,18 +37,22 @@ export class ClientAddress {
  * What an address is counted under: itself, but for IPv6 its network of 64 bits, since one customer has all of
  * that. Whatever is no address, as a proxy may write, is one key.
  */
-export function rateKey (address: string): string {
+export function rateKey(address: string): string {
   // Some proxies write the port behind it: 192.0.2.1:443, [2001:db8::1]:443.
-  const bare = /^\[([^\]]+)\](:\d+)?$/.exec(address)?.[1] ?? /^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(address)?.[1] ?? address
+  const bare =
+    /^\[([^\]]+)\](:\d+)?$/.exec(address)?.[1] ??
+    /^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(address)?.[1] ??
+    address
   const v4 = /^::ffff:(\d+\.\d+\.\d+\.\d+)$/i.exec(bare)?.[1] ?? bare
   if (isIPv4(v4)) return v4
   return isIPv6(bare) ? `${expand(bare).slice(0, 4).join(':')}::/64` : 'unknown'
 }
 
 /** The eight groups of an IPv6 address. */
-function expand (address: string): string[] {
+function expand(address: string): string[] {
   const [head = '', tail] = address.split('%')[0]!.toLowerCase().split('::')
-  const groups = (text: string): string[] => text === '' ? [] : text.split(':').map(group => group.replace(/^0+(?=.)/, ''))
+  const groups = (text: string): string[] =>
+    text === '' ? [] : text.split(':').map((group) => group.replace(/^0+(?=.)/, ''))
   if (tail === undefined) return groups(head)
   const [first, last] = [groups(head), groups(tail)]
   return [...first, ...Array.from({ length: 8 - first.length - last.length }, () => '0'), ...last]

@@ -1,5 +1,5 @@
 /** Memory that clients can fill, bounded in total and for each owner: an address, or an identity. */
-import { ApiError } from '../errors'
+import { ApiError } from '../contract/errors'
 
 export interface BudgetBytes {
   total: number
@@ -16,15 +16,15 @@ export class ByteBudget {
   #used = 0
   readonly #owners = new Map<string, Owner>()
 
-  constructor (private readonly bytes: BudgetBytes) {}
+  constructor(private readonly bytes: BudgetBytes) {}
 
   /** How many bytes all accounts hold. */
-  get used (): number {
+  get used(): number {
     return this.#used
   }
 
   /** Whether an owner's share has room for so many bytes. */
-  hasRoom (owner: string, bytes: number): boolean {
+  hasRoom(owner: string, bytes: number): boolean {
     return (this.#owners.get(owner)?.bytes ?? 0) + bytes <= this.bytes.share
   }
 
@@ -33,7 +33,7 @@ export class ByteBudget {
    * @param owners whose shares it counts for
    * @param end ends the work that the account is for, when others need its memory; undefined if that is not possible
    */
-  open (owners: readonly string[], end?: () => void): ByteAccount {
+  open(owners: readonly string[], end?: () => void): ByteAccount {
     return new ByteAccount(this, [...owners], end)
   }
 
@@ -42,33 +42,38 @@ export class ByteBudget {
    * rather than the one that happens to come next.
    * @throws ApiError ERR_SERVER_BUSY if an owner's share is exceeded, or if no other account can end
    */
-  resize (account: ByteAccount, bytes: number): void {
+  resize(account: ByteAccount, bytes: number): void {
     const more = bytes - account.bytes
     if (more > 0) this.#makeRoom(account, more)
     this.#move(account, more)
   }
 
-  #makeRoom (account: ByteAccount, more: number): void {
+  #makeRoom(account: ByteAccount, more: number): void {
     const { total, share } = this.bytes
-    if (account.owners.some(name => (this.#owners.get(name)?.bytes ?? 0) + more > share)) throw new ApiError('ERR_SERVER_BUSY')
+    if (account.owners.some((name) => (this.#owners.get(name)?.bytes ?? 0) + more > share))
+      throw new ApiError('ERR_SERVER_BUSY')
     while (this.#used + more > total) {
       const largest = this.#largestAccount()
-      if (largest === undefined || largest.sharesOwnerWith(account)) throw new ApiError('ERR_SERVER_BUSY')
+      if (largest === undefined || largest.sharesOwnerWith(account))
+        throw new ApiError('ERR_SERVER_BUSY')
       largest.end()
     }
   }
 
   /** The largest account that can end, of the owner that holds most of such. */
-  #largestAccount (): ByteAccount | undefined {
+  #largestAccount(): ByteAccount | undefined {
     const owners = [...this.#owners.values()].sort((a, b) => b.bytes - a.bytes)
     for (const { accounts } of owners) {
       const endable = [...accounts].filter(({ canEnd }) => canEnd)
-      if (endable.length > 0) return endable.reduce((largest, account) => account.bytes > largest.bytes ? account : largest)
+      if (endable.length > 0)
+        return endable.reduce((largest, account) =>
+          account.bytes > largest.bytes ? account : largest,
+        )
     }
     return undefined
   }
 
-  #move (account: ByteAccount, more: number): void {
+  #move(account: ByteAccount, more: number): void {
     account.bytes += more
     this.#used += more
     for (const name of account.owners) {
@@ -88,38 +93,42 @@ export class ByteAccount {
   bytes = 0
   #closed = false
 
-  constructor (private readonly budget: ByteBudget, readonly owners: readonly string[], private onEnd: (() => void) | undefined) {}
+  constructor(
+    private readonly budget: ByteBudget,
+    readonly owners: readonly string[],
+    private onEnd: (() => void) | undefined,
+  ) {}
 
   /**
    * Sets how many bytes are held now. A closed account holds nothing.
    * @throws ApiError ERR_SERVER_BUSY
    */
-  resize (bytes: number): void {
+  resize(bytes: number): void {
     if (!this.#closed) this.budget.resize(this, bytes)
   }
 
   /** Gives everything back, for good. */
-  close (): void {
+  close(): void {
     this.resize(0)
     this.#closed = true
   }
 
   /** The memory is in use from now on: it no longer ends for the sake of others. */
-  keep (): void {
+  keep(): void {
     this.onEnd = undefined
   }
 
-  get canEnd (): boolean {
+  get canEnd(): boolean {
     return this.onEnd !== undefined
   }
 
-  end (): void {
+  end(): void {
     const { onEnd } = this
     this.close()
     onEnd?.()
   }
 
-  sharesOwnerWith (other: ByteAccount): boolean {
-    return this.owners.some(owner => other.owners.includes(owner))
+  sharesOwnerWith(other: ByteAccount): boolean {
+    return this.owners.some((owner) => other.owners.includes(owner))
   }
 }

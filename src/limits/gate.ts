@@ -1,6 +1,6 @@
 /** How many requests are worked on at once, in all and from one address; the others are refused at once. */
-import { ApiError } from '../errors'
-import type { Limit } from '../settings'
+import { ApiError } from '../contract/errors'
+import type { Limit } from '../config/parsers'
 
 /** One address gets this part of the places, but no fewer than the least. */
 const SHARE = 0.5
@@ -11,12 +11,12 @@ export class Gate {
   readonly #workingFor = new Map<string, number>()
   readonly #share: number
 
-  constructor (private readonly limit: Limit) {
+  constructor(private readonly limit: Limit) {
     this.#share = Math.max(LEAST_SHARE, Math.ceil((limit ?? Infinity) * SHARE))
   }
 
   /** How many requests are being worked on. */
-  get working (): number {
+  get working(): number {
     return this.#working
   }
 
@@ -26,9 +26,10 @@ export class Gate {
    * @returns a function to call once when the answer is made
    * @throws ApiError ERR_SERVER_BUSY if too many are in
    */
-  enter (address: string): () => void {
+  enter(address: string): () => void {
     const ofAddress = this.#workingFor.get(address) ?? 0
-    if (this.limit !== undefined && (this.#working >= this.limit || ofAddress >= this.#share)) throw new ApiError('ERR_SERVER_BUSY')
+    if (this.limit !== undefined && (this.#working >= this.limit || ofAddress >= this.#share))
+      throw new ApiError('ERR_SERVER_BUSY')
     this.#working++
     this.#workingFor.set(address, ofAddress + 1)
     return () => {

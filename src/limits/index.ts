@@ -1,6 +1,6 @@
 import type { Config } from '../config'
-import type { SharedRedis } from '../redis'
-import { largestAnswer, ROOM, type Limit } from '../settings'
+import type { SharedRedis } from '../lib/redis'
+import { largestAnswer, ROOM, type Limit } from '../config/parsers'
 import { ClientAddress } from './address'
 import { ByteBudget } from './budget'
 import { Gate } from './gate'
@@ -44,30 +44,47 @@ export interface Limits {
 }
 
 /** @param redis through which the nodes count together; undefined if there is none */
-export function createLimits ({ http, limits, mailbox, memory }: Pick<Config, 'http' | 'limits' | 'mailbox' | 'memory'>, redis: SharedRedis | undefined): Limits {
+export function createLimits(
+  { http, limits, mailbox, memory }: Pick<Config, 'http' | 'limits' | 'mailbox' | 'memory'>,
+  redis: SharedRedis | undefined,
+): Limits {
   const perAddress = createRateLimiter('address', limits.perAddress, redis)
   const perIdentity = createRateLimiter('identity', limits.perIdentity, redis)
   return {
     address: new ClientAddress(http.trustProxy),
     perAddress,
     perIdentity,
-    cheap: limits.perAddress === undefined ? unlimited : createRateLimiter('cheap', Math.max(limits.perAddress * CHEAP, LOOKUPS)),
+    cheap:
+      limits.perAddress === undefined
+        ? unlimited
+        : createRateLimiter('cheap', Math.max(limits.perAddress * CHEAP, LOOKUPS)),
     migrations: createRateLimiter('migrations', MIGRATION_ATTEMPTS, redis),
     lookups: createRateLimiter('lookups', LOOKUPS, redis),
     submissions: createRateLimiter('submissions', SUBMISSIONS, redis),
-    verification: createRateLimiter('verification', limits.verificationSeconds === undefined ? undefined : limits.verificationSeconds * 1000, redis,
-      limit => `The transactions of your address took more than ${limit / 1000} seconds of a minute to verify`),
+    verification: createRateLimiter(
+      'verification',
+      limits.verificationSeconds === undefined ? undefined : limits.verificationSeconds * 1000,
+      redis,
+      (limit) =>
+        `The transactions of your address took more than ${limit / 1000} seconds of a minute to verify`,
+    ),
     meter: createMeter({ perAddress, perIdentity }),
     gate: new Gate(limits.concurrent),
     connections: new Tally(limits.connections),
     sockets: new Tally(limits.socketsPerAddress),
     socketsPerIdentity: limits.socketsPerIdentity,
-    incoming: new ByteBudget({ total: memory.incoming, share: shareOf(memory.incoming, http.maxBodyBytes) }),
-    outgoing: new ByteBudget({ total: memory.outgoing, share: shareOf(memory.outgoing, largestAnswer(mailbox.maxPageBytes, http.maxBodyBytes)) })
+    incoming: new ByteBudget({
+      total: memory.incoming,
+      share: shareOf(memory.incoming, http.maxBodyBytes),
+    }),
+    outgoing: new ByteBudget({
+      total: memory.outgoing,
+      share: shareOf(memory.outgoing, largestAnswer(mailbox.maxPageBytes, http.maxBodyBytes)),
+    }),
   }
 }
 
 /** What is largest has to fit into the share of a single owner. */
-function shareOf (total: number, largest: number): number {
+function shareOf(total: number, largest: number): number {
   return Math.min(total, Math.max(total * SHARE, largest * ROOM))
 }

@@ -1,5 +1,5 @@
 /** What work costs beyond the request or event that causes it, in points of the rates. */
-import type { Caller } from '../protocol'
+import type { Caller } from '../contract/protocol'
 import { unlimited, type RateLimiter } from './rates'
 
 /** How long a point takes, about, in milliseconds of a core. */
@@ -44,37 +44,58 @@ export interface Meter {
   timeOf: (work: Work) => number
 }
 
-export function createMeter ({ perAddress, perIdentity }: { perAddress: RateLimiter, perIdentity: RateLimiter }): Meter {
+export function createMeter({
+  perAddress,
+  perIdentity,
+}: {
+  perAddress: RateLimiter
+  perIdentity: RateLimiter
+}): Meter {
   const isOff = perAddress === unlimited
   return {
     isOff,
-    spend ({ address, identityKey }, work) {
+    spend({ address, identityKey }, work) {
       const points = pointsOf(work)
       if (points === 0) return undefined
-      return inTurn(() => perAddress.consume(address, points), () => perIdentity.consume(identityKey, points))
+      return inTurn(
+        () => perAddress.consume(address, points),
+        () => perIdentity.consume(identityKey, points),
+      )
     },
-    check: ({ address, identityKey }) => inTurn(() => perAddress.consume(address, 0), () => perIdentity.consume(identityKey, 0)),
-    spendOfAddress (address, work) {
+    check: ({ address, identityKey }) =>
+      inTurn(
+        () => perAddress.consume(address, 0),
+        () => perIdentity.consume(identityKey, 0),
+      ),
+    spendOfAddress(address, work) {
       const points = pointsOf(work)
       return points === 0 ? undefined : perAddress.consume(address, points)
     },
-    charge ({ address, identityKey }, work) {
+    charge({ address, identityKey }, work) {
       const points = pointsOf(work)
       if (points === 0) return
       perAddress.charge(address, points)
       perIdentity.charge(identityKey, points)
     },
-    timeOf: work => isOff ? 0 : pointsOf(work) * POINT_MS
+    timeOf: (work) => (isOff ? 0 : pointsOf(work) * POINT_MS),
   }
 }
 
 /** Small work costs nothing beyond its request. */
-export function pointsOf ({ bytes = 0, rows = 0, removals = 0, deliveries = 0 }: Work): number {
-  return Math.floor(bytes / BYTES_A_POINT) + Math.floor(rows / ROWS_A_POINT) + Math.floor(removals / REMOVALS_A_POINT) + Math.floor(deliveries / DELIVERIES_A_POINT)
+export function pointsOf({ bytes = 0, rows = 0, removals = 0, deliveries = 0 }: Work): number {
+  return (
+    Math.floor(bytes / BYTES_A_POINT) +
+    Math.floor(rows / ROWS_A_POINT) +
+    Math.floor(removals / REMOVALS_A_POINT) +
+    Math.floor(deliveries / DELIVERIES_A_POINT)
+  )
 }
 
 /** Each may throw at once, or reject. Begins the second when the first has ended, so that no rejection is left unhandled. */
-function inTurn (first: () => void | Promise<void>, second: () => void | Promise<void>): void | Promise<void> {
+function inTurn(
+  first: () => void | Promise<void>,
+  second: () => void | Promise<void>,
+): void | Promise<void> {
   const pending = first()
   return pending === undefined ? second() : pending.then(second)
 }

@@ -1,7 +1,7 @@
 /** How much work a key may cause: so many points in a minute that begins with the first. */
-import { ApiError } from '../errors'
-import type { SharedRedis } from '../redis'
-import type { Limit } from '../settings'
+import { ApiError } from '../contract/errors'
+import type { SharedRedis } from '../lib/redis'
+import type { Limit } from '../config/parsers'
 
 export interface RateLimiter {
   /**
@@ -25,14 +25,19 @@ const TOLERATED_POINTS = 2
 const MAX_KEYS = 200_000
 
 /** For a limit that is off. */
-export const unlimited: RateLimiter = { consume () {}, charge () {}, isFlooding: () => false }
+export const unlimited: RateLimiter = { consume() {}, charge() {}, isFlooding: () => false }
 
 /**
  * @param name under which the nodes share the counts; each counts alone while Redis is away, or if there is none
  * @param limit points a minute
  * @param describe what a client beyond the limit has done
  */
-export function createRateLimiter (name: string, limit: Limit, redis?: SharedRedis, describe: (limit: number) => string = describeRequests): RateLimiter {
+export function createRateLimiter(
+  name: string,
+  limit: Limit,
+  redis?: SharedRedis,
+  describe: (limit: number) => string = describeRequests,
+): RateLimiter {
   if (limit === undefined) return unlimited
   const own = new Counts()
   const refusal = (waitMs: number): ApiError => createRefusal(limit, waitMs, describe)
@@ -51,17 +56,17 @@ export function createRateLimiter (name: string, limit: Limit, redis?: SharedRed
   }
 
   return {
-    consume (key, points = 1) {
+    consume(key, points = 1) {
       const { fits, waitMs } = own.take(key, points, limit)
       if (!fits) throw refusal(waitMs)
       // To look costs no question: what other nodes have counted is known as soon as it matters.
       return shared === undefined || points === 0 ? undefined : consumeShared(key, points)
     },
-    charge (key, points) {
+    charge(key, points) {
       own.add(key, points)
       void shared?.add(key, points)
     },
-    isFlooding: key => own.isBeyond(key, limit * TOLERATED_POINTS, limit + TOLERATED_REFUSALS)
+    isFlooding: (key) => own.isBeyond(key, limit * TOLERATED_POINTS, limit + TOLERATED_REFUSALS),
   }
 }
 
@@ -78,7 +83,7 @@ class Counts {
   readonly #entries = new Map<string, Entry>()
 
   /** Counts points if they fit into the limit, all or none. */
-  take (key: string, points: number, limit: number): { fits: boolean, waitMs: number } {
+  take(key: string, points: number, limit: number): { fits: boolean; waitMs: number } {
     const now = performance.now()
     const entry = this.#entry(key, now)
     const fits = entry.points + points <= limit
@@ -87,24 +92,28 @@ class Counts {
     return { fits, waitMs: entry.until - now }
   }
 
-  add (key: string, points: number): void {
+  add(key: string, points: number): void {
     this.#entry(key, performance.now()).points += points
   }
 
-  isBeyond (key: string, points: number, refusals: number): boolean {
+  isBeyond(key: string, points: number, refusals: number): boolean {
     const entry = this.#entries.get(key)
-    return entry !== undefined && entry.until > performance.now() && (entry.points > points || entry.refusals > refusals)
+    return (
+      entry !== undefined &&
+      entry.until > performance.now() &&
+      (entry.points > points || entry.refusals > refusals)
+    )
   }
 
   /** Sets a count that other nodes have brought about. */
-  raise (key: string, points: number, waitMs: number): void {
+  raise(key: string, points: number, waitMs: number): void {
     const now = performance.now()
     const entry = this.#entry(key, now)
     entry.points = Math.max(entry.points, points)
     entry.until = Math.min(entry.until, now + waitMs)
   }
 
-  #entry (key: string, now: number): Entry {
+  #entry(key: string, now: number): Entry {
     const known = this.#entries.get(key)
     if (known !== undefined && known.until > now) return known
     this.#entries.delete(key)
@@ -114,7 +123,7 @@ class Counts {
     return entry
   }
 
-  #forget (now: number): void {
+  #forget(now: number): void {
     for (const [key, { until }] of this.#entries) {
       if (until > now && this.#entries.size <= MAX_KEYS) return
       this.#entries.delete(key)
@@ -124,24 +133,40 @@ class Counts {
 
 /** The counts of all nodes, in Redis. */
 class SharedCounts {
-  constructor (private readonly redis: SharedRedis, private readonly name: string) {}
+  constructor(
+    private readonly redis: SharedRedis,
+    private readonly name: string,
+  ) {}
 
   /** @returns what is counted now, and when its minute ends; undefined if Redis is away */
-  async add (key: string, points: number): Promise<{ points: number, waitMs: number } | undefined> {
+  async add(key: string, points: number): Promise<{ points: number; waitMs: number } | undefined> {
     const name = this.redis.key(`rate:${this.name}:${key}`)
-    return await this.redis.attempt('rates', async client => {
-      const [count, , waitMs] = await client.multi().incrBy(name, points).pExpire(name, WINDOW_MS, 'NX').pTTL(name).exec() as unknown as [number, number, number]
+    return await this.redis.attempt('rates', async (client) => {
+      const [count, , waitMs] = (await client
+        .multi()
+        .incrBy(name, points)
+        .pExpire(name, WINDOW_MS, 'NX')
+        .pTTL(name)
+        .exec()) as unknown as [number, number, number]
       return { points: count, waitMs: Math.max(1, waitMs) }
     })
   }
 }
 
-function describeRequests (limit: number): string {
+function describeRequests(limit: number): string {
   return `More than ${limit} requests in a minute`
 }
 
-function createRefusal (limit: number, waitMs: number, describe: (limit: number) => string): ApiError {
+function createRefusal(
+  limit: number,
+  waitMs: number,
+  describe: (limit: number) => string,
+): ApiError {
   const retryAfterMs = Math.max(1, Math.ceil(waitMs))
-  return new ApiError('ERR_RATE_LIMITED', `${describe(limit)}: wait for ${retryAfterMs} milliseconds.`, { limit, retryAfterMs },
-    { headers: { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) } })
+  return new ApiError(
+    'ERR_RATE_LIMITED',
+    `${describe(limit)}: wait for ${retryAfterMs} milliseconds.`,
+    { limit, retryAfterMs },
+    { headers: { 'retry-after': String(Math.ceil(retryAfterMs / 1000)) } },
+  )
 }

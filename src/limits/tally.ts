@@ -1,21 +1,21 @@
-import type { Limit } from '../settings'
+import type { Limit } from '../config/parsers'
 
 /** How many things of a kind each key has, such as connections of an address. */
 export class Tally {
   readonly #counts = new Map<string, number>()
 
-  constructor (private readonly limit: Limit) {}
+  constructor(private readonly limit: Limit) {}
 
   /** Whether a key may have one more. */
-  hasRoom (key: string): boolean {
+  hasRoom(key: string): boolean {
     return this.limit === undefined || (this.#counts.get(key) ?? 0) < this.limit
   }
 
-  add (key: string): void {
+  add(key: string): void {
     this.#counts.set(key, (this.#counts.get(key) ?? 0) + 1)
   }
 
-  remove (key: string): void {
+  remove(key: string): void {
     const left = (this.#counts.get(key) ?? 0) - 1
     if (left > 0) this.#counts.set(key, left)
     else this.#counts.delete(key)

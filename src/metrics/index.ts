@@ -1,8 +1,8 @@
 /** What is counted of a running server. Off is an implementation: `noMetrics` counts nothing. */
-import type { ErrorCode } from '../errors'
-import type { SendResult } from '../protocol'
+import type { ErrorCode } from '../contract/errors'
+import type { SendResult } from '../contract/protocol'
 
-export type Transport = 'http' | 'socket'
+type Transport = 'http' | 'socket'
 
 /** What is read when somebody looks, rather than counted as it happens. */
 export const GAUGES = {
@@ -12,13 +12,13 @@ export const GAUGES = {
   database_connections: 'Connections to the database that are in use',
   database_connections_idle: 'Connections to the database that are open and not in use',
   database_waiting: 'Queries that wait for a connection',
-  redis_up: 'Whether Redis answers: 1 or 0, 1 where there is none'
+  redis_up: 'Whether Redis answers: 1 or 0, 1 where there is none',
 } as const
 
 /** The same for what only grows. */
 export const TOTALS = {
   socket_faults_total: 'Broken or unsigned frames from sockets',
-  socket_slow_readers_total: 'Sockets closed since they did not read what was sent to them'
+  socket_slow_readers_total: 'Sockets closed since they did not read what was sent to them',
 } as const
 
 export type Reading = keyof typeof GAUGES | keyof typeof TOTALS
@@ -52,5 +52,5 @@ export const noMetrics: Metrics = {
   expired: nothing,
   delivered: nothing,
   committed: nothing,
-  watch: nothing
+  watch: nothing,
 }

@@ -12,66 +12,130 @@ export interface PrometheusMetrics {
 }
 
 /** @param labels of the server itself, such as its version */
-export function createPrometheus (labels: Record<string, string>): PrometheusMetrics {
+export function createPrometheus(labels: Record<string, string>): PrometheusMetrics {
   const registry = new Registry()
   const registers = [registry]
   collectDefaultMetrics({ register: registry })
-  const counter = <L extends string>(name: string, help: string, labelNames: L[] = []): Counter<L> => new Counter({ name: `${PREFIX}${name}`, help, labelNames, registers })
+  const counter = <L extends string>(
+    name: string,
+    help: string,
+    labelNames: L[] = [],
+  ): Counter<L> => new Counter({ name: `${PREFIX}${name}`, help, labelNames, registers })
 
-  new Gauge({ name: `${PREFIX}info`, help: 'Always 1; the labels tell what runs here', labelNames: Object.keys(labels), registers }).set(labels, 1)
-  const requests = counter('http_requests_total', 'HTTP requests by the status of their answer; "aborted" where the client left before there was one', ['route', 'status'])
-  const durations = new Histogram({ name: `${PREFIX}http_request_duration_seconds`, help: 'From the arrival of a request\'s headers to the end of its answer', labelNames: ['route'], buckets: LATENCIES, registers })
+  new Gauge({
+    name: `${PREFIX}info`,
+    help: 'Always 1; the labels tell what runs here',
+    labelNames: Object.keys(labels),
+    registers,
+  }).set(labels, 1)
+  const requests = counter(
+    'http_requests_total',
+    'HTTP requests by the status of their answer; "aborted" where the client left before there was one',
+    ['route', 'status'],
+  )
+  const durations = new Histogram({
+    name: `${PREFIX}http_request_duration_seconds`,
+    help: "From the arrival of a request's headers to the end of its answer",
+    labelNames: ['route'],
+    buckets: LATENCIES,
+    registers,
+  })
   const handshakes = counter('handshakes_total', 'Handshakes that were answered', ['transport'])
-  const refusals = counter('refusals_total', 'Requests and events that were refused, by error code', ['code', 'transport'])
+  const refusals = counter(
+    'refusals_total',
+    'Requests and events that were refused, by error code',
+    ['code', 'transport'],
+  )
   const sends = counter('sends_total', 'Sends that succeeded, each for one recipient or several')
-  const stored = counter('messages_stored_total', 'Messages that were stored, one for each recipient')
-  const duplicates = counter('messages_duplicate_total', 'Messages that were sent again and stored before')
-  const acknowledged = counter('messages_acknowledged_total', 'Messages that were removed by their recipients')
-  const expired = counter('messages_expired_total', 'Messages that were removed since their retention ended')
+  const stored = counter(
+    'messages_stored_total',
+    'Messages that were stored, one for each recipient',
+  )
+  const duplicates = counter(
+    'messages_duplicate_total',
+    'Messages that were sent again and stored before',
+  )
+  const acknowledged = counter(
+    'messages_acknowledged_total',
+    'Messages that were removed by their recipients',
+  )
+  const expired = counter(
+    'messages_expired_total',
+    'Messages that were removed since their retention ended',
+  )
   const delivered = counter('live_deliveries_total', 'Messages told live, once for each socket')
-  const commitRows = new Histogram({ name: `${PREFIX}commit_messages`, help: 'Messages that one commit stored or removed', buckets: COMMIT_ROWS, registers })
-  const commitDurations = new Histogram({ name: `${PREFIX}commit_duration_seconds`, help: 'How long a commit took', buckets: LATENCIES, registers })
+  const commitRows = new Histogram({
+    name: `${PREFIX}commit_messages`,
+    help: 'Messages that one commit stored or removed',
+    buckets: COMMIT_ROWS,
+    registers,
+  })
+  const commitDurations = new Histogram({
+    name: `${PREFIX}commit_duration_seconds`,
+    help: 'How long a commit took',
+    buckets: LATENCIES,
+    registers,
+  })
 
   return {
     registry,
     metrics: {
-      request (route, status, seconds) {
+      request(route, status, seconds) {
         requests.inc({ route, status: status ?? 'aborted' })
         if (status !== undefined) durations.observe({ route }, seconds)
       },
-      handshake: transport => { handshakes.inc({ transport }) },
-      refused: (code, transport) => { refusals.inc({ code, transport }) },
-      sent (results) {
+      handshake: (transport) => {
+        handshakes.inc({ transport })
+      },
+      refused: (code, transport) => {
+        refusals.inc({ code, transport })
+      },
+      sent(results) {
         const again = results.filter(({ duplicate }) => duplicate).length
         sends.inc()
         stored.inc(results.length - again)
         duplicates.inc(again)
       },
-      acknowledged: messages => { acknowledged.inc(messages) },
-      expired: messages => { expired.inc(messages) },
-      delivered: sockets => { delivered.inc(sockets) },
-      committed (rows, seconds) {
+      acknowledged: (messages) => {
+        acknowledged.inc(messages)
+      },
+      expired: (messages) => {
+        expired.inc(messages)
+      },
+      delivered: (sockets) => {
+        delivered.inc(sockets)
+      },
+      committed(rows, seconds) {
         commitRows.observe(rows)
         commitDurations.observe(seconds)
       },
-      watch: (reading, read) => { watch(registry, reading, read) }
-    }
+      watch: (reading, read) => {
+        watch(registry, reading, read)
+      },
+    },
   }
 }
 
-function watch (registry: Registry, reading: Reading, read: () => number): void {
+function watch(registry: Registry, reading: Reading, read: () => number): void {
   const name = `${PREFIX}${reading}`
   if (reading in GAUGES) {
-    new Gauge({ name, help: GAUGES[reading as keyof typeof GAUGES], registers: [registry], collect () { this.set(read()) } })
+    new Gauge({
+      name,
+      help: GAUGES[reading as keyof typeof GAUGES],
+      registers: [registry],
+      collect() {
+        this.set(read())
+      },
+    })
   } else {
     new Counter({
       name,
       help: TOTALS[reading as keyof typeof TOTALS],
       registers: [registry],
-      collect () {
+      collect() {
         this.reset()
         this.inc(read())
-      }
+      },
     })
   }
 }

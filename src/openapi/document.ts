@@ -1,8 +1,7 @@
 /** The OpenAPI 3.1 document of this server: put together from the schemas that its requests are validated by. */
 import { AUTH_HEADERS } from '../auth/brc104'
-import type { Info } from '../operator/info'
 import { PAYMENT } from '../payments/payment'
-import { boxName, messageId, publicKey, type JsonSchema } from '../schema'
+import { boxName, messageId, publicKey, type JsonSchema } from '../contract/schema'
 import { IDENTITY_KEY, TIME } from './answers'
 import { DEVICES } from './devices'
 import { codesOf, errorComponents, errorResponse, errorResponses, NO_OPERATION } from './errors'
@@ -11,37 +10,52 @@ import { OVERLAY } from './overlay'
 import { PRELUDE, SAMPLE_HOST, TAGS, type Answer, type OperationDescription } from './operation'
 import { PERMISSIONS } from './permissions'
 import { AUTHENTICATION, SERVER } from './server'
-import { AUTHENTICATION_TEXT, AUTH_HEADER_TEXTS, introduce } from './texts'
+import { AUTHENTICATION_TEXT, AUTH_HEADER_TEXTS, introduce, type DocumentedInfo } from './texts'
 
-export const OPERATIONS: readonly OperationDescription[] = [...MESSAGES, ...PERMISSIONS, ...DEVICES, ...OVERLAY, ...AUTHENTICATION, ...SERVER]
+export const OPERATIONS: readonly OperationDescription[] = [
+  ...MESSAGES,
+  ...PERMISSIONS,
+  ...DEVICES,
+  ...OVERLAY,
+  ...AUTHENTICATION,
+  ...SERVER,
+]
 
 /** What the document depends on of a server's configuration. */
 export interface DocumentParts {
-  info: Pick<Info, 'version' | 'hostingDomain' | 'limits' | 'deliveryFees'>
+  info: DocumentedInfo
   /** The routing prefix: '' or '/api'. */
   prefix: string
 }
 
 /** Schemas that stand in many places: wherever one of these very objects is met, the document refers to it. */
-const NAMED = { IdentityKey: IDENTITY_KEY, PublicKey: publicKey.json, BoxName: boxName.json, MessageId: messageId.json, Payment: PAYMENT, Time: TIME }
+const NAMED = {
+  IdentityKey: IDENTITY_KEY,
+  PublicKey: publicKey.json,
+  BoxName: boxName.json,
+  MessageId: messageId.json,
+  Payment: PAYMENT,
+  Time: TIME,
+}
 
 /** A document, as far as whoever renders it has to know its shape. */
 export interface OpenApiDocument {
   openapi: string
-  info: { title: string, version: string, description: string }
+  info: { title: string; version: string; description: string }
   servers: Array<{ url: string }>
   paths: Record<string, Record<string, unknown>>
-  components: { schemas: Record<string, JsonSchema>, [kind: string]: Record<string, unknown> }
+  components: { schemas: Record<string, JsonSchema>; [kind: string]: Record<string, unknown> }
   [part: string]: unknown
 }
 
-export function createDocument ({ info, prefix }: DocumentParts): OpenApiDocument {
+export function createDocument({ info, prefix }: DocumentParts): OpenApiDocument {
   const base = info.hostingDomain?.replace(/\/+$/, '') ?? ''
   const root = base === '' ? '/' : new URL(base).origin
   const host = `${base === '' ? SAMPLE_HOST : base}${prefix}`
   const paths: Record<string, Record<string, unknown>> = {}
   for (const operation of OPERATIONS) {
-    const item = paths[operation.path] ??= operation.atRoot === true ? { servers: [{ url: root }] } : {}
+    const item = (paths[operation.path] ??=
+      operation.atRoot === true ? { servers: [{ url: root }] } : {})
     item[operation.method] = toOperation(operation, info, host)
   }
   const errors = errorComponents([...new Set([...OPERATIONS.flatMap(codesOf), ...NO_OPERATION])])
@@ -52,32 +66,99 @@ export function createDocument ({ info, prefix }: DocumentParts): OpenApiDocumen
     tags: Object.entries(TAGS).map(([name, description]) => ({ name, description })),
     paths: refer(paths) as OpenApiDocument['paths'],
     components: {
-      schemas: { ...Object.fromEntries(Object.entries(NAMED).map(([name, schema]) => [name, refer(schema, schema)])), ...refer(errors.schemas) as object } as Record<string, JsonSchema>,
+      schemas: {
+        ...Object.fromEntries(
+          Object.entries(NAMED).map(([name, schema]) => [name, refer(schema, schema)]),
+        ),
+        ...(refer(errors.schemas) as object),
+      } as Record<string, JsonSchema>,
       examples: errors.examples,
-      responses: refer({ NotFound: errorResponse([NO_OPERATION[0]]), MethodNotAllowed: errorResponse([NO_OPERATION[1]]) }) as Record<string, unknown>,
+      responses: refer({
+        NotFound: errorResponse([NO_OPERATION[0]]),
+        MethodNotAllowed: errorResponse([NO_OPERATION[1]]),
+      }) as Record<string, unknown>,
       headers: HEADERS,
-      parameters: Object.fromEntries(SENT_HEADERS.map(name => [AUTH_HEADERS[name], { name: AUTH_HEADERS[name], in: 'header', required: true, description: AUTH_HEADER_TEXTS[name], schema: { type: 'string' } }])),
-      securitySchemes: { brc104: { type: 'apiKey', in: 'header', name: AUTH_HEADERS.signature, description: AUTHENTICATION_TEXT } }
-    }
+      parameters: Object.fromEntries(
+        SENT_HEADERS.map((name) => [
+          AUTH_HEADERS[name],
+          {
+            name: AUTH_HEADERS[name],
+            in: 'header',
+            required: true,
+            description: AUTH_HEADER_TEXTS[name],
+            schema: { type: 'string' },
+          },
+        ]),
+      ),
+      securitySchemes: {
+        brc104: {
+          type: 'apiKey',
+          in: 'header',
+          name: AUTH_HEADERS.signature,
+          description: AUTHENTICATION_TEXT,
+        },
+      },
+    },
   }
 }
 
 const JSON_TYPE = 'application/json'
 
-const SENT_HEADERS = ['version', 'identityKey', 'nonce', 'yourNonce', 'requestId', 'signature'] as const
+const SENT_HEADERS = [
+  'version',
+  'identityKey',
+  'nonce',
+  'yourNonce',
+  'requestId',
+  'signature',
+] as const
 
 const HEADERS = {
-  RequestId: { description: 'The id under which the server logged the request.', schema: { type: 'string' } },
-  RetryAfter: { description: 'When to come back, in seconds.', schema: { type: 'integer', minimum: 0 } },
-  Signature: { description: 'The server\'s signature of the answer, in hex. The other x-bsv-auth headers come with it; for whom and how is told by the security scheme.', schema: { type: 'string' } }
+  RequestId: {
+    description: 'The id under which the server logged the request.',
+    schema: { type: 'string' },
+  },
+  RetryAfter: {
+    description: 'When to come back, in seconds.',
+    schema: { type: 'integer', minimum: 0 },
+  },
+  Signature: {
+    description:
+      "The server's signature of the answer, in hex. The other x-bsv-auth headers come with it; for whom and how is told by the security scheme.",
+    schema: { type: 'string' },
+  },
 }
 
-function toOperation (operation: OperationDescription, { limits }: DocumentParts['info'], host: string): object {
-  const { id, tag, summary, description, open = false, body, headers = {}, query, answers, sample } = operation
+function toOperation(
+  operation: OperationDescription,
+  { limits }: DocumentParts['info'],
+  host: string,
+): object {
+  const {
+    id,
+    tag,
+    summary,
+    description,
+    open = false,
+    body,
+    headers = {},
+    query,
+    answers,
+    sample,
+  } = operation
   const queried = query === undefined ? [] : toParameters(query.schema, query.examples)
   const own = Object.entries(headers).map(([name, header]) => ({ name, in: 'header', ...header }))
-  const parameters = [...queried, ...own, ...(open ? [] : SENT_HEADERS.map(name => ({ $ref: `#/components/parameters/${AUTH_HEADERS[name]}` })))]
-  const content = body === undefined ? undefined : { [body.type ?? JSON_TYPE]: { schema: body.schema, examples: toExamples(body.examples) } }
+  const parameters = [
+    ...queried,
+    ...own,
+    ...(open
+      ? []
+      : SENT_HEADERS.map((name) => ({ $ref: `#/components/parameters/${AUTH_HEADERS[name]}` }))),
+  ]
+  const content =
+    body === undefined
+      ? undefined
+      : { [body.type ?? JSON_TYPE]: { schema: body.schema, examples: toExamples(body.examples) } }
   return {
     operationId: id,
     tags: [tag],
@@ -85,20 +166,58 @@ function toOperation (operation: OperationDescription, { limits }: DocumentParts
     description,
     security: open ? [] : [{ brc104: [] }],
     ...(parameters.length > 0 && { parameters }),
-    ...(content !== undefined && { requestBody: { required: true, description: body?.limit ?? (open ? 'A few kilobytes at most.' : `Up to ${limits.bodyBytes.toLocaleString('en')} bytes.`), content } }),
-    responses: { ...Object.fromEntries(Object.entries(answers).map(([status, answer]) => [status, toResponse(answer, open)])), ...errorResponses(codesOf(operation)) },
-    'x-codeSamples': [{ lang: 'JavaScript', label: '@bsv/message-box-client', source: `${PRELUDE.replace(SAMPLE_HOST, host)}\n${sample}\n` }]
+    ...(content !== undefined && {
+      requestBody: {
+        required: true,
+        description:
+          body?.limit ??
+          (open
+            ? 'A few kilobytes at most.'
+            : `Up to ${limits.bodyBytes.toLocaleString('en')} bytes.`),
+        content,
+      },
+    }),
+    responses: {
+      ...Object.fromEntries(
+        Object.entries(answers).map(([status, answer]) => [status, toResponse(answer, open)]),
+      ),
+      ...errorResponses(codesOf(operation)),
+    },
+    'x-codeSamples': [
+      {
+        lang: 'JavaScript',
+        label: '@bsv/message-box-client',
+        source: `${PRELUDE.replace(SAMPLE_HOST, host)}\n${sample}\n`,
+      },
+    ],
   }
 }
 
-function toResponse ({ description, type = JSON_TYPE, schema, examples = {} }: Answer, open: boolean): object {
-  const headers = { 'x-request-id': { $ref: '#/components/headers/RequestId' }, ...(!open && { [AUTH_HEADERS.signature]: { $ref: '#/components/headers/Signature' } }) }
-  return { description, headers, ...(schema !== undefined && { content: { [type]: { schema, examples: toExamples(examples) } } }) }
+function toResponse(
+  { description, type = JSON_TYPE, schema, examples = {} }: Answer,
+  open: boolean,
+): object {
+  const headers = {
+    'x-request-id': { $ref: '#/components/headers/RequestId' },
+    ...(!open && { [AUTH_HEADERS.signature]: { $ref: '#/components/headers/Signature' } }),
+  }
+  return {
+    description,
+    headers,
+    ...(schema !== undefined && {
+      content: { [type]: { schema, examples: toExamples(examples) } },
+    }),
+  }
 }
 
-function toParameters ({ properties, required = [] }: JsonSchema, examples: Record<string, unknown>): object[] {
+function toParameters(
+  { properties, required = [] }: JsonSchema,
+  examples: Record<string, unknown>,
+): object[] {
   return Object.entries(properties as Record<string, JsonSchema>).map(([name, schema]) => {
-    const found = Object.entries(examples as Record<string, Record<string, unknown>>).filter(([, example]) => name in example)
+    const found = Object.entries(examples as Record<string, Record<string, unknown>>).filter(
+      ([, example]) => name in example,
+    )
     return {
       name,
       in: 'query',
@@ -106,20 +225,24 @@ function toParameters ({ properties, required = [] }: JsonSchema, examples: Reco
       ...(schema.description !== undefined && { description: schema.description }),
       schema,
       ...(schema.type === 'array' && { style: 'form', explode: true }),
-      ...(found.length > 0 && { examples: toExamples(Object.fromEntries(found.map(([title, example]) => [title, example[name]]))) })
+      ...(found.length > 0 && {
+        examples: toExamples(
+          Object.fromEntries(found.map(([title, example]) => [title, example[name]])),
+        ),
+      }),
     }
   })
 }
 
-function toExamples (examples: Record<string, unknown>): object {
+function toExamples(examples: Record<string, unknown>): object {
   return Object.fromEntries(Object.entries(examples).map(([name, value]) => [name, { value }]))
 }
 
 /** A copy in which the named schemas are referred to, but for one that is being written out. */
-function refer (node: unknown, written?: JsonSchema): unknown {
+function refer(node: unknown, written?: JsonSchema): unknown {
   if (typeof node !== 'object' || node === null) return node
   const named = Object.entries(NAMED).find(([, schema]) => schema === node && schema !== written)
   if (named !== undefined) return { $ref: `#/components/schemas/${named[0]}` }
-  if (Array.isArray(node)) return node.map(item => refer(item))
+  if (Array.isArray(node)) return node.map((item) => refer(item))
   return Object.fromEntries(Object.entries(node).map(([key, value]) => [key, refer(value)]))
 }

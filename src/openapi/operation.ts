@@ -1,6 +1,6 @@
 /** What the document says of one operation, and the words that operations share. */
-import type { ErrorCode } from '../errors'
-import type { JsonSchema } from '../schema'
+import type { ErrorCode } from '../contract/errors'
+import type { JsonSchema } from '../contract/schema'
 
 export interface Answer {
   description: string
@@ -24,10 +24,13 @@ export interface OperationDescription {
   /** Always at the root, whatever the routing prefix. */
   atRoot?: true
   /** `type` is its media type, where that is not JSON; `limit` is a sentence, where the usual one does not hold. */
-  body?: { schema: JsonSchema, examples: Record<string, unknown>, type?: string, limit?: string }
-  headers?: Record<string, { required: boolean, description: string, schema: JsonSchema, example: string }>
+  body?: { schema: JsonSchema; examples: Record<string, unknown>; type?: string; limit?: string }
+  headers?: Record<
+    string,
+    { required: boolean; description: string; schema: JsonSchema; example: string }
+  >
   /** An object's schema: each property is a parameter of the query. */
-  query?: { schema: JsonSchema, examples: Record<string, unknown> }
+  query?: { schema: JsonSchema; examples: Record<string, unknown> }
   /** By status; every one of them is a success. */
   answers: Record<number, Answer>
   /** The codes that it may answer with beside those that all share. */
@@ -44,10 +47,10 @@ export const TAGS = {
   Devices: 'Tokens of devices, for push messages.',
   Overlay: 'Who receives messages where, for clients of the overlay network.',
   Authentication: 'The handshake that starts a session.',
-  Server: 'What the server is and how it does, for anybody; and its migrations, for its operator.'
+  Server: 'What the server is and how it does, for anybody; and its migrations, for its operator.',
 } as const
 
-export type Tag = keyof typeof TAGS
+type Tag = keyof typeof TAGS
 
 /** Two valid identity keys for examples. */
 export const ALICE = '0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798'

@@ -1,10 +1,23 @@
 import { AUTH_VERSION, HANDSHAKE_REQUEST } from '../auth/brc103'
-import { HANDSHAKE_PATH } from '../protocol'
-import { fieldsOf, type JsonSchema } from '../schema'
-import { COUNT, exactly, FLAG, IDENTITY_KEY, listOf, nullable, SATOSHIS, STRING, success } from './answers'
+import { HANDSHAKE_PATH } from '../contract/protocol'
+import { fieldsOf, type JsonSchema } from '../contract/schema'
+import {
+  COUNT,
+  exactly,
+  FLAG,
+  IDENTITY_KEY,
+  listOf,
+  nullable,
+  SATOSHIS,
+  STRING,
+  success,
+} from './answers'
 import { ALICE, BOB, type OperationDescription } from './operation'
 
-const CERTIFICATES = exactly({ certifiers: { type: 'array', maxItems: 0 }, types: { type: 'object', maxProperties: 0 } })
+const CERTIFICATES = exactly({
+  certifiers: { type: 'array', maxItems: 0 },
+  types: { type: 'object', maxProperties: 0 },
+})
 const NONCE: JsonSchema = { type: 'string', minLength: 1 }
 const QUOTA = exactly({ messages: nullable(COUNT), bytes: nullable(COUNT) })
 
@@ -23,39 +36,78 @@ const INFO = exactly({
     messageBoxCharacters: COUNT,
     acknowledgedIds: COUNT,
     page: exactly({ messages: COUNT, bytes: COUNT }),
-    rates: { ...exactly({ address: nullable(COUNT), identity: nullable(COUNT) }), description: 'Requests a minute. A large one counts as several.' },
+    rates: {
+      ...exactly({ address: nullable(COUNT), identity: nullable(COUNT) }),
+      description: 'Requests a minute. A large one counts as several.',
+    },
     concurrentRequests: nullable(COUNT),
-    connections: { ...exactly({ address: nullable(COUNT) }), description: 'TCP connections of one address.' },
-    sockets: { ...exactly({ address: nullable(COUNT), identity: nullable(COUNT) }), description: 'Live sockets of one address and of one identity.' },
-    verificationSeconds: { ...nullable(COUNT), description: 'Seconds a minute that transactions of one address may take to verify.' },
-    memory: { ...exactly({ incoming: COUNT, outgoing: COUNT }), description: 'Bytes that requests and unread answers may take. One address or identity may use a quarter, or what the largest body or answer takes.' },
+    connections: {
+      ...exactly({ address: nullable(COUNT) }),
+      description: 'TCP connections of one address.',
+    },
+    sockets: {
+      ...exactly({ address: nullable(COUNT), identity: nullable(COUNT) }),
+      description: 'Live sockets of one address and of one identity.',
+    },
+    verificationSeconds: {
+      ...nullable(COUNT),
+      description: 'Seconds a minute that transactions of one address may take to verify.',
+    },
+    memory: {
+      ...exactly({ incoming: COUNT, outgoing: COUNT }),
+      description:
+        'Bytes that requests and unread answers may take. One address or identity may use a quarter, or what the largest body or answer takes.',
+    },
     rules: { ...nullable(COUNT), description: 'Rules of permissions that one identity may have.' },
     quotas: exactly({ inbox: QUOTA, sender: QUOTA }),
-    retentionDays: nullable({ type: 'number' })
+    retentionDays: nullable({ type: 'number' }),
   }),
-  deliveryFees: { type: 'object', additionalProperties: SATOSHIS, description: 'What a delivery costs, by the names of boxes.' },
+  deliveryFees: {
+    type: 'object',
+    additionalProperties: SATOSHIS,
+    description: 'What a delivery costs, by the names of boxes.',
+  },
   features: { type: 'object', additionalProperties: FLAG },
   advertising: {
-    ...nullable(exactly({ host: STRING, topics: listOf(STRING), checkedAt: nullable(STRING), fault: nullable(STRING) })),
-    description: 'How the server\'s own advertisements are: where, under which topics, when that was last looked at, and what stands in the way; null where it has none.'
-  }
+    ...nullable(
+      exactly({
+        host: STRING,
+        topics: listOf(STRING),
+        checkedAt: nullable(STRING),
+        fault: nullable(STRING),
+      }),
+    ),
+    description:
+      "How the server's own advertisements are: where, under which topics, when that was last looked at, and what stands in the way; null where it has none.",
+  },
 })
 
-const document = (path: string, id: string, summary: string, field: string, example: object): OperationDescription => ({
+const document = (
+  path: string,
+  id: string,
+  summary: string,
+  field: string,
+  example: object,
+): OperationDescription => ({
   method: 'get',
   path,
   id,
   tag: 'Server',
   summary,
-  description: 'With an ETag: asked again with `if-none-match`, it answers 304 where nothing has changed.',
+  description:
+    'With an ETag: asked again with `if-none-match`, it answers 304 where nothing has changed.',
   open: true,
   answers: {
-    200: { description: 'The document.', schema: { type: 'object', required: [field], properties: { [field]: STRING } }, examples: { beginning: example } },
-    304: { description: 'It is what the client has already.' }
+    200: {
+      description: 'The document.',
+      schema: { type: 'object', required: [field], properties: { [field]: STRING } },
+      examples: { beginning: example },
+    },
+    304: { description: 'It is what the client has already.' },
   },
   errors: ['ERR_RATE_LIMITED'],
   sample: `const response = await fetch(\`\${host}${path}\`)
-console.log((await response.json()).info.title)`
+console.log((await response.json()).info.title)`,
 })
 
 export const AUTHENTICATION: OperationDescription[] = [
@@ -65,12 +117,20 @@ export const AUTHENTICATION: OperationDescription[] = [
     id: 'handshake',
     tag: 'Authentication',
     summary: 'Start a session (BRC-103)',
-    description: 'Always at the root of the server. The server\'s nonce, in `initialNonce`, names the session from then on; it is opaque, and needs nothing to be kept on the server. The signature covers both nonces.',
+    description:
+      "Always at the root of the server. The server's nonce, in `initialNonce`, names the session from then on; it is opaque, and needs nothing to be kept on the server. The signature covers both nonces.",
     open: true,
     atRoot: true,
     body: {
       schema: HANDSHAKE_REQUEST,
-      examples: { first: { version: AUTH_VERSION, messageType: 'initialRequest', identityKey: ALICE, initialNonce: 'ZnJlc2ggcmFuZG9tIGJ5dGVzLCAzMiBvZiB0aGVtLi4=' } }
+      examples: {
+        first: {
+          version: AUTH_VERSION,
+          messageType: 'initialRequest',
+          identityKey: ALICE,
+          initialNonce: 'ZnJlc2ggcmFuZG9tIGJ5dGVzLCAzMiBvZiB0aGVtLi4=',
+        },
+      },
     },
     answers: {
       200: {
@@ -82,7 +142,10 @@ export const AUTHENTICATION: OperationDescription[] = [
           initialNonce: NONCE,
           yourNonce: NONCE,
           requestedCertificates: CERTIFICATES,
-          signature: listOf({ type: 'integer', minimum: 0, maximum: 255 }, { minItems: 1, description: 'DER, as numbers.' })
+          signature: listOf(
+            { type: 'integer', minimum: 0, maximum: 255 },
+            { minItems: 1, description: 'DER, as numbers.' },
+          ),
         }),
         examples: {
           session: {
@@ -92,16 +155,25 @@ export const AUTHENTICATION: OperationDescription[] = [
             initialNonce: 'dGhlIG5vbmNlIGluIHdoaWNoIHRoZSBzZXNzaW9uIGlzIHNlYWxlZA==',
             yourNonce: 'ZnJlc2ggcmFuZG9tIGJ5dGVzLCAzMiBvZiB0aGVtLi4=',
             requestedCertificates: { certifiers: [], types: {} },
-            signature: [48, 6, 2, 1, 1, 2, 1, 1]
-          }
-        }
-      }
+            signature: [48, 6, 2, 1, 1, 2, 1, 1],
+          },
+        },
+      },
     },
-    errors: ['ERR_INVALID_AUTH_MESSAGE', 'ERR_CERTIFICATES_NOT_SUPPORTED', 'ERR_INVALID_JSON', 'ERR_BODY_TOO_LARGE', 'ERR_BODY_IN_PIECES', 'ERR_UNSUPPORTED_ENCODING', 'ERR_RATE_LIMITED', 'ERR_SERVER_BUSY'],
+    errors: [
+      'ERR_INVALID_AUTH_MESSAGE',
+      'ERR_CERTIFICATES_NOT_SUPPORTED',
+      'ERR_INVALID_JSON',
+      'ERR_BODY_TOO_LARGE',
+      'ERR_BODY_IN_PIECES',
+      'ERR_UNSUPPORTED_ENCODING',
+      'ERR_RATE_LIMITED',
+      'ERR_SERVER_BUSY',
+    ],
     sample: `// The client shakes hands by itself, before its first signed request.
 const response = await client.authFetch.fetch(\`\${host}/devices\`, { method: 'GET' })
-console.log(response.status)`
-  }
+console.log(response.status)`,
+  },
 ]
 
 export const SERVER: OperationDescription[] = [
@@ -111,11 +183,18 @@ export const SERVER: OperationDescription[] = [
     id: 'health',
     tag: 'Server',
     summary: 'Whether the process is up',
-    description: 'Asks nothing of the database. It has a rate of its own, ten times that of other requests. `/healthz` and `/health/live` are the same.',
+    description:
+      'Asks nothing of the database. It has a rate of its own, ten times that of other requests. `/healthz` and `/health/live` are the same.',
     open: true,
-    answers: { 200: { description: 'It is.', schema: exactly({ status: { const: 'ok' } }), examples: { up: { status: 'ok' } } } },
+    answers: {
+      200: {
+        description: 'It is.',
+        schema: exactly({ status: { const: 'ok' } }),
+        examples: { up: { status: 'ok' } },
+      },
+    },
     errors: [],
-    sample: 'console.log(await (await fetch(`${host}/health`)).json())'
+    sample: 'console.log(await (await fetch(`${host}/health`)).json())',
   },
   {
     method: 'get',
@@ -123,17 +202,21 @@ export const SERVER: OperationDescription[] = [
     id: 'ready',
     tag: 'Server',
     summary: 'Whether the server can do its work',
-    description: 'It can while the database answers and its schema is up to date, and until it is told to stop. Without its Redis it is degraded, and goes on alone. `/readyz` and `/health/ready` are the same.',
+    description:
+      'It can while the database answers and its schema is up to date, and until it is told to stop. Without its Redis it is degraded, and goes on alone. `/readyz` and `/health/ready` are the same.',
     open: true,
     answers: {
       200: {
         description: 'It can. `redis` is told where there is one.',
-        schema: exactly({ status: { enum: ['ready', 'degraded'] }, redis: { enum: ['ok', 'away'] } }, ['redis']),
-        examples: { ready: { status: 'ready' }, alone: { status: 'degraded', redis: 'away' } }
-      }
+        schema: exactly(
+          { status: { enum: ['ready', 'degraded'] }, redis: { enum: ['ok', 'away'] } },
+          ['redis'],
+        ),
+        examples: { ready: { status: 'ready' }, alone: { status: 'degraded', redis: 'away' } },
+      },
     },
     errors: ['ERR_STOPPING', 'ERR_UNAVAILABLE', 'ERR_SCHEMA_OUTDATED'],
-    sample: 'console.log(await (await fetch(`${host}/ready`)).json())'
+    sample: 'console.log(await (await fetch(`${host}/ready`)).json())',
   },
   {
     method: 'get',
@@ -170,19 +253,22 @@ export const SERVER: OperationDescription[] = [
               verificationSeconds: 20,
               memory: { incoming: 134217728, outgoing: 134217728 },
               rules: 10000,
-              quotas: { inbox: { messages: 10000, bytes: 1073741824 }, sender: { messages: 10000, bytes: 1073741824 } },
-              retentionDays: null
+              quotas: {
+                inbox: { messages: 10000, bytes: 1073741824 },
+                sender: { messages: 10000, bytes: 1073741824 },
+              },
+              retentionDays: null,
             },
             deliveryFees: { notifications: 10 },
             features: { live: true, payments: true, manyNodes: false, push: false },
-            advertising: null
-          }
-        }
-      }
+            advertising: null,
+          },
+        },
+      },
     },
     errors: ['ERR_RATE_LIMITED'],
     sample: `const { identityKey, limits } = await (await fetch(\`\${host}/info\`)).json()
-console.log(identityKey, limits)`
+console.log(identityKey, limits)`,
   },
   {
     method: 'post',
@@ -190,27 +276,50 @@ console.log(identityKey, limits)`
     id: 'migrate',
     tag: 'Server',
     summary: 'Bring the schema up to date',
-    description: 'For whoever has `MIGRATE_KEY`, and only where that is set: else there is nothing at this path. Ten attempts a minute from one address.',
+    description:
+      'For whoever has `MIGRATE_KEY`, and only where that is set: else there is nothing at this path. Ten attempts a minute from one address.',
     open: true,
     body: {
-      schema: fieldsOf({ migratekey: { json: { type: 'string', description: 'The value of `MIGRATE_KEY`.' } } }, ['migratekey']),
-      examples: { key: { migratekey: 'the operator\'s key' } }
+      schema: fieldsOf(
+        { migratekey: { json: { type: 'string', description: 'The value of `MIGRATE_KEY`.' } } },
+        ['migratekey'],
+      ),
+      examples: { key: { migratekey: "the operator's key" } },
     },
     answers: {
       200: {
         description: 'The schema is up to date.',
-        schema: success({ result: { type: 'array', prefixItems: [COUNT, listOf(STRING)], minItems: 2, maxItems: 2, description: 'The number of the batch, and the names of the migrations that ran now.' } }),
-        examples: { nothing: { status: 'success', result: [1, []] } }
-      }
+        schema: success({
+          result: {
+            type: 'array',
+            prefixItems: [COUNT, listOf(STRING)],
+            minItems: 2,
+            maxItems: 2,
+            description: 'The number of the batch, and the names of the migrations that ran now.',
+          },
+        }),
+        examples: { nothing: { status: 'success', result: [1, []] } },
+      },
     },
-    errors: ['ERR_UNAUTHORIZED', 'ERR_INVALID_JSON', 'ERR_BODY_TOO_LARGE', 'ERR_RATE_LIMITED', 'ERR_MIGRATION_FAILED', 'ERR_NOT_FOUND'],
+    errors: [
+      'ERR_UNAUTHORIZED',
+      'ERR_INVALID_JSON',
+      'ERR_BODY_TOO_LARGE',
+      'ERR_RATE_LIMITED',
+      'ERR_MIGRATION_FAILED',
+      'ERR_NOT_FOUND',
+    ],
     sample: `const response = await fetch(\`\${host}/migrate\`, {
   method: 'POST',
   headers: { 'content-type': 'application/json' },
   body: JSON.stringify({ migratekey: process.env.MIGRATE_KEY })
 })
-console.log(await response.json())`
+console.log(await response.json())`,
   },
-  document('/openapi.json', 'openapi', 'This document (OpenAPI 3.1)', 'openapi', { openapi: '3.1.0' }),
-  document('/asyncapi.json', 'asyncapi', 'The events of the socket (AsyncAPI 3)', 'asyncapi', { asyncapi: '3.0.0' })
+  document('/openapi.json', 'openapi', 'This document (OpenAPI 3.1)', 'openapi', {
+    openapi: '3.1.0',
+  }),
+  document('/asyncapi.json', 'asyncapi', 'The events of the socket (AsyncAPI 3)', 'asyncapi', {
+    asyncapi: '3.0.0',
+  }),
 ]

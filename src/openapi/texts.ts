@@ -1,28 +1,33 @@
 /** The longer texts of the document. */
 import type { AUTH_HEADERS } from '../auth/brc104'
-import type { DocumentParts } from './document'
-import { figure } from '../figures'
+import type { Info } from '../operator/info'
+import { figure } from '../lib/format'
+
+export type DocumentedInfo = Pick<Info, 'version' | 'hostingDomain' | 'limits' | 'deliveryFees'>
 
 export const AUTHENTICATION_TEXT = [
   'Both sides sign every message (BRC-103 over BRC-104); @bsv/message-box-client and the AuthFetch of @bsv/sdk do all of it.',
-  'A client begins with `POST /.well-known/auth`, at the root of the server: it names its identity key and a fresh nonce. The answer\'s `initialNonce` names the session, for as long as the server has its key; a request that is answered with 401 needs a new handshake.',
+  "A client begins with `POST /.well-known/auth`, at the root of the server: it names its identity key and a fresh nonce. The answer's `initialNonce` names the session, for as long as the server has its key; a request that is answered with 401 needs a new handshake.",
   'Every request of the session carries the headers `x-bsv-auth-version` (0.1), `x-bsv-auth-identity-key`, `x-bsv-auth-nonce` (fresh for each request), `x-bsv-auth-your-nonce` (the one that names the session), `x-bsv-auth-request-id` (32 random bytes in base64) and `x-bsv-auth-signature` (DER, in hex).',
   'What is signed: the bytes of the request id, then method, path, search, headers and body, each behind its length as a Bitcoin varint, where an absent part has the length -1. The headers are `content-type` without its parameters, `authorization`, and `x-bsv-*` other than `x-bsv-auth-*`, sorted. The body is signed as the bytes that are sent.',
   'The key of a signature is derived (BRC-42, BRC-43) with the protocol `[2, "auth message signature"]`, the key id `{nonce} {your nonce}`, and the other side as counterparty.',
-  'Answers are signed in the same way, errors too: request id, status, signed headers, body. A 401 with the code UNAUTHORIZED is not.'
+  'Answers are signed in the same way, errors too: request id, status, signed headers, body. A 401 with the code UNAUTHORIZED is not.',
 ].join('\n\n')
 
-export const AUTH_HEADER_TEXTS: Record<Exclude<keyof typeof AUTH_HEADERS, 'messageType'>, string> = {
+export const AUTH_HEADER_TEXTS: Record<
+  Exclude<keyof typeof AUTH_HEADERS, 'messageType'>,
+  string
+> = {
   version: 'The version of BRC-103: 0.1.',
   identityKey: 'The identity key of the caller, to which the session belongs.',
-  nonce: 'A fresh nonce of the caller\'s; a repeated one is refused.',
-  yourNonce: 'The server\'s nonce from the handshake: it names the session.',
+  nonce: "A fresh nonce of the caller's; a repeated one is refused.",
+  yourNonce: "The server's nonce from the handshake: it names the session.",
   requestId: '32 random bytes in base64.',
-  signature: 'The signature over the request: DER, in hex.'
+  signature: 'The signature over the request: DER, in hex.',
 }
 
 /** What a reader has to know before the operations. */
-export function introduce ({ limits, deliveryFees }: DocumentParts['info']): string {
+export function introduce({ limits, deliveryFees }: DocumentedInfo): string {
   const { page, rates, quotas, concurrentRequests, retentionDays } = limits
   const fees = Object.entries(deliveryFees).map(([box, fee]) => `${fee} satoshis into "${box}"`)
   return [
@@ -37,12 +42,14 @@ export function introduce ({ limits, deliveryFees }: DocumentParts['info']): str
       `- a page of a list: ${figure(page.messages)} messages, about ${figure(page.bytes)} bytes of bodies`,
       `- requests a minute: ${orOff(rates.address)} from one address, ${orOff(rates.identity)} from one identity; at once: ${orOff(concurrentRequests)}`,
       `- stored for one recipient: ${orOff(quotas.inbox.messages)} messages, ${orOff(quotas.inbox.bytes)} bytes; from one sender: ${orOff(quotas.sender.messages)} messages, ${orOff(quotas.sender.bytes)} bytes`,
-      `- a message is kept until it is acknowledged${retentionDays === null ? '' : `, or for ${retentionDays} days`}`
+      `- a message is kept until it is acknowledged${retentionDays === null ? '' : `, or for ${retentionDays} days`}`,
     ].join('\n'),
-    fees.length === 0 ? 'This server charges nothing for deliveries.' : `This server charges for deliveries: ${fees.join(', ')}.`
+    fees.length === 0
+      ? 'This server charges nothing for deliveries.'
+      : `This server charges for deliveries: ${fees.join(', ')}.`,
   ].join('\n\n')
 }
 
-function orOff (limit: number | null): string {
+function orOff(limit: number | null): string {
   return limit === null ? 'any number' : figure(limit)
 }

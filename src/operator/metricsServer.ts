@@ -4,26 +4,32 @@ import type { Registry } from 'prom-client'
 
 /** Prometheus's page, on a port of its own: what it tells is the operator's affair. */
 export class MetricsServer {
-  private constructor (private readonly server: Server) {}
+  private constructor(private readonly server: Server) {}
 
-  static async start (registry: Registry, { port, host }: { port: number, host: string }): Promise<MetricsServer> {
+  static async start(
+    registry: Registry,
+    { port, host }: { port: number; host: string },
+  ): Promise<MetricsServer> {
     const server = createServer((req, res) => {
-      if (req.method !== 'GET' || req.url?.split('?')[0] !== '/metrics') return void res.writeHead(404).end()
+      if (req.method !== 'GET' || req.url?.split('?')[0] !== '/metrics')
+        return void res.writeHead(404).end()
       registry.metrics().then(
-        text => res.writeHead(200, { 'content-type': registry.contentType }).end(text),
-        (error: unknown) => res.writeHead(500, { 'content-type': 'text/plain' }).end(String(error))
+        (text) => res.writeHead(200, { 'content-type': registry.contentType }).end(text),
+        (error: unknown) => res.writeHead(500, { 'content-type': 'text/plain' }).end(String(error)),
       )
     })
-    await new Promise<void>((resolve, reject) => { server.once('error', reject).listen(port, host, resolve) })
+    await new Promise<void>((resolve, reject) => {
+      server.once('error', reject).listen(port, host, resolve)
+    })
     return new MetricsServer(server)
   }
 
-  get port (): number {
+  get port(): number {
     return (this.server.address() as AddressInfo).port
   }
 
-  async close (): Promise<void> {
-    const closed = new Promise(resolve => this.server.close(resolve))
+  async close(): Promise<void> {
+    const closed = new Promise((resolve) => this.server.close(resolve))
     this.server.closeAllConnections()
     await closed
   }

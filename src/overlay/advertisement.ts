@@ -2,8 +2,8 @@
 import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { anyone } from '../auth/wallet'
-import type { Advertised } from '../db/advertisements'
-import { toIdentityKey } from '../values'
+import type { Advertised } from '../db/advertisements/sql'
+import { toIdentityKey } from '../contract/primitives'
 import { decodePushDrop } from './pushDrop'
 
 /** As the released clients sign. */
@@ -16,20 +16,29 @@ const MAX_HOST = 255
 export type Judged = { advertised: Advertised } | { reason: string }
 
 /** Whether an output looks like an advertisement; whether it is one takes a signature to tell. */
-export function isCandidate (script: Buffer): boolean {
+export function isCandidate(script: Buffer): boolean {
   return decodePushDrop(script)?.length === 3
 }
 
 /** Judges a locking script; undefined where it does not look like an advertisement. */
-export function judge (script: Buffer): Judged | undefined {
+export function judge(script: Buffer): Judged | undefined {
   const fields = decodePushDrop(script)
   if (fields?.length !== 3) return undefined
   const [key, host, signature] = fields as [Buffer, Buffer, Buffer]
   const identityKey = key.length === 33 ? toIdentityKey(key.toString('hex')) : undefined
   if (identityKey === undefined) return { reason: 'its first field is no identity key' }
-  if (!isHost(host)) return { reason: `its second field is no http or https URL of up to ${MAX_HOST} bytes without a slash at its end` }
+  if (!isHost(host))
+    return {
+      reason: `its second field is no http or https URL of up to ${MAX_HOST} bytes without a slash at its end`,
+    }
   const hash = createHash('sha256').update(key).update(host).digest()
-  if (!anyone.verifyHash(hash, signature, { protocolID: PROTOCOL, keyID: KEY_ID, counterparty: identityKey })) {
+  if (
+    !anyone.verifyHash(hash, signature, {
+      protocolID: PROTOCOL,
+      keyID: KEY_ID,
+      counterparty: identityKey,
+    })
+  ) {
     return { reason: 'its signature is not by the identity key that it names' }
   }
   return { advertised: { identityKey, host: host.toString('utf8') } }
@@ -38,9 +47,10 @@ export function judge (script: Buffer): Judged | undefined {
 const HOST = /^https?:\/\/[^\s/\\?#@\p{C}][^\s\\?#@\p{C}]*$/iu
 
 /** A URL that clients can put a path behind. */
-function isHost (bytes: Buffer): boolean {
+function isHost(bytes: Buffer): boolean {
   const text = bytes.toString('utf8')
-  if (bytes.length > MAX_HOST || !isUtf8(bytes) || !HOST.test(text) || !URL.canParse(text)) return false
+  if (bytes.length > MAX_HOST || !isUtf8(bytes) || !HOST.test(text) || !URL.canParse(text))
+    return false
   // Clients put a path behind it, with a slash of its own.
   const hasPath = /^https?:\/\/[^/]+\//i.test(text)
   return !hasPath || !new URL(text).pathname.endsWith('/')

@@ -2,9 +2,9 @@
 import type { Logger } from 'pino'
 import type { AuthWallet } from '../auth/wallet'
 import type { Config } from '../config'
-import { within } from '../deadline'
+import { within } from '../lib/timeout'
 import type { ServerWallet } from '../payments/wallet'
-import { DAY } from '../settings'
+import { DAY } from '../config/parsers'
 import { advertise, type AdvertisingResult } from './advertising'
 import { OverlayNetwork } from './network'
 import { RECIPES, type TokenKind } from './tokens'
@@ -15,7 +15,7 @@ const FIRST_PAUSE = 5 * 60 * 1000
 const PATIENCE = 2000
 
 /** How the server's own advertisements are, as anybody may know. */
-export interface AdvertisingState {
+interface AdvertisingState {
   host: string
   /** The topics under which it is advertised. */
   topics: string[]
@@ -39,16 +39,28 @@ export interface AdvertiserParts {
   logger: Logger
 }
 
-export function createAdvertiser (config: Config, { serverWallet, wallet, logger }: AdvertiserParts): Advertiser {
+export function createAdvertiser(
+  config: Config,
+  { serverWallet, wallet, logger }: AdvertiserParts,
+): Advertiser {
   const { hostingDomain } = config.http
-  if (!config.advertise || hostingDomain === undefined || serverWallet === undefined) return { state: undefined, start () {}, async stop () {} }
+  if (!config.advertise || hostingDomain === undefined || serverWallet === undefined)
+    return { state: undefined, start() {}, async stop() {} }
   const network = new OverlayNetwork(config.network)
   const wanted = { host: hostingDomain, kinds: wantedKinds(config) }
-  return new BackgroundAdvertiser(hostingDomain, async () => await advertise({ wallet: await serverWallet.get(), identityKey: wallet.identityKey, network }, wanted), logger)
+  return new BackgroundAdvertiser(
+    hostingDomain,
+    async () =>
+      await advertise(
+        { wallet: await serverWallet.get(), identityKey: wallet.identityKey, network },
+        wanted,
+      ),
+    logger,
+  )
 }
 
 /** What a server advertises: where messages to itself go, and with the overlay on, what it does for others there. */
-export function wantedKinds ({ overlay }: Pick<Config, 'overlay'>): TokenKind[] {
+export function wantedKinds({ overlay }: Pick<Config, 'overlay'>): TokenKind[] {
   return overlay.enabled ? ['SHIP', 'SLAP', 'host'] : ['host']
 }
 
@@ -59,40 +71,71 @@ class BackgroundAdvertiser implements Advertiser {
   #failures = 0
   #stopped = false
 
-  constructor (host: string, private readonly advertise: () => Promise<AdvertisingResult>, private readonly logger: Logger) {
+  constructor(
+    host: string,
+    private readonly advertise: () => Promise<AdvertisingResult>,
+    private readonly logger: Logger,
+  ) {
     this.state = { host, topics: [], checkedAt: null, fault: null }
   }
 
-  start (): void {
+  start(): void {
     if (this.#stopped) return
     this.#round = this.#try().then(() => {
-      const pause = this.#failures === 0 ? DAY : Math.min(FIRST_PAUSE * 2 ** (this.#failures - 1), DAY)
-      if (!this.#stopped) this.#timer = setTimeout(() => { this.start() }, pause).unref()
+      const pause =
+        this.#failures === 0 ? DAY : Math.min(FIRST_PAUSE * 2 ** (this.#failures - 1), DAY)
+      if (!this.#stopped)
+        this.#timer = setTimeout(() => {
+          this.start()
+        }, pause).unref()
     })
   }
 
-  async stop (): Promise<void> {
+  async stop(): Promise<void> {
     this.#stopped = true
     clearTimeout(this.#timer)
-    await within(this.#round, PATIENCE, 'the server\'s advertisements are still under way').catch(({ message }: Error) => { this.logger.warn(message) })
+    await within(this.#round, PATIENCE, "the server's advertisements are still under way").catch(
+      ({ message }: Error) => {
+        this.logger.warn(message)
+      },
+    )
   }
 
-  async #try (): Promise<void> {
+  async #try(): Promise<void> {
     try {
       const { standing, bought, revoked, faults } = await this.advertise()
-      if (bought.length > 0 || revoked > 0) this.logger.info({ bought, revoked }, 'the server\'s advertisements were renewed')
-      if (faults.length > 0) this.logger.warn({ faults }, 'the overlay network does not take all of the server\'s advertisements yet')
-      this.#note(standing, faults.length === 0 ? null : faults.map(({ topic, reason }) => `${topic}: ${reason}`).join(' '))
+      if (bought.length > 0 || revoked > 0)
+        this.logger.info({ bought, revoked }, "the server's advertisements were renewed")
+      if (faults.length > 0)
+        this.logger.warn(
+          { faults },
+          "the overlay network does not take all of the server's advertisements yet",
+        )
+      this.#note(
+        standing,
+        faults.length === 0
+          ? null
+          : faults.map(({ topic, reason }) => `${topic}: ${reason}`).join(' '),
+      )
     } catch (error) {
       // Its own words may name what is nobody's business: the log has them.
       this.logger.warn({ err: error }, 'the server could not be advertised yet')
-      this.#note(undefined, (error as Error).name === 'WERR_INSUFFICIENT_FUNDS' ? 'The server\'s wallet has not enough money.' : 'The server\'s wallet failed.')
+      this.#note(
+        undefined,
+        (error as Error).name === 'WERR_INSUFFICIENT_FUNDS'
+          ? "The server's wallet has not enough money."
+          : "The server's wallet failed.",
+      )
     }
   }
 
   /** @param standing undefined where nobody could tell: then it is what it was */
-  #note (standing: TokenKind[] | undefined, fault: string | null): void {
+  #note(standing: TokenKind[] | undefined, fault: string | null): void {
     this.#failures = fault === null ? 0 : this.#failures + 1
-    Object.assign(this.state, { topics: standing?.map(kind => RECIPES[kind].topic) ?? this.state.topics, checkedAt: new Date().toISOString(), fault } satisfies Partial<AdvertisingState>)
+    Object.assign(this.state, {
+      topics: standing?.map((kind) => RECIPES[kind].topic) ?? this.state.topics,
+      checkedAt: new Date().toISOString(),
+      fault,
+    } satisfies Partial<AdvertisingState>)
   }
 }

@@ -1,6 +1,6 @@
 /** Keeps a server's advertisements as they should be: those that stand are kept, what is missing is bought, the rest is spent. */
 import type { Transaction, WalletInterface } from '@bsv/sdk'
-import type { IdentityKey } from '../protocol'
+import type { IdentityKey } from '../contract/protocol'
 import type { OverlayNetwork } from './network'
 import { exchangeTokens, listTokens, type OwnToken } from './ownTokens'
 import { RECIPES, type TokenKind } from './tokens'
@@ -23,32 +23,55 @@ export interface AdvertisingResult {
   bought: TokenKind[]
   revoked: number
   /** What went wrong on the network, by topic: the wallet has the advertisement, and it is to be published later. */
-  faults: Array<{ topic: string, reason: string }>
+  faults: Array<{ topic: string; reason: string }>
 }
 
 /**
  * Advertises what is wanted and not there yet, and spends what is there and not wanted.
  * @throws Error where the wallet fails, such as for want of money
  */
-export async function advertise (parts: Advertising, { host, kinds }: WantedTokens): Promise<AdvertisingResult> {
+export async function advertise(
+  parts: Advertising,
+  { host, kinds }: WantedTokens,
+): Promise<AdvertisingResult> {
   const { wallet, identityKey, network } = parts
   const own = await listTokens(wallet, identityKey)
-  const kept = kinds.flatMap(kind => own.findLast(token => token.kind === kind && token.host === host) ?? [])
-  const known = new Map(await Promise.all(kinds.map(async kind => [kind, await network.find(RECIPES[kind], identityKey, host)] as const)))
-  const missing = kinds.filter(kind => known.get(kind)!.length === 0 && !kept.some(token => token.kind === kind))
-  const outdated = own.filter(token => !kept.includes(token))
+  const kept = kinds.flatMap(
+    (kind) => own.findLast((token) => token.kind === kind && token.host === host) ?? [],
+  )
+  const known = new Map(
+    await Promise.all(
+      kinds.map(
+        async (kind) => [kind, await network.find(RECIPES[kind], identityKey, host)] as const,
+      ),
+    ),
+  )
+  const missing = kinds.filter(
+    (kind) => known.get(kind)!.length === 0 && !kept.some((token) => token.kind === kind),
+  )
+  const outdated = own.filter((token) => !kept.includes(token))
 
-  const unpublished = kept.filter(({ kind, txid, outputIndex }) => !known.get(kind)!.includes(`${txid}.${outputIndex}`))
-  const faults = await publish(parts, unpublished.map(({ kind, transaction }) => [RECIPES[kind].topic, transaction]))
+  const unpublished = kept.filter(
+    ({ kind, txid, outputIndex }) => !known.get(kind)!.includes(`${txid}.${outputIndex}`),
+  )
+  const faults = await publish(
+    parts,
+    unpublished.map(({ kind, transaction }) => [RECIPES[kind].topic, transaction]),
+  )
   if (missing.length > 0 || outdated.length > 0) {
-    faults.push(...await exchange(parts, outdated, missing, host))
+    faults.push(...(await exchange(parts, outdated, missing, host)))
   }
   const refused = new Set(faults.map(({ topic }) => topic))
-  return { standing: kinds.filter(kind => !refused.has(RECIPES[kind].topic)), bought: missing, revoked: outdated.length, faults }
+  return {
+    standing: kinds.filter((kind) => !refused.has(RECIPES[kind].topic)),
+    bought: missing,
+    revoked: outdated.length,
+    faults,
+  }
 }
 
 /** Spends all advertisements that the wallet has. */
-export async function revokeAll (parts: Advertising): Promise<AdvertisingResult> {
+export async function revokeAll(parts: Advertising): Promise<AdvertisingResult> {
   const own = await listTokens(parts.wallet, parts.identityKey)
   const faults = own.length === 0 ? [] : await exchange(parts, own, [], '')
   return { standing: [], bought: [], revoked: own.length, faults }
@@ -60,22 +83,56 @@ export interface ListedToken extends Pick<OwnToken, 'kind' | 'host' | 'txid' | '
   published: boolean
 }
 
-export async function listAdvertisements ({ wallet, identityKey, network }: Advertising): Promise<ListedToken[]> {
-  return await Promise.all((await listTokens(wallet, identityKey)).map(async ({ kind, host, txid, outputIndex }) => ({
-    kind, host, txid, outputIndex, topic: RECIPES[kind].topic, published: (await network.find(RECIPES[kind], identityKey, host)).includes(`${txid}.${outputIndex}`)
-  })))
+export async function listAdvertisements({
+  wallet,
+  identityKey,
+  network,
+}: Advertising): Promise<ListedToken[]> {
+  return await Promise.all(
+    (await listTokens(wallet, identityKey)).map(async ({ kind, host, txid, outputIndex }) => ({
+      kind,
+      host,
+      txid,
+      outputIndex,
+      topic: RECIPES[kind].topic,
+      published: (await network.find(RECIPES[kind], identityKey, host)).includes(
+        `${txid}.${outputIndex}`,
+      ),
+    })),
+  )
 }
 
-async function exchange (parts: Advertising, spent: OwnToken[], made: TokenKind[], host: string): Promise<AdvertisingResult['faults']> {
-  const transaction = await exchangeTokens(parts.wallet, parts.identityKey, spent, made.map(kind => RECIPES[kind]), host)
-  const topics = new Set([...made, ...spent.map(({ kind }) => kind)].map(kind => RECIPES[kind].topic))
-  return await publish(parts, [...topics].map(topic => [topic, transaction]))
+async function exchange(
+  parts: Advertising,
+  spent: OwnToken[],
+  made: TokenKind[],
+  host: string,
+): Promise<AdvertisingResult['faults']> {
+  const transaction = await exchangeTokens(
+    parts.wallet,
+    parts.identityKey,
+    spent,
+    made.map((kind) => RECIPES[kind]),
+    host,
+  )
+  const topics = new Set(
+    [...made, ...spent.map(({ kind }) => kind)].map((kind) => RECIPES[kind].topic),
+  )
+  return await publish(
+    parts,
+    [...topics].map((topic) => [topic, transaction]),
+  )
 }
 
-async function publish ({ network }: Advertising, publications: Array<[topic: string, transaction: Transaction]>): Promise<AdvertisingResult['faults']> {
+async function publish(
+  { network }: Advertising,
+  publications: Array<[topic: string, transaction: Transaction]>,
+): Promise<AdvertisingResult['faults']> {
   const faults: AdvertisingResult['faults'] = []
   for (const [topic, transaction] of publications) {
-    await network.publish(topic, transaction).catch(({ message }: Error) => { faults.push({ topic, reason: message }) })
+    await network.publish(topic, transaction).catch(({ message }: Error) => {
+      faults.push({ topic, reason: message })
+    })
   }
   return faults
 }

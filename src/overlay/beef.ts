@@ -10,7 +10,7 @@ const VERSION = Buffer.from('0100beef', 'hex')
 /** A leaf of a proof that is computed from those below it has no hash. */
 const COMPUTED = 1
 
-export interface BeefTransaction {
+interface BeefTransaction {
   txid: string
   raw: Buffer
   /** Which of the proofs is its own; undefined where it has none. */
@@ -23,25 +23,41 @@ export interface BeefParts {
 }
 
 /** @throws RangeError for what is no BEEF of version 1 */
-export function splitBeef (beef: Buffer): BeefParts {
+export function splitBeef(beef: Buffer): BeefParts {
   const reader = new Reader(beef)
-  if (!reader.take(VERSION.length).equals(VERSION)) throw new RangeError('This is no BEEF of version 1')
-  const proofs = reader.times(() => reader.slice(() => { skipProof(reader) }))
+  if (!reader.take(VERSION.length).equals(VERSION))
+    throw new RangeError('This is no BEEF of version 1')
+  const proofs = reader.times(() =>
+    reader.slice(() => {
+      skipProof(reader)
+    }),
+  )
   const transactions = reader.times(() => {
-    const raw = reader.slice(() => { skipTransaction(reader) })
+    const raw = reader.slice(() => {
+      skipTransaction(reader)
+    })
     const proof = reader.take(1)[0] === 0 ? undefined : reader.number()
     return { txid: sha256(sha256(raw)).reverse().toString('hex'), raw, proof }
   })
   return { proofs, transactions }
 }
 
-export function joinBeef ({ proofs, transactions }: BeefParts): Buffer {
-  const ends = transactions.flatMap(({ raw, proof }) => [raw, ...(proof === undefined ? [Buffer.from([0])] : [Buffer.from([1]), writeVarInt(proof)])])
-  return Buffer.concat([VERSION, writeVarInt(proofs.length), ...proofs, writeVarInt(transactions.length), ...ends])
+export function joinBeef({ proofs, transactions }: BeefParts): Buffer {
+  const ends = transactions.flatMap(({ raw, proof }) => [
+    raw,
+    ...(proof === undefined ? [Buffer.from([0])] : [Buffer.from([1]), writeVarInt(proof)]),
+  ])
+  return Buffer.concat([
+    VERSION,
+    writeVarInt(proofs.length),
+    ...proofs,
+    writeVarInt(transactions.length),
+    ...ends,
+  ])
 }
 
 /** A BUMP (BRC-74). */
-function skipProof (reader: Reader): void {
+function skipProof(reader: Reader): void {
   reader.number()
   const [height] = reader.take(1)
   for (let level = 0; level < height!; level++) {
@@ -53,44 +69,51 @@ function skipProof (reader: Reader): void {
   }
 }
 
-function skipTransaction (reader: Reader): void {
+function skipTransaction(reader: Reader): void {
   reader.take(4)
-  reader.times(() => { reader.take(36); reader.take(reader.number()); reader.take(4) })
-  reader.times(() => { reader.take(8); reader.take(reader.number()) })
+  reader.times(() => {
+    reader.take(36)
+    reader.take(reader.number())
+    reader.take(4)
+  })
+  reader.times(() => {
+    reader.take(8)
+    reader.take(reader.number())
+  })
   reader.take(4)
 }
 
 class Reader {
   #at = 0
 
-  constructor (private readonly bytes: Buffer) {}
+  constructor(private readonly bytes: Buffer) {}
 
-  take (length: number): Buffer {
+  take(length: number): Buffer {
     if (this.#at + length > this.bytes.length) throw new RangeError('The BEEF ends too early')
-    return this.bytes.subarray(this.#at, this.#at += length)
+    return this.bytes.subarray(this.#at, (this.#at += length))
   }
 
-  number (): number {
+  number(): number {
     const read = readVarInt(this.bytes.subarray(this.#at, this.#at + 5))
     if (read === undefined) throw new RangeError('The BEEF has no number where one should be')
     this.#at += read.end
     return read.value
   }
 
-  times<T> (read: () => T): T[] {
+  times<T>(read: () => T): T[] {
     const list: T[] = []
     for (let left = this.number(); left > 0; left--) list.push(read())
     return list
   }
 
   /** What is skipped. */
-  slice (skip: () => void): Buffer {
+  slice(skip: () => void): Buffer {
     const start = this.#at
     skip()
     return this.bytes.subarray(start, this.#at)
   }
 }
 
-function sha256 (bytes: Buffer): Buffer {
+function sha256(bytes: Buffer): Buffer {
   return createHash('sha256').update(bytes).digest()
 }

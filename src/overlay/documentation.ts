@@ -1,6 +1,6 @@
 /** What this server says of its topic and its lookup service, as overlay nodes do. */
 import { version } from '../../package.json'
-import { MAX_FOUND, MAX_HOSTS, MAX_OF_HOST } from '../db/advertisementStore'
+import { MAX_FOUND, MAX_HOSTS, MAX_OF_HOST } from '../db/advertisements'
 import { MAX_ADVERTISED } from './submission'
 import { SERVICE, TOPIC } from './topic'
 
@@ -11,11 +11,14 @@ export interface Described {
   documentation: string
 }
 
-export const TOPIC_MANAGERS = new Map<string, Described>([[TOPIC, {
-  name: 'MessageBox Topic Manager',
-  shortDescription: 'Advertisements of the hosts where identities receive their messages.',
-  version,
-  documentation: `# ${TOPIC}
+export const TOPIC_MANAGERS = new Map<string, Described>([
+  [
+    TOPIC,
+    {
+      name: 'MessageBox Topic Manager',
+      shortDescription: 'Advertisements of the hosts where identities receive their messages.',
+      version,
+      documentation: `# ${TOPIC}
 
 An output is admitted if it is a PushDrop of exactly three fields:
 
@@ -24,20 +27,29 @@ An output is admitted if it is a PushDrop of exactly three fields:
 3. a signature over the bytes of both, by the identity key: protocol \`[1, "messagebox advertisement"]\`, key id \`1\`, counterparty \`anyone\`.
 
 An admitted output is removed when a transaction that spends it is submitted. An identity may be advertised at up to ${MAX_HOSTS} hosts, and a transaction may have up to ${MAX_ADVERTISED} advertisements. Of one host, up to ${MAX_OF_HOST} advertisements of an identity stand: the first, and the newest.
-`
-}]])
+`,
+    },
+  ],
+])
 
-export const LOOKUP_SERVICES = new Map<string, Described>([[SERVICE, {
-  name: 'MessageBox Lookup Service',
-  shortDescription: 'Finds the hosts where identities receive their messages.',
-  version,
-  documentation: `# ${SERVICE}
+export const LOOKUP_SERVICES = new Map<string, Described>([
+  [
+    SERVICE,
+    {
+      name: 'MessageBox Lookup Service',
+      shortDescription: 'Finds the hosts where identities receive their messages.',
+      version,
+      documentation: `# ${SERVICE}
 
 The query is \`{"identityKey": "02…", "host": "https://…"}\`; either may be left out, or both. The answer holds the outputs of the topic ${TOPIC} that stand, the newest first, up to ${MAX_FOUND}.
-`
-}]])
+`,
+    },
+  ],
+])
 
 /** The list of such descriptions, without the documents themselves. */
-export function listDescribed (described: Map<string, Described>): object {
-  return Object.fromEntries([...described].map(([id, { documentation: _documentation, ...metadata }]) => [id, metadata]))
+export function listDescribed(described: Map<string, Described>): object {
+  return Object.fromEntries(
+    [...described].map(([id, { documentation: _documentation, ...metadata }]) => [id, metadata]),
+  )
 }

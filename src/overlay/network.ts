@@ -1,8 +1,8 @@
 /** The overlay network as its clients see it, through the SDK: where topics are taken, and services asked. */
 import type { Transaction } from '@bsv/sdk'
-import { within } from '../deadline'
-import type { IdentityKey } from '../protocol'
-import type { Network as Chain } from '../settings'
+import { within } from '../lib/timeout'
+import type { IdentityKey } from '../contract/protocol'
+import type { Network as Chain } from '../config/parsers'
 import { scriptOf } from './ownTokens'
 import { loadSdk } from './sdk'
 import { readToken, type TokenRecipe } from './tokens'
@@ -13,18 +13,35 @@ const TIMEOUT = 30_000
 const PRESETS = { main: 'mainnet', test: 'testnet', local: 'local' } as const
 
 export class OverlayNetwork {
-  constructor (private readonly chain: Chain) {}
+  constructor(private readonly chain: Chain) {}
 
   /** The outpoints of an identity's tokens of a kind at a host, as far as the network knows of them; none where it does not answer. */
-  async find ({ kind, service, subject }: TokenRecipe, identityKey: IdentityKey, host: string): Promise<string[]> {
+  async find(
+    { kind, service, subject }: TokenRecipe,
+    identityKey: IdentityKey,
+    host: string,
+  ): Promise<string[]> {
     const { LookupResolver } = loadSdk()
-    const about = kind === 'SHIP' ? { topics: [subject] } : kind === 'SLAP' ? { service: subject } : {}
+    const about =
+      kind === 'SHIP' ? { topics: [subject] } : kind === 'SLAP' ? { service: subject } : {}
     try {
-      const { outputs } = await within(new LookupResolver({ networkPreset: PRESETS[this.chain] }).query({ service, query: { identityKey, ...about } }), TIMEOUT, 'nobody answers')
+      const { outputs } = await within(
+        new LookupResolver({ networkPreset: PRESETS[this.chain] }).query({
+          service,
+          query: { identityKey, ...about },
+        }),
+        TIMEOUT,
+        'nobody answers',
+      )
       return outputs.flatMap(({ beef, outputIndex }) => {
         const transaction = parse(beef)
-        const token = transaction === undefined ? undefined : readToken(scriptOf(transaction, outputIndex), identityKey)
-        return token?.kind === kind && token.host === host ? [`${transaction!.id('hex')}.${outputIndex}`] : []
+        const token =
+          transaction === undefined
+            ? undefined
+            : readToken(scriptOf(transaction, outputIndex), identityKey)
+        return token?.kind === kind && token.host === host
+          ? [`${transaction!.id('hex')}.${outputIndex}`]
+          : []
       })
     } catch {
       // Nothing is known then, which is no failure: what the wallet has is published once more.
@@ -33,15 +50,19 @@ export class OverlayNetwork {
   }
 
   /** @throws Error where no node takes it */
-  async publish (topic: string, transaction: Transaction): Promise<void> {
+  async publish(topic: string, transaction: Transaction): Promise<void> {
     const { TopicBroadcaster } = loadSdk()
-    const result = await within(new TopicBroadcaster([topic], { networkPreset: PRESETS[this.chain] }).broadcast(transaction), TIMEOUT, 'nobody answers')
+    const result = await within(
+      new TopicBroadcaster([topic], { networkPreset: PRESETS[this.chain] }).broadcast(transaction),
+      TIMEOUT,
+      'nobody answers',
+    )
     if (result.status !== 'success') throw new Error(result.description)
   }
 }
 
 /** What a node answers with may be anything. */
-function parse (beef: number[]): Transaction | undefined {
+function parse(beef: number[]): Transaction | undefined {
   try {
     return loadSdk().Transaction.fromBEEF(beef)
   } catch {

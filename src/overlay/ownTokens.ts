@@ -1,6 +1,6 @@
 /** The server's own advertisements in its wallet: which there are, and the transactions that make and spend them. */
 import type { AtomicBEEF, SignableTransaction, Transaction, WalletInterface } from '@bsv/sdk'
-import type { IdentityKey } from '../protocol'
+import type { IdentityKey } from '../contract/protocol'
 import { loadSdk } from './sdk'
 import { fieldsOf, KEY_ID, readToken, RECIPES, type TokenKind, type TokenRecipe } from './tokens'
 
@@ -21,68 +21,121 @@ export interface OwnToken {
 }
 
 /** All that the wallet has, the oldest first. */
-export async function listTokens (wallet: WalletInterface, identityKey: IdentityKey): Promise<OwnToken[]> {
+export async function listTokens(
+  wallet: WalletInterface,
+  identityKey: IdentityKey,
+): Promise<OwnToken[]> {
   const { Beef } = loadSdk()
-  const { outputs, BEEF } = await wallet.listOutputs({ basket: BASKET, include: 'entire transactions', limit: MOST })
+  const { outputs, BEEF } = await wallet.listOutputs({
+    basket: BASKET,
+    include: 'entire transactions',
+    limit: MOST,
+  })
   if (BEEF === undefined) return []
   const beef = Beef.fromBinary(BEEF)
-  return outputs.filter(({ spendable }) => spendable).flatMap(({ outpoint }) => {
-    const [txid = '', index] = outpoint.split('.')
-    const outputIndex = Number(index)
-    const transaction = beef.findAtomicTransaction(txid)
-    const token = transaction === undefined ? undefined : readToken(scriptOf(transaction, outputIndex), identityKey)
-    return token === undefined ? [] : [{ ...token, txid, outputIndex, transaction: transaction! }]
-  })
+  return outputs
+    .filter(({ spendable }) => spendable)
+    .flatMap(({ outpoint }) => {
+      const [txid = '', index] = outpoint.split('.')
+      const outputIndex = Number(index)
+      const transaction = beef.findAtomicTransaction(txid)
+      const token =
+        transaction === undefined
+          ? undefined
+          : readToken(scriptOf(transaction, outputIndex), identityKey)
+      return token === undefined ? [] : [{ ...token, txid, outputIndex, transaction: transaction! }]
+    })
 }
 
 /** One transaction that spends tokens and makes others at a host, all of it as the wallet's. */
-export async function exchangeTokens (wallet: WalletInterface, identityKey: IdentityKey, spent: OwnToken[], made: TokenRecipe[], host: string): Promise<Transaction> {
+export async function exchangeTokens(
+  wallet: WalletInterface,
+  identityKey: IdentityKey,
+  spent: OwnToken[],
+  made: TokenRecipe[],
+  host: string,
+): Promise<Transaction> {
   const { Transaction } = loadSdk()
-  const outputs = await Promise.all(made.map(async recipe => ({
-    basket: BASKET,
-    satoshis: 1,
-    lockingScript: await lock(wallet, recipe, identityKey, host),
-    outputDescription: `Advertisement for ${recipe.topic}`
-  })))
+  const outputs = await Promise.all(
+    made.map(async (recipe) => ({
+      basket: BASKET,
+      satoshis: 1,
+      lockingScript: await lock(wallet, recipe, identityKey, host),
+      outputDescription: `Advertisement for ${recipe.topic}`,
+    })),
+  )
   const { tx, signableTransaction } = await wallet.createAction({
     description: 'Advertisements of this server',
     ...(spent.length > 0 && {
       inputBEEF: mergeBeef(spent),
-      inputs: spent.map(({ txid, outputIndex, kind }) => ({ outpoint: `${txid}.${outputIndex}`, unlockingScriptLength: UNLOCKING_LENGTH, inputDescription: `Advertisement for ${RECIPES[kind].topic}` }))
+      inputs: spent.map(({ txid, outputIndex, kind }) => ({
+        outpoint: `${txid}.${outputIndex}`,
+        unlockingScriptLength: UNLOCKING_LENGTH,
+        inputDescription: `Advertisement for ${RECIPES[kind].topic}`,
+      })),
     }),
     outputs,
-    options: { randomizeOutputs: false, acceptDelayedBroadcast: false }
+    options: { randomizeOutputs: false, acceptDelayedBroadcast: false },
   })
-  const whole = tx ?? await sign(wallet, spent, signableTransaction!)
+  const whole = tx ?? (await sign(wallet, spent, signableTransaction!))
   return Transaction.fromAtomicBEEF(whole)
 }
 
-async function lock (wallet: WalletInterface, recipe: TokenRecipe, identityKey: IdentityKey, host: string): Promise<string> {
+async function lock(
+  wallet: WalletInterface,
+  recipe: TokenRecipe,
+  identityKey: IdentityKey,
+  host: string,
+): Promise<string> {
   const { PushDrop } = loadSdk()
-  return (await new PushDrop(wallet).lock(fieldsOf(recipe, identityKey, host), recipe.protocolID, KEY_ID, 'anyone', true)).toHex()
+  return (
+    await new PushDrop(wallet).lock(
+      fieldsOf(recipe, identityKey, host),
+      recipe.protocolID,
+      KEY_ID,
+      'anyone',
+      true,
+    )
+  ).toHex()
 }
 
-async function sign (wallet: WalletInterface, spent: OwnToken[], { tx, reference }: SignableTransaction): Promise<AtomicBEEF> {
+async function sign(
+  wallet: WalletInterface,
+  spent: OwnToken[],
+  { tx, reference }: SignableTransaction,
+): Promise<AtomicBEEF> {
   const { PushDrop, Transaction } = loadSdk()
   const partial = Transaction.fromAtomicBEEF(tx)
   const spends: Record<number, { unlockingScript: string }> = {}
   for (const [input, { kind, transaction, outputIndex }] of spent.entries()) {
     const { satoshis, lockingScript } = transaction.outputs[outputIndex]!
-    const unlocker = new PushDrop(wallet).unlock(RECIPES[kind].protocolID, KEY_ID, 'anyone', 'all', false, satoshis, lockingScript)
+    const unlocker = new PushDrop(wallet).unlock(
+      RECIPES[kind].protocolID,
+      KEY_ID,
+      'anyone',
+      'all',
+      false,
+      satoshis,
+      lockingScript,
+    )
     spends[input] = { unlockingScript: (await unlocker.sign(partial, input)).toHex() }
   }
-  const signed = await wallet.signAction({ reference, spends, options: { acceptDelayedBroadcast: false } })
+  const signed = await wallet.signAction({
+    reference,
+    spends,
+    options: { acceptDelayedBroadcast: false },
+  })
   if (signed.tx === undefined) throw new Error('the wallet returns no transaction')
   return signed.tx
 }
 
-function mergeBeef (tokens: OwnToken[]): number[] {
+function mergeBeef(tokens: OwnToken[]): number[] {
   const { Beef } = loadSdk()
   const merged = new Beef()
   for (const { transaction } of tokens) merged.mergeTransaction(transaction)
   return merged.toBinary()
 }
 
-export function scriptOf (transaction: Transaction, outputIndex: number): Buffer {
+export function scriptOf(transaction: Transaction, outputIndex: number): Buffer {
   return Buffer.from(transaction.outputs[outputIndex]?.lockingScript.toBinary() ?? [])
 }

@@ -2,7 +2,7 @@
  * The fields of a PushDrop locking script (BRC-48): a public key and OP_CHECKSIG, then the fields, and as many drops.
  * Undefined where the script is anything else, or has anything else in it.
  */
-export function decodePushDrop (script: Buffer): Buffer[] | undefined {
+export function decodePushDrop(script: Buffer): Buffer[] | undefined {
   const key = readPush(script, 0)
   if (key?.data.length !== KEY_BYTES || script[key.end] !== OP_CHECKSIG) return undefined
   const fields: Buffer[] = []
@@ -15,14 +15,19 @@ export function decodePushDrop (script: Buffer): Buffer[] | undefined {
 }
 
 const KEY_BYTES = 33
-const [OP_PUSHDATA1, OP_PUSHDATA2, OP_PUSHDATA4, OP_2DROP, OP_DROP, OP_CHECKSIG] = [0x4c, 0x4d, 0x4e, 0x6d, 0x75, 0xac]
+const [OP_PUSHDATA1, OP_PUSHDATA2, OP_PUSHDATA4, OP_2DROP, OP_DROP, OP_CHECKSIG] = [
+  0x4c, 0x4d, 0x4e, 0x6d, 0x75, 0xac,
+]
 
-function drops (count: number): Buffer {
-  return Buffer.from([...Array.from({ length: count >> 1 }, () => OP_2DROP), ...(count % 2 === 1 ? [OP_DROP] : [])])
+function drops(count: number): Buffer {
+  return Buffer.from([
+    ...Array.from({ length: count >> 1 }, () => OP_2DROP),
+    ...(count % 2 === 1 ? [OP_DROP] : []),
+  ])
 }
 
 /** What an operation pushes, and where the next one begins; undefined where it pushes no bytes of the script. */
-function readPush (script: Buffer, at: number): { data: Buffer, end: number } | undefined {
+function readPush(script: Buffer, at: number): { data: Buffer; end: number } | undefined {
   const op = script[at] ?? 0
   const width = op === OP_PUSHDATA1 ? 1 : op === OP_PUSHDATA2 ? 2 : op === OP_PUSHDATA4 ? 4 : 0
   if (op === 0 || op > OP_PUSHDATA4 || at + 1 + width > script.length) return undefined

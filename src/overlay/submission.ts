@@ -1,7 +1,12 @@
 /** What is submitted to the topic: which topics a request names, which BEEF it carries, and what that does. */
 import type { IncomingHttpHeaders } from 'node:http'
-import { MAX_HOSTS, MAX_OF_HOST, type AdvertisementStore, type Submission } from '../db/advertisementStore'
-import { ApiError } from '../errors'
+import {
+  MAX_HOSTS,
+  MAX_OF_HOST,
+  type AdvertisementStore,
+  type Submission,
+} from '../db/advertisements'
+import { ApiError } from '../contract/errors'
 import type { TransactionVerifier } from '../spv/verifier'
 import type { Spend, VerifiedSubmission } from '../spv/verify'
 import { isCandidate, judge } from './advertisement'
@@ -14,22 +19,30 @@ export const MAX_ADVERTISED = 5
 export const MAX_STORED = 64 * 1024
 
 /** What a topic has made of a transaction, by the topic's name: the "submitted transaction execution acknowledgment". */
-export type Steak = Record<string, { outputsToAdmit: number[], coinsToRetain: number[], coinsRemoved: number[] }>
+export type Steak = Record<
+  string,
+  { outputsToAdmit: number[]; coinsToRetain: number[]; coinsRemoved: number[] }
+>
 
 /** @throws ApiError ERR_UNKNOWN_TOPIC unless the header names this server's topic, and no other */
-export function checkTopics (header: string | string[] | undefined): void {
+export function checkTopics(header: string | string[] | undefined): void {
   const topics = parseTopics(String(header ?? '').trim())
-  if (topics.length === 0 || topics.some(topic => topic !== TOPIC)) throw new ApiError('ERR_UNKNOWN_TOPIC')
+  if (topics.length === 0 || topics.some((topic) => topic !== TOPIC))
+    throw new ApiError('ERR_UNKNOWN_TOPIC')
 }
 
 /**
  * The BEEF of a body, which may have values behind it that stay off the chain; the topic has no use for those.
  * @throws ApiError ERR_INVALID_TRANSACTION
  */
-export function takeBeef (body: Buffer, headers: IncomingHttpHeaders): Buffer {
+export function takeBeef(body: Buffer, headers: IncomingHttpHeaders): Buffer {
   if (headers['x-includes-off-chain-values'] !== 'true') return body
   const length = readVarInt(body)
-  if (length === undefined || length.end + length.value > body.length) throw new ApiError('ERR_INVALID_TRANSACTION', 'The body does not begin with the length of its BEEF.')
+  if (length === undefined || length.end + length.value > body.length)
+    throw new ApiError(
+      'ERR_INVALID_TRANSACTION',
+      'The body does not begin with the length of its BEEF.',
+    )
   return body.subarray(length.end, length.end + length.value)
 }
 
@@ -44,57 +57,101 @@ export interface SubmissionParts {
  * @throws ApiError ERR_INVALID_TRANSACTION, ERR_PROOFS_UNAVAILABLE, ERR_INVALID_ADVERTISEMENT, ERR_ADVERTISEMENT_SPENT,
  * ERR_TOO_MANY_ADVERTISEMENTS, ERR_SERVER_BUSY
  */
-export async function submitTransaction ({ verifier, store }: SubmissionParts, owner: string, beef: Buffer): Promise<Steak> {
+export async function submitTransaction(
+  { verifier, store }: SubmissionParts,
+  owner: string,
+  beef: Buffer,
+): Promise<Steak> {
   const verdict = await verifier.verify(owner, beef)
-  if ('invalid' in verdict) throw new ApiError('ERR_INVALID_TRANSACTION', `The transaction is not valid: ${verdict.invalid}.`)
-  if ('unavailable' in verdict) throw new ApiError('ERR_PROOFS_UNAVAILABLE', undefined, {}, { fault: { what: 'a submitted transaction could not be checked', reason: verdict.unavailable } })
+  if ('invalid' in verdict)
+    throw new ApiError(
+      'ERR_INVALID_TRANSACTION',
+      `The transaction is not valid: ${verdict.invalid}.`,
+    )
+  if ('unavailable' in verdict)
+    throw new ApiError(
+      'ERR_PROOFS_UNAVAILABLE',
+      undefined,
+      {},
+      {
+        fault: {
+          what: 'a submitted transaction could not be checked',
+          reason: verdict.unavailable,
+        },
+      },
+    )
   const { verified } = verdict
   const { submission, reasons } = toSubmission(verified)
   const admission = await store.admit(submission)
-  if ('full' in admission) throw tooMany(`${admission.full} is advertised at ${MAX_HOSTS} other hosts already.`, MAX_HOSTS)
-  if ('conflict' in admission) throw spent(`${admission.conflict.txid}.${admission.conflict.outputIndex}`, ` by ${admission.conflict.spentBy!}`)
+  if ('full' in admission)
+    throw tooMany(`${admission.full} is advertised at ${MAX_HOSTS} other hosts already.`, MAX_HOSTS)
+  if ('conflict' in admission)
+    throw spent(
+      `${admission.conflict.txid}.${admission.conflict.outputIndex}`,
+      ` by ${admission.conflict.spentBy!}`,
+    )
   const own = verified.spends.slice(0, verified.inputs)
-  const isRemoved = ({ txid, outputIndex }: Spend): boolean => admission.removed.some(output => output.txid === txid && output.outputIndex === outputIndex)
-  const coinsRemoved = own.flatMap((spend, input) => isRemoved(spend) ? [input] : [])
+  const isRemoved = ({ txid, outputIndex }: Spend): boolean =>
+    admission.removed.some((output) => output.txid === txid && output.outputIndex === outputIndex)
+  const coinsRemoved = own.flatMap((spend, input) => (isRemoved(spend) ? [input] : []))
   if (admission.admitted.length === 0 && coinsRemoved.length === 0) {
     if (admission.spent.length > 0) throw spent(`${verified.txid}.${admission.spent[0]!}`)
-    if (admission.replaced.length > 0) throw tooMany(`${MAX_OF_HOST} other advertisements of this host by this identity stand.`, MAX_OF_HOST)
+    if (admission.replaced.length > 0)
+      throw tooMany(
+        `${MAX_OF_HOST} other advertisements of this host by this identity stand.`,
+        MAX_OF_HOST,
+      )
     throw new ApiError('ERR_INVALID_ADVERTISEMENT', reasons[0])
   }
   return { [TOPIC]: { outputsToAdmit: admission.admitted, coinsToRetain: [], coinsRemoved } }
 }
 
 /** @returns `reasons`: why outputs that look like advertisements are none */
-function toSubmission ({ txid, outputs, spends, proven, beef }: VerifiedSubmission): { submission: Submission, reasons: string[] } {
-  const scripts = outputs.map(script => Buffer.from(script))
-  if (scripts.filter(isCandidate).length > MAX_ADVERTISED) throw tooMany(`A transaction may have up to ${MAX_ADVERTISED} advertisements.`, MAX_ADVERTISED)
+function toSubmission({ txid, outputs, spends, proven, beef }: VerifiedSubmission): {
+  submission: Submission
+  reasons: string[]
+} {
+  const scripts = outputs.map((script) => Buffer.from(script))
+  if (scripts.filter(isCandidate).length > MAX_ADVERTISED)
+    throw tooMany(`A transaction may have up to ${MAX_ADVERTISED} advertisements.`, MAX_ADVERTISED)
   const advertisements: Submission['advertisements'] = []
   const reasons: string[] = []
   for (const [outputIndex, script] of scripts.entries()) {
     const judged = judge(script)
     if (judged === undefined) continue
-    if ('reason' in judged) reasons.push(`Output ${outputIndex} is no advertisement: ${judged.reason}.`)
+    if ('reason' in judged)
+      reasons.push(`Output ${outputIndex} is no advertisement: ${judged.reason}.`)
     else advertisements.push({ ...judged.advertised, txid, outputIndex })
   }
   if (advertisements.length > 0 && beef.length > MAX_STORED) {
-    throw new ApiError('ERR_INVALID_TRANSACTION', `The transaction is too large with all that it rests on: ${beef.length} bytes of BEEF, of which up to ${MAX_STORED} are kept.`, { limit: MAX_STORED })
+    throw new ApiError(
+      'ERR_INVALID_TRANSACTION',
+      `The transaction is too large with all that it rests on: ${beef.length} bytes of BEEF, of which up to ${MAX_STORED} are kept.`,
+      { limit: MAX_STORED },
+    )
   }
   return { submission: { txid, beef: Buffer.from(beef), proven, advertisements, spends }, reasons }
 }
 
-function tooMany (description: string, limit: number): ApiError {
+function tooMany(description: string, limit: number): ApiError {
   return new ApiError('ERR_TOO_MANY_ADVERTISEMENTS', description, { limit })
 }
 
-function spent (outpoint: string, by = ''): ApiError {
-  return new ApiError('ERR_ADVERTISEMENT_SPENT', `The advertisement ${outpoint} was spent before${by}.`)
+function spent(outpoint: string, by = ''): ApiError {
+  return new ApiError(
+    'ERR_ADVERTISEMENT_SPENT',
+    `The advertisement ${outpoint} was spent before${by}.`,
+  )
 }
 
 /** Arrays of JSON, as many as there were headers, or names with commas between them, as newer clients send. */
-function parseTopics (header: string): unknown[] {
+function parseTopics(header: string): unknown[] {
   try {
     return (JSON.parse(`[${header}]`) as unknown[]).flat()
   } catch {
-    return header.split(',').map(topic => topic.trim()).filter(topic => topic !== '')
+    return header
+      .split(',')
+      .map((topic) => topic.trim())
+      .filter((topic) => topic !== '')
   }
 }

@@ -1,6 +1,6 @@
 /** The advertisements that a server makes of itself: what is in them, and where they are published. */
 import type { WalletProtocol } from '@bsv/sdk'
-import type { IdentityKey } from '../protocol'
+import type { IdentityKey } from '../contract/protocol'
 import { decodePushDrop } from './pushDrop'
 import { SERVICE, TOPIC } from './topic'
 
@@ -21,25 +21,54 @@ export interface TokenRecipe {
 }
 
 export const RECIPES: Record<TokenKind, TokenRecipe> = {
-  host: { kind: 'host', protocolID: [1, 'messagebox advertisement'], topic: TOPIC, service: SERVICE },
-  SHIP: { kind: 'SHIP', protocolID: [2, 'service host interconnect'], topic: 'tm_ship', service: 'ls_ship', subject: TOPIC },
-  SLAP: { kind: 'SLAP', protocolID: [2, 'service lookup availability'], topic: 'tm_slap', service: 'ls_slap', subject: SERVICE }
+  host: {
+    kind: 'host',
+    protocolID: [1, 'messagebox advertisement'],
+    topic: TOPIC,
+    service: SERVICE,
+  },
+  SHIP: {
+    kind: 'SHIP',
+    protocolID: [2, 'service host interconnect'],
+    topic: 'tm_ship',
+    service: 'ls_ship',
+    subject: TOPIC,
+  },
+  SLAP: {
+    kind: 'SLAP',
+    protocolID: [2, 'service lookup availability'],
+    topic: 'tm_slap',
+    service: 'ls_slap',
+    subject: SERVICE,
+  },
 }
 
 export const KEY_ID = '1'
 
 /** The fields of a token, but for the signature, which stands behind them. */
-export function fieldsOf ({ kind, subject }: TokenRecipe, identityKey: IdentityKey, host: string): number[][] {
+export function fieldsOf(
+  { kind, subject }: TokenRecipe,
+  identityKey: IdentityKey,
+  host: string,
+): number[][] {
   const named = [Buffer.from(identityKey, 'hex'), Buffer.from(host)]
-  return (subject === undefined ? named : [Buffer.from(kind), ...named, Buffer.from(subject)]).map(field => [...field])
+  return (subject === undefined ? named : [Buffer.from(kind), ...named, Buffer.from(subject)]).map(
+    (field) => [...field],
+  )
 }
 
 /** What kind of token of an identity a script is, and at which host; undefined where it is none of this server's. */
-export function readToken (script: Buffer, identityKey: IdentityKey): { kind: TokenKind, host: string } | undefined {
+export function readToken(
+  script: Buffer,
+  identityKey: IdentityKey,
+): { kind: TokenKind; host: string } | undefined {
   const fields = decodePushDrop(script) ?? []
-  const kind = fields.length === 3 ? 'host' : fields.length === 5 ? fields.shift()!.toString() : undefined
+  const kind =
+    fields.length === 3 ? 'host' : fields.length === 5 ? fields.shift()!.toString() : undefined
   const recipe = kind === 'host' || kind === 'SHIP' || kind === 'SLAP' ? RECIPES[kind] : undefined
   const [key, host, subject] = fields
   if (recipe === undefined || key?.toString('hex') !== identityKey) return undefined
-  return recipe.subject === undefined || subject?.toString() === recipe.subject ? { kind: recipe.kind, host: host!.toString() } : undefined
+  return recipe.subject === undefined || subject?.toString() === recipe.subject
+    ? { kind: recipe.kind, host: host!.toString() }
+    : undefined
 }

@@ -3,11 +3,11 @@ import { createHash } from 'node:crypto'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { gzip } from 'node:zlib'
-import { ApiError } from '../errors'
+import { ApiError } from '../contract/errors'
 import { extensionOf, sourcesIn, TYPES } from './sources'
 
-/** `pages/` beside `src/`, or what the build made of it beside `dist/src/`. */
-const FOLDER = join(__dirname, '..', '..', 'pages')
+/** `web/` beside `src/`, or what the build made of it beside `dist/src/`. */
+const FOLDER = join(__dirname, '..', '..', 'web')
 
 export interface Asset {
   /** With a hash of what is in it, so that it never changes: `style.0123456789ab.css`. */
@@ -22,25 +22,27 @@ export class Assets {
   readonly #sources: ReturnType<typeof sourcesIn>
   readonly #loaded = new Map<string, Promise<Asset>>()
 
-  constructor (folder = FOLDER) {
+  constructor(folder = FOLDER) {
     this.#sources = sourcesIn(folder)
   }
 
   /** @param file its plain name, such as `style.css` */
-  async load (file: string): Promise<Asset> {
+  async load(file: string): Promise<Asset> {
     const read = this.#sources.get(file)
     if (read === undefined) throw new Error(`the pages have no file ${file}`)
-    const loading = this.#loaded.get(file) ?? toAsset(file, read).catch((error: unknown) => {
-      // A failure passes: the next request tries again.
-      this.#loaded.delete(file)
-      throw error
-    })
+    const loading =
+      this.#loaded.get(file) ??
+      toAsset(file, read).catch((error: unknown) => {
+        // A failure passes: the next request tries again.
+        this.#loaded.delete(file)
+        throw error
+      })
     this.#loaded.set(file, loading)
     return await loading
   }
 
   /** The file of that name with its hash; another node, or none, may have told the name. */
-  async find (name: string): Promise<Asset | undefined> {
+  async find(name: string): Promise<Asset | undefined> {
     const [, stem, extension] = /^([\w-]+)\.[0-9a-f]{12}\.(\w+)$/.exec(name) ?? []
     const file = `${stem}.${extension}`
     if (!this.#sources.has(file)) return undefined
@@ -49,7 +51,7 @@ export class Assets {
   }
 }
 
-async function toAsset (file: string, read: () => Promise<Buffer>): Promise<Asset> {
+async function toAsset(file: string, read: () => Promise<Buffer>): Promise<Asset> {
   const body = await read()
   const extension = extensionOf(file)
   const hash = createHash('sha256').update(body).digest('hex').slice(0, 12)
@@ -57,12 +59,12 @@ async function toAsset (file: string, read: () => Promise<Buffer>): Promise<Asse
     name: `${file.slice(0, -extension.length)}${hash}.${extension}`,
     type: TYPES[extension]!,
     body,
-    gzipped: await promisify(gzip)(body)
+    gzipped: await promisify(gzip)(body),
   }
 }
 
 /** GET /assets/NAME. Browsers and proxies may keep what they got for good. */
-export function assetHandler (assets: Assets): RequestHandler {
+export function assetHandler(assets: Assets): RequestHandler {
   return async (req, res) => {
     const asset = await assets.find(String(req.params.file))
     if (asset === undefined) throw new ApiError('ERR_NOT_FOUND')
@@ -72,7 +74,7 @@ export function assetHandler (assets: Assets): RequestHandler {
       'cache-control': 'public, max-age=31536000, immutable',
       'x-content-type-options': 'nosniff',
       vary: 'accept-encoding',
-      ...(zipped && { 'content-encoding': 'gzip' })
+      ...(zipped && { 'content-encoding': 'gzip' }),
     })
     res.send(zipped ? asset.gzipped : asset.body)
   }

@@ -3,7 +3,7 @@
  * server has the finished files.
  * @param entry the path of its first module
  */
-export async function bundle (entry: string): Promise<Buffer> {
+export async function bundle(entry: string): Promise<Buffer> {
   const { build } = await import('esbuild')
   const { outputFiles } = await build({
     entryPoints: [entry],
@@ -15,7 +15,7 @@ export async function bundle (entry: string): Promise<Buffer> {
     target: 'es2022',
     // The licences of what is bundled.
     legalComments: 'eof',
-    logLevel: 'silent'
+    logLevel: 'silent',
   })
   return Buffer.from(outputFiles[0]!.contents)
 }

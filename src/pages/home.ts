@@ -1,8 +1,8 @@
 /** GET /: what this server is, for a person; for a program that asks for JSON, the same as /info. */
 import type { Request, RequestHandler } from 'express'
-import { figure, size } from '../figures'
+import { figure, size } from '../lib/format'
 import type { CurrentInfo, Info } from '../operator/info'
-import { facts, type Fact } from './facts'
+import { facts, type Fact } from './descriptionList'
 import { html, type Content, type Html } from './html'
 import { pageHandler, type PageParts } from './page'
 
@@ -12,15 +12,19 @@ export interface HomeParts extends PageParts {
   status: (req: Request) => Promise<Status>
 }
 
-export interface Status {
+interface Status {
   ready: boolean
   /** A few words, or a sentence on what is wrong. */
   text: string
 }
 
-export function homeHandler (parts: HomeParts): RequestHandler {
+export function homeHandler(parts: HomeParts): RequestHandler {
   const { info, site, status } = parts
-  const page = pageHandler(parts, async req => ({ title: 'MessageBox server', path: '/', content: home(info(), site, await status(req)) }))
+  const page = pageHandler(parts, async (req) => ({
+    title: 'MessageBox server',
+    path: '/',
+    content: home(info(), site, await status(req)),
+  }))
   return async (req, res, next) => {
     res.vary('accept')
     if (req.accepts(['html', 'json']) === 'json') res.json(info())
@@ -31,56 +35,108 @@ export function homeHandler (parts: HomeParts): RequestHandler {
 /** Stands for the address of a server that does not know its own; the page's program puts in where the page came from. */
 const SOMEWHERE = 'http://localhost:8080'
 
-function home (info: Info, site: PageParts['site'], status: Status): Html {
+function home(info: Info, site: PageParts['site'], status: Status): Html {
   return html`<h1>MessageBox server</h1>
-<p class="lead">It keeps messages for people and programs until they fetch them. A message goes to an identity key, into a box with a name, whether or not the owner of the key is online.</p>
-${site.hasTry && html`<p><a class="button main" href="${site.prefix}/try">Try it in this browser</a></p>`}
+    <p class="lead">
+      It keeps messages for people and programs until they fetch them. A message goes to an identity
+      key, into a box with a name, whether or not the owner of the key is online.
+    </p>
+    ${site.hasTry && html`<p><a class="button main" href="${site.prefix}/try">Try it in this browser</a></p>`}
 
-<section aria-labelledby="identity"><h2 id="identity">Identity</h2>
-<div class="card"><p class="quiet">The key that signs this server's answers:</p>
-<code class="key" data-copy="the identity key">${info.identityKey}</code></div></section>
+    <section aria-labelledby="identity">
+      <h2 id="identity">Identity</h2>
+      <div class="card">
+        <p class="quiet">The key that signs this server's answers:</p>
+        <code class="key" data-copy="the identity key">${info.identityKey}</code>
+      </div>
+    </section>
 
-<section aria-labelledby="status"><h2 id="status">Status</h2>
-${facts(statusOf(info, status))}</section>
+    <section aria-labelledby="status">
+      <h2 id="status">Status</h2>
+      ${facts(statusOf(info, status))}
+    </section>
 
-<section aria-labelledby="fees"><h2 id="fees">Fees</h2>
-${fees(info)}</section>
+    <section aria-labelledby="fees">
+      <h2 id="fees">Fees</h2>
+      ${fees(info)}
+    </section>
 
-<section aria-labelledby="limits"><h2 id="limits">Limits</h2>
-${facts(limitsOf(info))}</section>
+    <section aria-labelledby="limits">
+      <h2 id="limits">Limits</h2>
+      ${facts(limitsOf(info))}
+    </section>
 
-<section aria-labelledby="use"><h2 id="use">Use it</h2>
-${use(site)}
-<h3 id="first">A first message</h3>
-${example(`${new URL(info.hostingDomain ?? SOMEWHERE).origin}${site.prefix}`, site.prefix)}</section>`
+    <section aria-labelledby="use">
+      <h2 id="use">Use it</h2>
+      ${use(site)}
+      <h3 id="first">A first message</h3>
+      ${example(`${new URL(info.hostingDomain ?? SOMEWHERE).origin}${site.prefix}`, site.prefix)}
+    </section>`
 }
 
-function statusOf ({ network, version, features }: Info, { ready, text }: Status): Fact[] {
+function statusOf({ network, version, features }: Info, { ready, text }: Status): Fact[] {
   return [
     ['Server', html`<strong class="${ready ? 'good' : 'bad'}">${text}</strong>`],
-    ['Live messages', features.live === true ? 'on: a client hears a message the moment it is stored' : 'off: clients ask for their messages'],
-    ['Payments', features.payments === true ? 'on: a recipient may charge for a box' : 'off: messages that cost something are refused'],
+    [
+      'Live messages',
+      features.live === true
+        ? 'on: a client hears a message the moment it is stored'
+        : 'off: clients ask for their messages',
+    ],
+    [
+      'Payments',
+      features.payments === true
+        ? 'on: a recipient may charge for a box'
+        : 'off: messages that cost something are refused',
+    ],
     ['Network', network],
-    ['Version', version]
+    ['Version', version],
   ]
 }
 
-function fees ({ deliveryFees }: Info): Content {
+function fees({ deliveryFees }: Info): Content {
   const boxes = Object.entries(deliveryFees).filter(([, fee]) => fee > 0)
-  const own = html`<p>A recipient may set a price for a box of their own; a client learns it before it sends.</p>`
-  if (boxes.length === 0) return html`<p>This server asks nothing for a delivery.</p>${own}`
-  const rows = boxes.map(([box, fee]) => html`<tr><th scope="row"><code>${box}</code></th><td>${figure(fee)} ${fee === 1 ? 'satoshi' : 'satoshis'}</td></tr>`)
-  return html`<p>What this server asks for a delivery, by the name of the box. All other boxes are free.</p>
-<table><thead><tr><th scope="col">Box</th><th scope="col">A delivery</th></tr></thead><tbody>${rows}</tbody></table>${own}`
+  const own = html`<p>
+    A recipient may set a price for a box of their own; a client learns it before it sends.
+  </p>`
+  if (boxes.length === 0)
+    return html`<p>This server asks nothing for a delivery.</p>
+      ${own}`
+  const rows = boxes.map(
+    ([box, fee]) =>
+      html`<tr>
+        <th scope="row"><code>${box}</code></th>
+        <td>${figure(fee)} ${fee === 1 ? 'satoshi' : 'satoshis'}</td>
+      </tr>`,
+  )
+  return html`<p>
+      What this server asks for a delivery, by the name of the box. All other boxes are free.
+    </p>
+    <table>
+      <thead>
+        <tr>
+          <th scope="col">Box</th>
+          <th scope="col">A delivery</th>
+        </tr>
+      </thead>
+      <tbody>
+        ${rows}
+      </tbody>
+    </table>
+    ${own}`
 }
 
-function limitsOf ({ limits }: Info): Fact[] {
+function limitsOf({ limits }: Info): Fact[] {
   const { rates, quotas } = limits
   const stored = ({ messages, bytes }: Info['limits']['quotas']['inbox']): Content => {
-    const bounds = [messages !== null && `${figure(messages)} messages`, bytes !== null && size(bytes)].filter(bound => bound !== false)
+    const bounds = [
+      messages !== null && `${figure(messages)} messages`,
+      bytes !== null && size(bytes),
+    ].filter((bound) => bound !== false)
     return bounds.length === 0 ? 'no limit' : bounds.join(' and ')
   }
-  const rate = (count: number | null): string => count === null ? 'no limit' : `${figure(count)} a minute`
+  const rate = (count: number | null): string =>
+    count === null ? 'no limit' : `${figure(count)} a minute`
   return [
     ['A request', `up to ${size(limits.bodyBytes)}, and ${figure(limits.recipients)} recipients`],
     ['A live message', `up to ${size(limits.liveBodyBytes)}; a larger one goes over HTTP`],
@@ -88,25 +144,39 @@ function limitsOf ({ limits }: Info): Fact[] {
     ['Requests from one identity', rate(rates.identity)],
     ['In one inbox', stored(quotas.inbox)],
     ['Waiting from one sender', stored(quotas.sender)],
-    ['A message is kept', limits.retentionDays === null ? 'until its recipient acknowledges it' : `until its recipient acknowledges it, or for ${figure(limits.retentionDays)} days`]
+    [
+      'A message is kept',
+      limits.retentionDays === null
+        ? 'until its recipient acknowledges it'
+        : `until its recipient acknowledges it, or for ${figure(limits.retentionDays)} days`,
+    ],
   ]
 }
 
-function use ({ prefix, hasTry }: PageParts['site']): Html {
+function use({ prefix, hasTry }: PageParts['site']): Html {
   return html`<ul>
-${hasTry && html`<li><a href="${prefix}/try">Try it</a>: an inbox in the browser, with what goes over the wire.</li>`}
-<li><a href="${prefix}/docs">The HTTP API</a>, and the same as <a href="${prefix}/openapi.json">OpenAPI</a>.</li>
-<li><a href="${prefix}/docs/events">The events of the socket</a>, and the same as <a href="${prefix}/asyncapi.json">AsyncAPI</a>.</li>
-<li><a href="${prefix}/info">This page as JSON</a>.</li>
-</ul>`
+    ${hasTry && html`<li><a href="${prefix}/try">Try it</a>: an inbox in the browser, with what goes over the wire.</li>`}
+    <li>
+      <a href="${prefix}/docs">The HTTP API</a>, and the same as
+      <a href="${prefix}/openapi.json">OpenAPI</a>.
+    </li>
+    <li>
+      <a href="${prefix}/docs/events">The events of the socket</a>, and the same as
+      <a href="${prefix}/asyncapi.json">AsyncAPI</a>.
+    </li>
+    <li><a href="${prefix}/info">This page as JSON</a>.</li>
+  </ul>`
 }
 
-function example (host: string, prefix: string): Html {
+function example(host: string, prefix: string): Html {
   return html`<p>In a folder of its own, with Node 20 or later:</p>
-<pre tabindex="0" aria-label="Commands"><code data-copy="the commands">npm init -y
+    <pre tabindex="0" aria-label="Commands"><code data-copy="the commands">npm init -y
 npm install @bsv/message-box-client @bsv/sdk</code></pre>
-<p>and in it a file <code>hello.mjs</code>, which <code>node hello.mjs</code> runs:</p>
-<pre tabindex="0" aria-label="hello.mjs"><code data-copy="the program">import { MessageBoxClient } from '@bsv/message-box-client'
+    <p>and in it a file <code>hello.mjs</code>, which <code>node hello.mjs</code> runs:</p>
+    <pre
+      tabindex="0"
+      aria-label="hello.mjs"
+    ><code data-copy="the program">import { MessageBoxClient } from '@bsv/message-box-client'
 import { PrivateKey, ProtoWallet } from '@bsv/sdk'
 
 const host = '<span data-origin="${prefix}">${host}</span>'

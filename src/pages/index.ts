@@ -1,9 +1,9 @@
 import type { Config } from '../config'
-import { toApiError } from '../errors'
+import { toApiError } from '../contract/errors'
 import { lookAround, type HealthParts } from '../operator/health'
 import { currentInfo, type Info } from '../operator/info'
-import { faultLogOf } from '../operator/requests'
-import type { Route } from '../routes'
+import { faultLogOf } from '../http/requestLog'
+import type { Route } from '../routes/route'
 import type { Logger } from 'pino'
 import asyncapi from '../../docs/asyncapi.json'
 import { createDocument } from '../openapi/document'
@@ -24,36 +24,66 @@ export interface PagesParts extends HealthParts {
 }
 
 /** What pages have in common on a server of this configuration. */
-export function siteOf ({ config, info }: Pick<PagesParts, 'config' | 'info'>): Site {
+function siteOf({ config, info }: Pick<PagesParts, 'config' | 'info'>): Site {
   return { prefix: config.http.prefix, version: info.version, hasTry: config.pages.try }
 }
 
 /** The pages for people, and what they load; for anybody, below the routing prefix. */
-export function pageRoutes (parts: PagesParts): Route[] {
+export function pageRoutes(parts: PagesParts): Route[] {
   const { info, assets, config } = parts
   const site = siteOf(parts)
   const docs = docsPage(createDocument({ info, prefix: site.prefix }), site)
   const events = eventsPage(asyncapi as unknown as EventsDocument, site, config.live.enabled)
   return [
-    { method: 'get', path: '/', handler: homeHandler({ site, assets, info: () => currentInfo(parts), status: statusOf(parts) }) },
+    {
+      method: 'get',
+      path: '/',
+      handler: homeHandler({
+        site,
+        assets,
+        info: () => currentInfo(parts),
+        status: statusOf(parts),
+      }),
+    },
     { method: 'get', path: '/docs', handler: pageHandler({ site, assets }, () => docs) },
     { method: 'get', path: '/docs/events', handler: pageHandler({ site, assets }, () => events) },
-    ...(site.hasTry ? [{ method: 'get' as const, path: '/try', handler: pageHandler({ site, assets }, () => tryPage(site), 'anywhere') }] : []),
-    { method: 'get', path: '/assets/:file', handler: assetHandler(assets) }
+    ...(site.hasTry
+      ? [
+          {
+            method: 'get' as const,
+            path: '/try',
+            handler: pageHandler({ site, assets }, () => tryPage(site), 'anywhere'),
+          },
+        ]
+      : []),
+    { method: 'get', path: '/assets/:file', handler: assetHandler(assets) },
   ]
 }
 
 /** At the root of a server with a prefix: the way to its page. */
-export function rootRoutes ({ config }: Pick<PagesParts, 'config'>): Route[] {
+export function rootRoutes({ config }: Pick<PagesParts, 'config'>): Route[] {
   const { prefix } = config.http
-  return prefix === '' ? [] : [{ method: 'get', path: '/', handler (_req, res) { res.redirect(`${prefix}/`) } }]
+  return prefix === ''
+    ? []
+    : [
+        {
+          method: 'get',
+          path: '/',
+          handler(_req, res) {
+            res.redirect(`${prefix}/`)
+          },
+        },
+      ]
 }
 
-function statusOf (parts: PagesParts): HomeParts['status'] {
-  return async req => {
+function statusOf(parts: PagesParts): HomeParts['status'] {
+  return async (req) => {
     try {
       const state = await lookAround(parts)
-      return { ready: true, text: state === 'ready' ? 'ready' : 'ready; Redis is away, so this node goes on alone' }
+      return {
+        ready: true,
+        text: state === 'ready' ? 'ready' : 'ready; Redis is away, so this node goes on alone',
+      }
     } catch (error) {
       return { ready: false, text: toApiError(error, faultLogOf(req, parts.logger)).message }
     }

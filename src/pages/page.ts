@@ -13,14 +13,33 @@ export interface PageParts {
  * @param render makes the page, anew for each request
  * @param reach where its programs may connect to
  */
-export function pageHandler ({ site, assets }: PageParts, render: (req: Request) => Page | Promise<Page>, reach: Reach = 'here'): RequestHandler {
+export function pageHandler(
+  { site, assets }: PageParts,
+  render: (req: Request) => Page | Promise<Page>,
+  reach: Reach = 'here',
+): RequestHandler {
   const secure = securityHeaders(reach)
   return async (req, res) => {
     const page = await render(req)
-    const files = [...COMMON_FILES, ...page.scripts ?? []]
-    const hrefs = new Map(await Promise.all(files.map(async file => [file, `${site.prefix}/assets/${(await assets.load(file)).name}`] as const)))
-    await new Promise<void>((resolve, reject) => { secure(req, res, error => { if (error === undefined) resolve(); else reject(error as Error) }) })
+    const files = [...COMMON_FILES, ...(page.scripts ?? [])]
+    const hrefs = new Map(
+      await Promise.all(
+        files.map(
+          async (file) =>
+            [file, `${site.prefix}/assets/${(await assets.load(file)).name}`] as const,
+        ),
+      ),
+    )
+    await new Promise<void>((resolve, reject) => {
+      secure(req, res, (error) => {
+        if (error === undefined) resolve()
+        else reject(error as Error)
+      })
+    })
     // The names of the files that it loads change with the server's version.
-    res.set('cache-control', 'no-cache').type('html').send(String(layout(site, page, file => hrefs.get(file)!)))
+    res
+      .set('cache-control', 'no-cache')
+      .type('html')
+      .send(String(layout(site, page, (file) => hrefs.get(file)!)))
   }
 }

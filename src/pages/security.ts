@@ -5,24 +5,24 @@ import helmet from 'helmet'
 export type Reach = 'here' | 'anywhere'
 
 /** The headers of pages. Everything comes from this server, nothing is inline, and nobody may frame it. */
-export function securityHeaders (reach: Reach): RequestHandler {
+export function securityHeaders(reach: Reach): RequestHandler {
   return helmet({
     contentSecurityPolicy: {
       useDefaults: false,
       directives: {
-        'default-src': ['\'none\''],
-        'script-src': ['\'self\''],
-        'style-src': ['\'self\''],
-        'img-src': ['\'self\''],
-        'connect-src': reach === 'here' ? ['\'self\''] : ['\'self\'', 'http:', 'https:', 'ws:', 'wss:'],
-        'frame-ancestors': ['\'none\''],
-        'base-uri': ['\'none\''],
-        'form-action': ['\'self\'']
-      }
+        'default-src': ["'none'"],
+        'script-src': ["'self'"],
+        'style-src': ["'self'"],
+        'img-src': ["'self'"],
+        'connect-src': reach === 'here' ? ["'self'"] : ["'self'", 'http:', 'https:', 'ws:', 'wss:'],
+        'frame-ancestors': ["'none'"],
+        'base-uri': ["'none'"],
+        'form-action': ["'self'"],
+      },
     },
     referrerPolicy: { policy: 'no-referrer' },
     // Whether a host is to be reached over TLS alone is for whoever runs its proxy to say.
     strictTransportSecurity: false,
-    frameguard: { action: 'deny' }
+    frameguard: { action: 'deny' },
   })
 }

@@ -5,18 +5,18 @@
  */
 import { createHash } from 'node:crypto'
 import type { Logger } from 'pino'
-import { checkSize } from '../db/groupCommit'
-import type { Stored } from '../db/insertion'
-import type { StoredMessage } from '../db/messages'
-import type { Claim, NewPayment, ServerOutput } from '../db/payments'
-import { ClaimLost, type Claimed, type PaymentStore } from '../db/paymentStore'
-import type { MessageStore } from '../db/store'
-import { ApiError } from '../errors'
-import { toListedBody, wrapperOf } from '../listedBody'
-import type { Terms } from '../policy'
-import type { Caller, IdentityKey, OutgoingMessage } from '../protocol'
+import { checkSize } from '../db/messages/groupCommit'
+import type { Stored } from '../db/messages/sendBatch'
+import type { StoredMessage } from '../db/messages/sql'
+import type { Claim, NewPayment, ServerOutput } from '../db/payments/sql'
+import { ClaimLost, type Claimed, type PaymentStore } from '../db/payments'
+import type { MessageStore } from '../db/messages'
+import { ApiError } from '../contract/errors'
+import { toListedBody, wrapperOf } from '../contract/listedBody'
+import type { Terms } from '../permissions/rules'
+import type { Caller, IdentityKey, OutgoingMessage } from '../contract/protocol'
 import type { VerifiedPayment } from '../spv/verify'
-import type { Locks } from './locks'
+import type { Locks } from './lockingScripts'
 import type { ArcBroadcaster } from './arc'
 import { checkDues, checkOutputs, type Paid } from './outputs'
 import { assignOutputs, parsePayment, type Payment } from './payment'
@@ -45,12 +45,22 @@ const ATTEMPTS = 3
  * @param terms on which it was asked for
  * @param currentTerms tells them anew: a rule may be set while the payment is being checked
  */
-export type DeliverPaid = (caller: Caller, message: OutgoingMessage, terms: Terms, currentTerms: () => Promise<Terms>) => Promise<Stored[]>
+export type DeliverPaid = (
+  caller: Caller,
+  message: OutgoingMessage,
+  terms: Terms,
+  currentTerms: () => Promise<Terms>,
+) => Promise<Stored[]>
 
 /** Where payments cannot be checked, nothing that costs anything is delivered. */
-export const noCashier: DeliverPaid = async () => { throw new ApiError('ERR_PAYMENTS_UNAVAILABLE', 'This server cannot check payments: nothing that costs something is delivered.') }
+export const noCashier: DeliverPaid = async () => {
+  throw new ApiError(
+    'ERR_PAYMENTS_UNAVAILABLE',
+    'This server cannot check payments: nothing that costs something is delivered.',
+  )
+}
 
-export function createCashier (parts: CashierParts): DeliverPaid {
+export function createCashier(parts: CashierParts): DeliverPaid {
   const { store, payments, locks, verify, network, onStored, logger, reached } = parts
 
   return async (caller, message, terms, currentTerms) => {
@@ -59,7 +69,7 @@ export function createCashier (parts: CashierParts): DeliverPaid {
     const names = namesOf(sender, message)
     // The same message again is a success; what was paid for it before is enough.
     const times = await store.findAll(names)
-    if (times !== undefined) return times.map(createdAt => ({ createdAt, duplicate: true }))
+    if (times !== undefined) return times.map((createdAt) => ({ createdAt, duplicate: true }))
 
     const payment = parsePayment(message.payment)
     const assigned = assignOutputs(payment, terms, recipients)
@@ -73,12 +83,14 @@ export function createCashier (parts: CashierParts): DeliverPaid {
     const claimable = toClaim(sender, message, payment, verified, paid)
     for (let attempt = 1; ; attempt++) {
       const claimed: Claimed = await payments.claim(claimable)
-      if ('paidAt' in claimed) return names.map(() => ({ createdAt: claimed.paidAt, duplicate: true }))
+      if ('paidAt' in claimed)
+        return names.map(() => ({ createdAt: claimed.paidAt, duplicate: true }))
       await reached('claimed')
       try {
         // The last moment at which a refusal costs the payer nothing.
         checkDues(paid, recipients, await currentTerms())
-        if (verified.extended !== undefined) await network.broadcast(verified.txid, verified.extended)
+        if (verified.extended !== undefined)
+          await network.broadcast(verified.txid, verified.extended)
         await reached('accepted')
         const stored = await deliver(caller.address, claimed.claim, claimable, rows, paid)
         await reached('stored')
@@ -87,61 +99,122 @@ export function createCashier (parts: CashierParts): DeliverPaid {
       } catch (error) {
         if (error instanceof ClaimLost && attempt < ATTEMPTS) continue
         // Whatever stands in the way: the payer may use the money again.
-        await payments.release(claimed.claim).catch((err: unknown) => { logger.warn({ err, txid: verified.txid }, 'a payment could not be released: its claim runs out by itself') })
+        await payments.release(claimed.claim).catch((err: unknown) => {
+          logger.warn(
+            { err, txid: verified.txid },
+            'a payment could not be released: its claim runs out by itself',
+          )
+        })
         throw error instanceof ClaimLost ? new ApiError('ERR_SERVER_BUSY') : error
       }
     }
   }
 
-  async function deliver (address: string, claim: Claim, { txid, serverOutputs }: NewPayment, rows: StoredMessage[], paid: Paid[]): Promise<Stored[]> {
-    const stored = await store.insert(rows, { address, conclude: async trx => { await payments.conclude(trx, claim, serverOutputs.length > 0) } })
+  async function deliver(
+    address: string,
+    claim: Claim,
+    { txid, serverOutputs }: NewPayment,
+    rows: StoredMessage[],
+    paid: Paid[],
+  ): Promise<Stored[]> {
+    const stored = await store.insert(rows, {
+      address,
+      conclude: async (trx) => {
+        await payments.conclude(trx, claim, serverOutputs.length > 0)
+      },
+    })
     const idle = paid.filter(({ payee }) => payee !== 'server' && stored[payee]!.duplicate)
     // Another payment has brought the very same message in meanwhile: this one pays for nothing, or for less than it could.
     if (stored.every(({ duplicate }) => duplicate)) await payments.release(claim)
-    else if (idle.length > 0) await payments.free(claim, idle.map(output => outpointOf(txid, output)))
+    else if (idle.length > 0)
+      await payments.free(
+        claim,
+        idle.map((output) => outpointOf(txid, output)),
+      )
     return stored
   }
 }
 
-function toClaim (sender: IdentityKey, { recipients, messageIds, messageBox }: OutgoingMessage, { tx }: Payment, { txid }: VerifiedPayment, paid: Paid[]): NewPayment {
-  const serverOutputs: ServerOutput[] = paid.filter(({ payee }) => payee === 'server')
-    .map(({ outputIndex, derivationPrefix, derivationSuffix, senderIdentityKey }) => ({ outputIndex, derivationPrefix, derivationSuffix, senderIdentityKey }))
+function toClaim(
+  sender: IdentityKey,
+  { recipients, messageIds, messageBox }: OutgoingMessage,
+  { tx }: Payment,
+  { txid }: VerifiedPayment,
+  paid: Paid[],
+): NewPayment {
+  const serverOutputs: ServerOutput[] = paid
+    .filter(({ payee }) => payee === 'server')
+    .map(({ outputIndex, derivationPrefix, derivationSuffix, senderIdentityKey }) => ({
+      outputIndex,
+      derivationPrefix,
+      derivationSuffix,
+      senderIdentityKey,
+    }))
   const names = recipients.map((recipient, index) => [recipient, messageIds[index]!]).sort()
   return {
     txid,
     sender,
-    messageKey: createHash('sha256').update(JSON.stringify([sender, messageBox, names])).digest('hex'),
+    messageKey: createHash('sha256')
+      .update(JSON.stringify([sender, messageBox, names]))
+      .digest('hex'),
     messageIds,
-    outpoints: paid.map(output => outpointOf(txid, output)),
+    outpoints: paid.map((output) => outpointOf(txid, output)),
     beef: serverOutputs.length > 0 ? tx : null,
-    serverOutputs
+    serverOutputs,
   }
 }
 
-function outpointOf (txid: string, { outputIndex }: Paid): string {
+function outpointOf(txid: string, { outputIndex }: Paid): string {
   return `${txid}.${outputIndex}`
 }
 
 type BodilessMessage = Omit<StoredMessage, 'body'>
 
 /** The messages as they are stored. What is long is written once, however many recipients there are. */
-function toRows (names: BodilessMessage[], message: OutgoingMessage, { tx, description, labels }: Payment, paid: Paid[]): StoredMessage[] {
+function toRows(
+  names: BodilessMessage[],
+  message: OutgoingMessage,
+  { tx, description, labels }: Payment,
+  paid: Paid[],
+): StoredMessage[] {
   const wrap = wrapperOf(message)
   const unpaid = toListedBody(message)
   const transaction = `[${tx.join(',')}]`
-  const rest = Object.entries({ description, labels }).map(([key, value]) => value === undefined ? '' : `,"${key}":${JSON.stringify(value)}`).join('')
+  const rest = Object.entries({ description, labels })
+    .map(([key, value]) => (value === undefined ? '' : `,"${key}":${JSON.stringify(value)}`))
+    .join('')
   return names.map((name, index) => {
     const outputs = paid.filter(({ payee }) => payee === index).map(toInternalizeOutput)
-    const body = outputs.length === 0 ? unpaid : wrap(`{"tx":${transaction},"outputs":${JSON.stringify(outputs)}${rest}}`)
+    const body =
+      outputs.length === 0
+        ? unpaid
+        : wrap(`{"tx":${transaction},"outputs":${JSON.stringify(outputs)}${rest}}`)
     return { ...name, body }
   })
 }
 
 /** An output as its payee's wallet takes it in (BRC-100): what was checked, and nothing else that came with it. */
-function toInternalizeOutput ({ outputIndex, derivationPrefix, derivationSuffix, senderIdentityKey }: Paid): object {
-  return { outputIndex, protocol: 'wallet payment', paymentRemittance: { derivationPrefix, derivationSuffix, senderIdentityKey } }
+function toInternalizeOutput({
+  outputIndex,
+  derivationPrefix,
+  derivationSuffix,
+  senderIdentityKey,
+}: Paid): object {
+  return {
+    outputIndex,
+    protocol: 'wallet payment',
+    paymentRemittance: { derivationPrefix, derivationSuffix, senderIdentityKey },
+  }
 }
 
-function namesOf (sender: IdentityKey, { recipients, messageIds, messageBox }: OutgoingMessage): BodilessMessage[] {
-  return recipients.map((recipient, index) => ({ recipient, messageBox, messageId: messageIds[index]!, sender }))
+function namesOf(
+  sender: IdentityKey,
+  { recipients, messageIds, messageBox }: OutgoingMessage,
+): BodilessMessage[] {
+  return recipients.map((recipient, index) => ({
+    recipient,
+    messageBox,
+    messageId: messageIds[index]!,
+    sender,
+  }))
 }

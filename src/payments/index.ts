@@ -2,14 +2,14 @@ import type { Knex } from 'knex'
 import type { Logger } from 'pino'
 import type { AuthWallet } from '../auth/wallet'
 import type { Config } from '../config'
-import { createPaymentStore } from '../db/paymentStore'
-import type { MessageStore } from '../db/store'
+import { createPaymentStore } from '../db/payments'
+import type { MessageStore } from '../db/messages'
 import type { RateLimiter } from '../limits/rates'
-import type { Secret } from '../secret'
+import type { Secret } from '../lib/secret'
 import { TransactionVerifier } from '../spv/verifier'
 import { createCashier, noCashier, type DeliverPaid, type Milestone } from './cashier'
 import { Collector } from './collector'
-import { createLocks } from './locks'
+import { createLocks } from './lockingScripts'
 import { ArcBroadcaster } from './arc'
 import { verifyPayments } from './verifier'
 import { ServerWallet } from './wallet'
@@ -37,10 +37,11 @@ export interface PaymentParts {
 }
 
 /** Everything that has to do with money, as far as the configuration allows for it. */
-export function createPayments (config: Config, parts: PaymentParts): Payments {
+export function createPayments(config: Config, parts: PaymentParts): Payments {
   const { chaintracksUrl, arcUrl, arcApiKey } = config.payments
   const { knex, store, wallet, privateKey, verification, logger, reached } = parts
-  if (chaintracksUrl === undefined || arcUrl === undefined) return { enabled: false, wallet: undefined, deliver: noCashier, start () {}, async close () {} }
+  if (chaintracksUrl === undefined || arcUrl === undefined)
+    return { enabled: false, wallet: undefined, deliver: noCashier, start() {}, async close() {} }
   const payments = createPaymentStore(knex)
   const verifier = new TransactionVerifier('payment', chaintracksUrl, verification)
   const serverWallet = createServerWallet(config, privateKey)
@@ -56,17 +57,30 @@ export function createPayments (config: Config, parts: PaymentParts): Payments {
       reached,
       locks: createLocks(wallet),
       network: new ArcBroadcaster(arcUrl, arcApiKey),
-      onStored: () => { collector.wake() }
+      onStored: () => {
+        collector.wake()
+      },
     }),
-    start: () => { collector.start() },
-    async close () {
+    start: () => {
+      collector.start()
+    },
+    async close() {
       await collector.stop()
       await verifier.close()
-    }
+    },
   }
 }
 
 /** The server's wallet, where the configuration allows for one. */
-export function createServerWallet ({ network, payments: { chaintracksUrl }, wallet: { storageUrl } }: Pick<Config, 'network' | 'payments' | 'wallet'>, privateKey: Secret): ServerWallet | undefined {
-  return storageUrl === undefined || chaintracksUrl === undefined ? undefined : new ServerWallet({ privateKey, chain: network, storageUrl, chaintracksUrl })
+export function createServerWallet(
+  {
+    network,
+    payments: { chaintracksUrl },
+    wallet: { storageUrl },
+  }: Pick<Config, 'network' | 'payments' | 'wallet'>,
+  privateKey: Secret,
+): ServerWallet | undefined {
+  return storageUrl === undefined || chaintracksUrl === undefined
+    ? undefined
+    : new ServerWallet({ privateKey, chain: network, storageUrl, chaintracksUrl })
 }

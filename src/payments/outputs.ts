@@ -1,9 +1,9 @@
 /** What a payment's outputs come to: each locked to whom it pays, and everybody paid what is due. */
-import { ApiError } from '../errors'
-import type { Terms } from '../policy'
-import type { IdentityKey } from '../protocol'
+import { ApiError } from '../contract/errors'
+import type { Terms } from '../permissions/rules'
+import type { IdentityKey } from '../contract/protocol'
 import type { VerifiedPayment } from '../spv/verify'
-import type { Locks } from './locks'
+import type { Locks } from './lockingScripts'
 import { parseOutput, type AssignedOutput, type PaidOutput, type Payee } from './payment'
 
 /** An output that pays somebody, checked. */
@@ -16,13 +16,21 @@ export interface Paid extends PaidOutput {
  * Holds each output against whom it has to pay.
  * @throws ApiError ERR_PAYMENT_NOT_TO_PAYEE
  */
-export async function checkOutputs (locks: Locks, sender: IdentityKey, recipients: IdentityKey[], { outputs }: VerifiedPayment, assigned: AssignedOutput[]): Promise<Paid[]> {
+export async function checkOutputs(
+  locks: Locks,
+  sender: IdentityKey,
+  recipients: IdentityKey[],
+  { outputs }: VerifiedPayment,
+  assigned: AssignedOutput[],
+): Promise<Paid[]> {
   const paid: Paid[] = []
   for (const { payee, output } of assigned) {
     const named = parseOutput(output)
     const { satoshis, script } = outputs[named.outputIndex] ?? refuse(named, 'is not there')
-    if (paid.some(({ outputIndex }) => outputIndex === named.outputIndex)) refuse(named, 'is named twice')
-    const parties = payee === 'server' ? locks.toServer(sender) : locks.toRecipient(recipients[payee]!)
+    if (paid.some(({ outputIndex }) => outputIndex === named.outputIndex))
+      refuse(named, 'is named twice')
+    const parties =
+      payee === 'server' ? locks.toServer(sender) : locks.toRecipient(recipients[payee]!)
     await locks.check(named, Buffer.from(script), parties)
     paid.push({ ...named, payee, satoshis })
   }
@@ -33,14 +41,29 @@ export async function checkOutputs (locks: Locks, sender: IdentityKey, recipient
  * Whether everybody gets what is due.
  * @throws ApiError ERR_INSUFFICIENT_PAYMENT
  */
-export function checkDues (paid: Paid[], recipients: IdentityKey[], { deliveryFee, recipientFees }: Terms): void {
-  const dues = [['server', deliveryFee] as const, ...recipientFees.map((fee, index) => [index, fee] as const)]
+export function checkDues(
+  paid: Paid[],
+  recipients: IdentityKey[],
+  { deliveryFee, recipientFees }: Terms,
+): void {
+  const dues = [
+    ['server', deliveryFee] as const,
+    ...recipientFees.map((fee, index) => [index, fee] as const),
+  ]
   for (const [payee, due] of dues) {
-    const satoshis = paid.reduce((sum, output) => output.payee === payee ? sum + output.satoshis : sum, 0)
-    if (satoshis < due) throw new ApiError('ERR_INSUFFICIENT_PAYMENT', `${payee === 'server' ? 'The server' : recipients[payee]!} is due ${due} satoshis, and gets ${satoshis}.`, { due, paid: satoshis })
+    const satoshis = paid.reduce(
+      (sum, output) => (output.payee === payee ? sum + output.satoshis : sum),
+      0,
+    )
+    if (satoshis < due)
+      throw new ApiError(
+        'ERR_INSUFFICIENT_PAYMENT',
+        `${payee === 'server' ? 'The server' : recipients[payee]!} is due ${due} satoshis, and gets ${satoshis}.`,
+        { due, paid: satoshis },
+      )
   }
 }
 
-function refuse ({ outputIndex }: PaidOutput, reason: string): never {
+function refuse({ outputIndex }: PaidOutput, reason: string): never {
   throw new ApiError('ERR_PAYMENT_NOT_TO_PAYEE', `Output ${outputIndex} ${reason}.`)
 }

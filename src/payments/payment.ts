@@ -2,14 +2,14 @@
  * A payment as it comes beside a message: what its fields are, and which of its outputs is whose. Pure; whether the
  * transaction holds is another matter. The outputs are BRC-100's `InternalizeOutput`, their remittance is BRC-29's.
  */
-import { ApiError } from '../errors'
-import type { Terms } from '../policy'
-import type { IdentityKey } from '../protocol'
-import { describe, fieldsOf, publicKey, wholeNumber, type Schema } from '../schema'
-import { asFields, isInteger, toIdentityKey, type Fields } from '../values'
+import { ApiError } from '../contract/errors'
+import type { Terms } from '../permissions/rules'
+import type { IdentityKey } from '../contract/protocol'
+import { describe, fieldsOf, publicKey, wholeNumber, type Schema } from '../contract/schema'
+import { asFields, isInteger, toIdentityKey, type Fields } from '../contract/primitives'
 
 /** Largest transaction with its ancestors, in bytes, and how many outputs may be named. */
-export const MAX_PAYMENT_BYTES = 1024 * 1024
+const MAX_PAYMENT_BYTES = 1024 * 1024
 const MAX_OUTPUTS = 200
 /** Longest derivation prefix and suffix, in characters: together they stay within BRC-43's 800. */
 const MAX_DERIVATION = 396
@@ -47,58 +47,126 @@ const transaction: Schema<Buffer> = {
   read: toBytes,
   json: {
     anyOf: [
-      { type: 'array', items: { type: 'integer', minimum: 0, maximum: 255 }, minItems: 1, maxItems: MAX_PAYMENT_BYTES },
+      {
+        type: 'array',
+        items: { type: 'integer', minimum: 0, maximum: 255 },
+        minItems: 1,
+        maxItems: MAX_PAYMENT_BYTES,
+      },
       // No character but the alphabet's, and no bit beyond the last byte.
-      { type: 'string', contentEncoding: 'base64', pattern: '^(?!=)([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048])?={0,2}$', minLength: 2 }
+      {
+        type: 'string',
+        contentEncoding: 'base64',
+        pattern:
+          '^(?!=)([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048])?={0,2}$',
+        minLength: 2,
+      },
     ],
-    description: `The transaction with its ancestors up to their proofs, as AtomicBEEF (BRC-95): bytes as numbers, or base64; up to ${MAX_PAYMENT_BYTES} bytes.`
-  }
+    description: `The transaction with its ancestors up to their proofs, as AtomicBEEF (BRC-95): bytes as numbers, or base64; up to ${MAX_PAYMENT_BYTES} bytes.`,
+  },
 }
 const outputIndex = describe(wholeNumber(0), 'Which output of the transaction this is.')
 const BASE64 = /^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
 /** Wallets take nothing but base64 here, and would leave the money where it is. */
 const derivation: Schema<string> = {
-  read: value => typeof value === 'string' && value.length > 0 && value.length <= MAX_DERIVATION && BASE64.test(value) ? value : undefined,
-  json: { type: 'string', contentEncoding: 'base64', pattern: BASE64.source, minLength: 1, maxLength: MAX_DERIVATION, description: `Base64, up to ${MAX_DERIVATION} characters.` }
+  read: (value) =>
+    typeof value === 'string' &&
+    value.length > 0 &&
+    value.length <= MAX_DERIVATION &&
+    BASE64.test(value)
+      ? value
+      : undefined,
+  json: {
+    type: 'string',
+    contentEncoding: 'base64',
+    pattern: BASE64.source,
+    minLength: 1,
+    maxLength: MAX_DERIVATION,
+    description: `Base64, up to ${MAX_DERIVATION} characters.`,
+  },
 }
 const remittance = {
   derivationPrefix: derivation,
   derivationSuffix: derivation,
-  senderIdentityKey: publicKey
+  senderIdentityKey: publicKey,
 }
 const WALLET_PAYMENT = 'wallet payment'
 
 /** One output of a payment, as its document describes it: BRC-100's, with the remittance of BRC-29. */
-export const PAYMENT_OUTPUT = fieldsOf({
-  outputIndex,
-  protocol: { json: { const: WALLET_PAYMENT } },
-  paymentRemittance: { json: fieldsOf(remittance, Object.keys(remittance), { description: 'How the payee derives the key of the output (BRC-29).' }) }
-}, ['outputIndex', 'protocol', 'paymentRemittance'])
+export const PAYMENT_OUTPUT = fieldsOf(
+  {
+    outputIndex,
+    protocol: { json: { const: WALLET_PAYMENT } },
+    paymentRemittance: {
+      json: fieldsOf(remittance, Object.keys(remittance), {
+        description: 'How the payee derives the key of the output (BRC-29).',
+      }),
+    },
+  },
+  ['outputIndex', 'protocol', 'paymentRemittance'],
+)
 
-export const PAYMENT = fieldsOf({
-  tx: transaction,
-  outputs: { json: { type: 'array', items: PAYMENT_OUTPUT, maxItems: MAX_OUTPUTS, description: 'The server\'s first, where it charges for the delivery; then those of the recipients who charge, in their order.' } },
-  description: { json: { type: 'string', description: `Passed on to the recipients who are paid, where it has ${DESCRIPTION.least} to ${DESCRIPTION.most} bytes.` } },
-  labels: { json: { type: 'array', items: { type: 'string' }, description: `Passed on to the recipients who are paid, where these are up to ${MAX_LABELS} of up to ${MAX_LABEL} bytes.` } }
-}, ['tx', 'outputs'])
+export const PAYMENT = fieldsOf(
+  {
+    tx: transaction,
+    outputs: {
+      json: {
+        type: 'array',
+        items: PAYMENT_OUTPUT,
+        maxItems: MAX_OUTPUTS,
+        description:
+          "The server's first, where it charges for the delivery; then those of the recipients who charge, in their order.",
+      },
+    },
+    description: {
+      json: {
+        type: 'string',
+        description: `Passed on to the recipients who are paid, where it has ${DESCRIPTION.least} to ${DESCRIPTION.most} bytes.`,
+      },
+    },
+    labels: {
+      json: {
+        type: 'array',
+        items: { type: 'string' },
+        description: `Passed on to the recipients who are paid, where these are up to ${MAX_LABELS} of up to ${MAX_LABEL} bytes.`,
+      },
+    },
+  },
+  ['tx', 'outputs'],
+)
 
 /**
  * Takes a payment's fields for what they are, where terms ask for one.
  * @throws ApiError ERR_MISSING_PAYMENT_TX, ERR_INVALID_PAYMENT
  */
-export function parsePayment (fields: Fields | undefined): Payment {
-  if (fields?.tx === undefined || fields.tx === null || fields.tx === '') throw new ApiError('ERR_MISSING_PAYMENT_TX')
+export function parsePayment(fields: Fields | undefined): Payment {
+  if (fields?.tx === undefined || fields.tx === null || fields.tx === '')
+    throw new ApiError('ERR_MISSING_PAYMENT_TX')
   const tx = transaction.read(fields.tx)
-  if (tx === undefined) throw new ApiError('ERR_INVALID_PAYMENT', 'The payment\'s "tx" must be AtomicBEEF, as an array of bytes or in base64.')
-  if (tx.length > MAX_PAYMENT_BYTES) throw new ApiError('ERR_INVALID_PAYMENT', `The payment's transaction and its ancestors may have up to ${MAX_PAYMENT_BYTES} bytes.`, { limit: MAX_PAYMENT_BYTES })
+  if (tx === undefined)
+    throw new ApiError(
+      'ERR_INVALID_PAYMENT',
+      'The payment\'s "tx" must be AtomicBEEF, as an array of bytes or in base64.',
+    )
+  if (tx.length > MAX_PAYMENT_BYTES)
+    throw new ApiError(
+      'ERR_INVALID_PAYMENT',
+      `The payment's transaction and its ancestors may have up to ${MAX_PAYMENT_BYTES} bytes.`,
+      { limit: MAX_PAYMENT_BYTES },
+    )
   const named = Array.isArray(fields.outputs) ? fields.outputs : []
-  if (named.length > MAX_OUTPUTS) throw new ApiError('ERR_INVALID_PAYMENT', `A payment may name up to ${MAX_OUTPUTS} outputs.`, { limit: MAX_OUTPUTS })
+  if (named.length > MAX_OUTPUTS)
+    throw new ApiError('ERR_INVALID_PAYMENT', `A payment may name up to ${MAX_OUTPUTS} outputs.`, {
+      limit: MAX_OUTPUTS,
+    })
   const { description, labels } = fields
   return {
     tx,
-    outputs: named.map(output => asFields(output) ?? {}),
+    outputs: named.map((output) => asFields(output) ?? {}),
     ...(hasBytes(description, DESCRIPTION.least, DESCRIPTION.most) && { description }),
-    ...(Array.isArray(labels) && labels.length <= MAX_LABELS && labels.every(label => hasBytes(label, 1, MAX_LABEL)) && { labels })
+    ...(Array.isArray(labels) &&
+      labels.length <= MAX_LABELS &&
+      labels.every((label) => hasBytes(label, 1, MAX_LABEL)) && { labels }),
   }
 }
 
@@ -108,8 +176,12 @@ export function parsePayment (fields: Fields | undefined): Payment {
  * over belongs to the only recipient, if there is one alone.
  * @throws ApiError ERR_MISSING_DELIVERY_OUTPUT, ERR_INSUFFICIENT_OUTPUTS, ERR_MISSING_RECIPIENT_OUTPUTS, ERR_PAYMENT_NOT_TO_PAYEE
  */
-export function assignOutputs ({ outputs }: Payment, { deliveryFee, recipientFees }: Terms, recipients: IdentityKey[]): AssignedOutput[] {
-  const charging = recipientFees.flatMap((fee, index) => fee > 0 ? [index] : [])
+export function assignOutputs(
+  { outputs }: Payment,
+  { deliveryFee, recipientFees }: Terms,
+  recipients: IdentityKey[],
+): AssignedOutput[] {
+  const charging = recipientFees.flatMap((fee, index) => (fee > 0 ? [index] : []))
   const assigned: AssignedOutput[] = []
   const rest = [...outputs]
   if (deliveryFee > 0) {
@@ -118,17 +190,31 @@ export function assignOutputs ({ outputs }: Payment, { deliveryFee, recipientFee
     assigned.push({ payee: 'server', output })
   }
   if (rest.length < charging.length) {
-    throw new ApiError('ERR_INSUFFICIENT_OUTPUTS', `There are ${charging.length} recipients who charge for this message, and ${rest.length} outputs for them.`)
+    throw new ApiError(
+      'ERR_INSUFFICIENT_OUTPUTS',
+      `There are ${charging.length} recipients who charge for this message, and ${rest.length} outputs for them.`,
+    )
   }
-  const named = rest.map(output => recipients.indexOf(recipientOf(output) ?? ''))
-  const unnamed = charging.filter(index => !named.includes(index))
+  const named = rest.map((output) => recipients.indexOf(recipientOf(output) ?? ''))
+  const unnamed = charging.filter((index) => !named.includes(index))
   rest.forEach((output, position) => {
-    const payee = named[position]! >= 0 ? named[position] : unnamed.shift() ?? (recipients.length === 1 ? 0 : undefined)
-    if (payee === undefined || recipientOf(output) === null) throw new ApiError('ERR_PAYMENT_NOT_TO_PAYEE', `Nobody is to be paid by what stands at ${outputs.indexOf(output)} in "outputs", counted from 0.`)
+    const payee =
+      named[position]! >= 0
+        ? named[position]
+        : (unnamed.shift() ?? (recipients.length === 1 ? 0 : undefined))
+    if (payee === undefined || recipientOf(output) === null)
+      throw new ApiError(
+        'ERR_PAYMENT_NOT_TO_PAYEE',
+        `Nobody is to be paid by what stands at ${outputs.indexOf(output)} in "outputs", counted from 0.`,
+      )
     assigned.push({ payee, output })
   })
-  const missing = charging.find(index => !assigned.some(({ payee }) => payee === index))
-  if (missing !== undefined) throw new ApiError('ERR_MISSING_RECIPIENT_OUTPUTS', `The payment has no output for ${recipients[missing]!}.`)
+  const missing = charging.find((index) => !assigned.some(({ payee }) => payee === index))
+  if (missing !== undefined)
+    throw new ApiError(
+      'ERR_MISSING_RECIPIENT_OUTPUTS',
+      `The payment has no output for ${recipients[missing]!}.`,
+    )
   return assigned
 }
 
@@ -136,29 +222,47 @@ export function assignOutputs ({ outputs }: Payment, { deliveryFee, recipientFee
  * An output's own words on how its key is derived.
  * @throws ApiError ERR_PAYMENT_NOT_TO_PAYEE where it is no "wallet payment", or its remittance is not BRC-29's
  */
-export function parseOutput (output: Fields): PaidOutput {
+export function parseOutput(output: Fields): PaidOutput {
   const { protocol } = output
   const index = outputIndex.read(output.outputIndex)
   const fields = asFields(output.paymentRemittance) ?? {}
   const derivationPrefix = remittance.derivationPrefix.read(fields.derivationPrefix)
   const derivationSuffix = remittance.derivationSuffix.read(fields.derivationSuffix)
   const senderIdentityKey = remittance.senderIdentityKey.read(fields.senderIdentityKey)
-  if (index === undefined) throw new ApiError('ERR_PAYMENT_NOT_TO_PAYEE', 'Each output of a payment has an "outputIndex", a whole number.')
-  if (protocol !== WALLET_PAYMENT) throw new ApiError('ERR_PAYMENT_NOT_TO_PAYEE', `Output ${index} must have the protocol "wallet payment".`)
-  if (derivationPrefix === undefined || derivationSuffix === undefined || senderIdentityKey === undefined) {
-    throw new ApiError('ERR_PAYMENT_NOT_TO_PAYEE', `Output ${index} must have a "paymentRemittance" with derivationPrefix, derivationSuffix and senderIdentityKey.`)
+  if (index === undefined)
+    throw new ApiError(
+      'ERR_PAYMENT_NOT_TO_PAYEE',
+      'Each output of a payment has an "outputIndex", a whole number.',
+    )
+  if (protocol !== WALLET_PAYMENT)
+    throw new ApiError(
+      'ERR_PAYMENT_NOT_TO_PAYEE',
+      `Output ${index} must have the protocol "wallet payment".`,
+    )
+  if (
+    derivationPrefix === undefined ||
+    derivationSuffix === undefined ||
+    senderIdentityKey === undefined
+  ) {
+    throw new ApiError(
+      'ERR_PAYMENT_NOT_TO_PAYEE',
+      `Output ${index} must have a "paymentRemittance" with derivationPrefix, derivationSuffix and senderIdentityKey.`,
+    )
   }
   return { outputIndex: index, derivationPrefix, derivationSuffix, senderIdentityKey }
 }
 
 /** The recipient that an output names in its custom instructions; undefined where it names none, null where that is no key. */
-function recipientOf (output: Fields): IdentityKey | null | undefined {
-  const instructions = output.customInstructions ?? asFields(output.paymentRemittance)?.customInstructions
-  const named = (typeof instructions === 'string' ? parseObject(instructions) : asFields(instructions))?.recipientIdentityKey
-  return named === undefined ? undefined : toIdentityKey(named) ?? null
+function recipientOf(output: Fields): IdentityKey | null | undefined {
+  const instructions =
+    output.customInstructions ?? asFields(output.paymentRemittance)?.customInstructions
+  const named = (
+    typeof instructions === 'string' ? parseObject(instructions) : asFields(instructions)
+  )?.recipientIdentityKey
+  return named === undefined ? undefined : (toIdentityKey(named) ?? null)
 }
 
-function parseObject (text: string): Fields | undefined {
+function parseObject(text: string): Fields | undefined {
   try {
     return asFields(JSON.parse(text))
   } catch {
@@ -166,21 +270,26 @@ function parseObject (text: string): Fields | undefined {
   }
 }
 
-function toBytes (value: unknown): Buffer | undefined {
+function toBytes(value: unknown): Buffer | undefined {
   if (typeof value === 'string') {
     const bytes = Buffer.from(value, 'base64')
-    return bytes.length > 0 && withoutPadding(bytes.toString('base64')) === withoutPadding(value) ? bytes : undefined
+    return bytes.length > 0 && withoutPadding(bytes.toString('base64')) === withoutPadding(value)
+      ? bytes
+      : undefined
   }
-  if (!Array.isArray(value) || value.length === 0 || value.length > MAX_PAYMENT_BYTES + 1) return undefined
-  return value.every(byte => isInteger(byte) && byte >= 0 && byte <= 255) ? Buffer.from(value) : undefined
+  if (!Array.isArray(value) || value.length === 0 || value.length > MAX_PAYMENT_BYTES + 1)
+    return undefined
+  return value.every((byte) => isInteger(byte) && byte >= 0 && byte <= 255)
+    ? Buffer.from(value)
+    : undefined
 }
 
-function withoutPadding (base64: string): string {
+function withoutPadding(base64: string): string {
   if (base64.endsWith('==')) return base64.slice(0, -2)
   return base64.endsWith('=') ? base64.slice(0, -1) : base64
 }
 
-function hasBytes (value: unknown, least: number, most: number): value is string {
+function hasBytes(value: unknown, least: number, most: number): value is string {
   if (typeof value !== 'string' || value.length > most) return false
   const bytes = Buffer.byteLength(value)
   return bytes >= least && bytes <= most

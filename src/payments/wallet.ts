@@ -1,8 +1,8 @@
 /** The server's wallet for money: BRC-100 over a storage elsewhere. It is loaded and built when it is first needed, not before. */
 import type { Wallet } from '@bsv/wallet-toolbox-client'
-import { within } from '../deadline'
-import type { Secret } from '../secret'
-import type { Network as Chain } from '../settings'
+import { within } from '../lib/timeout'
+import type { Secret } from '../lib/secret'
+import type { Network as Chain } from '../config/parsers'
 
 export interface WalletSettings {
   privateKey: Secret
@@ -19,23 +19,33 @@ const PATIENCE = 1000
 export class ServerWallet {
   #building: Promise<Wallet> | undefined
 
-  constructor (private readonly settings: WalletSettings) {}
+  constructor(private readonly settings: WalletSettings) {}
 
   /** Lets go of the wallet, if it was ever built. */
-  async close (): Promise<void> {
+  async close(): Promise<void> {
     const building = this.#building
     this.#building = undefined
     if (building === undefined) return
     // One that is still being built, or that hangs, ends with the process.
-    await within(building.then(async wallet => { await wallet.destroy() }), PATIENCE, 'the wallet does not let go').catch(() => {})
+    await within(
+      building.then(async (wallet) => {
+        await wallet.destroy()
+      }),
+      PATIENCE,
+      'the wallet does not let go',
+    ).catch(() => {})
   }
 
   /**
    * The wallet, ready to be used.
    * @throws Error where the storage cannot be reached in time; the next call tries again
    */
-  async get (): Promise<Wallet> {
-    this.#building ??= within(build(this.settings), TIMEOUT, 'the storage of the wallet does not answer in time').catch((error: unknown) => {
+  async get(): Promise<Wallet> {
+    this.#building ??= within(
+      build(this.settings),
+      TIMEOUT,
+      'the storage of the wallet does not answer in time',
+    ).catch((error: unknown) => {
       this.#building = undefined
       throw error
     })
@@ -43,16 +53,32 @@ export class ServerWallet {
   }
 }
 
-async function build ({ privateKey, chain, storageUrl, chaintracksUrl }: WalletSettings): Promise<Wallet> {
+async function build({
+  privateKey,
+  chain,
+  storageUrl,
+  chaintracksUrl,
+}: WalletSettings): Promise<Wallet> {
   const { PrivateKey, CachedKeyDeriver } = require('@bsv/sdk') as typeof import('@bsv/sdk')
-  const toolbox = require('@bsv/wallet-toolbox-client') as typeof import('@bsv/wallet-toolbox-client')
+  const toolbox =
+    require('@bsv/wallet-toolbox-client') as typeof import('@bsv/wallet-toolbox-client')
   // The toolbox has services for public networks alone; of these the wallet needs block headers here, and they have a
   // service of their own.
-  const services = new toolbox.Services(toolbox.Services.createDefaultOptions(chain === 'main' ? 'main' : 'test'))
-  services.options.chaintracks = new toolbox.ChaintracksServiceClient(services.chain, chaintracksUrl)
+  const services = new toolbox.Services(
+    toolbox.Services.createDefaultOptions(chain === 'main' ? 'main' : 'test'),
+  )
+  services.options.chaintracks = new toolbox.ChaintracksServiceClient(
+    services.chain,
+    chaintracksUrl,
+  )
   const keyDeriver = new CachedKeyDeriver(PrivateKey.fromHex(privateKey.reveal()))
   const storage = new toolbox.WalletStorageManager(keyDeriver.identityKey)
-  const wallet = new toolbox.Wallet({ chain: chain === 'local' ? 'mock' : chain, keyDeriver, storage, services })
+  const wallet = new toolbox.Wallet({
+    chain: chain === 'local' ? 'mock' : chain,
+    keyDeriver,
+    storage,
+    services,
+  })
   await storage.addWalletStorageProvider(new toolbox.StorageClient(wallet, storageUrl))
   await storage.makeAvailable()
   return wallet

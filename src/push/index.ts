@@ -14,12 +14,15 @@ export interface Push {
 
 /** Nobody is told, and nothing wrapped. */
 export const noPush: Push = {
-  follow: publish => publish,
-  close: async () => {}
+  follow: (publish) => publish,
+  close: async () => {},
 }
 
 /** Loads firebase-admin, and tells devices through Firebase Cloud Messaging. */
-export function startPush (config: PushConfig, parts: { devices: DeviceStore, logger: Logger }): Push {
+export function startPush(
+  config: PushConfig,
+  parts: { devices: DeviceStore; logger: Logger },
+): Push {
   // Only here: where push is off none of it is in memory.
   const { createFirebase } = require('./firebase') as typeof import('./firebase')
   return new Pusher({ ...parts, service: createFirebase(config), boxes: config.boxes })

@@ -1,30 +1,13 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { Device, DeviceStore } from '../db/devices'
-import { codeOf } from '../db/faults'
-import { ApiError } from '../errors'
+import { codeOf } from '../db/engine/faults'
+import { ApiError } from '../contract/errors'
 import type { Publish } from '../mailbox'
-import type { IdentityKey, PublishedMessage } from '../protocol'
-import type { Push } from './index'
+import type { IdentityKey, PublishedMessage } from '../contract/protocol'
+import type { Notice, PushService } from './pushService'
 import { Queue, type Bounds } from './queue'
-import { Tally } from './tally'
-
-/** What a device is told: never a body. */
-export interface Notice {
-  messageId: string
-  messageBox: string
-  sender: IdentityKey
-}
-
-/** Whoever reaches devices. */
-export interface PushService {
-  /**
-   * Resolves when the service has taken the notice over; false where it says that there is no such device any more.
-   * @throws Error whose `code` tells why it was not taken over, and `retryable` whether it may be soon
-   */
-  send: (token: string, notice: Notice) => Promise<boolean>
-  close: () => Promise<void>
-}
+import { Tally } from './throttledLog'
 
 export interface PusherParts {
   devices: DeviceStore
@@ -45,58 +28,70 @@ const USE_LASTS = 60 * 60 * 1000
 
 type Job = Notice & { recipient: IdentityKey }
 
-export class Pusher implements Push {
+export class Pusher {
   readonly #boxes: Set<string>
   readonly #queue: Queue<Job>
   readonly #tally: Tally
   #closed = false
 
-  constructor (private readonly parts: PusherParts) {
+  constructor(private readonly parts: PusherParts) {
     this.#boxes = new Set(parts.boxes)
-    this.#queue = new Queue(async job => { await this.#push(job) }, BOUNDS)
+    this.#queue = new Queue(async (job) => {
+      await this.#push(job)
+    }, BOUNDS)
     this.#tally = new Tally(parts.logger)
   }
 
-  follow (publish: Publish): Publish {
-    return message => {
+  follow(publish: Publish): Publish {
+    return (message) => {
       const sockets = publish(message)
       if (this.#boxes.has(message.messageBox)) this.#add(message)
       return sockets
     }
   }
 
-  async close (): Promise<void> {
+  async close(): Promise<void> {
     const dropped = await this.#queue.close(PATIENCE)
     this.#closed = true
-    if (dropped > 0) this.parts.logger.warn({ messages: dropped }, 'the devices of some messages were not told any more')
+    if (dropped > 0)
+      this.parts.logger.warn(
+        { messages: dropped },
+        'the devices of some messages were not told any more',
+      )
     await this.parts.service.close()
   }
 
   /** What waits holds no body. */
-  #add ({ messageId, messageBox, sender, recipient }: PublishedMessage): void {
-    if (!this.#queue.add(recipient, { messageId, messageBox, sender, recipient })) this.#tally.add('the devices of a message were not told', 'too much waits')
+  #add({ messageId, messageBox, sender, recipient }: PublishedMessage): void {
+    if (!this.#queue.add(recipient, { messageId, messageBox, sender, recipient }))
+      this.#tally.add('the devices of a message were not told', 'too much waits')
   }
 
-  async #push ({ recipient, ...notice }: Job): Promise<void> {
+  async #push({ recipient, ...notice }: Job): Promise<void> {
     await this.#attempt(async () => {
       const devices = await this.parts.devices.list(recipient)
-      for (const device of devices) if (device.active && !this.#closed) await this.#attempt(async () => { await this.#tell(device, notice) })
+      for (const device of devices)
+        if (device.active && !this.#closed)
+          await this.#attempt(async () => {
+            await this.#tell(device, notice)
+          })
     })
   }
 
-  async #tell (device: Device, notice: Notice): Promise<void> {
+  async #tell(device: Device, notice: Notice): Promise<void> {
     const { devices } = this.parts
-    if (!await this.#send(device.fcmToken, notice)) await devices.deactivate(device)
+    if (!(await this.#send(device.fcmToken, notice))) await devices.deactivate(device)
     else if (Date.now() - device.lastUsed > USE_LASTS) await devices.markUsed(device)
   }
 
   /** Sends a notice, and again if the service has failed for the moment. */
-  async #send (token: string, notice: Notice): Promise<boolean> {
+  async #send(token: string, notice: Notice): Promise<boolean> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.parts.service.send(token, notice)
       } catch (error) {
-        if (this.#closed || attempt > RETRIES || !(error as { retryable?: boolean }).retryable) throw error
+        if (this.#closed || attempt > RETRIES || !(error as { retryable?: boolean }).retryable)
+          throw error
       }
       const waitMs = FIRST_RETRY_MS * 2 ** (attempt - 1)
       await pause(waitMs * (1 + Math.random()), undefined, { ref: false })
@@ -104,11 +99,12 @@ export class Pusher implements Push {
   }
 
   /** Whatever goes wrong is logged by its name alone: texts may hold tokens. */
-  async #attempt (work: () => Promise<void>): Promise<void> {
+  async #attempt(work: () => Promise<void>): Promise<void> {
     try {
       await work()
     } catch (error) {
-      const fault = error instanceof ApiError ? String(error.fault?.fault ?? error.code) : codeOf(error)
+      const fault =
+        error instanceof ApiError ? String(error.fault?.fault ?? error.code) : codeOf(error)
       if (!this.#closed) this.#tally.add('a device was not told of a message', fault)
     }
   }

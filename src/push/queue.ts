@@ -10,25 +10,31 @@ export interface Bounds {
 
 /** Works on what is added, in order and within bounds. */
 export class Queue<T> {
-  readonly #waiting: Array<{ owner: string, item: T }> = []
+  readonly #waiting: Array<{ owner: string; item: T }> = []
   /** How many of each owner's wait. */
   readonly #shares = new Map<string, number>()
   readonly #runs = new Set<Promise<void>>()
   #closed = false
 
   /** @param work never rejects */
-  constructor (private readonly work: (item: T) => Promise<void>, private readonly bounds: Bounds) {}
+  constructor(
+    private readonly work: (item: T) => Promise<void>,
+    private readonly bounds: Bounds,
+  ) {}
 
   /** @returns false where there is no room for it, or not any more */
-  add (owner: string, item: T): boolean {
+  add(owner: string, item: T): boolean {
     if (this.#closed) return false
     if (this.#runs.size < this.bounds.working) {
-      const run = this.#run(item).finally(() => { this.#runs.delete(run) })
+      const run = this.#run(item).finally(() => {
+        this.#runs.delete(run)
+      })
       this.#runs.add(run)
       return true
     }
     const share = this.#shares.get(owner) ?? 0
-    if (this.#waiting.length >= this.bounds.waiting || share >= this.bounds.waitingOfOne) return false
+    if (this.#waiting.length >= this.bounds.waiting || share >= this.bounds.waitingOfOne)
+      return false
     this.#waiting.push({ owner, item })
     this.#shares.set(owner, share + 1)
     return true
@@ -38,17 +44,18 @@ export class Queue<T> {
    * Drops what waits, and resolves when what is under way is done or has had its time, in milliseconds.
    * @returns how many were dropped
    */
-  async close (patience: number): Promise<number> {
+  async close(patience: number): Promise<number> {
     this.#closed = true
     const dropped = this.#waiting.splice(0).length
     await Promise.race([Promise.all(this.#runs), pause(patience, undefined, { ref: false })])
     return dropped + this.#runs.size
   }
 
-  async #run (first: T): Promise<void> {
-    for (let item: T | undefined = first; item !== undefined; item = this.#next()) await this.work(item)
+  async #run(first: T): Promise<void> {
+    for (let item: T | undefined = first; item !== undefined; item = this.#next())
+      await this.work(item)
   }
-  #next (): T | undefined {
+  #next(): T | undefined {
     const next = this.#waiting.shift()
     if (next === undefined) return undefined
     const share = this.#shares.get(next.owner)! - 1

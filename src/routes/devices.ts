@@ -1,13 +1,13 @@
 import type { Device, DeviceStore } from '../db/devices'
-import { parseDevice, parseDevicesQuery, parseToken } from '../validateDevices'
-import type { Fields } from '../values'
-import type { Operation } from './index'
+import { parseDevice, parseDevicesQuery, parseToken } from '../push/requests'
+import type { Fields } from '../contract/primitives'
+import type { Operation } from './route'
 
 /** How much of a token is shown, in characters: enough to know it by, too little to use it. */
 const SHOWN = 10
 
 /** POST /registerDevice: a device of the caller's. */
-export function registerDevice (devices: DeviceStore): Operation {
+export function registerDevice(devices: DeviceStore): Operation {
   return async ({ identityKey }, request) => {
     const deviceId = await devices.register(identityKey, parseDevice(request))
     return { status: 'success', message: 'The device is registered.', deviceId }
@@ -15,19 +15,31 @@ export function registerDevice (devices: DeviceStore): Operation {
 }
 
 /** GET /devices: the caller's devices, the one that was updated last first. */
-export function listDevices (devices: DeviceStore): Operation {
-  return async ({ identityKey }, query) => ({ status: 'success', devices: (await devices.list(identityKey, parseDevicesQuery(query as Fields))).map(show) })
+export function listDevices(devices: DeviceStore): Operation {
+  return async ({ identityKey }, query) => ({
+    status: 'success',
+    devices: (await devices.list(identityKey, parseDevicesQuery(query as Fields))).map(show),
+  })
 }
 
 /** POST /unregisterDevice: forgets a device of the caller's. */
-export function unregisterDevice (devices: DeviceStore): Operation {
+export function unregisterDevice(devices: DeviceStore): Operation {
   return async ({ identityKey }, request) => {
     const found = await devices.unregister(identityKey, parseToken(request))
-    return { status: 'success', message: found ? 'The device is no longer registered.' : 'There was no such device.' }
+    return {
+      status: 'success',
+      message: found ? 'The device is no longer registered.' : 'There was no such device.',
+    }
   }
 }
 
-function show ({ fcmToken, createdAt, updatedAt, lastUsed, ...device }: Device): object {
+function show({ fcmToken, createdAt, updatedAt, lastUsed, ...device }: Device): object {
   const time = (milliseconds: number): string => new Date(milliseconds).toISOString()
-  return { ...device, fcmToken: `...${fcmToken.slice(-SHOWN)}`, createdAt: time(createdAt), updatedAt: time(updatedAt), lastUsed: time(lastUsed) }
+  return {
+    ...device,
+    fcmToken: `...${fcmToken.slice(-SHOWN)}`,
+    createdAt: time(createdAt),
+    updatedAt: time(updatedAt),
+    lastUsed: time(lastUsed),
+  }
 }

@@ -4,15 +4,22 @@ import type { Report } from './verifier'
 import { VERIFY, type Verified } from './verify'
 
 const [, , chaintracksUrl] = process.argv
-const headers = chaintracksUrl === undefined ? 'scripts only' : new ChaintracksHeaders(chaintracksUrl)
+const headers =
+  chaintracksUrl === undefined ? 'scripts only' : new ChaintracksHeaders(chaintracksUrl)
 
-function report (message: Report<Verified[keyof Verified]>): void {
+function report(message: Report<Verified[keyof Verified]>): void {
   process.send!(message)
 }
 
-process.on('message', ({ kind, bytes }: { kind: keyof Verified, bytes: Uint8Array }) => {
-  void VERIFY[kind](bytes, headers, phase => { report({ phase }) }).then(verdict => { report({ verdict }) })
+process.on('message', ({ kind, bytes }: { kind: keyof Verified; bytes: Uint8Array }) => {
+  void VERIFY[kind](bytes, headers, (phase) => {
+    report({ phase })
+  }).then((verdict) => {
+    report({ verdict })
+  })
 })
 // The server has ended.
-process.on('disconnect', () => { process.exit() })
+process.on('disconnect', () => {
+  process.exit()
+})
 report({ ready: true })

@@ -1,20 +1,30 @@
 /** Traces by OpenTelemetry's own packages, over OTLP. Spans hold names, counts and codes; never a body, a key or a signature. */
-import { context, propagation, SpanKind, SpanStatusCode, trace, type Attributes, type Span } from '@opentelemetry/api'
+import {
+  context,
+  propagation,
+  SpanKind,
+  SpanStatusCode,
+  trace,
+  type Attributes,
+  type Span,
+} from '@opentelemetry/api'
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources'
 import { BatchSpanProcessor, NodeTracerProvider } from '@opentelemetry/sdk-trace-node'
 import { setTimeout as pause } from 'node:timers/promises'
-import { ApiError } from '../errors'
+import { ApiError } from '../contract/errors'
 import type { Mailbox } from '../mailbox'
-import type { Tracing } from './index'
+import type { Tracing } from './tracing'
 
 /** How long closing waits for the collector to take what is left, in milliseconds. */
 const CLOSE_TIMEOUT = 1000
 
-export function createTracing (endpoint: string, attributes: Attributes): Tracing {
+export function createTracing(endpoint: string, attributes: Attributes): Tracing {
   const provider = new NodeTracerProvider({
     resource: defaultResource().merge(resourceFromAttributes(attributes)),
-    spanProcessors: [new BatchSpanProcessor(new OTLPTraceExporter({ url: `${endpoint}/v1/traces` }))]
+    spanProcessors: [
+      new BatchSpanProcessor(new OTLPTraceExporter({ url: `${endpoint}/v1/traces` })),
+    ],
   })
   // Sets what carries a span from a request to what is done for it, and what reads the headers of W3C's Trace Context.
   provider.register()
@@ -22,8 +32,17 @@ export function createTracing (endpoint: string, attributes: Attributes): Tracin
 
   const middleware: Tracing['middleware'] = (routeOf, isTrusted) => (req, res, next) => {
     const route = routeOf(req.path)
-    const parent = isTrusted(req) ? propagation.extract(context.active(), req.headers) : context.active()
-    const span = tracer.startSpan(`${req.method} ${route}`, { kind: SpanKind.SERVER, attributes: { 'http.request.method': req.method, 'http.route': route } }, parent)
+    const parent = isTrusted(req)
+      ? propagation.extract(context.active(), req.headers)
+      : context.active()
+    const span = tracer.startSpan(
+      `${req.method} ${route}`,
+      {
+        kind: SpanKind.SERVER,
+        attributes: { 'http.request.method': req.method, 'http.route': route },
+      },
+      parent,
+    )
     res.once('close', () => {
       if (res.headersSent) span.setAttribute('http.response.status_code', res.statusCode)
       if (!res.headersSent || res.statusCode >= 500) span.setStatus({ code: SpanStatusCode.ERROR })
@@ -32,28 +51,57 @@ export function createTracing (endpoint: string, attributes: Attributes): Tracin
     context.with(trace.setSpan(parent, span), next)
   }
 
-  const within = async <T>(name: string, attributes: Attributes, work: () => Promise<T>): Promise<T> => {
-    return await tracer.startActiveSpan(name, { attributes }, async span => await finish(span, work))
+  const within = async <T>(
+    name: string,
+    attributes: Attributes,
+    work: () => Promise<T>,
+  ): Promise<T> => {
+    return await tracer.startActiveSpan(
+      name,
+      { attributes },
+      async (span) => await finish(span, work),
+    )
   }
 
   const traceMailbox = ({ send, list, acknowledge }: Mailbox): Mailbox => ({
-    send: async (sender, message) => await within('mailbox.send', { 'messagebox.recipients': message.recipients.length }, async () => await send(sender, message)),
-    list: async (recipient, request) => await within('mailbox.list', { 'messagebox.limit': request.limit }, async () => await list(recipient, request)),
-    acknowledge: async (recipient, ids) => await within('mailbox.acknowledge', { 'messagebox.ids': ids.length }, async () => { await acknowledge(recipient, ids) })
+    send: async (sender, message) =>
+      await within(
+        'mailbox.send',
+        { 'messagebox.recipients': message.recipients.length },
+        async () => await send(sender, message),
+      ),
+    list: async (recipient, request) =>
+      await within(
+        'mailbox.list',
+        { 'messagebox.limit': request.limit },
+        async () => await list(recipient, request),
+      ),
+    acknowledge: async (recipient, ids) =>
+      await within('mailbox.acknowledge', { 'messagebox.ids': ids.length }, async () => {
+        await acknowledge(recipient, ids)
+      }),
   })
 
   return {
     middleware,
     trace: traceMailbox,
-    close: async () => { await Promise.race([provider.shutdown().catch(() => {}), pause(CLOSE_TIMEOUT, undefined, { ref: false })]) }
+    close: async () => {
+      await Promise.race([
+        provider.shutdown().catch(() => {}),
+        pause(CLOSE_TIMEOUT, undefined, { ref: false }),
+      ])
+    },
   }
 }
 
-async function finish<T> (span: Span, work: () => Promise<T>): Promise<T> {
+async function finish<T>(span: Span, work: () => Promise<T>): Promise<T> {
   try {
     return await work()
   } catch (error) {
-    span.setStatus({ code: SpanStatusCode.ERROR, message: error instanceof ApiError ? error.code : 'ERR_INTERNAL' })
+    span.setStatus({
+      code: SpanStatusCode.ERROR,
+      message: error instanceof ApiError ? error.code : 'ERR_INTERNAL',
+    })
     throw error
   } finally {
     span.end()

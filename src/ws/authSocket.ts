@@ -3,11 +3,17 @@
  * message; a socket's identity is the one that was proven by a signature, and no other.
  */
 import type { Socket } from 'socket.io'
-import { toBytes, unauthorized, type Brc103, type InitialRequest, type MessageClaims } from '../auth/brc103'
+import {
+  toBytes,
+  unauthorized,
+  type Brc103,
+  type InitialRequest,
+  type MessageClaims,
+} from '../auth/brc103'
 import type { Session } from '../auth/session'
-import { ApiError, type ErrorCode } from '../errors'
+import { ApiError, type ErrorCode } from '../contract/errors'
 import type { ByteAccount } from '../limits/budget'
-import { AUTH_MESSAGE, EVENTS, MAX_LIVE_BODY, type IdentityKey } from '../protocol'
+import { AUTH_MESSAGE, EVENTS, MAX_LIVE_BODY, type IdentityKey } from '../contract/protocol'
 import { UNPROVEN_BYTES, type Connection } from './connection'
 import { decodeEvent, encodeEvent, encodeMessage, hashPayload, type EncodedEvent } from './events'
 import type { MembershipSealer, Memberships } from './memberships'
@@ -49,7 +55,11 @@ export interface AuthSocketHost {
    */
   admit: (address: string, identityKey: IdentityKey | undefined, bytes: number) => Promise<void>
   /** Opens an account of the memory for what is sent, or for what has arrived. */
-  openAccount: (direction: 'incoming' | 'outgoing', owners: string[], end: () => void) => ByteAccount
+  openAccount: (
+    direction: 'incoming' | 'outgoing',
+    owners: string[],
+    end: () => void,
+  ) => ByteAccount
   /** An identity was proven on the socket, for the first time. */
   onProven: (socket: AuthSocket) => void
   /** The socket is away, and cannot come back. */
@@ -97,7 +107,7 @@ interface Line {
   /** What handshakes on this connection have made, the newest last. */
   sessions: Session[]
   /** The last handshake that the server has begun here. */
-  handshake: { request: InitialRequest, opening: Opening } | undefined
+  handshake: { request: InitialRequest; opening: Opening } | undefined
   /** The identity was proven over a nonce that the server made for this connection: nothing captured elsewhere could do that. */
   fresh: boolean
   /** What has arrived in frames that wait for those before them. */
@@ -135,45 +145,56 @@ export class AuthSocket {
   #proof: NodeJS.Timeout | undefined
 
   /** @param returning what the client has shown of an earlier connection */
-  constructor (io: Socket, connection: Connection, private readonly options: AuthSocketOptions, private readonly host: AuthSocketHost, returning?: Memberships) {
+  constructor(
+    io: Socket,
+    connection: Connection,
+    private readonly options: AuthSocketOptions,
+    private readonly host: AuthSocketHost,
+    returning?: Memberships,
+  ) {
     this.id = io.id
     this.claimedKey = claimedKeyOf(io)
     this.outbox = new Outbox({
       maxUnsentBytes: options.maxUnsentBytes,
-      openAccount: end => host.openAccount('outgoing', this.#owners(), end),
-      onOverflow: () => { this.#overflow() }
+      openAccount: (end) => host.openAccount('outgoing', this.#owners(), end),
+      onOverflow: () => {
+        this.#overflow()
+      },
     })
     this.#returning = returning
     this.#attach(io, connection)
     if (this.claimedKey !== undefined) this.#openHandshake('named')
     else if (returning !== undefined) this.#openHandshake('return')
-    else this.#silence = setTimeout(() => { this.#openHandshake('silence') }, options.silence).unref()
+    else
+      this.#silence = setTimeout(() => {
+        this.#openHandshake('silence')
+      }, options.silence).unref()
   }
 
   /** The names of the rooms this socket is in. */
-  get rooms (): ReadonlySet<string> {
+  get rooms(): ReadonlySet<string> {
     return this.#rooms
   }
 
   /** What the client has shown of an earlier connection; once. */
-  takeReturning (): Memberships | undefined {
+  takeReturning(): Memberships | undefined {
     const returning = this.#returning
     this.#returning = undefined
     return returning
   }
 
-  enter (room: string): void {
+  enter(room: string): void {
     this.#rooms.add(room)
     this.#isSealed = false
   }
 
-  leave (room: string): void {
+  leave(room: string): void {
     this.#rooms.delete(room)
     this.#isSealed = false
   }
 
   /** The address that the socket's present connection counts for. */
-  get address (): string {
+  get address(): string {
     return this.#line.connection.address
   }
 
@@ -181,49 +202,54 @@ export class AuthSocket {
    * Listens for an event of the client's, or for `identified` (data: an `Opening`), `fresh` (the identity is proven on
    * this very connection) and `disconnect` (data: a reason).
    */
-  on (eventName: string, listener: Listener): this {
-    this.#listeners.set(eventName, [...this.#listeners.get(eventName) ?? [], listener])
+  on(eventName: string, listener: Listener): this {
+    this.#listeners.set(eventName, [...(this.#listeners.get(eventName) ?? []), listener])
     return this
   }
 
   /** Names who tells the client of events that are refused before they are looked at. */
-  onRefused (listener: RefusedListener): this {
+  onRefused(listener: RefusedListener): this {
     this.#onRefused = listener
     return this
   }
 
   /** Signs an event and sends it, in the order of the calls; before a session exists, it waits for one. */
-  emit (eventName: string, data: unknown): this {
+  emit(eventName: string, data: unknown): this {
     return this.send(encodeEvent(eventName, data))
   }
 
   /** As `emit`, for an event that is encoded already. */
-  send (event: EncodedEvent): this {
+  send(event: EncodedEvent): this {
     const session = this.#session
     if (session === undefined) {
       this.#queuedLength += event.payload.length
       if (this.#queuedLength <= MAX_QUEUED_CHARACTERS) this.#queued.push(event)
       return this
     }
-    this.#signing = this.#signing.then(async () => {
-      if (this.#ended) return
-      const message = encodeMessage(await this.host.brc103.signGeneral(session, event.hash), event)
-      this.#seal(session.identityKey)
-      if (!this.outbox.send(`["${AUTH_MESSAGE}",${message}`)) this.#lose()
-    }).catch((error: unknown) => {
-      this.host.onError(error)
-      this.close()
-    })
+    this.#signing = this.#signing
+      .then(async () => {
+        if (this.#ended) return
+        const message = encodeMessage(
+          await this.host.brc103.signGeneral(session, event.hash),
+          event,
+        )
+        this.#seal(session.identityKey)
+        if (!this.outbox.send(`["${AUTH_MESSAGE}",${message}`)) this.#lose()
+      })
+      .catch((error: unknown) => {
+        this.host.onError(error)
+        this.close()
+      })
     return this
   }
 
   /** Ends the socket for good: its client does not connect again by itself. */
-  disconnect (): void {
+  disconnect(): void {
     this.#line.io.disconnect(true)
   }
 
   /** Closes the connection; its client may connect again. */
-  close (): void {
+  close(): void {
     this.#line.connection.engine.close()
   }
 
@@ -231,7 +257,7 @@ export class AuthSocket {
    * Takes over the connection on which a client has come back. The client hears nothing until it has proven itself there.
    * @param offset the number of the last event that it has got
    */
-  reattach (io: Socket, connection: Connection, offset: number): void {
+  reattach(io: Socket, connection: Connection, offset: number): void {
     this.#attach(io, connection)
     this.#heldFrom = offset
     this.outbox.hold()
@@ -239,7 +265,7 @@ export class AuthSocket {
   }
 
   /** The connection is broken; the client may come back. */
-  detach (): void {
+  detach(): void {
     clearTimeout(this.#silence)
     clearTimeout(this.#proof)
     this.outbox.detach()
@@ -249,7 +275,7 @@ export class AuthSocket {
    * Resolves when the identity is proven on this very connection; the server asks for that if need be.
    * @throws ApiError UNAUTHORIZED if the client does not answer
    */
-  async proveFresh (): Promise<void> {
+  async proveFresh(): Promise<void> {
     if (this.#line.fresh) return
     if (this.#line.handshake === undefined) this.#openHandshake('client')
     await new Promise<void>((resolve, reject) => {
@@ -259,22 +285,24 @@ export class AuthSocket {
       }
       const timer = setTimeout(() => {
         this.#whenFresh.delete(proven)
-        reject(unauthorized('This connection is new: answer the server\'s handshake first.'))
+        reject(unauthorized("This connection is new: answer the server's handshake first."))
       }, ANSWER_TIMEOUT_MS).unref()
       this.#whenFresh.add(proven)
     })
   }
 
   /** Counts work for the client as unanswered until it ends: a server that stops waits for it. */
-  hold (work: Promise<void>): void {
+  hold(work: Promise<void>): void {
     this.host.counters.asked++
     this.host.counters.unanswered++
-    const done = (): void => { this.host.counters.unanswered-- }
+    const done = (): void => {
+      this.host.counters.unanswered--
+    }
     work.then(done, done)
   }
 
   /** The client has gone for good. */
-  end (reason: string): void {
+  end(reason: string): void {
     this.detach()
     this.#dispatch('disconnect', reason)
     this.#ended = true
@@ -282,23 +310,38 @@ export class AuthSocket {
   }
 
   /** Whether the client has gone for good: nothing it asked for before makes a difference any more. */
-  get ended (): boolean {
+  get ended(): boolean {
     return this.#ended
   }
 
-  #attach (io: Socket, connection: Connection): void {
-    const line: Line = this.#line = { io, connection, sessions: [], handshake: undefined, fresh: false, waiting: this.host.openAccount('incoming', [connection.address], () => { connection.end() }) }
+  #attach(io: Socket, connection: Connection): void {
+    const line: Line = (this.#line = {
+      io,
+      connection,
+      sessions: [],
+      handshake: undefined,
+      fresh: false,
+      waiting: this.host.openAccount('incoming', [connection.address], () => {
+        connection.end()
+      }),
+    })
     // What a client says of itself when it connects would stay in memory as long as its socket.
     io.handshake.auth = {}
     this.outbox.attach(io)
     clearTimeout(this.#proof)
-    this.#proof = setTimeout(() => { this.close() }, this.options.proofTimeout).unref()
-    io.on(AUTH_MESSAGE, frame => { this.#take(frame, line) })
-    io.onAny(eventName => { if (eventName !== AUTH_MESSAGE) this.#refuseUnsigned() })
+    this.#proof = setTimeout(() => {
+      this.close()
+    }, this.options.proofTimeout).unref()
+    io.on(AUTH_MESSAGE, (frame) => {
+      this.#take(frame, line)
+    })
+    io.onAny((eventName) => {
+      if (eventName !== AUTH_MESSAGE) this.#refuseUnsigned()
+    })
   }
 
   /** Frames wait for those before them, as bytes. */
-  #take (raw: unknown, line: Line): void {
+  #take(raw: unknown, line: Line): void {
     clearTimeout(this.#silence)
     const { payload, signature, ...message } = asRecord(raw)
     const frame: Frame = { message, payload: toBytes(payload), signature: toBytes(signature) }
@@ -317,7 +360,7 @@ export class AuthSocket {
     this.hold(this.#inbox)
   }
 
-  async #receive (frame: Frame, line: Line): Promise<void> {
+  async #receive(frame: Frame, line: Line): Promise<void> {
     if (this.#ended) return
     const { messageType } = frame.message
     try {
@@ -330,12 +373,19 @@ export class AuthSocket {
       else await this.#answerHandshake(frame, line)
     } catch (error) {
       this.#fault(error, line)
-      if (this.identityKey === undefined && frame.payload.length * CHARACTERS_A_BYTE > UNPROVEN_BYTES) line.connection.end()
+      if (
+        this.identityKey === undefined &&
+        frame.payload.length * CHARACTERS_A_BYTE > UNPROVEN_BYTES
+      )
+        line.connection.end()
     }
   }
 
   /** Every frame counts, before it costs more than being read: the refusal, if there are too many. */
-  async #admit (identityKey: IdentityKey | undefined, { payload }: Frame): Promise<ApiError | undefined> {
+  async #admit(
+    identityKey: IdentityKey | undefined,
+    { payload }: Frame,
+  ): Promise<ApiError | undefined> {
     try {
       await this.host.admit(this.address, identityKey, payload.length * CHARACTERS_A_BYTE)
       this.#refused = 0
@@ -346,26 +396,27 @@ export class AuthSocket {
     }
   }
 
-  #refuse ({ message, payload }: Frame, refusal: ApiError): void {
+  #refuse({ message, payload }: Frame, refusal: ApiError): void {
     if (++this.#refused > MAX_REFUSED) return this.close()
     if (this.identityKey === undefined) throw refusal
     const event = message.messageType === 'general' ? decodeEvent(payload) : readBeginning(payload)
     if (event !== undefined) this.#onRefused(event.eventName, event.data, refusal)
   }
 
-  async #answerHandshake ({ message }: Frame, line: Line): Promise<void> {
+  async #answerHandshake({ message }: Frame, line: Line): Promise<void> {
     const { response, session } = await this.host.brc103.answerHandshake(message, 'connection')
     remember(line, session)
     line.connection.introduce()
     this.#sendOnce(JSON.stringify(response))
   }
 
-  async #receiveGeneral (frame: Frame, line: Line): Promise<void> {
+  async #receiveGeneral(frame: Frame, line: Line): Promise<void> {
     const claims = { ...frame.message, signature: frame.signature } as unknown as MessageClaims
     const session = this.#findSession(claims, line)
     const event = decodeEvent(frame.payload)
     // What was signed for HTTP is no event: it must not prove anything here, nor be used up.
-    if (event === undefined || RESERVED.has(event.eventName)) throw unauthorized('This is no event.')
+    if (event === undefined || RESERVED.has(event.eventName))
+      throw unauthorized('This is no event.')
     await this.host.brc103.verifyGeneral(session, claims, hashPayload(frame.payload))
     this.#faults = 0
     const first = this.identityKey === undefined
@@ -377,10 +428,13 @@ export class AuthSocket {
   }
 
   /** A session need not have been made on this socket; one that is not known is replaced by a new handshake. */
-  #findSession (claims: MessageClaims, line: Line): Session {
+  #findSession(claims: MessageClaims, line: Line): Session {
     const { brc103 } = this.host
     try {
-      return brc103.openSession(claims, this.#session === undefined ? line.sessions : [...line.sessions, this.#session])
+      return brc103.openSession(
+        claims,
+        this.#session === undefined ? line.sessions : [...line.sessions, this.#session],
+      )
     } catch (error) {
       const foreign = brc103.openForeignHandshake(claims)
       if (foreign !== undefined) return foreign
@@ -389,18 +443,22 @@ export class AuthSocket {
     }
   }
 
-  async #receiveResponse ({ message, signature }: Frame, line: Line): Promise<void> {
+  async #receiveResponse({ message, signature }: Frame, line: Line): Promise<void> {
     const { handshake } = line
     if (handshake === undefined) throw unauthorized('The server has begun no handshake.')
-    const session = await this.host.brc103.acceptResponse({ ...message, signature }, handshake.request)
+    const session = await this.host.brc103.acceptResponse(
+      { ...message, signature },
+      handshake.request,
+    )
     line.handshake = undefined
     remember(line, session)
     this.#prove(session, handshake.opening, line, true)
   }
 
   /** Binds the socket to its first proven identity. What is sent from now on is signed for this session. */
-  #prove (session: Session, opening: Opening, line: Line, fresh: boolean): void {
-    if (this.identityKey !== undefined && this.identityKey !== session.identityKey) throw unauthorized('Another identity was proven on this socket before.')
+  #prove(session: Session, opening: Opening, line: Line, fresh: boolean): void {
+    if (this.identityKey !== undefined && this.identityKey !== session.identityKey)
+      throw unauthorized('Another identity was proven on this socket before.')
     if (line !== this.#line) return
     const first = this.identityKey === undefined
     this.identityKey = session.identityKey
@@ -422,7 +480,7 @@ export class AuthSocket {
     if (fresh && !line.fresh) this.#becomeFresh(line)
   }
 
-  #becomeFresh (line: Line): void {
+  #becomeFresh(line: Line): void {
     line.fresh = true
     if (this.#heldFrom !== undefined) this.outbox.release(this.#heldFrom)
     this.#heldFrom = undefined
@@ -431,84 +489,94 @@ export class AuthSocket {
     this.#whenFresh.clear()
   }
 
-  #openHandshake (opening: Opening): void {
+  #openHandshake(opening: Opening): void {
     const request = this.host.brc103.openHandshake()
     this.#line.handshake = { request, opening }
     this.#sendOnce(JSON.stringify(request))
   }
 
   /** @param message a BRC-103 message in JSON that belongs to this connection */
-  #sendOnce (message: string): void {
+  #sendOnce(message: string): void {
     this.outbox.sendOnce(`["${AUTH_MESSAGE}",${message}]`)
   }
 
   /** Brings up to date what the client keeps of its rooms. */
-  #seal (identityKey: IdentityKey): void {
+  #seal(identityKey: IdentityKey): void {
     if (this.#isSealed) return
-    this.outbox.sealed = this.#rooms.size === 0 ? '' : this.host.sealer.seal({ identityKey, rooms: [...this.#rooms] })
+    this.outbox.sealed =
+      this.#rooms.size === 0 ? '' : this.host.sealer.seal({ identityKey, rooms: [...this.#rooms] })
     this.#isSealed = true
   }
 
-  #owners (): string[] {
-    return [this.#line.connection.address, ...(this.identityKey === undefined ? [] : [this.identityKey])]
+  #owners(): string[] {
+    return [
+      this.#line.connection.address,
+      ...(this.identityKey === undefined ? [] : [this.identityKey]),
+    ]
   }
 
-  #overflow (): void {
+  #overflow(): void {
     if (!this.#line.io.connected) return this.#lose()
     this.host.counters.slowReaders++
     this.#line.connection.end()
   }
 
   /** Too much is kept for a client that is away: it cannot come back as if nothing had happened. */
-  #lose (): void {
+  #lose(): void {
     if (this.#line.io.connected) this.#line.connection.end()
     this.host.onLost(this)
   }
 
-  #dispatch (eventName: string, data: unknown): void {
+  #dispatch(eventName: string, data: unknown): void {
     if (this.#ended) return
     for (const listener of this.#listeners.get(eventName) ?? []) listener(data)
   }
 
-  #refuseUnsigned (): void {
+  #refuseUnsigned(): void {
     clearTimeout(this.#silence)
-    this.#tell('This connection must be authenticated with BRC-103: connect with @bsv/authsocket-client, which signs every event.')
+    this.#tell(
+      'This connection must be authenticated with BRC-103: connect with @bsv/authsocket-client, which signs every event.',
+    )
     this.#countFault()
   }
 
   /** What a client did wrong counts against it; what the server did wrong is told to the host. */
-  #fault (error: unknown, { io }: Line): void {
+  #fault(error: unknown, { io }: Line): void {
     if (!(error instanceof ApiError)) return this.host.onError(error)
     if (TOLD.has(error.code) && io.connected) this.#tell(error.message)
     this.#countFault()
   }
 
-  #tell (reason: string): void {
+  #tell(reason: string): void {
     this.outbox.sendOnce(JSON.stringify([EVENTS.authenticationFailed, { reason }]))
   }
 
-  #countFault (): void {
+  #countFault(): void {
     this.host.counters.faults++
     if (++this.#faults > this.options.maxFaults) this.disconnect()
   }
 }
 
-function tooLarge (): ApiError {
-  return new ApiError('ERR_BODY_TOO_LARGE', `A live message holds up to ${MAX_LIVE_BODY} bytes: send it over HTTP.`, { limit: MAX_LIVE_BODY })
+function tooLarge(): ApiError {
+  return new ApiError(
+    'ERR_BODY_TOO_LARGE',
+    `A live message holds up to ${MAX_LIVE_BODY} bytes: send it over HTTP.`,
+    { limit: MAX_LIVE_BODY },
+  )
 }
 
-function remember (line: Line, session: Session): void {
+function remember(line: Line, session: Session): void {
   line.sessions = [...line.sessions, session].slice(-MAX_SESSIONS)
 }
 
-function asRecord (frame: unknown): Record<string, unknown> {
+function asRecord(frame: unknown): Record<string, unknown> {
   return (typeof frame === 'object' && frame !== null ? frame : {}) as Record<string, unknown>
 }
 
 /** Longer than any spelling of an identity key, in characters. */
 const MAX_CLAIMED_KEY = 200
 
-function claimedKeyOf ({ handshake }: Socket): string | undefined {
+function claimedKeyOf({ handshake }: Socket): string | undefined {
   const claimed: unknown = handshake.auth.identityKey ?? handshake.query.identityKey
   if (claimed === undefined) return undefined
   return typeof claimed === 'string' && claimed.length <= MAX_CLAIMED_KEY ? claimed : ''

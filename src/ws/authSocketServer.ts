@@ -5,15 +5,20 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Server, type Namespace, type Socket } from 'socket.io'
 import { WebSocketServer, type ServerOptions } from 'ws'
 import type { Brc103 } from '../auth/brc103'
-import { ApiError, toApiError, type FaultLog } from '../errors'
+import { ApiError, toApiError, type FaultLog } from '../contract/errors'
 import { cors } from '../http/cors'
 import { exchangeOf } from '../http/exchange'
-import { sendRefusal, writeRefusal } from '../http/refusal'
+import { sendRefusal, writeRefusal } from '../http/errorResponse'
 import { mergeSlashes, toPath } from '../http/target'
 import type { Limits } from '../limits'
 import { pointsOf } from '../limits/meter'
-import { SOCKET_PATH, type IdentityKey } from '../protocol'
-import { AuthSocket, type AuthSocketCounters, type AuthSocketHost, type AuthSocketOptions } from './authSocket'
+import { SOCKET_PATH, type IdentityKey } from '../contract/protocol'
+import {
+  AuthSocket,
+  type AuthSocketCounters,
+  type AuthSocketHost,
+  type AuthSocketOptions,
+} from './authSocket'
 import { Connection, RECEIVED_BYTES, type EngineSocket } from './connection'
 import type { MembershipSealer } from './memberships'
 import { receivePoll } from './polls'
@@ -37,7 +42,12 @@ export interface AuthSocketServerParts {
   logger: FaultLog
 }
 
-const DEFAULTS: AuthSocketOptions = { silence: 2000, proofTimeout: 30_000, maxUnsentBytes: 8 * 1024 * 1024, maxFaults: 10 }
+const DEFAULTS: AuthSocketOptions = {
+  silence: 2000,
+  proofTimeout: 30_000,
+  maxUnsentBytes: 8 * 1024 * 1024,
+  maxFaults: 10,
+}
 const RECOVERY_TIME_MS = 2 * 60 * 1000
 const GRACE_MS = 250
 /** How long a connection may be without entering a namespace. */
@@ -68,7 +78,7 @@ export class AuthSocketServer {
   /** The sockets of each identity, the oldest first. */
   readonly #identities = new Map<IdentityKey, Set<AuthSocket>>()
   /** By the id of Engine.IO's connection. */
-  readonly #connections = new Map<string, { connection: Connection, upgrades: number }>()
+  readonly #connections = new Map<string, { connection: Connection; upgrades: number }>()
   /** What to do when a request to become a WebSocket has become a connection. */
   readonly #opening = new WeakMap<IncomingMessage, (connection: Connection) => void>()
   readonly #listeners: ConnectionListener[] = []
@@ -76,31 +86,45 @@ export class AuthSocketServer {
   readonly #grace: number
   #stopping = false
 
-  constructor (private readonly parts: AuthSocketServerParts, options: AuthSocketServerOptions = {}) {
-    const { namespaces = ['/'], recoveryTime = RECOVERY_TIME_MS, grace = GRACE_MS, ...rest } = options
+  constructor(
+    private readonly parts: AuthSocketServerParts,
+    options: AuthSocketServerOptions = {},
+  ) {
+    const {
+      namespaces = ['/'],
+      recoveryTime = RECOVERY_TIME_MS,
+      grace = GRACE_MS,
+      ...rest
+    } = options
     this.#namespaces = namespaces
     this.#options = { ...DEFAULTS, ...rest }
     this.#grace = grace
     this.#host = this.#createHost()
-    this.#engine = new EngineServer({ maxHttpBufferSize: RECEIVED_BYTES, httpCompression: false, wsEngine: BoundedWebSocketServer as never })
-    this.#engine.on('connection', (engine: EngineSocket) => { this.#watch(engine) })
+    this.#engine = new EngineServer({
+      maxHttpBufferSize: RECEIVED_BYTES,
+      httpCompression: false,
+      wsEngine: BoundedWebSocketServer as never,
+    })
+    this.#engine.on('connection', (engine: EngineSocket) => {
+      this.#watch(engine)
+    })
     this.#io = new Server({
       serveClient: false,
       connectTimeout: CONNECT_TIMEOUT_MS,
       adapter: RecoveryAdapter,
-      connectionStateRecovery: { maxDisconnectionDuration: recoveryTime }
+      connectionStateRecovery: { maxDisconnectionDuration: recoveryTime },
     })
     this.#io.bind(this.#engine)
     for (const name of namespaces) this.#serve(this.#io.of(name))
   }
 
-  on (_eventName: 'connection', listener: ConnectionListener): this {
+  on(_eventName: 'connection', listener: ConnectionListener): this {
     this.#listeners.push(listener)
     return this
   }
 
   /** How many clients are there, those included that may still come back. */
-  get size (): number {
+  get size(): number {
     return this.#sockets.size
   }
 
@@ -120,9 +144,13 @@ export class AuthSocketServer {
     req.url = mergeSlashes(toPath(req.url!))
     if (!req.url.startsWith(SOCKET_PATH)) return false
     // A reset of a connection that nothing listens to would end the process.
-    const destroy = (): void => { socket.destroy() }
+    const destroy = (): void => {
+      socket.destroy()
+    }
     socket.on('error', destroy)
-    this.#upgrade(req, socket, head).catch((error: unknown) => { writeRefusal(socket, toApiError(error, this.parts.logger)) })
+    this.#upgrade(req, socket, head).catch((error: unknown) => {
+      writeRefusal(socket, toApiError(error, this.parts.logger))
+    })
     return true
   }
 
@@ -130,7 +158,7 @@ export class AuthSocketServer {
    * Answers what clients have sent, then closes every connection, so that they look for a server again.
    * @param deadline when to close whatever is unanswered, in milliseconds from now
    */
-  async close (deadline = CLOSE_DEADLINE_MS): Promise<void> {
+  async close(deadline = CLOSE_DEADLINE_MS): Promise<void> {
     this.#stopping = true
     const end = Date.now() + deadline
     if (this.#sockets.size > 0) await pause(Math.min(this.#grace, deadline))
@@ -141,7 +169,7 @@ export class AuthSocketServer {
   }
 
   /** Resolves when nothing is unanswered, and nothing more comes: each turn of the event loop reads what clients have sent. */
-  async #allAnswered (end: number): Promise<void> {
+  async #allAnswered(end: number): Promise<void> {
     const { counters } = this
     for (let quiet = 0; quiet < QUIET_TURNS && Date.now() < end;) {
       const { asked } = counters
@@ -150,29 +178,36 @@ export class AuthSocketServer {
     }
   }
 
-  async #handle (req: IncomingMessage, res: ServerResponse): Promise<void> {
-    if (isJsonp(req)) throw new ApiError('ERR_BAD_REQUEST', 'This server does not answer with scripts (JSONP).')
+  async #handle(req: IncomingMessage, res: ServerResponse): Promise<void> {
+    if (isJsonp(req))
+      throw new ApiError('ERR_BAD_REQUEST', 'This server does not answer with scripts (JSONP).')
     const sid = sessionOf(req)
     if (sid === undefined) this.#checkOpening(exchangeOf(req).address)
     const known = this.#connections.get(sid ?? '')
-    if (req.method !== 'POST' || known === undefined) return this.#engine.handleRequest(req as never, res as never)
+    if (req.method !== 'POST' || known === undefined)
+      return this.#engine.handleRequest(req as never, res as never)
     const received = await receivePoll(req, res, known.connection, this.parts.limits)
     if (received !== undefined) this.#engine.handleRequest(received as never, res as never)
   }
 
-  async #upgrade (req: IncomingMessage, socket: TcpSocket, head: Buffer): Promise<void> {
+  async #upgrade(req: IncomingMessage, socket: TcpSocket, head: Buffer): Promise<void> {
     const { limits } = this.parts
     const address = limits.address.of(req)
-    const timer = setTimeout(() => { socket.destroy() }, UPGRADE_TIMEOUT_MS).unref()
-    const inTime = (): void => { clearTimeout(timer) }
+    const timer = setTimeout(() => {
+      socket.destroy()
+    }, UPGRADE_TIMEOUT_MS).unref()
+    const inTime = (): void => {
+      clearTimeout(timer)
+    }
     socket.once('close', inTime)
     await limits.perAddress.consume(address)
     const known = this.#connections.get(sessionOf(req) ?? '')
     if (known === undefined) this.#checkOpening(address)
-    else if (++known.upgrades > MAX_UPGRADES) throw new ApiError('ERR_BAD_REQUEST', 'This connection has asked for an upgrade too often.')
+    else if (++known.upgrades > MAX_UPGRADES)
+      throw new ApiError('ERR_BAD_REQUEST', 'This connection has asked for an upgrade too often.')
     if (socket.destroyed) return
     if (known === undefined) {
-      this.#opening.set(req, connection => {
+      this.#opening.set(req, (connection) => {
         inTime()
         connection.follow(socket)
       })
@@ -184,16 +219,24 @@ export class AuthSocketServer {
   }
 
   /** @throws ApiError ERR_STOPPING, ERR_SERVER_BUSY */
-  #checkOpening (address: string): void {
+  #checkOpening(address: string): void {
     if (this.#stopping) throw new ApiError('ERR_STOPPING')
-    if (!this.parts.limits.sockets.hasRoom(address)) throw new ApiError('ERR_SERVER_BUSY', 'Your address has too many sockets on this server.')
+    if (!this.parts.limits.sockets.hasRoom(address))
+      throw new ApiError('ERR_SERVER_BUSY', 'Your address has too many sockets on this server.')
   }
 
-  #watch (engine: EngineSocket): void {
-    const { id, request } = engine as unknown as { id: string, request: IncomingMessage }
+  #watch(engine: EngineSocket): void {
+    const { id, request } = engine as unknown as { id: string; request: IncomingMessage }
     const { limits } = this.parts
     const address = limits.address.of(request)
-    const connection = new Connection(engine, { address, limits, namespaces: this.#namespaces.length, onFault: () => { this.counters.faults++ } })
+    const connection = new Connection(engine, {
+      address,
+      limits,
+      namespaces: this.#namespaces.length,
+      onFault: () => {
+        this.counters.faults++
+      },
+    })
     this.#connections.set(id, { connection, upgrades: 0 })
     limits.sockets.add(address)
     engine.once('close', () => {
@@ -203,11 +246,15 @@ export class AuthSocketServer {
     this.#opening.get(request)?.(connection)
   }
 
-  #serve (namespace: Namespace): void {
+  #serve(namespace: Namespace): void {
     const adapter = namespace.adapter as RecoveryAdapter
-    adapter.onExpired = id => { this.#end(id, 'connection lost') }
+    adapter.onExpired = (id) => {
+      this.#end(id, 'connection lost')
+    }
     namespace.on('connection', (io: Socket) => {
-      const connection = this.#connections.get((io.conn as unknown as { id: string }).id)?.connection
+      const connection = this.#connections.get(
+        (io.conn as unknown as { id: string }).id,
+      )?.connection
       if (connection === undefined) return void io.disconnect(true)
       const { offset } = io.handshake.auth as { offset?: unknown }
       const shown = typeof offset === 'string' ? offset : ''
@@ -216,24 +263,26 @@ export class AuthSocketServer {
       const known = io.recovered ? this.#sockets.get(io.id) : undefined
       const socket = known ?? new AuthSocket(io, connection, this.#options, this.#host, returning)
       adapter.register(io, socket.outbox)
-      io.on('disconnect', reason => { this.#lose(socket, adapter, reason) })
+      io.on('disconnect', (reason) => {
+        this.#lose(socket, adapter, reason)
+      })
       if (known === undefined) this.#add(socket)
       else known.reattach(io, connection, numberOf(shown))
     })
   }
 
-  #lose (socket: AuthSocket, adapter: RecoveryAdapter, reason: string): void {
+  #lose(socket: AuthSocket, adapter: RecoveryAdapter, reason: string): void {
     if (socket.identityKey !== undefined && adapter.isAway(socket.id)) return socket.detach()
     adapter.forget(socket.id)
     this.#end(socket.id, reason)
   }
 
-  #add (socket: AuthSocket): void {
+  #add(socket: AuthSocket): void {
     this.#sockets.set(socket.id, socket)
     for (const listener of this.#listeners) listener(socket)
   }
 
-  #end (id: string, reason: string): void {
+  #end(id: string, reason: string): void {
     const socket = this.#sockets.get(id)
     if (socket === undefined) return
     this.#sockets.delete(id)
@@ -243,29 +292,34 @@ export class AuthSocketServer {
     socket.end(reason)
   }
 
-  #createHost (): AuthSocketHost {
+  #createHost(): AuthSocketHost {
     const { brc103, sealer, limits, logger, onHandshake } = this.parts
     return {
       counters: this.counters,
       brc103,
       sealer,
-      async admit (address, identityKey, bytes) {
+      async admit(address, identityKey, bytes) {
         // The frame was counted for its address when it arrived.
         await limits.perAddress.consume(address, 0)
-        if (identityKey !== undefined) await limits.perIdentity.consume(identityKey, 1 + pointsOf({ bytes }))
+        if (identityKey !== undefined)
+          await limits.perIdentity.consume(identityKey, 1 + pointsOf({ bytes }))
       },
       openAccount: (direction, owners, end) => limits[direction].open(owners, end),
-      onProven: socket => {
+      onProven: (socket) => {
         onHandshake()
         this.#makeRoom(socket)
       },
-      onLost: ({ id }) => { for (const { adapter } of this.#io._nsps.values()) (adapter as RecoveryAdapter).expire(id) },
-      onError: error => { toApiError(error, logger) }
+      onLost: ({ id }) => {
+        for (const { adapter } of this.#io._nsps.values()) (adapter as RecoveryAdapter).expire(id)
+      },
+      onError: (error) => {
+        toApiError(error, logger)
+      },
     }
   }
 
   /** The oldest socket of an identity that has too many makes room for a new one. */
-  #makeRoom (socket: AuthSocket): void {
+  #makeRoom(socket: AuthSocket): void {
     const ofIdentity = this.#identities.get(socket.identityKey!) ?? new Set()
     this.#identities.set(socket.identityKey!, ofIdentity.add(socket))
     const [oldest] = ofIdentity
@@ -277,22 +331,26 @@ export class AuthSocketServer {
 
 /** Bounds what a client can make the server keep of a message that is not whole. */
 class BoundedWebSocketServer extends WebSocketServer {
-  constructor (options: ServerOptions) {
-    super({ ...options, maxFragments: MAX_FRAGMENTS, maxBufferedChunks: MAX_BUFFERED_PIECES } as ServerOptions)
+  constructor(options: ServerOptions) {
+    super({
+      ...options,
+      maxFragments: MAX_FRAGMENTS,
+      maxBufferedChunks: MAX_BUFFERED_PIECES,
+    } as ServerOptions)
   }
 }
 
 /** The id of the connection that a request names: it polls, or upgrades one that polled. Undefined if it opens one. */
-function sessionOf (req: IncomingMessage): string | undefined {
+function sessionOf(req: IncomingMessage): string | undefined {
   const { sid = '' } = queryOf(req)
   return sid === '' ? undefined : sid
 }
 
-function isJsonp (req: IncomingMessage): boolean {
+function isJsonp(req: IncomingMessage): boolean {
   return queryOf(req).j !== undefined
 }
 
 /** A request's query, read as Engine.IO reads it: decoded, and of parameters that come twice the last one. */
-function queryOf (req: IncomingMessage): Record<string, string | undefined> {
+function queryOf(req: IncomingMessage): Record<string, string | undefined> {
   return Object.fromEntries(new URL(req.url!, 'http://socket.invalid').searchParams)
 }

@@ -34,10 +34,18 @@ export type EngineSocket = Socket['conn']
 /** How many packets that have no place in this protocol a connection may send: they are dropped unread. */
 const MAX_DROPPED = 10
 
-interface Packet { type: string, data?: unknown }
+interface Packet {
+  type: string
+  data?: unknown
+}
 
 /** What has arrived of a frame that is not whole yet. */
-interface Pending { socket: TcpSocket, bytes: number, pieces: number, account: ByteAccount }
+interface Pending {
+  socket: TcpSocket
+  bytes: number
+  pieces: number
+  account: ByteAccount
+}
 
 export interface ConnectionParts {
   /** The address that the connection counts for. */
@@ -62,42 +70,58 @@ export class Connection {
   /** When the last answer to a heartbeat came that was not counted. */
   #pongAt = -Infinity
 
-  constructor (readonly engine: EngineSocket, private readonly parts: ConnectionParts) {
-    engine.on('packet', (packet: Packet) => { this.#receive(packet) })
-    engine.on('upgrade', () => { this.#whole() })
+  constructor(
+    readonly engine: EngineSocket,
+    private readonly parts: ConnectionParts,
+  ) {
+    engine.on('packet', (packet: Packet) => {
+      this.#receive(packet)
+    })
+    engine.on('upgrade', () => {
+      this.#whole()
+    })
   }
 
-  get address (): string {
+  get address(): string {
     return this.parts.address
   }
 
-  get open (): boolean {
+  get open(): boolean {
     return this.engine.readyState === 'open'
   }
 
   /** An identity is proven on this connection. */
-  prove (): void {
+  prove(): void {
     this.#proven = true
   }
 
   /** The client has begun a handshake here, or has shown that it was here before: its first proof may be a large one. */
-  introduce (): void {
+  introduce(): void {
     this.#introduced = true
   }
 
   /** How many bytes the next frame or poll may have. */
-  get maxBytes (): number {
+  get maxBytes(): number {
     if (this.#proven) return RECEIVED_BYTES
-    return this.#introduced ? Math.max(UNPROVEN_BYTES, PROVEN_BYTES - this.#unprovenBytes) : UNPROVEN_BYTES
+    return this.#introduced
+      ? Math.max(UNPROVEN_BYTES, PROVEN_BYTES - this.#unprovenBytes)
+      : UNPROVEN_BYTES
   }
 
-  get maxPollPackets (): number {
+  get maxPollPackets(): number {
     return this.#proven ? PROVEN_POLL_PACKETS : UNPROVEN_POLL_PACKETS
   }
 
   /** Follows the TCP connection of a WebSocket, so that frames which are begun and never ended take no more than their share. */
-  follow (socket: TcpSocket): void {
-    const pending: Pending = { socket, bytes: 0, pieces: 0, account: this.parts.limits.incoming.open([this.address], () => { this.end() }) }
+  follow(socket: TcpSocket): void {
+    const pending: Pending = {
+      socket,
+      bytes: 0,
+      pieces: 0,
+      account: this.parts.limits.incoming.open([this.address], () => {
+        this.end()
+      }),
+    }
     this.#pending.add(pending)
     // Before the WebSocket's own listener, which tells of frames that are whole.
     socket.prependListener('data', (piece: Buffer) => {
@@ -108,7 +132,11 @@ export class Connection {
       } catch {
         return this.end()
       }
-      if (pending.bytes > this.maxBytes + READ_BYTES || pending.pieces > FREE_PIECES + pending.bytes / BYTES_A_PIECE) this.end()
+      if (
+        pending.bytes > this.maxBytes + READ_BYTES ||
+        pending.pieces > FREE_PIECES + pending.bytes / BYTES_A_PIECE
+      )
+        this.end()
     })
     socket.once('close', () => {
       pending.account.close()
@@ -117,13 +145,13 @@ export class Connection {
   }
 
   /** Ends the connection at once; what has arrived and is not decoded yet never will be. */
-  end (): void {
+  end(): void {
     this.engine.close(true)
     // Its WebSocket too, also one that is yet to take over from polling, which Engine.IO would close in its own time.
     for (const { socket } of this.#pending) socket.destroy()
   }
 
-  #receive (packet: Packet): void {
+  #receive(packet: Packet): void {
     const { type, data } = packet
     const { address, limits, onFault } = this.parts
     this.#whole()
@@ -139,14 +167,14 @@ export class Connection {
   }
 
   /** Whether a packet answers the server's ping. Those that come more often than it asks are counted. */
-  #isHeartbeat (type: string): boolean {
+  #isHeartbeat(type: string): boolean {
     const now = performance.now()
     if (type !== 'pong' || now - this.#pongAt < PONG_INTERVAL_MS) return false
     this.#pongAt = now
     return true
   }
 
-  #isBounded (bytes: number): boolean {
+  #isBounded(bytes: number): boolean {
     if (this.#proven) return bytes <= RECEIVED_BYTES
     if (bytes > this.maxBytes || ++this.#unprovenPackets > UNPROVEN_PACKETS) return false
     this.#unprovenBytes += bytes
@@ -154,15 +182,19 @@ export class Connection {
   }
 
   /** Whether a message is one of this protocol, and small enough for what it is. */
-  #belongs (data: unknown): boolean {
+  #belongs(data: unknown): boolean {
     // BRC-103 messages are JSON. The parts of a binary packet would be kept until the last one has come.
-    if (typeof data !== 'string' || data === '' || BINARY_PACKETS.includes(data.charAt(0))) return false
+    if (typeof data !== 'string' || data === '' || BINARY_PACKETS.includes(data.charAt(0)))
+      return false
     if (countContainers(data) > MAX_CONTAINERS) return false
-    return !data.startsWith(CONNECT_PACKET) || (data.length <= CONNECT_BYTES && ++this.#connects <= this.parts.namespaces * CONNECTS)
+    return (
+      !data.startsWith(CONNECT_PACKET) ||
+      (data.length <= CONNECT_BYTES && ++this.#connects <= this.parts.namespaces * CONNECTS)
+    )
   }
 
   /** A frame has arrived whole on the connection that is in use. Others may have begun one. */
-  #whole (): void {
+  #whole(): void {
     const current = tcpSocketOf(this.engine.transport)
     for (const pending of this.#pending) {
       if (pending.socket !== current) continue
@@ -182,15 +214,20 @@ const BINARY_PACKETS = ['5', '6']
 const DROPPED = 'dropped'
 
 /** Counts objects and arrays, up to one more than is allowed. */
-function countContainers (text: string): number {
+function countContainers(text: string): number {
   let count = 0
   for (const bracket of ['[', '{']) {
-    for (let at = text.indexOf(bracket); at >= 0 && count <= MAX_CONTAINERS; at = text.indexOf(bracket, at + 1)) count++
+    for (
+      let at = text.indexOf(bracket);
+      at >= 0 && count <= MAX_CONTAINERS;
+      at = text.indexOf(bracket, at + 1)
+    )
+      count++
   }
   return count
 }
 
 /** The TCP connection beneath a WebSocket; undefined for polling. */
-function tcpSocketOf (transport: EngineSocket['transport']): TcpSocket | undefined {
+function tcpSocketOf(transport: EngineSocket['transport']): TcpSocket | undefined {
   return (transport as unknown as { socket?: { _socket?: TcpSocket } }).socket?._socket
 }

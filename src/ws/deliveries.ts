@@ -1,6 +1,6 @@
 /** Tells many sockets of messages in slices, and lets recipients take turns, so that nothing else waits for long. */
 import type { ByteAccount } from '../limits/budget'
-import type { IdentityKey } from '../protocol'
+import type { IdentityKey } from '../contract/protocol'
 import type { AuthSocket } from './authSocket'
 import type { EncodedEvent } from './events'
 
@@ -13,12 +13,15 @@ const MAX_WAITING = 1000
 export type Delivery = [socket: AuthSocket, event: EncodedEvent]
 
 /** A message of which some sockets are yet to be told. */
-interface Job { left: number, account: ByteAccount }
+interface Job {
+  left: number
+  account: ByteAccount
+}
 
 /** What waits for the sockets of one recipient: a socket gets all of its events at once, in order, and writes them together. */
 interface Waiting {
   jobs: number
-  sockets: Map<AuthSocket, Array<{ event: EncodedEvent, job: Job }>>
+  sockets: Map<AuthSocket, Array<{ event: EncodedEvent; job: Job }>>
 }
 
 export class Deliveries {
@@ -27,10 +30,10 @@ export class Deliveries {
   #scheduled = false
 
   /** @param openAccount opens an account of the memory for what is sent */
-  constructor (private readonly openAccount: (owners: string[]) => ByteAccount) {}
+  constructor(private readonly openAccount: (owners: string[]) => ByteAccount) {}
 
   /** @returns whether the sockets are told, now or in a moment */
-  add (recipient: IdentityKey, deliveries: Delivery[]): boolean {
+  add(recipient: IdentityKey, deliveries: Delivery[]): boolean {
     const waiting = this.#waiting.get(recipient) ?? { jobs: 0, sockets: new Map() }
     if (waiting.jobs === 0 && deliveries.length <= SLICE_EVENTS) {
       for (const [socket, event] of deliveries) socket.send(event)
@@ -51,17 +54,22 @@ export class Deliveries {
   }
 
   /** @returns undefined if the recipient's share of the memory is used up */
-  #open (recipient: IdentityKey, deliveries: Delivery[]): Job | undefined {
+  #open(recipient: IdentityKey, deliveries: Delivery[]): Job | undefined {
     const account = this.openAccount([recipient])
     try {
-      account.resize([...new Set(deliveries.map(([, event]) => event))].reduce((sum, { payload }) => sum + payload.length, 0))
+      account.resize(
+        [...new Set(deliveries.map(([, event]) => event))].reduce(
+          (sum, { payload }) => sum + payload.length,
+          0,
+        ),
+      )
       return { left: deliveries.length, account }
     } catch {
       return undefined
     }
   }
 
-  #schedule (): void {
+  #schedule(): void {
     if (this.#scheduled) return
     this.#scheduled = true
     setImmediate(() => {
@@ -71,7 +79,7 @@ export class Deliveries {
     })
   }
 
-  #takeTurn (): void {
+  #takeTurn(): void {
     const [recipient, waiting] = this.#waiting.entries().next().value as [IdentityKey, Waiting]
     this.#waiting.delete(recipient)
     tellSlice(waiting)
@@ -79,7 +87,7 @@ export class Deliveries {
   }
 }
 
-function tellSlice (waiting: Waiting): void {
+function tellSlice(waiting: Waiting): void {
   let count = 0
   let characters = 0
   for (const [socket, events] of waiting.sockets) {

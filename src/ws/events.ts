@@ -13,35 +13,45 @@ export interface EncodedEvent {
   payload: string
 }
 
-export function encodeEvent (eventName: string, data: unknown): EncodedEvent {
+export function encodeEvent(eventName: string, data: unknown): EncodedEvent {
   const bytes = Buffer.from(JSON.stringify({ eventName, data }))
   return { hash: hashPayload(bytes), bytes: bytes.length, payload: toNumbers(bytes) }
 }
 
 /** A general message in JSON. Written by hand, in a third of the time: only the client's nonce may hold what JSON escapes. */
-export function encodeMessage ({ version, identityKey, nonce, yourNonce, signature }: SignedClaims, { payload }: EncodedEvent): string {
-  return `{"version":"${version}","messageType":"general","identityKey":"${identityKey}","nonce":"${nonce}",` +
+export function encodeMessage(
+  { version, identityKey, nonce, yourNonce, signature }: SignedClaims,
+  { payload }: EncodedEvent,
+): string {
+  return (
+    `{"version":"${version}","messageType":"general","identityKey":"${identityKey}","nonce":"${nonce}",` +
     `"yourNonce":${JSON.stringify(yourNonce)},"signature":${toNumbers(signature)},"payload":${payload}}`
+  )
 }
 
-export function hashPayload (payload: Buffer): Buffer {
+export function hashPayload(payload: Buffer): Buffer {
   return createHash('sha256').update(payload).digest()
 }
 
 /** Undefined if the payload is no event. */
-export function decodeEvent (payload: Buffer): { eventName: string, data: unknown } | undefined {
+export function decodeEvent(payload: Buffer): { eventName: string; data: unknown } | undefined {
   try {
-    const { eventName, data } = parseJson(payload) as { eventName?: unknown, data?: unknown }
+    const { eventName, data } = parseJson(payload) as { eventName?: unknown; data?: unknown }
     return typeof eventName === 'string' ? { eventName, data } : undefined
   } catch {
     return undefined
   }
 }
 
-const [ZERO, COMMA, OPENING, CLOSING] = Buffer.from('0,[]') as unknown as [number, number, number, number]
+const [ZERO, COMMA, OPENING, CLOSING] = Buffer.from('0,[]') as unknown as [
+  number,
+  number,
+  number,
+  number,
+]
 
 /** Bytes as an array of numbers in JSON. Written by hand, since `join` takes four times as long, and 50 ms for 1 MiB. */
-function toNumbers (bytes: Buffer): string {
+function toNumbers(bytes: Buffer): string {
   if (bytes.length === 0) return '[]'
   const text = Buffer.allocUnsafe(bytes.length * 4 + 1)
   let at = 0
@@ -50,8 +60,8 @@ function toNumbers (bytes: Buffer): string {
     const byte = bytes[index]!
     const tens = Math.floor(byte / 10)
     if (tens > 9) text[at++] = ZERO + Math.floor(tens / 10)
-    if (tens > 0) text[at++] = ZERO + tens % 10
-    text[at++] = ZERO + byte % 10
+    if (tens > 0) text[at++] = ZERO + (tens % 10)
+    text[at++] = ZERO + (byte % 10)
     text[at++] = COMMA
   }
   text[at - 1] = CLOSING

@@ -3,9 +3,16 @@
  * the live layer is off, there is nothing to tell.
  */
 import type { Fanout, JoinFanout } from '../fanout'
-import { Interest } from '../fanout/interest'
+import { Interest } from '../fanout/subscriptions'
 import type { ByteAccount } from '../limits/budget'
-import { formatRoom, MAX_EVENT_BYTES, messageEvent, type LiveMessage, type PublishedMessage, type Room } from '../protocol'
+import {
+  formatRoom,
+  MAX_EVENT_BYTES,
+  messageEvent,
+  type LiveMessage,
+  type PublishedMessage,
+  type Room,
+} from '../contract/protocol'
 import type { AuthSocket } from './authSocket'
 import { Deliveries, type Delivery } from './deliveries'
 import { encodeEvent, type EncodedEvent } from './events'
@@ -27,19 +34,21 @@ export class Hub {
   readonly #rooms = new Map<string, Map<AuthSocket, string>>()
   readonly #memberships = new Map<AuthSocket, Set<string>>()
 
-  constructor (private readonly parts: HubParts) {
-    this.#fanout = parts.joinFanout(message => { this.deliver(message) })
+  constructor(private readonly parts: HubParts) {
+    this.#fanout = parts.joinFanout((message) => {
+      this.deliver(message)
+    })
     this.#interest = new Interest(this.#fanout)
     this.#deliveries = new Deliveries(parts.openAccount)
   }
 
   /** How many rooms have members. */
-  get size (): number {
+  get size(): number {
     return this.#rooms.size
   }
 
   /** Resolves when the room is heard of on all nodes; on this one it is at once. */
-  async join (socket: AuthSocket, room: Room, roomId: string): Promise<void> {
+  async join(socket: AuthSocket, room: Room, roomId: string): Promise<void> {
     if (socket.ended) return
     const name = formatRoom(room)
     const members = this.#rooms.get(name) ?? new Map<AuthSocket, string>()
@@ -51,18 +60,18 @@ export class Hub {
     await heard
   }
 
-  has (socket: AuthSocket, room: Room): boolean {
+  has(socket: AuthSocket, room: Room): boolean {
     return this.#rooms.get(formatRoom(room))?.has(socket) === true
   }
 
-  leave (socket: AuthSocket, room: Room): void {
+  leave(socket: AuthSocket, room: Room): void {
     const name = formatRoom(room)
     socket.leave(this.#rooms.get(name)?.get(socket) ?? '')
     this.#remove(socket, name)
   }
 
   /** A socket has gone. */
-  drop (socket: AuthSocket): void {
+  drop(socket: AuthSocket): void {
     for (const name of this.#memberships.get(socket) ?? []) this.#remove(socket, name)
     this.#memberships.delete(socket)
   }
@@ -79,7 +88,7 @@ export class Hub {
   }
 
   /** Tells this node's own sockets, unless the event is too large for clients. */
-  deliver (message: PublishedMessage): number {
+  deliver(message: PublishedMessage): number {
     const members = this.#rooms.get(formatRoom(message))
     if (members === undefined) return 0
     const data = toLiveMessage(message)
@@ -96,15 +105,15 @@ export class Hub {
   }
 
   /** Whether messages pass between the nodes. */
-  get connected (): boolean {
+  get connected(): boolean {
     return this.#fanout.connected
   }
 
-  close (): void {
+  close(): void {
     this.#fanout.close()
   }
 
-  #remove (socket: AuthSocket, name: string): void {
+  #remove(socket: AuthSocket, name: string): void {
     const members = this.#rooms.get(name)
     if (members?.delete(socket) !== true) return
     if (members.size === 0) this.#rooms.delete(name)
@@ -113,7 +122,14 @@ export class Hub {
   }
 }
 
-function toLiveMessage ({ sender, messageId, body, messageBox, recipient, createdAt }: PublishedMessage): LiveMessage {
+function toLiveMessage({
+  sender,
+  messageId,
+  body,
+  messageBox,
+  recipient,
+  createdAt,
+}: PublishedMessage): LiveMessage {
   const time = new Date(createdAt).toISOString()
   return { sender, messageId, body, messageBox, recipient, created_at: time, updated_at: time }
 }

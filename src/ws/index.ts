@@ -1,6 +1,10 @@
 import type { IncomingMessage, RequestListener } from 'node:http'
 import type { Socket } from 'node:net'
-import { AuthSocketServer, type AuthSocketServerOptions, type AuthSocketServerParts } from './authSocketServer'
+import {
+  AuthSocketServer,
+  type AuthSocketServerOptions,
+  type AuthSocketServerParts,
+} from './authSocketServer'
 import { serveSocket, type SessionParts } from './session'
 
 export interface LiveLayer {
@@ -12,11 +16,19 @@ export interface LiveLayer {
 }
 
 /** Live messaging, at the root and under the routing prefix if there is one. */
-export function createLive (prefix: string, parts: SessionParts & AuthSocketServerParts, options: AuthSocketServerOptions = {}): LiveLayer {
+export function createLive(
+  prefix: string,
+  parts: SessionParts & AuthSocketServerParts,
+  options: AuthSocketServerOptions = {},
+): LiveLayer {
   // With a slash at its end too, for clients that were given such a host.
   const namespaces = prefix === '' ? ['/'] : ['/', prefix, `${prefix}/`]
-  const server = new AuthSocketServer(parts, { namespaces, ...options })
-    .on('connection', socket => { serveSocket(socket, parts) })
+  const server = new AuthSocketServer(parts, { namespaces, ...options }).on(
+    'connection',
+    (socket) => {
+      serveSocket(socket, parts)
+    },
+  )
   parts.metrics.watch('sockets', () => server.size)
   parts.metrics.watch('socket_faults_total', () => server.counters.faults)
   parts.metrics.watch('socket_slow_readers_total', () => server.counters.slowReaders)

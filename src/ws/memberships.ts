@@ -7,7 +7,7 @@
  * proven anew, on the new connection.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
-import type { IdentityKey } from '../protocol'
+import type { IdentityKey } from '../contract/protocol'
 
 /** How long a text is good for: as long as a client may stay away, or hear nothing. */
 const LASTING_MS = 30 * 24 * 60 * 60 * 1000
@@ -28,10 +28,10 @@ export interface Memberships {
 
 export class MembershipSealer {
   /** @param secret 32 bytes, the same on every node and after every restart */
-  constructor (private readonly secret: Buffer) {}
+  constructor(private readonly secret: Buffer) {}
 
   /** Layout: time in minutes (4), identity key (33), MAC (16), rooms in JSON; in base64url. */
-  seal ({ identityKey, rooms }: Memberships): string {
+  seal({ identityKey, rooms }: Memberships): string {
     const head = Buffer.alloc(TIME_BYTES + KEY_BYTES)
     head.writeUInt32BE(Math.floor(Date.now() / MINUTE_MS))
     head.write(identityKey, TIME_BYTES, 'hex')
@@ -40,32 +40,42 @@ export class MembershipSealer {
   }
 
   /** Undefined if the text is altered, too old, or sealed under another key. */
-  open (sealed: string): Memberships | undefined {
+  open(sealed: string): Memberships | undefined {
     const bytes = Buffer.from(sealed, 'base64url')
     if (bytes.length < FIXED_BYTES) return undefined
     const head = bytes.subarray(0, TIME_BYTES + KEY_BYTES)
     const names = bytes.subarray(FIXED_BYTES)
-    if (!timingSafeEqual(bytes.subarray(TIME_BYTES + KEY_BYTES, FIXED_BYTES), this.#mac(head, names))) return undefined
+    if (
+      !timingSafeEqual(bytes.subarray(TIME_BYTES + KEY_BYTES, FIXED_BYTES), this.#mac(head, names))
+    )
+      return undefined
     if (Date.now() - head.readUInt32BE() * MINUTE_MS > LASTING_MS) return undefined
     const identityKey = head.toString('hex', TIME_BYTES)
-    return { identityKey, rooms: (JSON.parse(names.toString()) as string[]).map(name => lengthen(name, identityKey)) }
+    return {
+      identityKey,
+      rooms: (JSON.parse(names.toString()) as string[]).map((name) => lengthen(name, identityKey)),
+    }
   }
 
-  #mac (head: Buffer, names: Buffer): Buffer {
-    return createHmac('sha256', this.secret).update(head).update(names).digest().subarray(0, MAC_BYTES)
+  #mac(head: Buffer, names: Buffer): Buffer {
+    return createHmac('sha256', this.secret)
+      .update(head)
+      .update(names)
+      .digest()
+      .subarray(0, MAC_BYTES)
   }
 }
 
 /** The rooms' names as they are sealed. */
-export function namesOf ({ identityKey, rooms }: Memberships): Buffer {
-  return Buffer.from(JSON.stringify(rooms.map(room => shorten(room, identityKey))))
+export function namesOf({ identityKey, rooms }: Memberships): Buffer {
+  return Buffer.from(JSON.stringify(rooms.map((room) => shorten(room, identityKey))))
 }
 
 /** A room's name without its owner's key, if it begins as usual. */
-function shorten (room: string, identityKey: IdentityKey): string {
+function shorten(room: string, identityKey: IdentityKey): string {
   return room.startsWith(`${identityKey}-`) ? room.slice(identityKey.length) : room
 }
 
-function lengthen (name: string, identityKey: IdentityKey): string {
+function lengthen(name: string, identityKey: IdentityKey): string {
   return name.startsWith('-') ? `${identityKey}${name}` : name
 }

@@ -38,45 +38,45 @@ export class Outbox {
   /** Until the client has proven itself on a new connection, it is sent nothing that is kept. */
   #held = false
 
-  constructor (private readonly parts: OutboxParts) {}
+  constructor(private readonly parts: OutboxParts) {}
 
   /** Sets what stands behind the number of each event from now on. */
-  set sealed (text: string) {
+  set sealed(text: string) {
     this.#sealed = text === '' ? '' : `.${text}`
   }
 
   /** Whether everything is still there that a client has not got which has got this number. */
-  canResume (offset: number): boolean {
+  canResume(offset: number): boolean {
     return offset >= this.#start - 1 && offset < this.#start + this.#kept.length
   }
 
   /** Takes a connection over. */
-  attach (io: Socket): void {
+  attach(io: Socket): void {
     this.#io = io
     this.#unsentBytes = 0
     this.changeOwners()
   }
 
   /** Opens the account anew: for the address of another connection, or for an identity that is proven now. */
-  changeOwners (): void {
+  changeOwners(): void {
     this.#account?.close()
     this.#account = this.parts.openAccount(this.parts.onOverflow)
     this.#settle()
   }
 
   /** Keeps events back until `release`. */
-  hold (): void {
+  hold(): void {
     this.#held = true
   }
 
   /** Sends what is kept behind the number that the client has shown, and whatever comes. */
-  release (offset: number): void {
+  release(offset: number): void {
     this.#held = false
     for (const event of this.#kept.slice(Math.max(0, offset + 1 - this.#start))) this.#write(event)
   }
 
   /** The connection is broken; its client may come back. */
-  detach (): void {
+  detach(): void {
     this.#io = undefined
     this.#unsentBytes = 0
     // The account may have ended, and the connection with it; what is kept counts all the same.
@@ -84,7 +84,7 @@ export class Outbox {
   }
 
   /** Lets go of everything. */
-  close (): void {
+  close(): void {
     this.#io = undefined
     this.#account?.close()
   }
@@ -94,7 +94,7 @@ export class Outbox {
    * @param event name and arguments as a JSON array, but for its closing bracket
    * @returns false if so much is kept for a client that is away that it cannot come back
    */
-  send (event: string): boolean {
+  send(event: string): boolean {
     const numbered = `${event},"${this.#start + this.#kept.length}${this.#sealed}"]`
     this.#kept.push(numbered)
     this.#keptBytes += weigh(numbered)
@@ -111,18 +111,18 @@ export class Outbox {
   }
 
   /** Sends an event of this connection alone, such as a handshake: it has no number, and is not kept. */
-  sendOnce (event: string): void {
+  sendOnce(event: string): void {
     this.#write(event)
   }
 
   /** Lets go of events that are older than this, in milliseconds: a client that is connected has them by now. */
-  forget (age: number): void {
+  forget(age: number): void {
     if (this.#io === undefined || this.#held || performance.now() - this.#touched < age) return
     this.#trim(0)
     this.#settle()
   }
 
-  #write (event: string): void {
+  #write(event: string): void {
     const io = this.#io
     if (io === undefined) return
     const bytes = event.length
@@ -138,17 +138,18 @@ export class Outbox {
   }
 
   /** Tells the account. If there is no memory left, what is kept for a possible return goes first. */
-  #settle (): void {
+  #settle(): void {
     try {
       this.#account?.resize(this.#keptBytes + this.#unsentBytes)
     } catch {
-      if (this.#io === undefined || this.#held || this.#keptBytes === 0) return this.parts.onOverflow()
+      if (this.#io === undefined || this.#held || this.#keptBytes === 0)
+        return this.parts.onOverflow()
       this.#trim(0)
       this.#settle()
     }
   }
 
-  #trim (bytes: number): void {
+  #trim(bytes: number): void {
     while (this.#keptBytes > bytes) {
       this.#keptBytes -= weigh(this.#kept.shift()!)
       this.#start++
@@ -156,6 +157,6 @@ export class Outbox {
   }
 }
 
-function weigh (event: string): number {
+function weigh(event: string): number {
   return OVERHEAD_BYTES + event.length
 }

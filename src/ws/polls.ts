@@ -1,7 +1,7 @@
 /** Receives what clients send by polling, in place of Engine.IO, which would read and decode whatever arrives. */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
-import { ApiError } from '../errors'
+import { ApiError } from '../contract/errors'
 import { readBody } from '../http/body'
 import { exchangeOf } from '../http/exchange'
 import { onWorkDone } from '../http/response'
@@ -16,10 +16,21 @@ const SEPARATOR = 0x1e
  * @returns the request as Engine.IO reads it, with the body that has arrived; undefined if the client has left meanwhile
  * @throws ApiError ERR_BAD_REQUEST, ERR_BODY_TOO_LARGE, ERR_BODY_IN_PIECES, ERR_TOO_MANY_PACKETS, ERR_RATE_LIMITED, ERR_SERVER_BUSY
  */
-export async function receivePoll (req: IncomingMessage, res: ServerResponse, connection: Connection, { incoming, perAddress }: Pick<Limits, 'incoming' | 'perAddress'>): Promise<IncomingMessage | undefined> {
-  const account = incoming.open(exchangeOf(req).owners, () => { req.socket.destroy() })
-  onWorkDone(res, () => { account.close() })
-  res.once('close', () => { account.close() })
+export async function receivePoll(
+  req: IncomingMessage,
+  res: ServerResponse,
+  connection: Connection,
+  { incoming, perAddress }: Pick<Limits, 'incoming' | 'perAddress'>,
+): Promise<IncomingMessage | undefined> {
+  const account = incoming.open(exchangeOf(req).owners, () => {
+    req.socket.destroy()
+  })
+  onWorkDone(res, () => {
+    account.close()
+  })
+  res.once('close', () => {
+    account.close()
+  })
   const body = await readBody(req, connection.maxBytes, account)
   if (res.closed) return undefined
   if (!connection.open) throw new ApiError('ERR_BAD_REQUEST', 'This connection has ended.')
@@ -29,13 +40,19 @@ export async function receivePoll (req: IncomingMessage, res: ServerResponse, co
   return replay(req, body)
 }
 
-function countPackets (body: Buffer): number {
+function countPackets(body: Buffer): number {
   let count = 1
   for (let at = body.indexOf(SEPARATOR); at >= 0; at = body.indexOf(SEPARATOR, at + 1)) count++
   return count
 }
 
 /** A request whose body can be read, once more. */
-function replay ({ method, url, headers, socket }: IncomingMessage, body: Buffer): IncomingMessage {
-  return Object.assign(Readable.from(body, { objectMode: false }), { method, url, headers, socket, connection: socket }) as unknown as IncomingMessage
+function replay({ method, url, headers, socket }: IncomingMessage, body: Buffer): IncomingMessage {
+  return Object.assign(Readable.from(body, { objectMode: false }), {
+    method,
+    url,
+    headers,
+    socket,
+    connection: socket,
+  }) as unknown as IncomingMessage
 }

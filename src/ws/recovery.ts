@@ -14,7 +14,10 @@ const SWEEP_MS = 10_000
 
 type SessionToPersist = Omit<Session, 'missedPackets'>
 
-interface Member { io: Socket, outbox: Outbox }
+interface Member {
+  io: Socket
+  outbox: Outbox
+}
 
 export class RecoveryAdapter extends Adapter {
   /** Called when a socket that was away can no longer come back. */
@@ -22,57 +25,64 @@ export class RecoveryAdapter extends Adapter {
   readonly #members = new Map<SocketId, Member>()
   readonly #idsByPid = new Map<string, SocketId>()
   /** By the private id that a client shows when it comes back. */
-  readonly #away = new Map<string, { session: SessionToPersist, until: number }>()
+  readonly #away = new Map<string, { session: SessionToPersist; until: number }>()
   readonly #awayIds = new Map<SocketId, string>()
   readonly #duration: number
   readonly #timer: NodeJS.Timeout
 
-  constructor (nsp: Adapter['nsp']) {
+  constructor(nsp: Adapter['nsp']) {
     super(nsp)
     this.#duration = nsp.server.opts.connectionStateRecovery.maxDisconnectionDuration
-    this.#timer = setInterval(() => { this.#sweep() }, SWEEP_MS).unref()
+    this.#timer = setInterval(() => {
+      this.#sweep()
+    }, SWEEP_MS).unref()
   }
 
-  override close (): void {
+  override close(): void {
     clearInterval(this.#timer)
   }
 
   /** Takes a socket's connection, and where to put what it is sent. */
-  register (io: Socket, outbox: Outbox): void {
+  register(io: Socket, outbox: Outbox): void {
     this.#members.set(io.id, { io, outbox })
     this.#idsByPid.set(pidOf(io), io.id)
   }
 
   /** Whether a socket that has gone may come back. */
-  isAway (id: SocketId): boolean {
+  isAway(id: SocketId): boolean {
     return this.#awayIds.has(id)
   }
 
   /** Socket.IO's own emits come through here; `rooms` are the ids of the sockets they are for. */
-  override broadcast (packet: { data: unknown[] }, { rooms }: BroadcastOptions): void {
+  override broadcast(packet: { data: unknown[] }, { rooms }: BroadcastOptions): void {
     for (const id of rooms) this.#members.get(id)?.outbox.sendOnce(JSON.stringify(packet.data))
   }
 
-  override persistSession (session: SessionToPersist): void {
+  override persistSession(session: SessionToPersist): void {
     this.#away.set(session.pid, { session, until: Date.now() + this.#duration })
     this.#awayIds.set(session.sid, session.pid)
     if (this.#away.size > MAX_AWAY) this.expire(this.#awayIds.keys().next().value!)
   }
 
   /** Nothing that was missed is handed over here: the client has to prove itself on the new connection first. */
-  override async restoreSession (pid: string, offset: string): Promise<Session> {
+  override async restoreSession(pid: string, offset: string): Promise<Session> {
     this.#endPresent(pid)
     const away = this.#away.get(pid)
     const outbox = this.#members.get(away?.session.sid ?? '')?.outbox
     // Socket.IO takes null for a session that is not there; its types do not say so.
-    if (away === undefined || away.until < Date.now() || outbox?.canResume(numberOf(offset)) !== true) return null as unknown as Session
+    if (
+      away === undefined ||
+      away.until < Date.now() ||
+      outbox?.canResume(numberOf(offset)) !== true
+    )
+      return null as unknown as Session
     this.#away.delete(pid)
     this.#awayIds.delete(away.session.sid)
     return { ...away.session, missedPackets: [] }
   }
 
   /** Lets go of all that is kept for a socket: it cannot come back. */
-  forget (id: SocketId): void {
+  forget(id: SocketId): void {
     const member = this.#members.get(id)
     if (member === undefined) return
     member.outbox.close()
@@ -83,18 +93,18 @@ export class RecoveryAdapter extends Adapter {
   }
 
   /** As `forget`, for one that was away. */
-  expire (id: SocketId): void {
+  expire(id: SocketId): void {
     this.forget(id)
     this.onExpired(id)
   }
 
   /** Ends the connection that a returning client has left without a word, such as one over another network. */
-  #endPresent (pid: string): void {
+  #endPresent(pid: string): void {
     const io = this.#members.get(this.#idsByPid.get(pid) ?? '')?.io
     if (io?.connected === true) io.conn.close(true)
   }
 
-  #sweep (): void {
+  #sweep(): void {
     const now = Date.now()
     for (const { session, until } of [...this.#away.values()]) {
       if (until < now) this.expire(session.sid)
@@ -104,16 +114,16 @@ export class RecoveryAdapter extends Adapter {
 }
 
 /** The private id, which Socket.IO keeps to itself. */
-function pidOf (io: Socket): string {
+function pidOf(io: Socket): string {
   return (io as unknown as { pid: string }).pid
 }
 
 /** The number of the last event that a client has got, from what it shows. */
-export function numberOf (offset: string): number {
+export function numberOf(offset: string): number {
   return Number(offset.split('.', 1)[0])
 }
 
 /** What stands behind that number. */
-export function sealedOf (offset: string): string {
+export function sealedOf(offset: string): string {
   return offset.slice(offset.indexOf('.') + 1)
 }

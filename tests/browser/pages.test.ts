@@ -18,7 +18,11 @@ let prefixed: TestServer
 ;(hasBrowser() ? describe : describe.skip)('in Chromium', () => {
   beforeAll(async () => {
     const env = { ENABLE_WEBSOCKETS: 'true', ENABLE_TRY: 'true' }
-    ;[browser, plain, prefixed] = await Promise.all([TestBrowser.launch(), startServer({ env }), startServer({ env: { ...env, ROUTING_PREFIX: '/box/api' } })])
+    ;[browser, plain, prefixed] = await Promise.all([
+      TestBrowser.launch(),
+      startServer({ env }),
+      startServer({ env: { ...env, ROUTING_PREFIX: '/box/api' } }),
+    ])
   })
 
   afterEach(async () => {
@@ -26,10 +30,11 @@ let prefixed: TestServer
     expect(browser.problems.splice(0)).toEqual([])
   })
 
-  const opened = async (path: string, options?: PageOptions): Promise<Page> => await browser.open(`${plain.host}${path}`, options)
+  const opened = async (path: string, options?: PageOptions): Promise<Page> =>
+    await browser.open(`${plain.host}${path}`, options)
 
   describe('/', () => {
-    test('shows the server\'s key, and copies it', async () => {
+    test("shows the server's key, and copies it", async () => {
       const { identityKey } = plain.server.context.info
       const page = await opened('/')
       expect(await page.title()).toBe('MessageBox server')
@@ -43,13 +48,17 @@ let prefixed: TestServer
     test('the example names the address that the page came from', async () => {
       const page = await browser.open(prefixed.origin)
       expect(page.url()).toBe(`${prefixed.host}/`)
-      expect(await page.locator('pre').nth(1).textContent()).toContain(`const host = '${prefixed.host}'`)
+      expect(await page.locator('pre').nth(1).textContent()).toContain(
+        `const host = '${prefixed.host}'`,
+      )
     })
 
     test('without JavaScript all of it can be read, and no button does nothing', async () => {
       const page = await opened('/', { javaScript: false })
       expect(await page.locator('.key').textContent()).toBe(plain.server.context.info.identityKey)
-      expect(await page.locator('pre').nth(1).textContent()).toContain('const host = \'http://localhost:8080\'')
+      expect(await page.locator('pre').nth(1).textContent()).toContain(
+        "const host = 'http://localhost:8080'",
+      )
       expect(await page.getByRole('button').count()).toBe(0)
     })
 
@@ -62,24 +71,29 @@ let prefixed: TestServer
   })
 
   describe('/docs', () => {
-    test.each([true, false])('an operation opens, and a link from elsewhere opens it too (JavaScript: %p)', async javaScript => {
-      const page = await opened('/docs', { javaScript })
-      const field = page.locator('#sendMessage').getByText('message.messageBox', { exact: true })
-      expect(await field.isVisible()).toBe(false)
-      await page.getByText('Store a message, for one recipient').click()
-      await field.waitFor()
+    test.each([true, false])(
+      'an operation opens, and a link from elsewhere opens it too (JavaScript: %p)',
+      async (javaScript) => {
+        const page = await opened('/docs', { javaScript })
+        const field = page.locator('#sendMessage').getByText('message.messageBox', { exact: true })
+        expect(await field.isVisible()).toBe(false)
+        await page.getByText('Store a message, for one recipient').click()
+        await field.waitFor()
 
-      const other = await opened('/docs#quote', { javaScript })
-      await other.locator('#quote').getByText('recipient', { exact: true }).first().waitFor()
-      await other.locator('#quote').getByRole('link', { name: 'ERR_TOO_MANY_RECIPIENTS' }).click()
-      expect(other.url()).toContain('#ERR_TOO_MANY_RECIPIENTS')
-    })
+        const other = await opened('/docs#quote', { javaScript })
+        await other.locator('#quote').getByText('recipient', { exact: true }).first().waitFor()
+        await other.locator('#quote').getByRole('link', { name: 'ERR_TOO_MANY_RECIPIENTS' }).click()
+        expect(other.url()).toContain('#ERR_TOO_MANY_RECIPIENTS')
+      },
+    )
 
     test('a program is copied', async () => {
       const page = await opened('/docs#health')
       await page.getByRole('button', { name: 'Copy a program for health' }).click()
       await page.getByText('Copied').waitFor()
-      expect(await page.evaluate('navigator.clipboard.readText()')).toContain('fetch(`${host}/health`)')
+      expect(await page.evaluate('navigator.clipboard.readText()')).toContain(
+        'fetch(`${host}/health`)',
+      )
     })
   })
 
@@ -88,15 +102,22 @@ let prefixed: TestServer
       await page.getByText('Connected: messages arrive live.').waitFor()
       return page
     }
-    const identityOf = async (page: Page): Promise<string> => (await page.locator('#identity').textContent())!
-    const write = async (from: Page, to: Page, text: string, over: 'the socket' | 'HTTP' = 'the socket'): Promise<void> => {
+    const identityOf = async (page: Page): Promise<string> =>
+      (await page.locator('#identity').textContent())!
+    const write = async (
+      from: Page,
+      to: Page,
+      text: string,
+      over: 'the socket' | 'HTTP' = 'the socket',
+    ): Promise<void> => {
       await from.getByLabel('To (identity key)').fill(await identityOf(to))
       await from.getByLabel('Message', { exact: true }).fill(text)
       await from.getByLabel(over, { exact: true }).check()
       await from.getByRole('button', { name: 'Send', exact: true }).click()
       await from.locator('#sent').getByText('Stored for').waitFor()
     }
-    const arrived = async (page: Page, text: string): Promise<string> => (await page.getByRole('log').getByRole('listitem').filter({ hasText: text }).textContent())!
+    const arrived = async (page: Page, text: string): Promise<string> =>
+      (await page.getByRole('log').getByRole('listitem').filter({ hasText: text }).textContent())!
     const twoPages = async (url: string): Promise<[Page, Page]> => {
       const [alice, bob] = await Promise.all([browser.open(url), browser.open(url)])
       return [await connected(alice), await connected(bob)]
@@ -115,7 +136,11 @@ let prefixed: TestServer
       await connected(bob)
       expect(await arrived(bob, 'Good morning, Bob!')).toContain('over HTTP')
 
-      await bob.getByRole('listitem').filter({ hasText: 'Good morning' }).getByRole('button', { name: 'Acknowledge' }).click()
+      await bob
+        .getByRole('listitem')
+        .filter({ hasText: 'Good morning' })
+        .getByRole('button', { name: 'Acknowledge' })
+        .click()
       await bob.getByText('Acknowledged: the server has deleted it.').waitFor()
       await bob.getByRole('button', { name: 'List the box over HTTP' }).click()
       await bob.getByText('1 in the box “inbox”.').waitFor()
@@ -132,9 +157,17 @@ let prefixed: TestServer
       await alice.getByLabel('To (identity key)').fill(await identityOf(bob))
       await alice.getByLabel('Message', { exact: true }).fill('Let me in.')
       await alice.getByRole('button', { name: 'Send', exact: true }).click()
-      await alice.getByText('A recipient does not accept messages from you in this box. (ERR_DELIVERY_BLOCKED)').waitFor()
+      await alice
+        .getByText(
+          'A recipient does not accept messages from you in this box. (ERR_DELIVERY_BLOCKED)',
+        )
+        .waitFor()
       // Chromium and the client note a refused request in the console.
-      expect(browser.problems.splice(0).filter(line => !/status of 403 \(Forbidden\)$|\[MB CLIENT ERROR\]/.test(line))).toEqual([])
+      expect(
+        browser.problems
+          .splice(0)
+          .filter((line) => !/status of 403 \(Forbidden\)$|\[MB CLIENT ERROR\]/.test(line)),
+      ).toEqual([])
     })
 
     test('what goes over the wire is shown: events of the socket, and requests with what signs them; another key begins anew', async () => {
@@ -145,13 +178,22 @@ let prefixed: TestServer
       await page.getByRole('button', { name: 'Send', exact: true }).click()
       await arrived(page, 'Look at me.')
 
-      const frame = page.locator('#frames details').filter({ hasText: /A message, encrypted for its recipient/ })
+      const frame = page
+        .locator('#frames details')
+        .filter({ hasText: /A message, encrypted for its recipient/ })
       await frame.locator('summary').click()
-      expect(await frame.textContent()).toMatch(/encryptedMessage.*"messageType": "general".*"signature": "30[0-9a-f]+"/s)
+      expect(await frame.textContent()).toMatch(
+        /encryptedMessage.*"messageType": "general".*"signature": "30[0-9a-f]+"/s,
+      )
       expect(await frame.textContent()).not.toContain('Look at me')
-      const request = page.locator('#frames details').filter({ hasText: 'POST /listMessages 200' }).first()
+      const request = page
+        .locator('#frames details')
+        .filter({ hasText: 'POST /listMessages 200' })
+        .first()
       await request.locator('summary').click()
-      expect(await request.textContent()).toMatch(/Sent.*x-bsv-auth-identity-key: 0[23].*x-bsv-auth-signature: 30.*"messageBox": "inbox".*Answered.*x-bsv-auth-signature: 30/s)
+      expect(await request.textContent()).toMatch(
+        /Sent.*x-bsv-auth-identity-key: 0[23].*x-bsv-auth-signature: 30.*"messageBox": "inbox".*Answered.*x-bsv-auth-signature: 30/s,
+      )
 
       await page.getByRole('button', { name: 'New key' }).click()
       await page.getByText('The box “inbox” is empty.').waitFor()
@@ -185,13 +227,18 @@ let prefixed: TestServer
       const recipient = await identityOf(bob)
       await other.restart()
       const { client } = await newClient(other.host)
-      await client.sendMessage({ recipient, messageBox: 'inbox', body: 'While you were away' }, other.host)
+      await client.sendMessage(
+        { recipient, messageBox: 'inbox', body: 'While you were away' },
+        other.host,
+      )
       await arrived(bob, 'While you were away')
       await Promise.all([connected(alice), connected(bob)])
       await write(alice, bob, 'And now')
       expect(await arrived(bob, 'And now')).toContain('live')
       // What Chromium notes while there was no server.
-      expect(browser.problems.splice(0).filter(line => !/net::ERR_|WebSocket/.test(line))).toEqual([])
+      expect(
+        browser.problems.splice(0).filter((line) => !/net::ERR_|WebSocket/.test(line)),
+      ).toEqual([])
     })
 
     test('an address without a scheme gets one, and what is no address is refused in words', async () => {
@@ -200,7 +247,11 @@ let prefixed: TestServer
         await page.getByLabel('Server', { exact: true }).fill(address)
         await page.getByRole('button', { name: 'Connect' }).click()
       }
-      for (const address of ['ftp://box.example.com', 'not an address', 'https://me:secret@box.example.com']) {
+      for (const address of [
+        'ftp://box.example.com',
+        'not an address',
+        'https://me:secret@box.example.com',
+      ]) {
         await connect(address)
         await page.getByText('This is no address of a server.').waitFor()
         await page.getByRole('button', { name: 'List the box over HTTP' }).click()
@@ -219,16 +270,25 @@ let prefixed: TestServer
       await page.getByRole('button', { name: 'Connect' }).click()
       await page.getByText('Live messages are off at this server').waitFor()
       const socket = page.getByLabel('the socket', { exact: true })
-      expect([await socket.isDisabled(), await page.getByLabel('HTTP', { exact: true }).isChecked()]).toEqual([true, true])
+      expect([
+        await socket.isDisabled(),
+        await page.getByLabel('HTTP', { exact: true }).isChecked(),
+      ]).toEqual([true, true])
       await write(page, page, 'To myself', 'HTTP')
       await page.getByRole('button', { name: 'List the box over HTTP' }).click()
       expect(await arrived(page, 'To myself')).toContain('over HTTP')
 
       await silent.server.stop()
       await page.getByRole('button', { name: 'Connect' }).click()
-      await page.getByText('The server does not answer. Is its address right, and does it run? Next attempt in').waitFor()
+      await page
+        .getByText(
+          'The server does not answer. Is its address right, and does it run? Next attempt in',
+        )
+        .waitFor()
       await until(() => browser.problems.length > 0)
-      expect(browser.problems.splice(0).filter(line => !line.includes('net::ERR_CONNECTION_REFUSED'))).toEqual([])
+      expect(
+        browser.problems.splice(0).filter((line) => !line.includes('net::ERR_CONNECTION_REFUSED')),
+      ).toEqual([])
     })
   })
 
@@ -244,22 +304,32 @@ let prefixed: TestServer
       })()`)
       expect({ width, crossing }).toEqual({ width, crossing: [] })
     }
-    const rows = await page.locator('#sendMessage th[scope=row]').filter({ hasText: /^message\.recipients? / }).allTextContents()
-    expect(rows).toEqual(['message.recipient one of the two is required', 'message.recipients one of the two is required'])
+    const rows = await page
+      .locator('#sendMessage th[scope=row]')
+      .filter({ hasText: /^message\.recipients? / })
+      .allTextContents()
+    expect(rows).toEqual([
+      'message.recipient one of the two is required',
+      'message.recipients one of the two is required',
+    ])
   })
 
-  describe.each(PAGES)('%s', path => {
+  describe.each(PAGES)('%s', (path) => {
     let page: Page
     const asked: string[] = []
 
     const serious = async (): Promise<unknown[]> => {
-      const { violations } = await page.evaluate('axe.run()') as AxeResults
-      return violations.filter(({ impact }) => impact === 'serious' || impact === 'critical').map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])
+      const { violations } = (await page.evaluate('axe.run()')) as AxeResults
+      return violations
+        .filter(({ impact }) => impact === 'serious' || impact === 'critical')
+        .map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])
     }
 
     test('axe finds nothing serious, in light and in dark; it fits a phone, and loads nothing from elsewhere', async () => {
       page = await browser.newPage()
-      page.on('request', request => { asked.push(request.url()) })
+      page.on('request', (request) => {
+        asked.push(request.url())
+      })
       await page.goto(`${plain.host}${path}`)
       if (path === '/try') await fill()
       await page.evaluate(AXE)
@@ -269,12 +339,12 @@ let prefixed: TestServer
       expect(await serious()).toEqual([])
       await page.setViewportSize({ width: 390, height: 844 })
       expect(await page.evaluate('document.documentElement.scrollWidth')).toBe(390)
-      expect(asked.filter(url => !url.startsWith(plain.origin))).toEqual([])
+      expect(asked.filter((url) => !url.startsWith(plain.origin))).toEqual([])
       expect(await page.locator('script:not([src]), style, [style]').count()).toBe(0)
     })
 
     /** A message in the box, and a frame that is open. */
-    async function fill (): Promise<void> {
+    async function fill(): Promise<void> {
       await page.getByText('Connected').waitFor()
       await page.getByRole('button', { name: 'To myself' }).click()
       await page.getByLabel('Message', { exact: true }).fill('For axe')

@@ -6,8 +6,8 @@ import { dirname } from 'node:path'
 import { randomBytes } from 'node:crypto'
 import type { FlatEnv } from '../../src/config'
 import { diagnose, type Diagnosis } from '../../src/cli/doctor'
-import { createKnex } from '../../src/db/knex'
-import { migrate } from '../../src/db/migrate'
+import { createKnex } from '../../src/db/engine/knex'
+import { migrate } from '../../src/db/engine/migrate'
 import { admin, adminAsNobody, canBeRestricted, startAsNobody } from '../helpers/admin'
 import { createDatabase, ENGINES, TEST_MYSQL_URL, type TestDatabase } from '../helpers/databases'
 import { freePort } from '../helpers/freePort'
@@ -20,7 +20,7 @@ const KEY = randomBytes(32).toString('hex')
 /** The network that has no services of its own: nothing outside is asked. */
 const BASE: FlatEnv = { NODE_ENV: 'test', NETWORK: 'local', PORT: '0', SERVER_PRIVATE_KEY: KEY }
 
-async function migrated (engine: typeof ENGINES[number]): Promise<TestDatabase> {
+async function migrated(engine: (typeof ENGINES)[number]): Promise<TestDatabase> {
   const database = await createDatabase(engine)
   onEnd(database.drop)
   const knex = createKnex(database.config)
@@ -30,9 +30,10 @@ async function migrated (engine: typeof ENGINES[number]): Promise<TestDatabase> 
 }
 
 /** The codes of what is wrong, and all that is told of it. */
-function wrong ({ findings }: Diagnosis): { codes: string[], text: string } {
+function wrong({ findings }: Diagnosis): { codes: string[]; text: string } {
   const found = findings.filter(({ severity }) => severity === 'problem')
-  for (const { found: what, advice } of found) expect({ what, advice }).toEqual({ what, advice: expect.stringMatching(/\w{4}/) })
+  for (const { found: what, advice } of found)
+    expect({ what, advice }).toEqual({ what, advice: expect.stringMatching(/\w{4}/) })
   return { codes: found.map(({ code }) => code), text: found.map(({ found }) => found).join('\n') }
 }
 
@@ -46,12 +47,42 @@ beforeAll(async () => {
 
 describe('settings', () => {
   test.each<[string, FlatEnv, string[], string]>([
-    ['a key out of range', { SERVER_PRIVATE_KEY: 'f'.repeat(64) }, ['bad-setting'], 'SERVER_PRIVATE_KEY is not in the range of the curve'],
-    ['no key in production', { NODE_ENV: 'production', SERVER_PRIVATE_KEY: undefined }, ['bad-setting'], 'SERVER_PRIVATE_KEY is required'],
-    ['bad JSON', { KNEX_DB_CONNECTION: '{host: 127.0.0.1}' }, ['bad-setting'], 'KNEX_DB_CONNECTION must be JSON'],
-    ['several at once', { PORT: 'http', TRUST_PROXY: 'everybody', RATE_LIMIT_ADDRESS: 'none' }, ['bad-setting', 'bad-setting', 'bad-setting'], 'TRUST_PROXY must be'],
-    ['fees that nobody can pay', { DELIVERY_FEES: 'letters=5' }, ['fees-without-services'], 'DELIVERY_FEES'],
-    ['a database that is another program\'s file', { KNEX_DB_CONNECTION: JSON.stringify({ filename: __filename }), KNEX_DB_CLIENT: 'sqlite' }, ['database'], 'no SQLite database']
+    [
+      'a key out of range',
+      { SERVER_PRIVATE_KEY: 'f'.repeat(64) },
+      ['bad-setting'],
+      'SERVER_PRIVATE_KEY is not in the range of the curve',
+    ],
+    [
+      'no key in production',
+      { NODE_ENV: 'production', SERVER_PRIVATE_KEY: undefined },
+      ['bad-setting'],
+      'SERVER_PRIVATE_KEY is required',
+    ],
+    [
+      'bad JSON',
+      { KNEX_DB_CONNECTION: '{host: 127.0.0.1}' },
+      ['bad-setting'],
+      'KNEX_DB_CONNECTION must be JSON',
+    ],
+    [
+      'several at once',
+      { PORT: 'http', TRUST_PROXY: 'everybody', RATE_LIMIT_ADDRESS: 'none' },
+      ['bad-setting', 'bad-setting', 'bad-setting'],
+      'TRUST_PROXY must be',
+    ],
+    [
+      'fees that nobody can pay',
+      { DELIVERY_FEES: 'letters=5' },
+      ['fees-without-services'],
+      'DELIVERY_FEES',
+    ],
+    [
+      "a database that is another program's file",
+      { KNEX_DB_CONNECTION: JSON.stringify({ filename: __filename }), KNEX_DB_CLIENT: 'sqlite' },
+      ['database'],
+      'no SQLite database',
+    ],
   ])('%s', async (_name, env, codes, says) => {
     const found = wrong(await diagnose({ ...BASE, ...sound.env, ...env }))
     expect(found).toEqual({ codes, text: expect.stringContaining(says) })
@@ -59,79 +90,155 @@ describe('settings', () => {
   })
 
   test('the rest is looked at all the same', async () => {
-    const { findings } = await diagnose({ ...BASE, ...sound.env, SERVER_PRIVATE_KEY: 'short', WALLET_STORAGE_URL: `http://127.0.0.1:${nowhere}`, REDIS_URL: `redis://:secret@127.0.0.1:${nowhere}` })
-    expect(findings.map(({ code }) => code)).toEqual(expect.arrayContaining(['bad-setting', 'nodes-on-sqlite', 'schema', 'wallet-storage', 'redis', 'no-address']))
+    const { findings } = await diagnose({
+      ...BASE,
+      ...sound.env,
+      SERVER_PRIVATE_KEY: 'short',
+      WALLET_STORAGE_URL: `http://127.0.0.1:${nowhere}`,
+      REDIS_URL: `redis://:secret@127.0.0.1:${nowhere}`,
+    })
+    expect(findings.map(({ code }) => code)).toEqual(
+      expect.arrayContaining([
+        'bad-setting',
+        'nodes-on-sqlite',
+        'schema',
+        'wallet-storage',
+        'redis',
+        'no-address',
+      ]),
+    )
     expect(JSON.stringify(findings)).not.toContain('secret')
   })
 
   test('of URLs, what may be secret is not shown', async () => {
     const at = `http://127.0.0.1:${nowhere}/path?token=secret`
     const there = { HOSTING_DOMAIN: at, WALLET_STORAGE_URL: at, CHAINTRACKS_URL: at, ARC_URL: at }
-    const { findings } = await diagnose({ ...BASE, ...sound.env, ...there, REDIS_URL: `redis://me:secret@127.0.0.1:${nowhere}?token=secret` })
-    expect(findings.map(({ code }) => code)).toEqual(expect.arrayContaining(['wallet-storage', 'chaintracks', 'arc', 'redis', 'unreachable']))
+    const { findings } = await diagnose({
+      ...BASE,
+      ...sound.env,
+      ...there,
+      REDIS_URL: `redis://me:secret@127.0.0.1:${nowhere}?token=secret`,
+    })
+    expect(findings.map(({ code }) => code)).toEqual(
+      expect.arrayContaining(['wallet-storage', 'chaintracks', 'arc', 'redis', 'unreachable']),
+    )
     expect(JSON.stringify(findings)).toContain(`http://127.0.0.1:${nowhere}/path`)
     expect(JSON.stringify(findings)).not.toContain('secret')
 
-    const withUser = Object.fromEntries(Object.keys(there).map(name => [name, 'https://me:secret@box.example.com']))
+    const withUser = Object.fromEntries(
+      Object.keys(there).map((name) => [name, 'https://me:secret@box.example.com']),
+    )
     const { findings: refused } = await diagnose({ ...BASE, ...sound.env, ...withUser })
     expect(refused.filter(({ found }) => found.includes('must not hold a user'))).toHaveLength(4)
     expect(JSON.stringify(refused)).not.toContain('secret')
-    const { code, stdout, stderr } = await admin({ ...BASE, ...sound.env }, 'doctor', '--url', 'https://me:secret@box.example.com')
-    expect([code, stdout, stderr]).toEqual([2, '', expect.stringMatching(/^\n--url must not hold a user/)])
+    const { code, stdout, stderr } = await admin(
+      { ...BASE, ...sound.env },
+      'doctor',
+      '--url',
+      'https://me:secret@box.example.com',
+    )
+    expect([code, stdout, stderr]).toEqual([
+      2,
+      '',
+      expect.stringMatching(/^\n--url must not hold a user/),
+    ])
     expect(stderr).not.toContain('secret')
   })
 
   test('SQLite in production is worth a word', async () => {
     const { findings, status } = await diagnose({ ...BASE, ...sound.env, NODE_ENV: 'production' })
-    expect(findings).toContainEqual(expect.objectContaining({ code: 'production-on-sqlite', severity: 'warning' }))
+    expect(findings).toContainEqual(
+      expect.objectContaining({ code: 'production-on-sqlite', severity: 'warning' }),
+    )
     expect(status).toBe('warning')
   })
 })
 
-describe.each(ENGINES)('the database: %s', engine => {
+describe.each(ENGINES)('the database: %s', (engine) => {
   test('one that was not migrated, and one that a newer server has migrated', async () => {
     const database = await createDatabase(engine)
     onEnd(database.drop)
-    const check = async (): Promise<ReturnType<typeof wrong>> => wrong(await diagnose({ ...BASE, ...database.env }))
-    expect(await check()).toEqual({ codes: ['not-migrated'], text: 'The database has no tables of this server yet.' })
+    const check = async (): Promise<ReturnType<typeof wrong>> =>
+      wrong(await diagnose({ ...BASE, ...database.env }))
+    expect(await check()).toEqual({
+      codes: ['not-migrated'],
+      text: 'The database has no tables of this server yet.',
+    })
 
     const knex = createKnex(database.config)
     await migrate(knex, database.config)
     expect((await check()).codes).toEqual([])
-    await knex('knex_migrations').insert({ name: '9999-from-the-future', batch: 9, migration_time: new Date() })
-    expect(await check()).toEqual({ codes: ['schema-newer'], text: expect.stringContaining('9999-from-the-future') })
-    await knex('knex_migrations').where({ name: '9999-from-the-future' }).orWhere('name', 'like', '0005%').delete()
-    expect(await check()).toEqual({ codes: ['not-migrated'], text: expect.stringContaining('0005-devices') })
+    await knex('knex_migrations').insert({
+      name: '9999-from-the-future',
+      batch: 9,
+      migration_time: new Date(),
+    })
+    expect(await check()).toEqual({
+      codes: ['schema-newer'],
+      text: expect.stringContaining('9999-from-the-future'),
+    })
+    await knex('knex_migrations')
+      .where({ name: '9999-from-the-future' })
+      .orWhere('name', 'like', '0005%')
+      .delete()
+    expect(await check()).toEqual({
+      codes: ['not-migrated'],
+      text: expect.stringContaining('0005-devices'),
+    })
     await knex.destroy()
   })
 })
 
 if (canBeRestricted()) {
-  test('SQLite\'s file in a folder that this user may only read', async () => {
+  test("SQLite's file in a folder that this user may only read", async () => {
     const database = await migrated('sqlite')
     const file = String(database.config.connection.filename)
     chmodSync(file, 0o444)
     chmodSync(dirname(file), 0o555)
-    onEnd(() => { chmodSync(dirname(file), 0o755) })
+    onEnd(() => {
+      chmodSync(dirname(file), 0o755)
+    })
 
-    const [{ code, stdout }, start] = await Promise.all([adminAsNobody({ ...BASE, ...database.env }, 'doctor', '--json'), startAsNobody({ ...BASE, ...database.env, LOG_LEVEL: 'silent' })])
+    const [{ code, stdout }, start] = await Promise.all([
+      adminAsNobody({ ...BASE, ...database.env }, 'doctor', '--json'),
+      startAsNobody({ ...BASE, ...database.env, LOG_LEVEL: 'silent' }),
+    ])
 
     const { codes, text } = wrong(JSON.parse(stdout))
     expect([code, codes.slice(0, 2)]).toEqual([1, ['not-writable', 'not-writable']])
     expect(text).toMatch(/may not write to the folder[^]*may not write to the file/)
     // The server says in a sentence what to do, and no stack.
-    expect(start).toEqual({ code: 1, stdout: '', stderr: expect.stringMatching(/^\nThe SQLite file, or its folder, may not be written by this user: give both to .*\n\n$/) })
+    expect(start).toEqual({
+      code: 1,
+      stdout: '',
+      stderr: expect.stringMatching(
+        /^\nThe SQLite file, or its folder, may not be written by this user: give both to .*\n\n$/,
+      ),
+    })
   })
 }
 
 if (ENGINES.includes('mysql')) {
   const url = new URL(TEST_MYSQL_URL)
-  const connection = { host: url.hostname, port: Number(url.port === '' ? 3306 : url.port), user: url.username, password: url.password }
+  const connection = {
+    host: url.hostname,
+    port: Number(url.port === '' ? 3306 : url.port),
+    user: url.username,
+    password: url.password,
+  }
 
   test.each([
-    ['a wrong password', { user: 'messagebox_nobody', password: 'a wrong one', database: 'messagebox' }, 'refuses the user or the password'],
+    [
+      'a wrong password',
+      { user: 'messagebox_nobody', password: 'a wrong one', database: 'messagebox' },
+      'refuses the user or the password',
+    ],
     ['a database that does not exist', { database: 'messagebox_that_is_not' }, 'does not exist'],
-    ['a server that does not run', { database: 'messagebox', host: '127.0.0.1', port: 'nowhere' }, 'does not answer']
+    [
+      'a server that does not run',
+      { database: 'messagebox', host: '127.0.0.1', port: 'nowhere' },
+      'does not answer',
+    ],
   ])('MySQL: %s', async (_name, change, says) => {
     const given = { ...connection, ...change, ...('port' in change && { port: nowhere }) }
     const found = wrong(await diagnose({ ...BASE, KNEX_DB_CONNECTION: JSON.stringify(given) }))
@@ -142,23 +249,53 @@ if (ENGINES.includes('mysql')) {
 
 if (canRunMariadb()) {
   test('MySQL that keeps its promises for a second alone, and a replica', async () => {
-    const database = await PrivateMariadb.create(['--innodb-flush-log-at-trx-commit=2', '--read-only', '--log-bin', '--sync-binlog=0'])
-    onEnd(async () => { await database.drop() })
+    const database = await PrivateMariadb.create([
+      '--innodb-flush-log-at-trx-commit=2',
+      '--read-only',
+      '--log-bin',
+      '--sync-binlog=0',
+    ])
+    onEnd(async () => {
+      await database.drop()
+    })
 
     const diagnosis = await diagnose({ ...BASE, ...database.env })
 
     expect(wrong(diagnosis).codes).toEqual(['not-durable', 'read-only', 'not-migrated'])
-    expect(diagnosis.findings).toContainEqual(expect.objectContaining({ code: 'binlog-not-durable', severity: 'warning' }))
+    expect(diagnosis.findings).toContainEqual(
+      expect.objectContaining({ code: 'binlog-not-durable', severity: 'warning' }),
+    )
   })
 }
 
 describe('services', () => {
   test.each<[string, FlatEnv, string, string]>([
-    ['a wallet\'s storage where nothing listens', { WALLET_STORAGE_URL: 'http://127.0.0.1:PORT' }, 'wallet-storage', 'nothing listens there'],
-    ['Redis where nothing listens', { REDIS_URL: 'redis://127.0.0.1:PORT' }, 'redis', 'Redis does not answer'],
-    ['block headers for what costs something', { DELIVERY_FEES: 'letters=5', CHAINTRACKS_URL: 'http://127.0.0.1:PORT', ARC_URL: 'http://127.0.0.1:PORT' }, 'chaintracks', 'ARC does not answer']
+    [
+      "a wallet's storage where nothing listens",
+      { WALLET_STORAGE_URL: 'http://127.0.0.1:PORT' },
+      'wallet-storage',
+      'nothing listens there',
+    ],
+    [
+      'Redis where nothing listens',
+      { REDIS_URL: 'redis://127.0.0.1:PORT' },
+      'redis',
+      'Redis does not answer',
+    ],
+    [
+      'block headers for what costs something',
+      {
+        DELIVERY_FEES: 'letters=5',
+        CHAINTRACKS_URL: 'http://127.0.0.1:PORT',
+        ARC_URL: 'http://127.0.0.1:PORT',
+      },
+      'chaintracks',
+      'ARC does not answer',
+    ],
   ])('%s', async (_name, env, code, says) => {
-    const there = Object.fromEntries(Object.entries(env).map(([name, value]) => [name, value!.replace('PORT', String(nowhere))]))
+    const there = Object.fromEntries(
+      Object.entries(env).map(([name, value]) => [name, value!.replace('PORT', String(nowhere))]),
+    )
     const { codes, text } = wrong(await diagnose({ ...BASE, ...sound.env, ...there }))
     expect(codes).toContain(code)
     expect(text).toContain(says)
@@ -168,28 +305,50 @@ describe('services', () => {
     const { host, database, server } = await startServer({ env: { SERVER_PRIVATE_KEY: KEY } })
     const severity = async (): Promise<string | undefined> => {
       const env = { ...BASE, ...database.env, CHAINTRACKS_URL: host, ARC_URL: host }
-      return (await diagnose(env)).findings.find(({ code, found }) => code === 'chaintracks' && found.includes('is no Chaintracks'))?.severity
+      return (await diagnose(env)).findings.find(
+        ({ code, found }) => code === 'chaintracks' && found.includes('is no Chaintracks'),
+      )?.severity
     }
     expect(await severity()).toBe('warning')
-    await server.context.knex('permissions').insert({ recipient: 'somebody', message_box: 'letters', sender: '', recipient_fee: 5, created_at: 0, updated_at: 0 })
+    await server.context.knex('permissions').insert({
+      recipient: 'somebody',
+      message_box: 'letters',
+      sender: '',
+      recipient_fee: 5,
+      created_at: 0,
+      updated_at: 0,
+    })
     expect(await severity()).toBe('problem')
   })
 
   test('a port that another program has', async () => {
-    const other = createServer(socket => { socket.end('220 mail\r\n') })
-    await new Promise<void>(resolve => { other.listen(0, resolve) })
-    onEnd(() => { other.close() })
+    const other = createServer((socket) => {
+      socket.end('220 mail\r\n')
+    })
+    await new Promise<void>((resolve) => {
+      other.listen(0, resolve)
+    })
+    onEnd(() => {
+      other.close()
+    })
     const port = (other.address() as AddressInfo).port
-    expect(wrong(await diagnose({ ...BASE, ...sound.env, PORT: String(port) }))).toEqual({ codes: ['port-taken'], text: expect.stringContaining('by another program') })
+    expect(wrong(await diagnose({ ...BASE, ...sound.env, PORT: String(port) }))).toEqual({
+      codes: ['port-taken'],
+      text: expect.stringContaining('by another program'),
+    })
   })
 })
 
 test('what does not answer takes no longer than it may', async () => {
   const sockets: Socket[] = []
-  const silent = createServer(socket => { sockets.push(socket.on('error', () => {})) })
-  await new Promise<void>(resolve => { silent.listen(0, '127.0.0.1', resolve) })
+  const silent = createServer((socket) => {
+    sockets.push(socket.on('error', () => {}))
+  })
+  await new Promise<void>((resolve) => {
+    silent.listen(0, '127.0.0.1', resolve)
+  })
   onEnd(() => {
-    sockets.forEach(socket => socket.destroy())
+    sockets.forEach((socket) => socket.destroy())
     silent.close()
   })
   const { port } = silent.address() as AddressInfo
@@ -201,7 +360,7 @@ test('what does not answer takes no longer than it may', async () => {
     KNEX_DB_CONNECTION: JSON.stringify({ host: '127.0.0.1', port, database: 'messagebox' }),
     REDIS_URL: `redis://${at}`,
     WALLET_STORAGE_URL: `http://${at}`,
-    HOSTING_DOMAIN: `http://${at}`
+    HOSTING_DOMAIN: `http://${at}`,
   })
 
   expect(Date.now() - since).toBeLessThan(15_000)
@@ -213,42 +372,148 @@ describe('the public address', () => {
   let settings: FlatEnv
 
   beforeAll(async () => {
-    server = await startServer({ env: { SERVER_PRIVATE_KEY: KEY, ENABLE_WEBSOCKETS: 'true', ROUTING_PREFIX: '/api', TRUST_PROXY: '1', MAX_BODY_SIZE: '1mb' } })
+    server = await startServer({
+      env: {
+        SERVER_PRIVATE_KEY: KEY,
+        ENABLE_WEBSOCKETS: 'true',
+        ROUTING_PREFIX: '/api',
+        TRUST_PROXY: '1',
+        MAX_BODY_SIZE: '1mb',
+      },
+    })
     settings = { ...server.env, ...BASE, ...server.database.env, PORT: String(server.server.port) }
   })
 
-  const examine = async (faults: Faults): Promise<Diagnosis> => await diagnose({ ...settings, HOSTING_DOMAIN: await startProxy(server.origin, faults) })
-  const without = (headers: object, pattern: RegExp): Record<string, string> => Object.fromEntries(Object.entries(headers).filter(([name]) => !pattern.test(name)))
+  const examine = async (faults: Faults): Promise<Diagnosis> =>
+    await diagnose({ ...settings, HOSTING_DOMAIN: await startProxy(server.origin, faults) })
+  const without = (headers: object, pattern: RegExp): Record<string, string> =>
+    Object.fromEntries(Object.entries(headers).filter(([name]) => !pattern.test(name)))
 
   test('nothing is wrong where nothing is', async () => {
     const diagnosis = await examine({})
     expect(diagnosis).toEqual({ status: 'ok', findings: expect.any(Array) })
-    expect(diagnosis.findings.map(({ code }) => code)).toEqual(expect.arrayContaining(['server-runs', 'address', 'clock', 'handshake', 'requests', 'large-body', 'websocket']))
-    expect((await diagnose({ ...settings, TRUST_PROXY: undefined }, { url: server.host })).status).toBe('ok')
+    expect(diagnosis.findings.map(({ code }) => code)).toEqual(
+      expect.arrayContaining([
+        'server-runs',
+        'address',
+        'clock',
+        'handshake',
+        'requests',
+        'large-body',
+        'websocket',
+      ]),
+    )
+    expect(
+      (await diagnose({ ...settings, TRUST_PROXY: undefined }, { url: server.host })).status,
+    ).toBe('ok')
   })
 
   test.each<[string, Faults, string, RegExp]>([
-    ['headers of requests are stripped', { requestHeaders: headers => without(headers, /^x-bsv-auth-/) }, 'headers-stripped', /removes the x-bsv-auth-\* headers of requests/],
-    ['headers of the program\'s own are stripped', { requestHeaders: headers => without(headers, /^x-bsv-(?!auth-)/) }, 'headers-changed', /begin with x-bsv-/],
-    ['headers of answers are stripped', { answerHeaders: headers => without(headers, /^x-bsv-auth-/) }, 'answer-headers-stripped', /headers of answers/],
-    ['bodies of requests are written anew', { requestBody: body => body.length === 0 ? body : Buffer.from(JSON.stringify(JSON.parse(body.toString()))) }, 'body-changed', /changes the bodies of requests/],
-    ['answers are written anew', { answerBody: body => Buffer.from(JSON.stringify(JSON.parse(body.toString()), undefined, 1)) }, 'answer-changed', /changes answers/],
-    ['a search is dropped', { path: path => path.startsWith('/socket.io') ? path : path.split('?')[0]! }, 'path-changed', /changes the path/],
-    ['the prefix is dropped', { path: path => path.replace(/^\/api/, '') }, 'wrong-prefix', /ERR_NOT_FOUND/],
-    ['the handshake is kept back', { refuse: path => path.startsWith('/.well-known') ? 404 : undefined }, 'no-handshake', /404.*nobody can authenticate/],
+    [
+      'headers of requests are stripped',
+      { requestHeaders: (headers) => without(headers, /^x-bsv-auth-/) },
+      'headers-stripped',
+      /removes the x-bsv-auth-\* headers of requests/,
+    ],
+    [
+      "headers of the program's own are stripped",
+      { requestHeaders: (headers) => without(headers, /^x-bsv-(?!auth-)/) },
+      'headers-changed',
+      /begin with x-bsv-/,
+    ],
+    [
+      'headers of answers are stripped',
+      { answerHeaders: (headers) => without(headers, /^x-bsv-auth-/) },
+      'answer-headers-stripped',
+      /headers of answers/,
+    ],
+    [
+      'bodies of requests are written anew',
+      {
+        requestBody: (body) =>
+          body.length === 0 ? body : Buffer.from(JSON.stringify(JSON.parse(body.toString()))),
+      },
+      'body-changed',
+      /changes the bodies of requests/,
+    ],
+    [
+      'answers are written anew',
+      {
+        answerBody: (body) =>
+          Buffer.from(JSON.stringify(JSON.parse(body.toString()), undefined, 1)),
+      },
+      'answer-changed',
+      /changes answers/,
+    ],
+    [
+      'a search is dropped',
+      { path: (path) => (path.startsWith('/socket.io') ? path : path.split('?')[0]!) },
+      'path-changed',
+      /changes the path/,
+    ],
+    [
+      'the prefix is dropped',
+      { path: (path) => path.replace(/^\/api/, '') },
+      'wrong-prefix',
+      /ERR_NOT_FOUND/,
+    ],
+    [
+      'the handshake is kept back',
+      { refuse: (path) => (path.startsWith('/.well-known') ? 404 : undefined) },
+      'no-handshake',
+      /404.*nobody can authenticate/,
+    ],
     ['upgrades are not passed on', { dropUpgrades: true }, 'no-websocket', /the answer is 400/],
-    ['large bodies are refused', { refuse: (_path, body) => body.length > 512 * 1024 ? 413 : undefined }, 'large-body', /refuses a body of 1 MiB \(413\)/],
-    ['CORS headers are added', { answerHeaders: headers => ({ ...headers, 'access-control-allow-origin': '*, https://example.com' }) }, 'cors', /CORS headers of its own/],
-    ['the clock is wrong', { answerHeaders: headers => ({ ...headers, date: new Date(Date.now() - 600_000).toUTCString() }) }, 'clock', /(599|600|601) seconds apart/],
-    ['everything is asked for a password', { refuse: path => path.includes('permissions') ? 401 : undefined }, 'proxy-authentication', /proxy itself refuses/],
+    [
+      'large bodies are refused',
+      { refuse: (_path, body) => (body.length > 512 * 1024 ? 413 : undefined) },
+      'large-body',
+      /refuses a body of 1 MiB \(413\)/,
+    ],
+    [
+      'CORS headers are added',
+      {
+        answerHeaders: (headers) => ({
+          ...headers,
+          'access-control-allow-origin': '*, https://example.com',
+        }),
+      },
+      'cors',
+      /CORS headers of its own/,
+    ],
+    [
+      'the clock is wrong',
+      {
+        answerHeaders: (headers) => ({
+          ...headers,
+          date: new Date(Date.now() - 600_000).toUTCString(),
+        }),
+      },
+      'clock',
+      /(599|600|601) seconds apart/,
+    ],
+    [
+      'everything is asked for a password',
+      { refuse: (path) => (path.includes('permissions') ? 401 : undefined) },
+      'proxy-authentication',
+      /proxy itself refuses/,
+    ],
     ['the server is not reached', { refuse: () => 502 }, 'proxy-without-server', /502/],
-    ['another program answers', { refuse: () => 200 }, 'other-server', /Something else/]
+    ['another program answers', { refuse: () => 200 }, 'other-server', /Something else/],
   ])('a proxy where %s', async (_name, faults, code, says) => {
-    expect(wrong(await examine(faults))).toEqual({ codes: [code], text: expect.stringMatching(says) })
+    expect(wrong(await examine(faults))).toEqual({
+      codes: [code],
+      text: expect.stringMatching(says),
+    })
   })
 
   test('what another server says is cut, and no terminal obeys it', async () => {
-    const url = await startProxy(server.origin, { answerHeaders: headers => ({ ...headers, 'access-control-allow-origin': `https://\u009b31m.${'x'.repeat(1000)}` }) })
+    const url = await startProxy(server.origin, {
+      answerHeaders: (headers) => ({
+        ...headers,
+        'access-control-allow-origin': `https://\u009b31m.${'x'.repeat(1000)}`,
+      }),
+    })
     const { findings } = await diagnose(settings, { url })
     const { found } = findings.find(({ code }) => code === 'cors')!
     expect(found).not.toContain('\u009b')
@@ -257,15 +522,27 @@ describe('the public address', () => {
 
   test('another MessageBox server, and nobody', async () => {
     const other = await startServer()
-    const [another, nobody] = await Promise.all([other.host, `http://127.0.0.1:${nowhere}`].map(async url => wrong(await diagnose({ ...settings, ROUTING_PREFIX: undefined, PORT: '0' }, { url }))))
-    expect(another).toEqual({ codes: ['other-identity'], text: expect.stringContaining(other.server.context.wallet.identityKey) })
-    expect(nobody).toEqual({ codes: ['unreachable'], text: expect.stringContaining('nothing listens there') })
+    const [another, nobody] = await Promise.all(
+      [other.host, `http://127.0.0.1:${nowhere}`].map(async (url) =>
+        wrong(await diagnose({ ...settings, ROUTING_PREFIX: undefined, PORT: '0' }, { url })),
+      ),
+    )
+    expect(another).toEqual({
+      codes: ['other-identity'],
+      text: expect.stringContaining(other.server.context.wallet.identityKey),
+    })
+    expect(nobody).toEqual({
+      codes: ['unreachable'],
+      text: expect.stringContaining('nothing listens there'),
+    })
   })
 
   test('TRUST_PROXY that is missing, and one that names somebody else', async () => {
     const url = await startProxy(server.origin)
     const warnings = async (env: FlatEnv, to = url): Promise<string[]> => {
-      return (await diagnose({ ...settings, ...env }, { url: to })).findings.filter(({ severity }) => severity === 'warning').map(({ code }) => code)
+      return (await diagnose({ ...settings, ...env }, { url: to })).findings
+        .filter(({ severity }) => severity === 'warning')
+        .map(({ code }) => code)
     }
     expect(await warnings({ TRUST_PROXY: undefined })).toEqual(['proxy-not-trusted'])
     expect(await warnings({}, server.host)).toEqual(['trusts-anybody'])
@@ -277,12 +554,30 @@ describe('the public address', () => {
 if (canRunRedis() && ENGINES.includes('mysql')) {
   test('the tool itself: 0 where nothing is wrong, 1 where something is, in words and in JSON', async () => {
     const redis = await PrivateRedis.create()
-    onEnd(async () => { await redis.kill() })
-    const server = await startServer({ engine: 'mysql', env: { SERVER_PRIVATE_KEY: KEY, REDIS_URL: redis.url } })
-    const env = { ...BASE, ...server.database.env, PORT: String(server.server.port), MAX_BODY_SIZE: '1mb' }
-    const [good, bad, both] = await Promise.all([admin({ ...env, REDIS_URL: redis.url }, 'doctor', '--json'), admin({ ...env, REDIS_URL: `redis://127.0.0.1:${nowhere}` }, 'doctor', '--json'), admin({ ...env, SERVER_PRIVATE_KEY: 'short' }, 'doctor')])
+    onEnd(async () => {
+      await redis.kill()
+    })
+    const server = await startServer({
+      engine: 'mysql',
+      env: { SERVER_PRIVATE_KEY: KEY, REDIS_URL: redis.url },
+    })
+    const env = {
+      ...BASE,
+      ...server.database.env,
+      PORT: String(server.server.port),
+      MAX_BODY_SIZE: '1mb',
+    }
+    const [good, bad, both] = await Promise.all([
+      admin({ ...env, REDIS_URL: redis.url }, 'doctor', '--json'),
+      admin({ ...env, REDIS_URL: `redis://127.0.0.1:${nowhere}` }, 'doctor', '--json'),
+      admin({ ...env, SERVER_PRIVATE_KEY: 'short' }, 'doctor'),
+    ])
 
-    expect([good.code, good.stderr, JSON.parse(good.stdout)]).toMatchObject([0, '', { status: 'ok' }])
+    expect([good.code, good.stderr, JSON.parse(good.stdout)]).toMatchObject([
+      0,
+      '',
+      { status: 'ok' },
+    ])
     expect([bad.code, bad.stderr, wrong(JSON.parse(bad.stdout)).codes]).toEqual([1, '', ['redis']])
     expect([both.code, both.stderr]).toEqual([1, ''])
     expect(both.stdout).toMatch(/^PROBLEM {2}settings {2}SERVER_PRIVATE_KEY must be 64 hex digits/m)

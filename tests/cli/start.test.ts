@@ -4,7 +4,7 @@ import { mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { spawn } from 'node:child_process'
-import { createKnex } from '../../src/db/knex'
+import { createKnex } from '../../src/db/engine/knex'
 import { createDatabase, ENGINES } from '../helpers/databases'
 import { freePort } from '../helpers/freePort'
 import { eventually, ServerProcess } from '../helpers/processes'
@@ -13,18 +13,37 @@ import { onEnd } from '../helpers/server'
 const MAIN = join(__dirname, '../../src/main.ts')
 const FROM_SOURCE = ['-r', join(__dirname, '../helpers/transpile.js')]
 
-function newFolder (): string {
+function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'messagebox-start-'))
-  onEnd(() => { rmSync(folder, { recursive: true, force: true }) })
+  onEnd(() => {
+    rmSync(folder, { recursive: true, force: true })
+  })
   return folder
 }
 
 /** Starts a server that cannot run, and tells what it says. */
-async function fail (env: Record<string, string>, { cwd = newFolder(), args = [] as string[] } = {}): Promise<string> {
-  const child = spawn(process.execPath, [...args, ...FROM_SOURCE, MAIN], { cwd, env: { PATH: process.env.PATH, NODE_ENV: 'production', PORT: '0', SERVER_PRIVATE_KEY: '1'.repeat(64), ...env } })
+async function fail(
+  env: Record<string, string>,
+  { cwd = newFolder(), args = [] as string[] } = {},
+): Promise<string> {
+  const child = spawn(process.execPath, [...args, ...FROM_SOURCE, MAIN], {
+    cwd,
+    env: {
+      PATH: process.env.PATH,
+      NODE_ENV: 'production',
+      PORT: '0',
+      SERVER_PRIVATE_KEY: '1'.repeat(64),
+      ...env,
+    },
+  })
   let output = ''
-  for (const stream of [child.stdout, child.stderr]) stream.on('data', chunk => { output += String(chunk) })
-  const code = await new Promise(resolve => { child.on('close', resolve) })
+  for (const stream of [child.stdout, child.stderr])
+    stream.on('data', (chunk) => {
+      output += String(chunk)
+    })
+  const code = await new Promise((resolve) => {
+    child.on('close', resolve)
+  })
   expect(code).toBe(1)
   expect(output).not.toMatch(/\n {4}at /)
   return output
@@ -32,23 +51,41 @@ async function fail (env: Record<string, string>, { cwd = newFolder(), args = []
 
 describe('a start fails with a sentence', () => {
   test('where the database offers no TLS, or no socket, or an option is not taken', async () => {
-    const { config: { connection }, drop } = await createDatabase('mysql')
+    const {
+      config: { connection },
+      drop,
+    } = await createDatabase('mysql')
     onEnd(drop)
-    const env = (more: object): Record<string, string> => ({ KNEX_DB_CLIENT: 'mysql2', KNEX_DB_CONNECTION: JSON.stringify({ ...connection, ...more }) })
+    const env = (more: object): Record<string, string> => ({
+      KNEX_DB_CLIENT: 'mysql2',
+      KNEX_DB_CONNECTION: JSON.stringify({ ...connection, ...more }),
+    })
     expect(await fail(env({ ssl: true }))).toMatch(/offers no TLS/)
-    expect(await fail(env({ socketPath: '/tmp/there is nothing' }))).toMatch(/Nothing listens at the socket/)
-    expect(await fail(env({ flags: 'x', queryFormat: 'y' }))).toMatch(/does not take: flags, queryFormat/)
+    expect(await fail(env({ socketPath: '/tmp/there is nothing' }))).toMatch(
+      /Nothing listens at the socket/,
+    )
+    expect(await fail(env({ flags: 'x', queryFormat: 'y' }))).toMatch(
+      /does not take: flags, queryFormat/,
+    )
   })
 
-  test.each(ENGINES)('where the schema is newer, or another program\'s, on %s', async engine => {
+  test.each(ENGINES)("where the schema is newer, or another program's, on %s", async (engine) => {
     const database = await createDatabase(engine)
     onEnd(database.drop)
     const server = await ServerProcess.start({ env: database.env })
     await server.kill('SIGTERM')
     const knex = createKnex(database.config)
-    onEnd(async () => { await knex.destroy() })
-    await knex('knex_migrations').insert({ name: '0099-of-tomorrow', batch: 9, migration_time: new Date() })
-    expect(await fail(database.env)).toMatch(/newer version of this server: this one does not know 0099-of-tomorrow/)
+    onEnd(async () => {
+      await knex.destroy()
+    })
+    await knex('knex_migrations').insert({
+      name: '0099-of-tomorrow',
+      batch: 9,
+      migration_time: new Date(),
+    })
+    expect(await fail(database.env)).toMatch(
+      /newer version of this server: this one does not know 0099-of-tomorrow/,
+    )
     await knex('knex_migrations').where({ batch: 9 }).update({ name: '2022-10-28-001_initial.ts' })
     expect(await fail(database.env)).toMatch(/belongs to another program/)
   })
@@ -56,61 +93,115 @@ describe('a start fails with a sentence', () => {
   test('where a file stands in the place of the folder', async () => {
     const cwd = newFolder()
     writeFileSync(join(cwd, 'data'), '')
-    expect(await fail({ KNEX_DB_CLIENT: 'better-sqlite3' }, { cwd })).toMatch(/a file is in its place/)
+    expect(await fail({ KNEX_DB_CLIENT: 'better-sqlite3' }, { cwd })).toMatch(
+      /a file is in its place/,
+    )
   })
 
   test('where .env is UTF-16', async () => {
     const cwd = newFolder()
     writeFileSync(join(cwd, '.env'), Buffer.from('\ufeffPORT=1234\n', 'utf16le'))
-    expect(await fail({ KNEX_DB_CLIENT: 'better-sqlite3' }, { cwd })).toMatch(/\.env is not in UTF-8/)
+    expect(await fail({ KNEX_DB_CLIENT: 'better-sqlite3' }, { cwd })).toMatch(
+      /\.env is not in UTF-8/,
+    )
   })
 
-  test.each([MAIN, ...['ensure-env', 'run', 'build-if-missing'].map(name => join(__dirname, `../../scripts/${name}.js`))])('where Node is too old: %s', async program => {
+  test.each([
+    MAIN,
+    ...['ensure-env', 'run', 'build-if-missing'].map((name) =>
+      join(__dirname, `../../scripts/${name}.js`),
+    ),
+  ])('where Node is too old: %s', async (program) => {
     const cwd = newFolder()
-    writeFileSync(join(cwd, 'old.js'), 'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "18.20.8" } }); Object.defineProperty(process, "version", { value: "v18.20.8" })')
-    const child = spawn(process.execPath, ['-r', join(cwd, 'old.js'), ...(program === MAIN ? FROM_SOURCE : []), program], { cwd })
+    writeFileSync(
+      join(cwd, 'old.js'),
+      'Object.defineProperty(process, "versions", { value: { ...process.versions, node: "18.20.8" } }); Object.defineProperty(process, "version", { value: "v18.20.8" })',
+    )
+    const child = spawn(
+      process.execPath,
+      ['-r', join(cwd, 'old.js'), ...(program === MAIN ? FROM_SOURCE : []), program],
+      { cwd },
+    )
     let output = ''
-    child.stderr.on('data', chunk => { output += String(chunk) })
-    expect(await new Promise(resolve => { child.on('close', resolve) })).toBe(1)
-    expect(output.trim()).toMatch(/^messagebox-server needs Node 20 or later, and this is v18\.20\.8: .*"npm ci" again\.$/)
+    child.stderr.on('data', (chunk) => {
+      output += String(chunk)
+    })
+    expect(
+      await new Promise((resolve) => {
+        child.on('close', resolve)
+      }),
+    ).toBe(1)
+    expect(output.trim()).toMatch(
+      /^messagebox-server needs Node 20 or later, and this is v18\.20\.8: .*"npm ci" again\.$/,
+    )
   })
 
   test('where the driver was installed for another Node', async () => {
     const cwd = newFolder()
-    writeFileSync(join(cwd, 'other.js'), `
+    writeFileSync(
+      join(cwd, 'other.js'),
+      `
       const Module = require('node:module')
       const load = Module._load
       Module._load = function (name, ...rest) {
         if (!/^better-sqlite3/.test(name)) return load.call(this, name, ...rest)
         return function () { throw Object.assign(new Error('was compiled against a different Node.js version'), { code: 'ERR_DLOPEN_FAILED' }) }
-      }`)
-    expect(await fail({ KNEX_DB_CLIENT: 'better-sqlite3' }, { cwd, args: ['-r', join(cwd, 'other.js')] })).toMatch(/does not fit this version of Node, v\d+.*"npm ci" again/)
+      }`,
+    )
+    expect(
+      await fail(
+        { KNEX_DB_CLIENT: 'better-sqlite3' },
+        { cwd, args: ['-r', join(cwd, 'other.js')] },
+      ),
+    ).toMatch(/does not fit this version of Node, v\d+.*"npm ci" again/)
   })
 })
 
-test.each(['production', 'development'])('a log that cannot be written stops nothing, in %s', async env => {
-  const database = await createDatabase('sqlite')
-  onEnd(database.drop)
-  const port = await freePort()
-  const full = openSync('/dev/full', 'w')
-  const child = spawn(process.execPath, [...FROM_SOURCE, MAIN], {
-    cwd: newFolder(), stdio: ['ignore', full, full], env: { PATH: process.env.PATH, NODE_ENV: env, PORT: String(port), SERVER_PRIVATE_KEY: '1'.repeat(64), ...database.env }
-  })
-  onEnd(() => { child.kill('SIGKILL') })
-  const ended = new Promise(resolve => { child.on('close', resolve) })
-  const health = async (): Promise<number | undefined> => await fetch(`http://127.0.0.1:${port}/health`).then(({ status }) => status, () => undefined)
-  expect(await eventually(health, () => 'the server does not answer')).toBe(200)
-  for (let asked = 0; asked < 50; asked++) expect(await health()).toBe(200)
-  child.kill('SIGTERM')
-  expect(await ended).toBe(0)
-})
+test.each(['production', 'development'])(
+  'a log that cannot be written stops nothing, in %s',
+  async (env) => {
+    const database = await createDatabase('sqlite')
+    onEnd(database.drop)
+    const port = await freePort()
+    const full = openSync('/dev/full', 'w')
+    const child = spawn(process.execPath, [...FROM_SOURCE, MAIN], {
+      cwd: newFolder(),
+      stdio: ['ignore', full, full],
+      env: {
+        PATH: process.env.PATH,
+        NODE_ENV: env,
+        PORT: String(port),
+        SERVER_PRIVATE_KEY: '1'.repeat(64),
+        ...database.env,
+      },
+    })
+    onEnd(() => {
+      child.kill('SIGKILL')
+    })
+    const ended = new Promise((resolve) => {
+      child.on('close', resolve)
+    })
+    const health = async (): Promise<number | undefined> =>
+      await fetch(`http://127.0.0.1:${port}/health`).then(
+        ({ status }) => status,
+        () => undefined,
+      )
+    expect(await eventually(health, () => 'the server does not answer')).toBe(200)
+    for (let asked = 0; asked < 50; asked++) expect(await health()).toBe(200)
+    child.kill('SIGTERM')
+    expect(await ended).toBe(0)
+  },
+)
 
 test('SIGHUP stops a server in order', async () => {
   const database = await createDatabase('sqlite')
   onEnd(database.drop)
   const server = await ServerProcess.start({ env: database.env })
   // The port answers before the process listens for signals.
-  await eventually(() => server.output.includes('"listening"') || undefined, () => 'the server does not say that it listens')
+  await eventually(
+    () => server.output.includes('"listening"') || undefined,
+    () => 'the server does not say that it listens',
+  )
   server.signal('SIGHUP')
   expect(await server.ended()).toBe(0)
   expect(server.output).toMatch(/"msg":"stopped"/)

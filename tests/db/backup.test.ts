@@ -2,7 +2,7 @@ import { expect, test } from '@jest/globals'
 import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { sqliteDriver } from '../../src/db/sqliteDriver'
+import { sqliteDriver } from '../../src/db/engine/sqliteDriver'
 import { newClient } from '../helpers/clients'
 import { startServer } from '../helpers/server'
 
@@ -25,14 +25,24 @@ test('a backup made while the server runs holds its messages', async () => {
 })
 
 test('a database that is not there is no success', async () => {
-  const env = { ...process.env, NODE_ENV: 'test', KNEX_DB_CLIENT: 'better-sqlite3', KNEX_DB_CONNECTION: '{"filename":"nowhere/messagebox.sqlite"}' }
-  await expect(run(process.execPath, [SCRIPT, 'src/cli/backup', 'unused'], { env })).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('There is no database at') })
+  const env = {
+    ...process.env,
+    NODE_ENV: 'test',
+    KNEX_DB_CLIENT: 'better-sqlite3',
+    KNEX_DB_CONNECTION: '{"filename":"nowhere/messagebox.sqlite"}',
+  }
+  await expect(
+    run(process.execPath, [SCRIPT, 'src/cli/backup', 'unused'], { env }),
+  ).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('There is no database at') })
 })
 
 test('the database is not copied over itself', async () => {
   const { database } = await startServer()
   const env = { ...process.env, NODE_ENV: 'test', ...database.env }
 
-  await expect(run(process.execPath, [SCRIPT, 'src/cli/backup', String(database.config.connection.filename)], { env }))
-    .rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('a file of its own') })
+  await expect(
+    run(process.execPath, [SCRIPT, 'src/cli/backup', String(database.config.connection.filename)], {
+      env,
+    }),
+  ).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('a file of its own') })
 })

@@ -3,7 +3,7 @@ import { afterEach, describe, expect, test } from '@jest/globals'
 import { statSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import mysql from 'mysql2/promise'
-import { sqliteDriver } from '../../src/db/sqliteDriver'
+import { sqliteDriver } from '../../src/db/engine/sqliteDriver'
 import { createDatabase } from '../helpers/databases'
 import { until } from '../helpers/live'
 import { canRunMariadb, PrivateMariadb } from '../helpers/mariadb'
@@ -15,24 +15,39 @@ import { TcpProxy } from '../helpers/tcpProxy'
 const UNUSUAL = 'häppy 📦 ﷽ \\ \' "'
 
 const databases: PrivateMariadb[] = []
-afterEach(async () => { for (const database of databases.splice(0)) await database.drop() })
+afterEach(async () => {
+  for (const database of databases.splice(0)) await database.drop()
+})
 
-async function startMariadb (options: string[] = []): Promise<PrivateMariadb> {
+async function startMariadb(options: string[] = []): Promise<PrivateMariadb> {
   const mariadb = await PrivateMariadb.create(options)
   databases.push(mariadb)
   return mariadb
 }
 
-const send = async (session: HandSession, messageId: string, body: string): Promise<Awaited<ReturnType<typeof post>>> =>
-  await post(session, '/sendMessage', { message: { recipient: session.identityKey, messageBox: 'inbox', messageId, body } })
+const send = async (
+  session: HandSession,
+  messageId: string,
+  body: string,
+): Promise<Awaited<ReturnType<typeof post>>> =>
+  await post(session, '/sendMessage', {
+    message: { recipient: session.identityKey, messageBox: 'inbox', messageId, body },
+  })
 
-async function expectUnusual (origin: string): Promise<void> {
+async function expectUnusual(origin: string): Promise<void> {
   const session = await handshake(origin)
   expect(await send(session, UNUSUAL, UNUSUAL)).toMatchObject({ status: 200 })
   expect(await post(session, '/listMessages', { messageBox: 'inbox' })).toMatchObject({
-    status: 200, body: { messages: [{ messageId: UNUSUAL, body: UNUSUAL, createdAt: expect.stringMatching(/^20\d\d-.*Z$/) }] }
+    status: 200,
+    body: {
+      messages: [
+        { messageId: UNUSUAL, body: UNUSUAL, createdAt: expect.stringMatching(/^20\d\d-.*Z$/) },
+      ],
+    },
   })
-  expect(await post(session, '/acknowledgeMessage', { messageIds: [UNUSUAL] })).toMatchObject({ status: 200 })
+  expect(await post(session, '/acknowledgeMessage', { messageIds: [UNUSUAL] })).toMatchObject({
+    status: 200,
+  })
 }
 
 test('options that change how values travel change nothing here', async () => {
@@ -40,10 +55,21 @@ test('options that change how values travel change nothing here', async () => {
   onEnd(database.drop)
   const connection = {
     ...database.config.connection,
-    bigNumberStrings: true, supportBigNumbers: true, typeCast: false, dateStrings: true, rowsAsArray: true, nestTables: true, decimalNumbers: true,
-    jsonStrings: true, charset: 'latin1', timezone: '+05:00', multipleStatements: false
+    bigNumberStrings: true,
+    supportBigNumbers: true,
+    typeCast: false,
+    dateStrings: true,
+    rowsAsArray: true,
+    nestTables: true,
+    decimalNumbers: true,
+    jsonStrings: true,
+    charset: 'latin1',
+    timezone: '+05:00',
+    multipleStatements: false,
   }
-  const server = await ServerProcess.start({ env: { ...database.env, KNEX_DB_CONNECTION: JSON.stringify(connection) } })
+  const server = await ServerProcess.start({
+    env: { ...database.env, KNEX_DB_CONNECTION: JSON.stringify(connection) },
+  })
   await expectUnusual(server.origin)
 })
 
@@ -52,16 +78,25 @@ describe('MariaDB', () => {
 
   test.each([
     ['imposes latin1', ['--skip-character-set-client-handshake', '--character-set-server=latin1']],
-    ['sets names when somebody connects', ['--init-connect=SET NAMES utf8']]
+    ['sets names when somebody connects', ['--init-connect=SET NAMES utf8']],
   ])('%s: bodies come out as they went in', async (_name, options) => {
     const mariadb = await startMariadb(options)
-    const { host, port, database } = mariadb.config.connection as { host: string, port: number, database: string }
+    const { host, port, database } = mariadb.config.connection as {
+      host: string
+      port: number
+      database: string
+    }
     const root = await mysql.createConnection({ host, port, user: 'root' })
     // What is set for everybody does not hold for root.
-    await root.query('create user box@\'127.0.0.1\' identified by \'box\'')
+    await root.query("create user box@'127.0.0.1' identified by 'box'")
     await root.query(`grant all on ${database}.* to box@'127.0.0.1'`)
     await root.end()
-    const server = await ServerProcess.start({ env: { ...mariadb.env, KNEX_DB_CONNECTION: JSON.stringify({ host, port, database, user: 'box', password: 'box' }) } })
+    const server = await ServerProcess.start({
+      env: {
+        ...mariadb.env,
+        KNEX_DB_CONNECTION: JSON.stringify({ host, port, database, user: 'box', password: 'box' }),
+      },
+    })
     await expectUnusual(server.origin)
   })
 
@@ -69,42 +104,64 @@ describe('MariaDB', () => {
     const mariadb = await startMariadb(['--max-allowed-packet=1M'])
     const server = await ServerProcess.start({ env: mariadb.env })
     const session = await handshake(server.origin)
-    expect(await send(session, 'large', 'x'.repeat(3_000_000))).toMatchObject({ status: 413, body: { code: 'ERR_BODY_TOO_LARGE' } })
-    const answers = await Promise.all(Array.from({ length: 30 }, async (_value, index) => await send(session, String(index), '\''.repeat(200_000))))
+    expect(await send(session, 'large', 'x'.repeat(3_000_000))).toMatchObject({
+      status: 413,
+      body: { code: 'ERR_BODY_TOO_LARGE' },
+    })
+    const answers = await Promise.all(
+      Array.from(
+        { length: 30 },
+        async (_value, index) => await send(session, String(index), "'".repeat(200_000)),
+      ),
+    )
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200))
     expect(await send(session, 'in pieces', 'é'.repeat(450_000))).toMatchObject({ status: 200 })
-    expect(await send(session, 'too long in UTF-8', '📦'.repeat(300_000))).toMatchObject({ status: 413 })
+    expect(await send(session, 'too long in UTF-8', '📦'.repeat(300_000))).toMatchObject({
+      status: 413,
+    })
   })
 
   test('becomes read-only, and its address moves to another: connections that stand are given up', async () => {
     const [old, next] = [await startMariadb(), await startMariadb()]
-    const root = await mysql.createConnection({ ...old.config.connection as object })
-    await root.query('create user box@\'127.0.0.1\' identified by \'box\'')
-    await root.query('grant all on messagebox.* to box@\'127.0.0.1\'')
-    const nextRoot = await mysql.createConnection({ ...next.config.connection as object })
-    await nextRoot.query('create user box@\'127.0.0.1\' identified by \'box\'')
-    await nextRoot.query('grant all on messagebox.* to box@\'127.0.0.1\'')
+    const root = await mysql.createConnection({ ...(old.config.connection as object) })
+    await root.query("create user box@'127.0.0.1' identified by 'box'")
+    await root.query("grant all on messagebox.* to box@'127.0.0.1'")
+    const nextRoot = await mysql.createConnection({ ...(next.config.connection as object) })
+    await nextRoot.query("create user box@'127.0.0.1' identified by 'box'")
+    await nextRoot.query("grant all on messagebox.* to box@'127.0.0.1'")
     const account = { user: 'box', password: 'box', database: 'messagebox', host: '127.0.0.1' }
-    const envOf = (port: number): Record<string, string> => ({ KNEX_DB_CLIENT: 'mysql2', KNEX_DB_CONNECTION: JSON.stringify({ ...account, port }) })
+    const envOf = (port: number): Record<string, string> => ({
+      KNEX_DB_CLIENT: 'mysql2',
+      KNEX_DB_CONNECTION: JSON.stringify({ ...account, port }),
+    })
     // The next primary has the tables, as a replica would.
-    await (await ServerProcess.start({ env: envOf((next.config.connection as { port: number }).port) })).kill('SIGTERM')
+    await (
+      await ServerProcess.start({ env: envOf((next.config.connection as { port: number }).port) })
+    ).kill('SIGTERM')
 
     const target = { host: '127.0.0.1', port: (old.config.connection as { port: number }).port }
     const proxy = new TcpProxy(target)
     await proxy.open()
-    onEnd(async () => { await proxy.set('refuse') })
+    onEnd(async () => {
+      await proxy.set('refuse')
+    })
     const server = await ServerProcess.start({ env: envOf(proxy.port) })
     const session = await handshake(server.origin)
     const ready = async (): Promise<number> => (await fetch(`${server.origin}/ready`)).status
     expect(await send(session, 'before', 'x')).toMatchObject({ status: 200 })
 
     await root.query('set global read_only = 1')
-    await until(async () => await ready() === 503)
-    expect(await send(session, 'meanwhile', 'x')).toMatchObject({ status: 503, body: { code: 'ERR_UNAVAILABLE' } })
+    await until(async () => (await ready()) === 503)
+    expect(await send(session, 'meanwhile', 'x')).toMatchObject({
+      status: 503,
+      body: { code: 'ERR_UNAVAILABLE' },
+    })
     target.port = (next.config.connection as { port: number }).port
-    await until(async () => await ready() === 200)
+    await until(async () => (await ready()) === 200)
 
-    const answers = await Promise.all(Array.from({ length: 20 }, async (_value, index) => await send(session, String(index), 'x')))
+    const answers = await Promise.all(
+      Array.from({ length: 20 }, async (_value, index) => await send(session, String(index), 'x')),
+    )
     expect(answers.map(({ status }) => status)).toEqual(answers.map(() => 200))
     const [rows] = await nextRoot.query('select count(*) as count from messages')
     expect(rows).toEqual([{ count: 20 }])
@@ -118,18 +175,24 @@ describe('SQLite', () => {
     const session = await handshake(running.origin)
     await send(session, 'before', 'x')
     const { filename } = running.server.context.config.db.connection as { filename: string }
-    const holder = new Child(process.execPath, ['-r', join(__dirname, '../helpers/transpile.js'), '-e', `
-      const { sqliteDriver } = require(${JSON.stringify(join(__dirname, '../../src/db/sqliteDriver.ts'))})
+    const holder = new Child(process.execPath, [
+      '-r',
+      join(__dirname, '../helpers/transpile.js'),
+      '-e',
+      `
+      const { sqliteDriver } = require(${JSON.stringify(join(__dirname, '../../src/db/engine/sqliteDriver.ts'))})
       const database = new (sqliteDriver())(${JSON.stringify(filename)})
       database.exec('begin immediate')
       console.log('held')
       process.on('SIGTERM', () => { database.exec('rollback'); process.exit(0) })
-      setInterval(() => {}, 1000)`])
+      setInterval(() => {}, 1000)`,
+    ])
     await until(() => holder.output.includes('held'))
     const sent = send(session, 'meanwhile', 'x')
     // Two hundred answers take longer than one that waits in the driver would leave time for.
     const since = performance.now()
-    for (let asked = 0; asked < 200; asked++) expect((await fetch(`${running.origin}/health`)).status).toBe(200)
+    for (let asked = 0; asked < 200; asked++)
+      expect((await fetch(`${running.origin}/health`)).status).toBe(200)
     expect(performance.now() - since).toBeLessThan(3000)
     await holder.end('SIGTERM')
     expect(await sent).toMatchObject({ status: 200 })
@@ -152,7 +215,7 @@ describe('SQLite', () => {
     expect(await send(session, 'large', 'x'.repeat(1_000_000))).toMatchObject({ status: 503 })
     await knex.raw('pragma max_page_count = 1000000')
     expect(await send(session, 'large', 'x'.repeat(1_000_000))).toMatchObject({ status: 200 })
-    await until(async () => await ready() === 200)
+    await until(async () => (await ready()) === 200)
   })
 
   test('keeps its log small when it was large once', async () => {

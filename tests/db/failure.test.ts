@@ -12,23 +12,55 @@ const other = join(folder, 'other.sqlite')
 writeFileSync(other, 'no database, but longer than the header of one. '.repeat(100))
 const { hostname: host, port } = new URL(TEST_MYSQL_URL)
 
-afterAll(() => { rmSync(folder, { recursive: true, force: true }) })
+afterAll(() => {
+  rmSync(folder, { recursive: true, force: true })
+})
 
 const CASES = [
-  { engine: 'sqlite', name: 'a file that is no database', client: 'better-sqlite3', connection: { filename: other }, says: 'is no SQLite database' },
   {
-    engine: 'mysql', name: 'a user that is refused', client: 'mysql2', says: 'It says: Access denied for user \'messagebox_nobody\'',
-    connection: { host, port: Number(port === '' ? 3306 : port), user: 'messagebox_nobody', password: 'a password', database: 'messagebox_none' }
-  }
-].filter(({ engine }) => ENGINES.some(present => present === engine))
+    engine: 'sqlite',
+    name: 'a file that is no database',
+    client: 'better-sqlite3',
+    connection: { filename: other },
+    says: 'is no SQLite database',
+  },
+  {
+    engine: 'mysql',
+    name: 'a user that is refused',
+    client: 'mysql2',
+    says: "It says: Access denied for user 'messagebox_nobody'",
+    connection: {
+      host,
+      port: Number(port === '' ? 3306 : port),
+      user: 'messagebox_nobody',
+      password: 'a password',
+      database: 'messagebox_none',
+    },
+  },
+].filter(({ engine }) => ENGINES.some((present) => present === engine))
 
-test.each(CASES)('a command explains itself without a stack or a secret: $name', async ({ client, connection, says }) => {
-  const env = { ...process.env, NODE_ENV: 'test', KNEX_DB_CLIENT: client, KNEX_DB_CONNECTION: JSON.stringify(connection) }
+test.each(CASES)(
+  'a command explains itself without a stack or a secret: $name',
+  async ({ client, connection, says }) => {
+    const env = {
+      ...process.env,
+      NODE_ENV: 'test',
+      KNEX_DB_CLIENT: client,
+      KNEX_DB_CONNECTION: JSON.stringify(connection),
+    }
 
-  const failure = await promisify(execFile)(process.execPath, [SCRIPT, 'src/cli/migrate'], { env }).then(() => ({ code: 0, stderr: '' }), error => error as { code: number, stderr: string })
+    const failure = await promisify(execFile)(
+      process.execPath,
+      [SCRIPT, 'src/cli/admin', 'migrate'],
+      { env },
+    ).then(
+      () => ({ code: 0, stderr: '' }),
+      (error) => error as { code: number; stderr: string },
+    )
 
-  expect(failure.code).toBe(1)
-  expect(failure.stderr).toContain(says)
-  expect(failure.stderr).not.toMatch(/^ +at /m)
-  expect(failure.stderr).not.toContain('a password')
-})
+    expect(failure.code).toBe(1)
+    expect(failure.stderr).toContain(says)
+    expect(failure.stderr).not.toMatch(/^ +at /m)
+    expect(failure.stderr).not.toContain('a password')
+  },
+)

@@ -1,18 +1,21 @@
 /** What a cluster says of transactions that got in each other's way on two nodes. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Knex } from 'knex'
-import { isConflict } from '../../src/db/faults'
-import { createKnex } from '../../src/db/knex'
-import { migrate } from '../../src/db/migrate'
-import { transact } from '../../src/db/transaction'
+import { isConflict } from '../../src/db/engine/faults'
+import { createKnex } from '../../src/db/engine/knex'
+import { migrate } from '../../src/db/engine/migrate'
+import { transact } from '../../src/db/engine/transaction'
 import { until } from '../helpers/live'
 import { canRunGalera, PrivateGalera } from '../helpers/galera'
 
 /** @returns false if the transaction got in another's way */
-async function store (node: Knex, id: string): Promise<boolean> {
+async function store(node: Knex, id: string): Promise<boolean> {
   try {
     await transact(node, async ({ commit }) => {
-      await commit([{ sql: 'insert into stored values (?)', bindings: [id] }, { sql: 'update hot set count = count + 1 where id = 1', bindings: [] }])
+      await commit([
+        { sql: 'insert into stored values (?)', bindings: [id] },
+        { sql: 'update hot set count = count + 1 where id = 1', bindings: [] },
+      ])
     })
     return true
   } catch (error) {
@@ -32,12 +35,18 @@ const EACH = 250
     nodes = cluster.nodes.map(({ config }) => createKnex(config))
   }, 120_000)
   afterAll(async () => {
-    await Promise.all(nodes.map(async node => { await node.destroy() }))
+    await Promise.all(
+      nodes.map(async (node) => {
+        await node.destroy()
+      }),
+    )
     await cluster.drop()
   })
 
   test('both may migrate at once: one waits for the other', async () => {
-    const results = await Promise.all(nodes.map(async (node, index) => await migrate(node, cluster.nodes[index]!.config)))
+    const results = await Promise.all(
+      nodes.map(async (node, index) => await migrate(node, cluster.nodes[index]!.config)),
+    )
     expect(results.map(([, names]) => names.length).sort((a, b) => a - b)).toEqual([0, 7])
   })
 
@@ -47,18 +56,27 @@ const EACH = 250
     await nodes[0]!.raw('insert into hot values (1, 0)')
     const told: string[] = []
     let conflicts = 0
-    await Promise.all(nodes.flatMap((node, where) => Array.from({ length: WORKERS }, async (_value, worker) => {
-      for (let turn = 0; turn < EACH; turn++) {
-        const id = `${where} ${worker} ${turn}`
-        // Without a pause, so that as many as possible get in each other's way.
-        while (!await store(node, id)) conflicts++
-        told.push(id)
-      }
-    })))
+    await Promise.all(
+      nodes.flatMap((node, where) =>
+        Array.from({ length: WORKERS }, async (_value, worker) => {
+          for (let turn = 0; turn < EACH; turn++) {
+            const id = `${where} ${worker} ${turn}`
+            // Without a pause, so that as many as possible get in each other's way.
+            while (!(await store(node, id))) conflicts++
+            told.push(id)
+          }
+        }),
+      ),
+    )
     // What was stored on the other node may still be under way.
-    await until(async () => Number((await nodes[0]!('hot').first('count')).count) >= told.length, 5000).catch(() => {})
-    const rows = new Set((await nodes[0]!('stored').select('id')).map(({ id }: { id: string }) => id))
-    expect(told.filter(id => !rows.has(id))).toEqual([])
+    await until(
+      async () => Number((await nodes[0]!('hot').first('count')).count) >= told.length,
+      5000,
+    ).catch(() => {})
+    const rows = new Set(
+      (await nodes[0]!('stored').select('id')).map(({ id }: { id: string }) => id),
+    )
+    expect(told.filter((id) => !rows.has(id))).toEqual([])
     expect(await nodes[0]!('hot').first('count')).toEqual({ count: told.length })
     // Otherwise nothing was tried here.
     expect(conflicts).toBeGreaterThan(100)

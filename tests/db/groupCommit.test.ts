@@ -3,39 +3,57 @@ import { randomBytes } from 'node:crypto'
 import type { Knex } from 'knex'
 import pino from 'pino'
 import { parseConfig } from '../../src/config'
-import { isDataError, isTooLarge } from '../../src/db/faults'
-import { GroupCommit } from '../../src/db/groupCommit'
-import type { Stored } from '../../src/db/insertion'
-import { createKnex } from '../../src/db/knex'
-import { text } from '../../src/db/engine'
-import { selectPage, type StoredMessage } from '../../src/db/messages'
-import { migrate } from '../../src/db/migrate'
+import { isDataError, isTooLarge } from '../../src/db/engine/faults'
+import { GroupCommit } from '../../src/db/messages/groupCommit'
+import type { Stored } from '../../src/db/messages/sendBatch'
+import { createKnex } from '../../src/db/engine/knex'
+import { text } from '../../src/db/engine/dialect'
+import { selectPage, type StoredMessage } from '../../src/db/messages/sql'
+import { migrate } from '../../src/db/engine/migrate'
 import { createLedger } from '../../src/db/quotas'
-import { createRemoval } from '../../src/db/removal'
+import { createRemoval } from '../../src/db/messages/remove'
 import { MessageBoxServer } from '../../src/server'
 import { createDatabase, ENGINES, type TestDatabase } from '../helpers/databases'
 import { handshake, post } from '../helpers/signedRequests'
 
-const NO_QUOTAS = { inbox: { messages: undefined, bytes: undefined }, sender: { messages: undefined, bytes: undefined } }
+const NO_QUOTAS = {
+  inbox: { messages: undefined, bytes: undefined },
+  sender: { messages: undefined, bytes: undefined },
+}
 const newKey = (): string => `02${randomBytes(32).toString('hex')}`
 const [ALICE, CAROL] = [newKey(), newKey()]
 
-const messageOf = (recipient: string, messageId: string, more: Partial<StoredMessage> = {}): StoredMessage => {
-  return { recipient, messageBox: 'inbox', messageId, sender: ALICE, body: `body of ${messageId}`, ...more }
+const messageOf = (
+  recipient: string,
+  messageId: string,
+  more: Partial<StoredMessage> = {},
+): StoredMessage => {
+  return {
+    recipient,
+    messageBox: 'inbox',
+    messageId,
+    sender: ALICE,
+    body: `body of ${messageId}`,
+    ...more,
+  }
 }
-const times = <T>(count: number, make: (index: number) => T): T[] => Array.from({ length: count }, (_value, index) => make(index))
+const times = <T>(count: number, make: (index: number) => T): T[] =>
+  Array.from({ length: count }, (_value, index) => make(index))
 
 /** What became of a send: `stored` or `duplicate` for each message, or the code of the refusal. */
 const outcome = async (send: Promise<Stored[]>): Promise<string> => {
-  return await send.then(stored => stored.map(({ duplicate }) => duplicate ? 'duplicate' : 'stored').join(), error => String(error.code))
+  return await send.then(
+    (stored) => stored.map(({ duplicate }) => (duplicate ? 'duplicate' : 'stored')).join(),
+    (error) => String(error.code),
+  )
 }
 
-async function boxOf (knex: Knex, recipient: string, messageBox = 'inbox'): Promise<string[]> {
+async function boxOf(knex: Knex, recipient: string, messageBox = 'inbox'): Promise<string[]> {
   const { rows } = await selectPage(knex, recipient, { messageBox, limit: 2000, offset: 0 }, 1e9)
-  return rows.map(row => text(row.message_id))
+  return rows.map((row) => text(row.message_id))
 }
 
-describe.each(ENGINES)('group commit on %s', engine => {
+describe.each(ENGINES)('group commit on %s', (engine) => {
   let database: TestDatabase
   let knex: Knex
   let commits: GroupCommit
@@ -53,9 +71,11 @@ describe.each(ENGINES)('group commit on %s', engine => {
   })
 
   /** How many statements insert something while a piece of work is done. */
-  async function countInserts (work: () => Promise<unknown>): Promise<number> {
+  async function countInserts(work: () => Promise<unknown>): Promise<number> {
     let count = 0
-    const listen = ({ sql }: { sql: string }): void => { if (sql.startsWith('insert')) count++ }
+    const listen = ({ sql }: { sql: string }): void => {
+      if (sql.startsWith('insert')) count++
+    }
     knex.on('query', listen)
     await work()
     knex.off('query', listen)
@@ -64,21 +84,28 @@ describe.each(ENGINES)('group commit on %s', engine => {
 
   test('sends that arrive together share one commit, and are listed in their order', async () => {
     const bob = newKey()
-    const inserts = await countInserts(async () => await Promise.all(times(200, async i => {
-      // Each a little later than the one before, as requests are that have come over the network together.
-      for (let hop = 0; hop < i; hop++) await undefined
-      return await commits.insert([messageOf(bob, `id ${i}`)])
-    })))
+    const inserts = await countInserts(
+      async () =>
+        await Promise.all(
+          times(200, async (i) => {
+            // Each a little later than the one before, as requests are that have come over the network together.
+            for (let hop = 0; hop < i; hop++) await undefined
+            return await commits.insert([messageOf(bob, `id ${i}`)])
+          }),
+        ),
+    )
 
     expect(inserts).toBe(1)
-    expect(await boxOf(knex, bob)).toEqual(times(200, i => `id ${i}`))
+    expect(await boxOf(knex, bob)).toEqual(times(200, (i) => `id ${i}`))
   })
 
   test('sends that arrive while a commit is under way share the next one', async () => {
     const bob = newKey()
     let others: Array<Promise<Stored[]>> = []
     const inserts = await countInserts(async () => {
-      knex.once('query', () => { others = times(50, async i => await commits.insert([messageOf(bob, `id ${i}`)])) })
+      knex.once('query', () => {
+        others = times(50, async (i) => await commits.insert([messageOf(bob, `id ${i}`)]))
+      })
       await commits.insert([messageOf(bob, 'first')])
       await Promise.all(others)
     })
@@ -90,9 +117,15 @@ describe.each(ENGINES)('group commit on %s', engine => {
 
   test('a commit has bounds: 500 rows, about 2 MiB', async () => {
     const bob = newKey()
-    const insert = async (count: number, name: string, body: string): Promise<number> => await countInserts(async () => {
-      await Promise.all(times(count, async i => await commits.insert([messageOf(bob, `${name} ${i}`, { body })])))
-    })
+    const insert = async (count: number, name: string, body: string): Promise<number> =>
+      await countInserts(async () => {
+        await Promise.all(
+          times(
+            count,
+            async (i) => await commits.insert([messageOf(bob, `${name} ${i}`, { body })]),
+          ),
+        )
+      })
 
     expect(await insert(1200, 'small', 'x')).toBe(3)
     expect(await insert(10, 'large', 'x'.repeat(500_000))).toBe(3)
@@ -101,82 +134,134 @@ describe.each(ENGINES)('group commit on %s', engine => {
 
   test('a bad one fails alone', async () => {
     const bob = newKey()
-    const sends = times(20, async i => await outcome(commits.insert([messageOf(bob, `id ${i}`, i === 7 ? { sender: null as never } : {})])))
+    const sends = times(
+      20,
+      async (i) =>
+        await outcome(
+          commits.insert([messageOf(bob, `id ${i}`, i === 7 ? { sender: null as never } : {})]),
+        ),
+    )
 
     const outcomes = await Promise.all(sends)
 
-    expect(outcomes.filter(text => text === 'stored')).toHaveLength(19)
+    expect(outcomes.filter((text) => text === 'stored')).toHaveLength(19)
     expect(outcomes[7]).toMatch(/^(ER_BAD_NULL_ERROR|SQLITE_CONSTRAINT_NOTNULL)$/)
-    expect(await boxOf(knex, bob)).toEqual(times(20, i => `id ${i}`).filter((_id, i) => i !== 7))
+    expect(await boxOf(knex, bob)).toEqual(times(20, (i) => `id ${i}`).filter((_id, i) => i !== 7))
   })
 
   test('what is too large for the database is the fault of its row', async () => {
     const bob = newKey()
     await commits.insert([messageOf(bob, 'one')])
-    const large = engine === 'mysql' ? 'concat(repeat(body, @@max_allowed_packet / length(body)), body)' : 'zeroblob(2000000000)'
+    const large =
+      engine === 'mysql'
+        ? 'concat(repeat(body, @@max_allowed_packet / length(body)), body)'
+        : 'zeroblob(2000000000)'
 
-    const error: unknown = await knex.raw(`update messages set body = ${large} where recipient = ?`, [bob]).catch((error: unknown) => error)
+    const error: unknown = await knex
+      .raw(`update messages set body = ${large} where recipient = ?`, [bob])
+      .catch((error: unknown) => error)
 
     expect([isTooLarge(error), isDataError(error)]).toEqual([true, true])
   })
 
   test('the same message again is a duplicate, in flight and later, and keeps its time', async () => {
     const bob = newKey()
-    const sends = [messageOf(bob, 'one'), messageOf(bob, 'one', { body: 'encrypted anew' }), messageOf(bob, 'two')]
+    const sends = [
+      messageOf(bob, 'one'),
+      messageOf(bob, 'one', { body: 'encrypted anew' }),
+      messageOf(bob, 'two'),
+    ]
     let answers: Stored[][] = []
     // One for the first, one that finds it there, and one for what is left then.
-    expect(await countInserts(async () => { answers = await Promise.all(sends.map(async send => await commits.insert([send]))) })).toBe(3)
+    expect(
+      await countInserts(async () => {
+        answers = await Promise.all(sends.map(async (send) => await commits.insert([send])))
+      }),
+    ).toBe(3)
     const [first, second, other] = answers as [Stored[], Stored[], Stored[]]
     const third = await commits.insert([messageOf(bob, 'one')])
 
     const { createdAt } = first[0]!
-    expect([first, second, third]).toEqual([[{ createdAt, duplicate: false }], [{ createdAt, duplicate: true }], [{ createdAt, duplicate: true }]])
+    expect([first, second, third]).toEqual([
+      [{ createdAt, duplicate: false }],
+      [{ createdAt, duplicate: true }],
+      [{ createdAt, duplicate: true }],
+    ])
     expect(other[0]!.duplicate).toBe(false)
     const { rows } = await selectPage(knex, bob, { messageBox: 'inbox', limit: 9, offset: 0 }, 1e9)
-    expect(rows).toMatchObject([{ body: 'body of one', created_at: createdAt }, { body: 'body of two' }])
+    expect(rows).toMatchObject([
+      { body: 'body of one', created_at: createdAt },
+      { body: 'body of two' },
+    ])
   })
 
   test('a clash is refused, in flight and later, and nobody else with it', async () => {
     const bob = newKey()
     const message = messageOf(bob, 'one')
-    const sends = [message, { ...message, sender: CAROL }, { ...message, messageBox: 'Inbox' }, messageOf(bob, 'two')]
+    const sends = [
+      message,
+      { ...message, sender: CAROL },
+      { ...message, messageBox: 'Inbox' },
+      messageOf(bob, 'two'),
+    ]
 
-    const outcomes = [await Promise.all(sends.map(async send => await outcome(commits.insert([send])))), await Promise.all(sends.map(async send => await outcome(commits.insert([send]))))]
+    const outcomes = [
+      await Promise.all(sends.map(async (send) => await outcome(commits.insert([send])))),
+      await Promise.all(sends.map(async (send) => await outcome(commits.insert([send])))),
+    ]
 
     expect(outcomes).toEqual([
       ['stored', 'ERR_DUPLICATE_MESSAGE', 'ERR_DUPLICATE_MESSAGE', 'stored'],
-      ['duplicate', 'ERR_DUPLICATE_MESSAGE', 'ERR_DUPLICATE_MESSAGE', 'duplicate']
+      ['duplicate', 'ERR_DUPLICATE_MESSAGE', 'ERR_DUPLICATE_MESSAGE', 'duplicate'],
     ])
     expect([await boxOf(knex, bob), await boxOf(knex, bob, 'Inbox')]).toEqual([['one', 'two'], []])
   })
 
-  test.each([['small', 'x'], ['large', 'x'.repeat(1_000_000)]])('all recipients of a %s send, or none', async (_name, body) => {
+  test.each([
+    ['small', 'x'],
+    ['large', 'x'.repeat(1_000_000)],
+  ])('all recipients of a %s send, or none', async (_name, body) => {
     const [taken, ...others] = times(4, newKey) as [string, ...string[]]
     const all = [...others, taken]
     await commits.insert([messageOf(taken, 'one', { sender: CAROL })])
 
     const outcomes = await Promise.all([
-      outcome(commits.insert(all.map(recipient => messageOf(recipient, 'one', { body })))),
-      outcome(commits.insert(all.map(recipient => messageOf(recipient, 'two', { body })))),
-      outcome(commits.insert([messageOf(taken, 'three')]))
+      outcome(commits.insert(all.map((recipient) => messageOf(recipient, 'one', { body })))),
+      outcome(commits.insert(all.map((recipient) => messageOf(recipient, 'two', { body })))),
+      outcome(commits.insert([messageOf(taken, 'three')])),
     ])
 
     expect(outcomes).toEqual(['ERR_DUPLICATE_MESSAGE', 'stored,stored,stored,stored', 'stored'])
     for (const recipient of others) expect(await boxOf(knex, recipient)).toEqual(['two'])
     expect((await boxOf(knex, taken)).sort()).toEqual(['one', 'three', 'two'])
-    expect(await outcome(commits.insert([...all, newKey()].map(recipient => messageOf(recipient, 'two', { body }))))).toBe('duplicate,duplicate,duplicate,duplicate,stored')
+    expect(
+      await outcome(
+        commits.insert(
+          [...all, newKey()].map((recipient) => messageOf(recipient, 'two', { body })),
+        ),
+      ),
+    ).toBe('duplicate,duplicate,duplicate,duplicate,stored')
   })
 })
 
-describe.each(ENGINES)('two servers on one database, on %s', engine => {
+describe.each(ENGINES)('two servers on one database, on %s', (engine) => {
   let database: TestDatabase
   let servers: MessageBoxServer[]
 
   beforeAll(async () => {
     database = await createDatabase(engine)
-    const config = parseConfig({ NODE_ENV: 'test', PORT: '0', SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'), ...database.env })
-    servers = await Promise.all([1, 2].map(async () => await MessageBoxServer.create(config, { logger: pino({ level: 'silent' }) })))
-    await Promise.all(servers.map(async server => await server.start()))
+    const config = parseConfig({
+      NODE_ENV: 'test',
+      PORT: '0',
+      SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'),
+      ...database.env,
+    })
+    servers = await Promise.all(
+      [1, 2].map(
+        async () => await MessageBoxServer.create(config, { logger: pino({ level: 'silent' }) }),
+      ),
+    )
+    await Promise.all(servers.map(async (server) => await server.start()))
   })
 
   afterAll(async () => {
@@ -186,23 +271,38 @@ describe.each(ENGINES)('two servers on one database, on %s', engine => {
 
   /** Sends something through both servers at once. */
   const both = async (send: (node: number) => StoredMessage[]): Promise<string[]> => {
-    return await Promise.all(servers.map(async ({ context }, node) => await outcome(context.store.insert(send(node)))))
+    return await Promise.all(
+      servers.map(async ({ context }, node) => await outcome(context.store.insert(send(node)))),
+    )
   }
 
   test('the same message through both is stored once: one of them calls it a duplicate', async () => {
     const bob = newKey()
-    const outcomes = await Promise.all(times(300, async i => await both(() => [messageOf(bob, `id ${i}`)])))
+    const outcomes = await Promise.all(
+      times(300, async (i) => await both(() => [messageOf(bob, `id ${i}`)])),
+    )
 
     for (const pair of outcomes) expect(pair.sort()).toEqual(['duplicate', 'stored'])
-    expect((await boxOf(servers[0]!.context.knex, bob)).sort()).toEqual(times(300, i => `id ${i}`).sort())
+    expect((await boxOf(servers[0]!.context.knex, bob)).sort()).toEqual(
+      times(300, (i) => `id ${i}`).sort(),
+    )
   })
 
   test('the same id for two messages: one is stored, the other refused', async () => {
     const bob = newKey()
-    const outcomes = await Promise.all(times(300, async i => await both(node => [messageOf(bob, `id ${i}`, { sender: [ALICE, CAROL][node]! })])))
+    const outcomes = await Promise.all(
+      times(
+        300,
+        async (i) =>
+          await both((node) => [messageOf(bob, `id ${i}`, { sender: [ALICE, CAROL][node]! })]),
+      ),
+    )
 
-    const rows = await servers[1]!.context.knex('messages').where({ recipient: bob }).select('message_id', 'sender')
-    const senders = new Map(rows.map(row => [text(row.message_id), row.sender]))
+    const rows = await servers[1]!.context
+      .knex('messages')
+      .where({ recipient: bob })
+      .select('message_id', 'sender')
+    const senders = new Map(rows.map((row) => [text(row.message_id), row.sender]))
     expect(rows).toHaveLength(300)
     for (const [i, pair] of outcomes.entries()) {
       expect([...pair].sort()).toEqual(['ERR_DUPLICATE_MESSAGE', 'stored'])
@@ -212,15 +312,28 @@ describe.each(ENGINES)('two servers on one database, on %s', engine => {
 
   test('many recipients, in opposite orders: each send is stored for all or for none', async () => {
     const recipients = times(20, newKey)
-    const outcomes = await Promise.all(times(30, async i => await both(node => {
-      return (node === 0 ? recipients : recipients.toReversed()).map(recipient => messageOf(recipient, `id ${i}`, { sender: [ALICE, CAROL][node]! }))
-    })))
+    const outcomes = await Promise.all(
+      times(
+        30,
+        async (i) =>
+          await both((node) => {
+            return (node === 0 ? recipients : recipients.toReversed()).map((recipient) =>
+              messageOf(recipient, `id ${i}`, { sender: [ALICE, CAROL][node]! }),
+            )
+          }),
+      ),
+    )
 
     const all = recipients.map(() => 'stored').join()
     for (const [i, pair] of outcomes.entries()) {
       expect([...pair].sort()).toEqual(['ERR_DUPLICATE_MESSAGE', all])
-      const rows = await servers[0]!.context.knex('messages').whereIn('recipient', recipients).select('message_id', 'sender')
-      const senders = rows.filter(row => text(row.message_id) === `id ${i}`).map(row => row.sender)
+      const rows = await servers[0]!.context
+        .knex('messages')
+        .whereIn('recipient', recipients)
+        .select('message_id', 'sender')
+      const senders = rows
+        .filter((row) => text(row.message_id) === `id ${i}`)
+        .map((row) => row.sender)
       expect(senders).toEqual(recipients.map(() => [ALICE, CAROL][pair.indexOf(all)]))
     }
   })
@@ -230,39 +343,73 @@ describe.each(ENGINES)('two servers on one database, on %s', engine => {
     const session = await handshake(origins[0]!)
     const message = { recipient: session.identityKey, messageBox: 'inbox', body: 'hello' }
     for (let i = 0; i < 10; i++) {
-      const answers = await Promise.all(origins.map(async origin => await post({ ...session, origin }, '/sendMessage', { message: { ...message, messageId: `id ${i}` } })))
+      const answers = await Promise.all(
+        origins.map(
+          async (origin) =>
+            await post({ ...session, origin }, '/sendMessage', {
+              message: { ...message, messageId: `id ${i}` },
+            }),
+        ),
+      )
 
-      expect(answers).toMatchObject([{ status: 200, verified: true }, { status: 200, verified: true }])
-      const results = answers.map(answer => (answer.body.results as Array<{ duplicate?: boolean }>)[0]!.duplicate)
-      expect(results.filter(duplicate => duplicate === true)).toHaveLength(1)
+      expect(answers).toMatchObject([
+        { status: 200, verified: true },
+        { status: 200, verified: true },
+      ])
+      const results = answers.map(
+        (answer) => (answer.body.results as Array<{ duplicate?: boolean }>)[0]!.duplicate,
+      )
+      expect(results.filter((duplicate) => duplicate === true)).toHaveLength(1)
     }
-    const lists = await Promise.all(origins.map(async origin => await post({ ...session, origin }, '/listMessages', { messageBox: 'inbox' })))
+    const lists = await Promise.all(
+      origins.map(
+        async (origin) =>
+          await post({ ...session, origin }, '/listMessages', { messageBox: 'inbox' }),
+      ),
+    )
     expect(lists[0]!.body).toEqual(lists[1]!.body)
     expect(lists[0]!.body.messages).toHaveLength(10)
   })
 })
 
-const ON = { inbox: { messages: 1000, bytes: undefined }, sender: { messages: 1000, bytes: undefined } }
+const ON = {
+  inbox: { messages: 1000, bytes: undefined },
+  sender: { messages: 1000, bytes: undefined },
+}
 
-;(ENGINES.includes('mysql') ? test : (): void => {})('a large send keeps nobody waiting but those who name the same id', async () => {
-  const database = await createDatabase('mysql')
-  const knex = createKnex(database.config)
-  await migrate(knex, database.config)
-  const ledger = createLedger(ON)
-  const commits = new GroupCommit(knex, ledger)
-  const removal = createRemoval(knex, ledger, keys => commits.isSlow(keys))
-  await commits.insert([messageOf(CAROL, 'stored')])
+;(ENGINES.includes('mysql') ? test : (): void => {})(
+  'a large send keeps nobody waiting but those who name the same id',
+  async () => {
+    const database = await createDatabase('mysql')
+    const knex = createKnex(database.config)
+    await migrate(knex, database.config)
+    const ledger = createLedger(ON)
+    const commits = new GroupCommit(knex, ledger)
+    const removal = createRemoval(knex, ledger, (keys) => commits.isSlow(keys))
+    await commits.insert([messageOf(CAROL, 'stored')])
 
-  let largeIsDone = false
-  const body = 'x'.repeat(9 * 1024 * 1024)
-  const large = commits.insert([ALICE, newKey(), newKey(), newKey()].map(recipient => messageOf(recipient, 'large', { body }))).then(() => { largeIsDone = true })
-  const same = [commits.insert([messageOf(ALICE, 'large')]), removal.remove([{ recipient: ALICE, messageId: 'large' }])]
-  // Behind these two, in the lanes that everybody shares.
-  expect(await outcome(commits.insert([messageOf(CAROL, 'small')]))).toBe('stored')
-  expect(await removal.remove([{ recipient: CAROL, messageId: 'stored' }])).toBe(1)
-  expect(largeIsDone).toBe(false)
+    let largeIsDone = false
+    const body = 'x'.repeat(9 * 1024 * 1024)
+    const large = commits
+      .insert(
+        [ALICE, newKey(), newKey(), newKey()].map((recipient) =>
+          messageOf(recipient, 'large', { body }),
+        ),
+      )
+      .then(() => {
+        largeIsDone = true
+      })
+    const same = [
+      commits.insert([messageOf(ALICE, 'large')]),
+      removal.remove([{ recipient: ALICE, messageId: 'large' }]),
+    ]
+    // Behind these two, in the lanes that everybody shares.
+    expect(await outcome(commits.insert([messageOf(CAROL, 'small')]))).toBe('stored')
+    expect(await removal.remove([{ recipient: CAROL, messageId: 'stored' }])).toBe(1)
+    expect(largeIsDone).toBe(false)
 
-  await Promise.all([large, ...same])
-  await knex.destroy()
-  await database.drop()
-})
+    await Promise.all([large, ...same])
+    await knex.destroy()
+    await database.drop()
+  },
+)

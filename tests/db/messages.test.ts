@@ -1,10 +1,17 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { randomBytes } from 'node:crypto'
 import type { Knex } from 'knex'
-import { text } from '../../src/db/engine'
-import { createKnex } from '../../src/db/knex'
-import { deleteMessages, findByIds, insertInPieces, insertMessages, selectPage, type StoredMessage } from '../../src/db/messages'
-import { migrate } from '../../src/db/migrate'
+import { text } from '../../src/db/engine/dialect'
+import { createKnex } from '../../src/db/engine/knex'
+import {
+  deleteMessages,
+  findByIds,
+  insertInPieces,
+  insertMessages,
+  selectPage,
+  type StoredMessage,
+} from '../../src/db/messages/sql'
+import { migrate } from '../../src/db/engine/migrate'
 import { createDatabase, ENGINES, type TestDatabase } from '../helpers/databases'
 
 const newKey = (): string => `02${randomBytes(32).toString('hex')}`
@@ -12,11 +19,22 @@ const SENDER = newKey()
 const EVERYTHING = { limit: 1000, offset: 0 }
 const PLENTY = 1e9
 
-const messageOf = (recipient: string, messageId: string, more: Partial<StoredMessage> = {}): StoredMessage => {
-  return { recipient, messageBox: 'inbox', messageId, sender: SENDER, body: `body of ${messageId}`, ...more }
+const messageOf = (
+  recipient: string,
+  messageId: string,
+  more: Partial<StoredMessage> = {},
+): StoredMessage => {
+  return {
+    recipient,
+    messageBox: 'inbox',
+    messageId,
+    sender: SENDER,
+    body: `body of ${messageId}`,
+    ...more,
+  }
 }
 
-describe.each(ENGINES)('messages on %s', engine => {
+describe.each(ENGINES)('messages on %s', (engine) => {
   let database: TestDatabase
   let knex: Knex
 
@@ -26,7 +44,13 @@ describe.each(ENGINES)('messages on %s', engine => {
     await migrate(knex, database.config)
     // Something to search through: with less, a database may well read it all.
     for (const recipient of [SENDER, ...Array.from({ length: 20 }, newKey)]) {
-      await insertMessages(knex, Array.from({ length: 200 }, (_value, i) => messageOf(recipient, `id ${i}`, { messageBox: `box ${i % 4}` })), 1)
+      await insertMessages(
+        knex,
+        Array.from({ length: 200 }, (_value, i) =>
+          messageOf(recipient, `id ${i}`, { messageBox: `box ${i % 4}` }),
+        ),
+        1,
+      )
     }
     await knex.raw(engine === 'mysql' ? 'analyze table messages' : 'analyze')
   })
@@ -38,16 +62,21 @@ describe.each(ENGINES)('messages on %s', engine => {
 
   const idsOf = async (recipient: string, messageBox = 'inbox'): Promise<string[]> => {
     const { rows } = await selectPage(knex, recipient, { messageBox, ...EVERYTHING }, PLENTY)
-    return rows.map(row => text(row.message_id))
+    return rows.map((row) => text(row.message_id))
   }
 
   describe('no query reads more than it needs', () => {
-    interface Query { sql: string, bindings: Knex.RawBinding[] }
+    interface Query {
+      sql: string
+      bindings: Knex.RawBinding[]
+    }
 
     /** The statements that a piece of work runs, inserts aside. */
-    async function statementsOf (work: (db: Knex) => Promise<unknown>): Promise<Query[]> {
+    async function statementsOf(work: (db: Knex) => Promise<unknown>): Promise<Query[]> {
       const queries: Query[] = []
-      const listen = ({ sql, bindings }: Query): void => { if (!/^(insert|begin|commit)/i.test(sql)) queries.push({ sql, bindings }) }
+      const listen = ({ sql, bindings }: Query): void => {
+        if (!/^(insert|begin|commit)/i.test(sql)) queries.push({ sql, bindings })
+      }
       knex.on('query', listen)
       await work(knex)
       knex.off('query', listen)
@@ -55,25 +84,53 @@ describe.each(ENGINES)('messages on %s', engine => {
     }
 
     /** How the database goes about the table of messages in a statement: one line for each access to it. */
-    async function accessesOf ({ sql, bindings }: Query): Promise<string[]> {
+    async function accessesOf({ sql, bindings }: Query): Promise<string[]> {
       if (engine === 'sqlite') {
-        const plan = await knex.raw<Array<{ detail: string }>>(`explain query plan ${sql}`, bindings)
-        return plan.map(row => row.detail).filter(detail => /\b(messages|m)\b/.test(detail) && /^(SCAN|SEARCH)/.test(detail))
+        const plan = await knex.raw<Array<{ detail: string }>>(
+          `explain query plan ${sql}`,
+          bindings,
+        )
+        return plan
+          .map((row) => row.detail)
+          .filter((detail) => /\b(messages|m)\b/.test(detail) && /^(SCAN|SEARCH)/.test(detail))
       }
-      const [plan] = await knex.raw(`explain ${sql}`, bindings) as [Array<Record<'table' | 'type' | 'key' | 'Extra', string | null>>]
-      return plan.filter(row => row.table === 'm' || row.table === 'messages').map(row => `${row.type} ${row.key}: ${row.Extra}`)
+      const [plan] = (await knex.raw(`explain ${sql}`, bindings)) as [
+        Array<Record<'table' | 'type' | 'key' | 'Extra', string | null>>,
+      ]
+      return plan
+        .filter((row) => row.table === 'm' || row.table === 'messages')
+        .map((row) => `${row.type} ${row.key}: ${row.Extra}`)
     }
 
     const long = 'x'.repeat(6 * 1024 * 1024)
-    const box = async (db: Knex): Promise<unknown> => await selectPage(db, SENDER, { messageBox: 'box 1', limit: 20, offset: 10 }, 1e6)
+    const box = async (db: Knex): Promise<unknown> =>
+      await selectPage(db, SENDER, { messageBox: 'box 1', limit: 20, offset: 10 }, 1e6)
 
     test.each<[string, (db: Knex) => Promise<unknown>]>([
       ['a page', box],
-      ['one id', async db => await findByIds(db, [messageOf(SENDER, 'id 0')])],
-      ['500 ids', async db => await findByIds(db, Array.from({ length: 500 }, (_value, i) => messageOf(newKey(), `id ${i}`)))],
-      ['one acknowledgement', async db => await deleteMessages(db, [messageOf(SENDER, 'id 0')])],
-      ['1000 acknowledgements', async db => await deleteMessages(db, Array.from({ length: 1000 }, (_value, i) => messageOf(SENDER, `id ${i}`)))],
-      ['a body in pieces', async db => await insertInPieces(db, messageOf(SENDER, 'long', { body: long }), 1, 5 * 1024 * 1024)]
+      ['one id', async (db) => await findByIds(db, [messageOf(SENDER, 'id 0')])],
+      [
+        '500 ids',
+        async (db) =>
+          await findByIds(
+            db,
+            Array.from({ length: 500 }, (_value, i) => messageOf(newKey(), `id ${i}`)),
+          ),
+      ],
+      ['one acknowledgement', async (db) => await deleteMessages(db, [messageOf(SENDER, 'id 0')])],
+      [
+        '1000 acknowledgements',
+        async (db) =>
+          await deleteMessages(
+            db,
+            Array.from({ length: 1000 }, (_value, i) => messageOf(SENDER, `id ${i}`)),
+          ),
+      ],
+      [
+        'a body in pieces',
+        async (db) =>
+          await insertInPieces(db, messageOf(SENDER, 'long', { body: long }), 1, 5 * 1024 * 1024),
+      ],
     ])('%s', async (_name, work) => {
       const [query, ...others] = await statementsOf(work)
 
@@ -81,26 +138,65 @@ describe.each(ENGINES)('messages on %s', engine => {
       const accesses = await accessesOf(query!)
       expect(accesses.length).toBeGreaterThan(0)
       for (const access of accesses) {
-        expect(access).toMatch(engine === 'sqlite' ? /^SEARCH .* USING .*(INDEX messages_|INTEGER PRIMARY KEY)/ : /^(const|ref|eq_ref|range) (messages_|PRIMARY)/)
+        expect(access).toMatch(
+          engine === 'sqlite'
+            ? /^SEARCH .* USING .*(INDEX messages_|INTEGER PRIMARY KEY)/
+            : /^(const|ref|eq_ref|range) (messages_|PRIMARY)/,
+        )
       }
     })
 
     test('a page is measured in the index of its box, in the order of that index', async () => {
       const [query] = await statementsOf(box)
       const accesses = await accessesOf(query!)
-      expect(accesses).toContainEqual(expect.stringMatching(engine === 'sqlite' ? /COVERING INDEX messages_box \(recipient=\? AND message_box=\?\)/ : /^ref messages_box: .*Using index/))
+      expect(accesses).toContainEqual(
+        expect.stringMatching(
+          engine === 'sqlite'
+            ? /COVERING INDEX messages_box \(recipient=\? AND message_box=\?\)/
+            : /^ref messages_box: .*Using index/,
+        ),
+      )
       expect(accesses.join()).not.toContain('filesort')
     })
   })
 
   describe('keys, names and ids compare as bytes', () => {
-    const SPELLINGS = ['a', 'A', 'á', 'a\u0301', 'ä', 'ａ', 'a ', 'a  ', ' a', 'a\u0000', 'a\t', 'ß', 'ss', 'SS', 'ı', 'i', 'İ', 'K', '\u212a', '📦', '📫', 'x'.repeat(255), '📦'.repeat(255)]
+    const SPELLINGS = [
+      'a',
+      'A',
+      'á',
+      'a\u0301',
+      'ä',
+      'ａ',
+      'a ',
+      'a  ',
+      ' a',
+      'a\u0000',
+      'a\t',
+      'ß',
+      'ss',
+      'SS',
+      'ı',
+      'i',
+      'İ',
+      'K',
+      '\u212a',
+      '📦',
+      '📫',
+      'x'.repeat(255),
+      '📦'.repeat(255),
+    ]
 
     test('each spelling of an id is another id', async () => {
       const recipient = newKey()
-      await insertMessages(knex, SPELLINGS.map(id => messageOf(recipient, id)), 1)
+      await insertMessages(
+        knex,
+        SPELLINGS.map((id) => messageOf(recipient, id)),
+        1,
+      )
 
-      for (const id of SPELLINGS) expect(await findByIds(knex, [messageOf(recipient, id)])).toMatchObject([{ messageId: id }])
+      for (const id of SPELLINGS)
+        expect(await findByIds(knex, [messageOf(recipient, id)])).toMatchObject([{ messageId: id }])
       expect(await idsOf(recipient)).toEqual(SPELLINGS)
       for (const [index, id] of SPELLINGS.entries()) {
         expect(await deleteMessages(knex, [messageOf(recipient, id)])).toBe(1)
@@ -110,29 +206,59 @@ describe.each(ENGINES)('messages on %s', engine => {
 
     test('each spelling of a box is another box', async () => {
       const recipient = newKey()
-      await insertMessages(knex, SPELLINGS.map((messageBox, index) => messageOf(recipient, `id ${index}`, { messageBox })), 1)
+      await insertMessages(
+        knex,
+        SPELLINGS.map((messageBox, index) => messageOf(recipient, `id ${index}`, { messageBox })),
+        1,
+      )
 
-      for (const [index, messageBox] of SPELLINGS.entries()) expect(await idsOf(recipient, messageBox)).toEqual([`id ${index}`])
+      for (const [index, messageBox] of SPELLINGS.entries())
+        expect(await idsOf(recipient, messageBox)).toEqual([`id ${index}`])
     })
 
     test('an id that is taken fails the whole statement', async () => {
       const recipient = newKey()
       await insertMessages(knex, [messageOf(recipient, 'a')], 1)
 
-      await expect(insertMessages(knex, [messageOf(recipient, 'b'), messageOf(recipient, 'a')], 2)).rejects.toMatchObject({ code: expect.stringMatching(/ER_DUP_ENTRY|SQLITE_CONSTRAINT_UNIQUE/) })
+      await expect(
+        insertMessages(knex, [messageOf(recipient, 'b'), messageOf(recipient, 'a')], 2),
+      ).rejects.toMatchObject({
+        code: expect.stringMatching(/ER_DUP_ENTRY|SQLITE_CONSTRAINT_UNIQUE/),
+      })
 
       expect(await idsOf(recipient)).toEqual(['a'])
     })
 
     test('who sent what, and when', async () => {
       const [one, two] = [newKey(), newKey()]
-      await insertMessages(knex, [messageOf(one, 'a', { messageBox: 'Böx' }), messageOf(two, 'b')], 1234567890123)
+      await insertMessages(
+        knex,
+        [messageOf(one, 'a', { messageBox: 'Böx' }), messageOf(two, 'b')],
+        1234567890123,
+      )
 
-      const found = await findByIds(knex, [messageOf(one, 'a'), messageOf(two, 'b'), messageOf(one, 'b'), messageOf(two, 'a')])
+      const found = await findByIds(knex, [
+        messageOf(one, 'a'),
+        messageOf(two, 'b'),
+        messageOf(one, 'b'),
+        messageOf(two, 'a'),
+      ])
 
-      expect(found.sort((x, y) => x.messageId < y.messageId ? -1 : 1)).toEqual([
-        { recipient: one, messageBox: 'Böx', messageId: 'a', sender: SENDER, createdAt: 1234567890123 },
-        { recipient: two, messageBox: 'inbox', messageId: 'b', sender: SENDER, createdAt: 1234567890123 }
+      expect(found.sort((x, y) => (x.messageId < y.messageId ? -1 : 1))).toEqual([
+        {
+          recipient: one,
+          messageBox: 'Böx',
+          messageId: 'a',
+          sender: SENDER,
+          createdAt: 1234567890123,
+        },
+        {
+          recipient: two,
+          messageBox: 'inbox',
+          messageId: 'b',
+          sender: SENDER,
+          createdAt: 1234567890123,
+        },
       ])
     })
   })
@@ -141,16 +267,26 @@ describe.each(ENGINES)('messages on %s', engine => {
     test('comes in order of arrival, whatever the ids and times', async () => {
       const recipient = newKey()
       const ids = ['c', 'a', 'b', 'z', 'y']
-      for (const [index, id] of ids.entries()) await insertMessages(knex, [messageOf(recipient, id), messageOf(newKey(), id)], 100 - index)
+      for (const [index, id] of ids.entries())
+        await insertMessages(knex, [messageOf(recipient, id), messageOf(newKey(), id)], 100 - index)
       expect(await idsOf(recipient)).toEqual(ids)
     })
 
     test('is bounded by its limit, and tells whether there is more', async () => {
       const recipient = newKey()
-      await insertMessages(knex, ['a', 'b', 'c'].map(id => messageOf(recipient, id)), 1)
+      await insertMessages(
+        knex,
+        ['a', 'b', 'c'].map((id) => messageOf(recipient, id)),
+        1,
+      )
       const page = async (limit: number, offset: number): Promise<[string, boolean]> => {
-        const { rows, more } = await selectPage(knex, recipient, { messageBox: 'inbox', limit, offset }, PLENTY)
-        return [rows.map(row => text(row.message_id)).join(''), more]
+        const { rows, more } = await selectPage(
+          knex,
+          recipient,
+          { messageBox: 'inbox', limit, offset },
+          PLENTY,
+        )
+        return [rows.map((row) => text(row.message_id)).join(''), more]
       }
 
       expect(await page(1, 0)).toEqual(['a', true])
@@ -161,22 +297,50 @@ describe.each(ENGINES)('messages on %s', engine => {
     })
 
     test.each([
-      [[10, 10, 10], 30, 3], [[10, 10, 10], 29, 2], [[10, 10, 10], 20, 2], [[10, 10, 10], 19, 1], [[10, 10, 10], 1, 1],
-      [[100, 1, 1], 50, 1], [[1, 100, 1], 50, 1], [[1, 1, 100], 50, 2], [[100], 50, 1]
+      [[10, 10, 10], 30, 3],
+      [[10, 10, 10], 29, 2],
+      [[10, 10, 10], 20, 2],
+      [[10, 10, 10], 19, 1],
+      [[10, 10, 10], 1, 1],
+      [[100, 1, 1], 50, 1],
+      [[1, 100, 1], 50, 1],
+      [[1, 1, 100], 50, 2],
+      [[100], 50, 1],
     ])('of bodies of %j bytes holds, within %i bytes, %i', async (sizes, maxBytes, count) => {
       const recipient = newKey()
-      await insertMessages(knex, sizes.map((size, index) => messageOf(recipient, `id ${index}`, { body: 'x'.repeat(size) })), 1)
+      await insertMessages(
+        knex,
+        sizes.map((size, index) => messageOf(recipient, `id ${index}`, { body: 'x'.repeat(size) })),
+        1,
+      )
 
-      const { rows, more } = await selectPage(knex, recipient, { messageBox: 'inbox', ...EVERYTHING }, maxBytes)
+      const { rows, more } = await selectPage(
+        knex,
+        recipient,
+        { messageBox: 'inbox', ...EVERYTHING },
+        maxBytes,
+      )
 
       expect([rows.length, more]).toEqual([count, count < sizes.length])
     })
 
     test('counts the bytes of UTF-8', async () => {
       const recipient = newKey()
-      await insertMessages(knex, ['📦📦', 'ää', 'xx'].map((body, index) => messageOf(recipient, `id ${index}`, { body })), 1)
-      for (const [maxBytes, count] of [[11, 1], [12, 2], [13, 2], [14, 3]] as const) {
-        expect((await selectPage(knex, recipient, { messageBox: 'inbox', ...EVERYTHING }, maxBytes)).rows).toHaveLength(count)
+      await insertMessages(
+        knex,
+        ['📦📦', 'ää', 'xx'].map((body, index) => messageOf(recipient, `id ${index}`, { body })),
+        1,
+      )
+      for (const [maxBytes, count] of [
+        [11, 1],
+        [12, 2],
+        [13, 2],
+        [14, 3],
+      ] as const) {
+        expect(
+          (await selectPage(knex, recipient, { messageBox: 'inbox', ...EVERYTHING }, maxBytes))
+            .rows,
+        ).toHaveLength(count)
       }
     })
   })
@@ -185,10 +349,17 @@ describe.each(ENGINES)('messages on %s', engine => {
     const recipient = newKey()
     // Its characters lie across every boundary of 4 MiB.
     const body = `x${'📦'.repeat(3 * 1024 * 1024)}\u0000'"\\ end`
-    await knex.transaction(async trx => { await insertInPieces(trx, messageOf(recipient, 'long', { body }), 1, 5 * 1024 * 1024) })
+    await knex.transaction(async (trx) => {
+      await insertInPieces(trx, messageOf(recipient, 'long', { body }), 1, 5 * 1024 * 1024)
+    })
     await insertMessages(knex, [messageOf(recipient, 'short')], 1)
 
-    const { rows, more } = await selectPage(knex, recipient, { messageBox: 'inbox', ...EVERYTHING }, Buffer.byteLength(body))
+    const { rows, more } = await selectPage(
+      knex,
+      recipient,
+      { messageBox: 'inbox', ...EVERYTHING },
+      Buffer.byteLength(body),
+    )
 
     expect([rows.length, more, rows[0]!.body === body]).toEqual([1, true, true])
   })

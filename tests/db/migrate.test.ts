@@ -1,17 +1,33 @@
 import { afterAll, afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { transformFile } from '@swc/core'
 import { execFile } from 'node:child_process'
-import { mkdirSync, mkdtempSync, readdirSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
+import {
+  copyFileSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs'
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
 import type { Knex } from 'knex'
-import { createKnex } from '../../src/db/knex'
-import { migrate } from '../../src/db/migrate'
+import { createKnex } from '../../src/db/engine/knex'
+import { migrate } from '../../src/db/engine/migrate'
 import { createDatabase, ENGINES, type TestDatabase } from '../helpers/databases'
 
 const ROOT = join(__dirname, '../..')
-const NAMES = ['0001-messages', '0002-quota-usage', '0003-permissions', '0004-payments', '0005-devices', '0006-advertisements', '0007-schema-lease']
+const NAMES = [
+  '0001-messages',
+  '0002-quota-usage',
+  '0003-permissions',
+  '0004-payments',
+  '0005-devices',
+  '0006-advertisements',
+  '0007-schema-lease',
+]
 const run = promisify(execFile)
 
 let compiled: string
@@ -19,19 +35,28 @@ let compiled: string
 /** The server as JavaScript, in a folder of its own: as it is deployed. */
 beforeAll(async () => {
   compiled = mkdtempSync(join(tmpdir(), 'messagebox-compiled-'))
+  copyFileSync(join(ROOT, 'package.json'), join(compiled, 'package.json'))
   symlinkSync(join(ROOT, 'node_modules'), join(compiled, 'node_modules'))
-  for (const source of ['src', 'migrations'].flatMap(folder => readdirSync(join(ROOT, folder), { recursive: true }).map(file => join(folder, String(file))))) {
+  for (const source of ['src', 'migrations'].flatMap((folder) =>
+    readdirSync(join(ROOT, folder), { recursive: true }).map((file) => join(folder, String(file))),
+  )) {
     if (!source.endsWith('.ts')) continue
-    const { code } = await transformFile(join(ROOT, source), { swcrc: false, jsc: { parser: { syntax: 'typescript' }, target: 'es2022' }, module: { type: 'commonjs' } })
+    const { code } = await transformFile(join(ROOT, source), {
+      swcrc: false,
+      jsc: { parser: { syntax: 'typescript' }, target: 'es2022' },
+      module: { type: 'commonjs' },
+    })
     const target = join(compiled, source.replace(/\.ts$/, '.js'))
     mkdirSync(dirname(target), { recursive: true })
     writeFileSync(target, code)
   }
 })
 
-afterAll(() => { rmSync(compiled, { recursive: true, force: true }) })
+afterAll(() => {
+  rmSync(compiled, { recursive: true, force: true })
+})
 
-describe.each(ENGINES)('migrations on %s', engine => {
+describe.each(ENGINES)('migrations on %s', (engine) => {
   const databases: TestDatabase[] = []
   const pools: Knex[] = []
 
@@ -52,18 +77,32 @@ describe.each(ENGINES)('migrations on %s', engine => {
   }
   /** Runs the command that migrates, as a process of its own: from TypeScript or as JavaScript. */
   const command = async ({ env }: TestDatabase, language: 'ts' | 'js'): Promise<string> => {
-    const script = language === 'ts' ? [join(ROOT, 'scripts/run.js'), 'src/cli/migrate'] : [join(compiled, 'src/cli/migrate.js')]
-    return (await run(process.execPath, script, { env: { PATH: process.env.PATH, NODE_ENV: 'test', ...env } })).stdout.trim()
+    const script =
+      language === 'ts'
+        ? [join(ROOT, 'scripts/run.js'), 'src/cli/admin', 'migrate']
+        : [join(compiled, 'src/cli/admin.js'), 'migrate']
+    return (
+      await run(process.execPath, script, {
+        env: { PATH: process.env.PATH, NODE_ENV: 'test', ...env },
+      })
+    ).stdout.trim()
   }
-  const applied = async (knex: Knex): Promise<string[]> => (await knex('knex_migrations').select('name')).map(row => row.name)
+  const applied = async (knex: Knex): Promise<string[]> =>
+    (await knex('knex_migrations').select('name')).map((row) => row.name)
 
   test('three nodes of one process start at once on a fresh database: one migrates, the others find it done', async () => {
     const database = await newDatabase()
     const nodes = [open(database), open(database), open(database)]
 
-    const results = await Promise.all(nodes.map(async knex => await migrate(knex, database.config)))
+    const results = await Promise.all(
+      nodes.map(async (knex) => await migrate(knex, database.config)),
+    )
 
-    expect(results.map(([, names]) => names).sort((a, b) => b.length - a.length)).toEqual([NAMES, [], []])
+    expect(results.map(([, names]) => names).sort((a, b) => b.length - a.length)).toEqual([
+      NAMES,
+      [],
+      [],
+    ])
     expect(await applied(nodes[0]!)).toEqual(NAMES)
     expect(await nodes[1]!('messages').select()).toEqual([])
   })
@@ -71,9 +110,14 @@ describe.each(ENGINES)('migrations on %s', engine => {
   test('four processes start at once on a fresh database', async () => {
     const database = await newDatabase()
 
-    const outputs = await Promise.all(Array.from({ length: 4 }, async () => await command(database, 'js')))
+    const outputs = await Promise.all(
+      Array.from({ length: 4 }, async () => await command(database, 'js')),
+    )
 
-    expect(outputs.map(output => output.split(': the schema ')[1]).sort()).toEqual([...Array.from({ length: 3 }, () => 'is up to date'), `was brought up to date (${NAMES.join(', ')})`])
+    expect(outputs.map((output) => output.split(': the schema ')[1]).sort()).toEqual([
+      ...Array.from({ length: 3 }, () => 'is up to date'),
+      `was brought up to date (${NAMES.join(', ')})`,
+    ])
     expect(await applied(open(database))).toEqual(NAMES)
   })
 
@@ -94,19 +138,33 @@ describe.each(ENGINES)('migrations on %s', engine => {
     // there on MySQL, which takes back no DDL.
     await knex('knex_migrations_lock').update({ is_locked: 1 })
     await knex('knex_migrations').delete()
-    if (engine === 'sqlite') for (const table of ['messages', 'quota_usage', 'permissions', 'payments', 'payment_outpoints', 'devices', 'advertisements']) await knex.schema.dropTable(table)
+    if (engine === 'sqlite')
+      for (const table of [
+        'messages',
+        'quota_usage',
+        'permissions',
+        'payments',
+        'payment_outpoints',
+        'devices',
+        'advertisements',
+      ])
+        await knex.schema.dropTable(table)
 
     expect(await migrate(open(database), database.config)).toEqual([1, NAMES])
     expect(await migrate(knex, database.config)).toMatchObject([expect.any(Number), []])
     expect(await knex('knex_migrations_lock').select('is_locked')).toEqual([{ is_locked: 0 }])
   })
 
-  test('another program\'s table is refused, and no lock left behind', async () => {
+  test("another program's table is refused, and no lock left behind", async () => {
     const database = await newDatabase()
     const knex = open(database)
-    await knex.schema.createTable('messages', table => { table.integer('other') })
+    await knex.schema.createTable('messages', (table) => {
+      table.integer('other')
+    })
 
-    await expect(migrate(knex, database.config)).rejects.toMatchObject({ message: expect.stringContaining('another program') })
+    await expect(migrate(knex, database.config)).rejects.toMatchObject({
+      message: expect.stringContaining('another program'),
+    })
     await knex.schema.dropTable('messages')
 
     expect(await migrate(open(database), database.config)).toEqual([1, NAMES])

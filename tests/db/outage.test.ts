@@ -18,31 +18,43 @@ const timed = async <T>(work: Promise<T>): Promise<[T, number]> => {
 class Caller {
   #sent = 0
 
-  constructor (readonly server: TestServer, readonly session: HandSession) {}
+  constructor(
+    readonly server: TestServer,
+    readonly session: HandSession,
+  ) {}
 
-  static async of (server: TestServer): Promise<Caller> {
+  static async of(server: TestServer): Promise<Caller> {
     return new Caller(server, await handshake(server.origin))
   }
 
-  async send (messageId = `id ${this.#sent++}`): Promise<Answer> {
-    return await post(this.session, '/sendMessage', { message: { recipient: this.session.identityKey, messageBox: 'inbox', messageId, body: 'hello' } })
+  async send(messageId = `id ${this.#sent++}`): Promise<Answer> {
+    return await post(this.session, '/sendMessage', {
+      message: {
+        recipient: this.session.identityKey,
+        messageBox: 'inbox',
+        messageId,
+        body: 'hello',
+      },
+    })
   }
 
-  async list (): Promise<Answer> {
+  async list(): Promise<Answer> {
     return await post(this.session, '/listMessages', { messageBox: 'inbox' })
   }
 
-  async acknowledge (messageId: string): Promise<Answer> {
+  async acknowledge(messageId: string): Promise<Answer> {
     return await post(this.session, '/acknowledgeMessage', { messageIds: [messageId] })
   }
 
-  async get (path: '/health' | '/ready'): Promise<{ status: number, headers: Headers, body: unknown }> {
+  async get(
+    path: '/health' | '/ready',
+  ): Promise<{ status: number; headers: Headers; body: unknown }> {
     const response = await fetch(`${this.server.host}${path}`)
     return { status: response.status, headers: response.headers, body: await response.json() }
   }
 
   /** Every operation is refused in time, while the process itself says that it is well. */
-  async expectUnavailable (): Promise<void> {
+  async expectUnavailable(): Promise<void> {
     const operations = Promise.all([this.send(), this.list(), this.acknowledge('id 0')].map(timed))
     const asked = timed(this.get('/ready'))
     await this.expectHealthy()
@@ -55,14 +67,14 @@ class Caller {
     }
   }
 
-  async expectHealthy (): Promise<void> {
+  async expectHealthy(): Promise<void> {
     const [health, time] = await timed(this.get('/health'))
     expect([health.status, health.body]).toEqual([200, { status: 'ok' }])
     expect(time).toBeLessThan(2000)
   }
 
   /** The server is told nothing, and yet is back soon, with everything that it has ever confirmed. */
-  async expectRecovery (confirmed: string): Promise<void> {
+  async expectRecovery(confirmed: string): Promise<void> {
     const end = Date.now() + 2 * A_FEW_SECONDS
     while ((await this.get('/ready')).status !== 200 || (await this.send()).status !== 200) {
       if (Date.now() > end) throw new Error('The server does not recover')
@@ -71,24 +83,31 @@ class Caller {
     const lists = await this.fillPool()
     for (const { status, body } of lists) {
       expect(status).toBe(200)
-      expect((body.messages as Array<{ messageId: string }>).map(message => message.messageId)).toContain(confirmed)
+      expect(
+        (body.messages as Array<{ messageId: string }>).map((message) => message.messageId),
+      ).toContain(confirmed)
     }
   }
 
   /** So many requests at once that every connection of the pool is open. */
-  async fillPool (): Promise<Answer[]> {
+  async fillPool(): Promise<Answer[]> {
     return await Promise.all(Array.from({ length: 12 }, async () => await this.list()))
   }
 }
 
-test.each(ENGINES)('a table that is gone is an outage as well, on %s', async engine => {
+test.each(ENGINES)('a table that is gone is an outage as well, on %s', async (engine) => {
   const server = await startServer({ engine })
   const { knex } = server.server.context
   const alice = await Caller.of(server)
   await alice.send('confirmed')
 
   await knex.schema.renameTable('messages', 'elsewhere')
-  for (const answer of [await alice.send(), await alice.list(), await alice.acknowledge('confirmed')]) expectRefusal(answer, 503, 'ERR_UNAVAILABLE')
+  for (const answer of [
+    await alice.send(),
+    await alice.list(),
+    await alice.acknowledge('confirmed'),
+  ])
+    expectRefusal(answer, 503, 'ERR_UNAVAILABLE')
   await alice.expectHealthy()
 
   await knex.schema.renameTable('elsewhere', 'messages')
@@ -104,11 +123,16 @@ whereMysqlIs('a MySQL that goes away', () => {
 
   beforeAll(async () => {
     database = await createDatabase('mysql')
-    const { host, port } = database.config.connection as { host: string, port: number }
+    const { host, port } = database.config.connection as { host: string; port: number }
     proxy = new TcpProxy({ host, port })
     await proxy.open()
     const connection = { ...database.config.connection, host: '127.0.0.1', port: proxy.port }
-    alice = await Caller.of(await startServer({ engine: 'mysql', env: { KNEX_DB_CONNECTION: JSON.stringify(connection) } }))
+    alice = await Caller.of(
+      await startServer({
+        engine: 'mysql',
+        env: { KNEX_DB_CONNECTION: JSON.stringify(connection) },
+      }),
+    )
     await alice.send('confirmed')
   })
 
@@ -132,7 +156,8 @@ whereMysqlIs('a MySQL that goes away', () => {
       await alice.fillPool()
       const lists = alice.fillPool()
       proxy.cut()
-      for (const answer of await lists) if (answer.status !== 200) expectRefusal(answer, 503, 'ERR_UNAVAILABLE')
+      for (const answer of await lists)
+        if (answer.status !== 200) expectRefusal(answer, 503, 'ERR_UNAVAILABLE')
       await alice.expectRecovery('confirmed')
     }
   })
@@ -154,9 +179,12 @@ whereMysqlIs('a MySQL that goes away', () => {
     await proxy.set('up')
     await alice.expectRecovery('confirmed')
     // What became of them nobody could know: repeated, they are there, and once.
-    for (let i = 0; i < 7; i++) expect(await alice.send(`stalled ${i}`)).toMatchObject({ status: 200, verified: true })
+    for (let i = 0; i < 7; i++)
+      expect(await alice.send(`stalled ${i}`)).toMatchObject({ status: 200, verified: true })
     const { messages } = (await alice.list()).body as { messages: Array<{ messageId: string }> }
-    const stalled = messages.map(({ messageId }) => messageId).filter(messageId => messageId.startsWith('stalled'))
+    const stalled = messages
+      .map(({ messageId }) => messageId)
+      .filter((messageId) => messageId.startsWith('stalled'))
     expect(stalled.sort()).toEqual(Array.from({ length: 7 }, (_value, i) => `stalled ${i}`))
   })
 

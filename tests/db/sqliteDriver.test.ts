@@ -9,7 +9,7 @@ const run = promisify(execFile)
 test('statements and databases that nobody needs any more are collected in peace', async () => {
   const work = `
     require(${JSON.stringify(join(__dirname, '../helpers/transpile.js'))})
-    const Database = require(${JSON.stringify(join(__dirname, '../../src/db/sqliteDriver'))}).sqliteDriver()
+    const Database = require(${JSON.stringify(join(__dirname, '../../src/db/engine/sqliteDriver'))}).sqliteDriver()
     const churn = () => { for (let i = 0; i < 100; i++) { const db = new Database(':memory:'); db.prepare('select 1').get(); db.close() } }
     let rounds = 20
     const again = () => { churn(); gc(); if (--rounds > 0) setTimeout(again, 5); else console.log('collected') }

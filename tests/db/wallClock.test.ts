@@ -1,8 +1,8 @@
 import { beforeEach, expect, test } from '@jest/globals'
-import { Housekeeping } from '../../src/db/housekeeping'
+import { Housekeeping } from '../../src/db/maintenance/retention'
 import { createLedger } from '../../src/db/quotas'
-import { createRemoval } from '../../src/db/removal'
-import { WallClock } from '../../src/db/wallClock'
+import { createRemoval } from '../../src/db/messages/remove'
+import { WallClock } from '../../src/db/engine/wallClock'
 import pino from 'pino'
 import { until } from '../helpers/live'
 import { startServer } from '../helpers/server'
@@ -19,7 +19,9 @@ const pass = (milliseconds: number): void => {
   monotonic += milliseconds
 }
 
-beforeEach(() => { [wall, monotonic] = [1_800_000_000_000, 5000] })
+beforeEach(() => {
+  ;[wall, monotonic] = [1_800_000_000_000, 5000]
+})
 
 test('a clock that goes on evenly, or is corrected by seconds, is believed', () => {
   const clock = new WallClock(clocks)
@@ -30,7 +32,11 @@ test('a clock that goes on evenly, or is corrected by seconds, is believed', () 
   expect(clock.now()).toBe(wall)
 })
 
-test.each([['a year ahead', YEAR], ['a year back', -YEAR], ['a minute ahead', MINUTE]])('a clock that jumps %s is not, and is again when it is right again', (_name, jump) => {
+test.each([
+  ['a year ahead', YEAR],
+  ['a year back', -YEAR],
+  ['a minute ahead', MINUTE],
+])('a clock that jumps %s is not, and is again when it is right again', (_name, jump) => {
   const clock = new WallClock(clocks)
   wall += jump
   expect(clock.now()).toBeUndefined()
@@ -62,31 +68,61 @@ test('one that jumps again and again is never believed', () => {
 })
 
 test('while it cannot be believed nothing is removed for its age', async () => {
-  const { server: { context } } = await startServer()
+  const {
+    server: { context },
+  } = await startServer()
   const { knex } = context
   ;[wall, monotonic] = [Date.now(), performance.now()]
   const recipient = context.wallet.identityKey
-  await knex('messages').insert({ recipient, message_box: 'inbox', message_id: 'young', sender: recipient, body: 'x', body_bytes: 1, created_at: wall - MINUTE, updated_at: wall })
-  const quotas = { inbox: { messages: undefined, bytes: undefined }, sender: { messages: undefined, bytes: undefined } }
+  await knex('messages').insert({
+    recipient,
+    message_box: 'inbox',
+    message_id: 'young',
+    sender: recipient,
+    body: 'x',
+    body_bytes: 1,
+    created_at: wall - MINUTE,
+    updated_at: wall,
+  })
+  const quotas = {
+    inbox: { messages: undefined, bytes: undefined },
+    sender: { messages: undefined, bytes: undefined },
+  }
   const ledger = createLedger(quotas)
   const lines: string[] = []
   const start = (retention: number): Housekeeping => {
-    const logger = pino({ level: 'info' }, { write (line: string) { lines.push(line) } })
-    const housekeeping = new Housekeeping({ knex, removal: createRemoval(knex, ledger, () => false), ledger, retention, logger, onExpired: () => {}, clocks })
+    const logger = pino(
+      { level: 'info' },
+      {
+        write(line: string) {
+          lines.push(line)
+        },
+      },
+    )
+    const housekeeping = new Housekeeping({
+      knex,
+      removal: createRemoval(knex, ledger, () => false),
+      ledger,
+      retention,
+      logger,
+      onExpired: () => {},
+      clocks,
+    })
     return housekeeping
   }
-  const stored = async (): Promise<number> => Number((await knex('messages').count({ count: '*' }).first())!.count)
+  const stored = async (): Promise<number> =>
+    Number((await knex('messages').count({ count: '*' }).first())!.count)
 
   const wrong = start(HOUR)
   wall += YEAR
   wrong.start()
-  await until(() => lines.some(line => line.includes('the clock has jumped')))
+  await until(() => lines.some((line) => line.includes('the clock has jumped')))
   await wrong.stop()
   expect(await stored()).toBe(1)
 
   wall -= YEAR
   const right = start(1)
   right.start()
-  await until(async () => await stored() === 0)
+  await until(async () => (await stored()) === 0)
   await right.stop()
 })

@@ -7,7 +7,7 @@ import { crash } from './crash'
 
 /** The short form of `npm run crash`. */
 describe('kill -9 under load loses nothing, doubles nothing and brings nothing back', () => {
-  test.each(ENGINES)('of the server, on %s', async engine => {
+  test.each(ENGINES)('of the server, on %s', async (engine) => {
     const counts = await crash(engine, { kills: 2 })
 
     expect(counts).toMatchObject(SOUND)

@@ -29,21 +29,21 @@ export class Ledger {
   /** Whatever should not happen, in words. */
   readonly faults: string[] = []
 
-  open (entry: Pick<Entry, 'messageId' | 'recipient' | 'size' | 'together'>): void {
+  open(entry: Pick<Entry, 'messageId' | 'recipient' | 'size' | 'together'>): void {
     this.entries.set(entry.messageId, { ...entry, answered: false, acknowledged: 'no' })
   }
 
-  answer (messageIds: string[]): void {
+  answer(messageIds: string[]): void {
     for (const id of messageIds) this.entries.get(id)!.answered = true
     this.answers++
   }
 
-  acknowledge (messageIds: string[], acknowledged: Entry['acknowledged']): void {
+  acknowledge(messageIds: string[], acknowledged: Entry['acknowledged']): void {
     for (const id of messageIds) this.entries.get(id)!.acknowledged = acknowledged
   }
 }
 
 /** A body that names its message, so that any of its bytes would be missed. */
-export function makeBody (messageId: string, size: number): string {
+export function makeBody(messageId: string, size: number): string {
   return messageId.repeat(Math.ceil(size / messageId.length)).slice(0, size)
 }

@@ -12,21 +12,36 @@ afterEach(async () => {
   for (const database of databases.splice(0)) await database.drop()
 })
 
-function sendTo (recipient: string, messageId: string): object {
+function sendTo(recipient: string, messageId: string): object {
   return { message: { recipient, messageId, messageBox: 'inbox', body: 'hello' } }
 }
 
 describe('while MariaDB is away, and after', () => {
-  test.each<['is killed' | 'hangs', 'SIGKILL' | 'SIGSTOP', (mariadb: PrivateMariadb) => Promise<void>]>([
-    ['is killed', 'SIGKILL', async mariadb => { await mariadb.start() }],
-    ['hangs', 'SIGSTOP', async mariadb => { await mariadb.kill('SIGCONT') }]
+  test.each<
+    ['is killed' | 'hangs', 'SIGKILL' | 'SIGSTOP', (mariadb: PrivateMariadb) => Promise<void>]
+  >([
+    [
+      'is killed',
+      'SIGKILL',
+      async (mariadb) => {
+        await mariadb.start()
+      },
+    ],
+    [
+      'hangs',
+      'SIGSTOP',
+      async (mariadb) => {
+        await mariadb.kill('SIGCONT')
+      },
+    ],
   ])('it %s', async (_name, signal, bringBack) => {
     if (!canRunMariadb()) return
     const mariadb = await PrivateMariadb.create()
     databases.push(mariadb)
     const server = await ServerProcess.start({ env: mariadb.env })
     const alice = await Caller.connect(server.origin)
-    const get = async (path: string): Promise<number> => (await fetch(`${server.origin}${path}`)).status
+    const get = async (path: string): Promise<number> =>
+      (await fetch(`${server.origin}${path}`)).status
     const post = async (path: string, content: object): Promise<string> => {
       const answer = await alice.post(path, content)
       return `${answer?.status} ${String(answer?.body.code ?? answer?.body.status)}`
@@ -35,17 +50,23 @@ describe('while MariaDB is away, and after', () => {
 
     await mariadb.kill(signal)
     const begin = Date.now()
-    expect(await Promise.all([
-      post('/sendMessage', sendTo(alice.identityKey, 'meanwhile')),
-      post('/listMessages', { messageBox: 'inbox' }),
-      post('/acknowledgeMessage', { messageIds: ['none of hers'] }),
-      get('/ready'),
-      get('/health')
-    ])).toEqual(['503 ERR_UNAVAILABLE', '503 ERR_UNAVAILABLE', '503 ERR_UNAVAILABLE', 503, 200])
+    expect(
+      await Promise.all([
+        post('/sendMessage', sendTo(alice.identityKey, 'meanwhile')),
+        post('/listMessages', { messageBox: 'inbox' }),
+        post('/acknowledgeMessage', { messageIds: ['none of hers'] }),
+        get('/ready'),
+        get('/health'),
+      ]),
+    ).toEqual(['503 ERR_UNAVAILABLE', '503 ERR_UNAVAILABLE', '503 ERR_UNAVAILABLE', 503, 200])
     expect(Date.now() - begin).toBeLessThan(SOON)
 
     await bringBack(mariadb)
-    await eventually(async () => await get('/ready') === 200 || undefined, () => 'The server does not recover', SOON)
+    await eventually(
+      async () => (await get('/ready')) === 200 || undefined,
+      () => 'The server does not recover',
+      SOON,
+    )
     expect(await post('/sendMessage', sendTo(alice.identityKey, 'meanwhile'))).toBe('200 success')
     const list = await alice.post('/listMessages', { messageBox: 'inbox' })
     expect(list!.body.messages).toMatchObject([{ messageId: 'before' }, { messageId: 'meanwhile' }])

@@ -10,16 +10,17 @@ import { endChildren } from '../helpers/processes'
 import { isSound } from './audit'
 import { crash, VICTIMS, type Victim } from './crash'
 
-async function main (): Promise<void> {
+async function main(): Promise<void> {
   const { values } = parseArgs({
     options: {
       rounds: { type: 'string', default: '20' },
       victims: { type: 'string', default: VICTIMS.join(',') },
-      build: { type: 'boolean', default: false }
-    }
+      build: { type: 'boolean', default: false },
+    },
   })
   const kills = Number(values.rounds)
-  if (!(Number.isInteger(kills) && kills > 0)) throw new Error('--rounds takes a whole number above 0')
+  if (!(Number.isInteger(kills) && kills > 0))
+    throw new Error('--rounds takes a whole number above 0')
   const victims = values.victims.split(',').map(parseVictim)
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
   await globalSetup()
@@ -31,23 +32,27 @@ async function main (): Promise<void> {
   }
 }
 
-function parseVictim (name: string): Victim {
-  const victim = VICTIMS.find(known => known === name)
+function parseVictim(name: string): Victim {
+  const victim = VICTIMS.find((known) => known === name)
   if (victim === undefined) throw new Error(`--victims takes some of ${VICTIMS.join(',')}`)
   return victim
 }
 
-async function report (victim: Victim, kills: number, build: boolean): Promise<void> {
+async function report(victim: Victim, kills: number, build: boolean): Promise<void> {
   const begin = Date.now()
   const counts = await crash(victim, { kills, build })
   const { faults, ...numbers } = counts
-  const lines = Object.entries(numbers).map(([name, number]) => `  ${name.padEnd(14)}${String(number).padStart(8)}`)
-  process.stdout.write(`\n${victim}: ${kills} kills in ${Math.round((Date.now() - begin) / 1000)} s\n${lines.join('\n')}\n`)
+  const lines = Object.entries(numbers).map(
+    ([name, number]) => `  ${name.padEnd(14)}${String(number).padStart(8)}`,
+  )
+  process.stdout.write(
+    `\n${victim}: ${kills} kills in ${Math.round((Date.now() - begin) / 1000)} s\n${lines.join('\n')}\n`,
+  )
   for (const fault of faults) process.stdout.write(`  FAULT ${fault}\n`)
   if (!isSound(counts)) process.exitCode = 1
 }
 
-main().catch(error => {
+main().catch((error) => {
   process.stderr.write(`${error instanceof Error ? error.stack : String(error)}\n`)
   process.exitCode = 1
 })

@@ -15,43 +15,59 @@ export interface AdminRun {
 }
 
 /** Runs the tool with these settings alone, where there is no terminal. */
-export async function admin (env: FlatEnv, ...args: string[]): Promise<AdminRun> {
-  return await collect(spawn(process.execPath, [...PROGRAM, ...args], { cwd: tmpdir(), env: environment(env), stdio: ['ignore', 'pipe', 'pipe'] }))
+export async function admin(env: FlatEnv, ...args: string[]): Promise<AdminRun> {
+  return await collect(
+    spawn(process.execPath, [...PROGRAM, ...args], {
+      cwd: tmpdir(),
+      env: environment(env),
+      stdio: ['ignore', 'pipe', 'pipe'],
+    }),
+  )
 }
 
 /** Runs the tool as a user who may write nowhere: where this is root, as nobody. */
-export async function adminAsNobody (env: FlatEnv, ...args: string[]): Promise<AdminRun> {
+export async function adminAsNobody(env: FlatEnv, ...args: string[]): Promise<AdminRun> {
   return await runAsNobody(env, ...PROGRAM, ...args)
 }
 
 /** Starts the server as that user: for starts that fail. */
-export async function startAsNobody (env: FlatEnv): Promise<AdminRun> {
+export async function startAsNobody(env: FlatEnv): Promise<AdminRun> {
   return await runAsNobody(env, ...PROGRAM.slice(0, 2), join(__dirname, '../../src/main.ts'))
 }
 
-async function runAsNobody (env: FlatEnv, ...args: string[]): Promise<AdminRun> {
+async function runAsNobody(env: FlatEnv, ...args: string[]): Promise<AdminRun> {
   const user = isRoot() ? { uid: NOBODY, gid: NOBODY } : {}
-  return await collect(spawn(process.execPath, args, { cwd: tmpdir(), env: environment(env), stdio: ['ignore', 'pipe', 'pipe'], ...user }))
+  return await collect(
+    spawn(process.execPath, args, {
+      cwd: tmpdir(),
+      env: environment(env),
+      stdio: ['ignore', 'pipe', 'pipe'],
+      ...user,
+    }),
+  )
 }
 
 const NOBODY = 65534
 
-function isRoot (): boolean {
+function isRoot(): boolean {
   return process.getuid?.() === 0
 }
 
 /** Whether that user can read the program: root may keep it in a folder of its own. */
-export function canBeRestricted (): boolean {
+export function canBeRestricted(): boolean {
   const folders = [__dirname]
   while (dirname(folders.at(-1)!) !== folders.at(-1)) folders.push(dirname(folders.at(-1)!))
-  if (!isRoot() || folders.every(folder => (statSync(folder).mode & 0o005) === 0o005)) return true
-  process.stderr.write('\n*** NOBODY BUT root CAN READ THIS FOLDER: WHAT AN ORDINARY USER MAY NOT DO IS NOT TESTED. ***\n')
+  if (!isRoot() || folders.every((folder) => (statSync(folder).mode & 0o005) === 0o005)) return true
+  process.stderr.write(
+    '\n*** NOBODY BUT root CAN READ THIS FOLDER: WHAT AN ORDINARY USER MAY NOT DO IS NOT TESTED. ***\n',
+  )
   return false
 }
 
 /** Whether `script` of util-linux is there, which gives a program a terminal. */
-export function hasTerminals (): boolean {
-  if (/util-linux/.test(spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout ?? '')) return true
+export function hasTerminals(): boolean {
+  if (/util-linux/.test(spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout ?? ''))
+    return true
   const text = 'NO script OF util-linux HERE: WHAT THE TOOL ASKS AT A TERMINAL'
   if (process.env.CI === 'true') throw new Error(`${text} CANNOT BE TESTED`)
   process.stderr.write(`\n*** ${text} IS NOT TESTED. ***\n`)
@@ -59,11 +75,19 @@ export function hasTerminals (): boolean {
 }
 
 /** Runs the tool on a terminal, and answers its question; the terminal's output is both streams of the tool. */
-export async function adminOnTerminal (env: FlatEnv, answer: string, ...args: string[]): Promise<AdminRun> {
-  const command = [process.execPath, ...PROGRAM, ...args].map(word => `'${word}'`).join(' ')
-  const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], { cwd: tmpdir(), env: environment(env), stdio: 'pipe' })
+export async function adminOnTerminal(
+  env: FlatEnv,
+  answer: string,
+  ...args: string[]
+): Promise<AdminRun> {
+  const command = [process.execPath, ...PROGRAM, ...args].map((word) => `'${word}'`).join(' ')
+  const child = spawn('script', ['--quiet', '--return', '--command', command, '/dev/null'], {
+    cwd: tmpdir(),
+    env: environment(env),
+    stdio: 'pipe',
+  })
   let shown = ''
-  child.stdout.on('data', chunk => {
+  child.stdout.on('data', (chunk) => {
     shown += String(chunk)
     if (!shown.includes('[y/N]')) return
     shown = ''
@@ -72,15 +96,25 @@ export async function adminOnTerminal (env: FlatEnv, answer: string, ...args: st
   return await collect(child)
 }
 
-async function collect (child: ChildProcess): Promise<AdminRun> {
+async function collect(child: ChildProcess): Promise<AdminRun> {
   const run: AdminRun = { code: null, stdout: '', stderr: '' }
-  child.stdout!.on('data', chunk => { run.stdout += String(chunk) })
-  child.stderr!.on('data', chunk => { run.stderr += String(chunk) })
-  const [code] = await once(child, 'close') as [number | null]
+  child.stdout!.on('data', (chunk) => {
+    run.stdout += String(chunk)
+  })
+  child.stderr!.on('data', (chunk) => {
+    run.stderr += String(chunk)
+  })
+  const [code] = (await once(child, 'close')) as [number | null]
   return { ...run, code }
 }
 
 /** No variable but these; an empty one counts as not set. */
-function environment (env: FlatEnv): NodeJS.ProcessEnv {
-  return { PATH: process.env.PATH, TERM: 'xterm', ...Object.fromEntries(VARIABLES.map(name => [name, ''])), NODE_ENV: 'test', ...env }
+function environment(env: FlatEnv): NodeJS.ProcessEnv {
+  return {
+    PATH: process.env.PATH,
+    TERM: 'xterm',
+    ...Object.fromEntries(VARIABLES.map((name) => [name, ''])),
+    NODE_ENV: 'test',
+    ...env,
+  }
 }

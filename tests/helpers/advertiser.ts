@@ -1,5 +1,14 @@
 /** Advertisements made by hand from the SDK's primitives, so that a test can bend each part of them. */
-import { HTTPSOverlayLookupFacilitator, P2PKH, PrivateKey, ProtoWallet, PushDrop, Transaction, Utils, type LockingScript } from '@bsv/sdk'
+import {
+  HTTPSOverlayLookupFacilitator,
+  P2PKH,
+  PrivateKey,
+  ProtoWallet,
+  PushDrop,
+  Transaction,
+  Utils,
+  type LockingScript,
+} from '@bsv/sdk'
 import type { TestChain } from './chain'
 
 const PROTOCOL: [1, string] = [1, 'messagebox advertisement']
@@ -10,62 +19,133 @@ export interface Advertising {
   identityKey?: string
 }
 
-export function identityOf (key: PrivateKey): string {
+export function identityOf(key: PrivateKey): string {
   return key.toPublicKey().toString()
 }
 
 /** The script that a wallet locks an advertisement with. */
-export async function lockAdvertisement (signer: PrivateKey, { host = 'https://box.one', identityKey = identityOf(signer) }: Advertising = {}): Promise<LockingScript> {
+export async function lockAdvertisement(
+  signer: PrivateKey,
+  { host = 'https://box.one', identityKey = identityOf(signer) }: Advertising = {},
+): Promise<LockingScript> {
   const pushDrop = new PushDrop(new ProtoWallet(signer) as never)
-  return await pushDrop.lock([Utils.toArray(identityKey, 'hex'), Utils.toArray(host, 'utf8')], PROTOCOL, '1', 'anyone', true)
+  return await pushDrop.lock(
+    [Utils.toArray(identityKey, 'hex'), Utils.toArray(host, 'utf8')],
+    PROTOCOL,
+    '1',
+    'anyone',
+    true,
+  )
 }
 
 /** A transaction with these scripts, each on an output of 1 satoshi; it may spend outputs of the signer's advertisements. */
-export async function makeTransaction (chain: TestChain, signer: PrivateKey, scripts: LockingScript[], { spends = [], funds = chain.mint(signer, 10_000) }: { spends?: Transaction[], funds?: Transaction } = {}): Promise<Transaction> {
+export async function makeTransaction(
+  chain: TestChain,
+  signer: PrivateKey,
+  scripts: LockingScript[],
+  {
+    spends = [],
+    funds = chain.mint(signer, 10_000),
+  }: { spends?: Transaction[]; funds?: Transaction } = {},
+): Promise<Transaction> {
   const transaction = new Transaction()
   const pushDrop = new PushDrop(new ProtoWallet(signer) as never)
   for (const sourceTransaction of spends) {
-    transaction.addInput({ sourceTransaction, sourceOutputIndex: 0, unlockingScriptTemplate: pushDrop.unlock(PROTOCOL, '1', 'anyone'), sequence: 0xffffffff })
+    transaction.addInput({
+      sourceTransaction,
+      sourceOutputIndex: 0,
+      unlockingScriptTemplate: pushDrop.unlock(PROTOCOL, '1', 'anyone'),
+      sequence: 0xffffffff,
+    })
   }
-  transaction.addInput({ sourceTransaction: funds, sourceOutputIndex: 0, unlockingScriptTemplate: new P2PKH().unlock(signer), sequence: 0xffffffff })
+  transaction.addInput({
+    sourceTransaction: funds,
+    sourceOutputIndex: 0,
+    unlockingScriptTemplate: new P2PKH().unlock(signer),
+    sequence: 0xffffffff,
+  })
   for (const lockingScript of scripts) transaction.addOutput({ satoshis: 1, lockingScript })
-  transaction.addOutput({ satoshis: 100, lockingScript: new P2PKH().lock(signer.toPublicKey().toHash()) })
+  transaction.addOutput({
+    satoshis: 100,
+    lockingScript: new P2PKH().lock(signer.toPublicKey().toHash()),
+  })
   await transaction.sign()
   return transaction
 }
 
 /** A transaction that anoints a host, in its first output. */
-export async function anoint (chain: TestChain, signer: PrivateKey, host?: string, spends: Transaction[] = []): Promise<Transaction> {
-  return await makeTransaction(chain, signer, [await lockAdvertisement(signer, { ...(host !== undefined && { host }) })], { spends })
+export async function anoint(
+  chain: TestChain,
+  signer: PrivateKey,
+  host?: string,
+  spends: Transaction[] = [],
+): Promise<Transaction> {
+  return await makeTransaction(
+    chain,
+    signer,
+    [await lockAdvertisement(signer, { ...(host !== undefined && { host }) })],
+    { spends },
+  )
 }
 
-export interface OverlayAnswer { status: number, headers: Headers, body: Record<string, unknown> }
+export interface OverlayAnswer {
+  status: number
+  headers: Headers
+  body: Record<string, unknown>
+}
 
-export async function submit (origin: string, beef: Uint8Array | number[], headers: Record<string, string> = {}): Promise<OverlayAnswer> {
+export async function submit(
+  origin: string,
+  beef: Uint8Array | number[],
+  headers: Record<string, string> = {},
+): Promise<OverlayAnswer> {
   const response = await fetch(`${origin}/submit`, {
     method: 'POST',
-    headers: { 'content-type': 'application/octet-stream', 'x-topics': '["tm_messagebox"]', ...headers },
-    body: Uint8Array.from(beef)
+    headers: {
+      'content-type': 'application/octet-stream',
+      'x-topics': '["tm_messagebox"]',
+      ...headers,
+    },
+    body: Uint8Array.from(beef),
   })
-  return { status: response.status, headers: response.headers, body: await response.json() as Record<string, unknown> }
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: (await response.json()) as Record<string, unknown>,
+  }
 }
 
-export async function lookup (origin: string, body: unknown): Promise<OverlayAnswer> {
-  const response = await fetch(`${origin}/lookup`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: typeof body === 'string' ? body : JSON.stringify(body) })
-  return { status: response.status, headers: response.headers, body: await response.json() as Record<string, unknown> }
+export async function lookup(origin: string, body: unknown): Promise<OverlayAnswer> {
+  const response = await fetch(`${origin}/lookup`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  })
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: (await response.json()) as Record<string, unknown>,
+  }
 }
 
 /** The outpoints that a query finds, in both forms of the answer, which have to agree. */
-export async function find (origin: string, query: object): Promise<string[]> {
+export async function find(origin: string, query: object): Promise<string[]> {
   const question = { service: 'ls_messagebox', query }
-  const plain = (await lookup(origin, question)).body as unknown as Awaited<ReturnType<HTTPSOverlayLookupFacilitator['lookup']>>
+  const plain = (await lookup(origin, question)).body as unknown as Awaited<
+    ReturnType<HTTPSOverlayLookupFacilitator['lookup']>
+  >
   const binary = await new HTTPSOverlayLookupFacilitator(fetch, true).lookup(origin, question)
-  const [outpoints, others] = [plain, binary].map(({ outputs }) => outputs.map(({ beef, outputIndex }) => `${Transaction.fromBEEF(beef).id('hex')}.${outputIndex}`))
-  if (JSON.stringify(outpoints) !== JSON.stringify(others)) throw new Error(`The answers differ: ${JSON.stringify({ outpoints, others })}`)
+  const [outpoints, others] = [plain, binary].map(({ outputs }) =>
+    outputs.map(
+      ({ beef, outputIndex }) => `${Transaction.fromBEEF(beef).id('hex')}.${outputIndex}`,
+    ),
+  )
+  if (JSON.stringify(outpoints) !== JSON.stringify(others))
+    throw new Error(`The answers differ: ${JSON.stringify({ outpoints, others })}`)
   return outpoints!
 }
 
 /** What the topic answers. */
-export function steak (outputsToAdmit: number[], coinsRemoved: number[] = []): object {
+export function steak(outputsToAdmit: number[], coinsRemoved: number[] = []): object {
   return { tm_messagebox: { outputsToAdmit, coinsToRetain: [], coinsRemoved } }
 }

@@ -9,50 +9,63 @@ import type { DatabaseConfig } from '../../src/config'
 export interface TestDatabase {
   config: DatabaseConfig
   /** The settings of the same database, for a server in a process of its own. */
-  env: { KNEX_DB_CLIENT: string, KNEX_DB_CONNECTION: string }
+  env: { KNEX_DB_CLIENT: string; KNEX_DB_CONNECTION: string }
   drop: () => Promise<void>
 }
 
 export type Engine = 'sqlite' | 'mysql'
 
 /** SQLite always; MySQL where the global set-up found a server. */
-export const ENGINES: Engine[] = process.env.TEST_MYSQL_READY === 'true' ? ['sqlite', 'mysql'] : ['sqlite']
+export const ENGINES: Engine[] =
+  process.env.TEST_MYSQL_READY === 'true' ? ['sqlite', 'mysql'] : ['sqlite']
 
 export const TEST_MYSQL_URL = process.env.TEST_MYSQL_URL ?? 'mysql://root@127.0.0.1:3306'
 
-export async function createDatabase (engine: Engine): Promise<TestDatabase> {
+export async function createDatabase(engine: Engine): Promise<TestDatabase> {
   return engine === 'sqlite' ? createSqlite() : await createMysql()
 }
 
-function createSqlite (): TestDatabase {
+function createSqlite(): TestDatabase {
   const folder = mkdtempSync(join(tmpdir(), 'messagebox-test-'))
-  return describe({ client: 'better-sqlite3', connection: { filename: join(folder, 'test.sqlite') } },
-    async () => { rmSync(folder, { recursive: true, force: true }) })
+  return describe(
+    { client: 'better-sqlite3', connection: { filename: join(folder, 'test.sqlite') } },
+    async () => {
+      rmSync(folder, { recursive: true, force: true })
+    },
+  )
 }
 
-async function createMysql (): Promise<TestDatabase> {
+async function createMysql(): Promise<TestDatabase> {
   const url = new URL(TEST_MYSQL_URL)
   // The global teardown drops whatever begins with this run's prefix, should a test not come to it.
   const database = `${process.env.TEST_MYSQL_PREFIX ?? 'messagebox_test'}_${randomBytes(6).toString('hex')}`
-  await onMysql(async connection => { await connection.query(`create database \`${database}\``) })
+  await onMysql(async (connection) => {
+    await connection.query(`create database \`${database}\``)
+  })
   const connection = {
     host: url.hostname,
     port: Number(url.port === '' ? 3306 : url.port),
     user: decodeURIComponent(url.username),
     password: decodeURIComponent(url.password),
-    database
+    database,
   }
   return describe({ client: 'mysql2', connection }, async () => {
-    await onMysql(async connection => { await connection.query(`drop database if exists \`${database}\``) })
+    await onMysql(async (connection) => {
+      await connection.query(`drop database if exists \`${database}\``)
+    })
   })
 }
 
-function describe (config: DatabaseConfig, drop: () => Promise<void>): TestDatabase {
-  return { config, drop, env: { KNEX_DB_CLIENT: config.client, KNEX_DB_CONNECTION: JSON.stringify(config.connection) } }
+function describe(config: DatabaseConfig, drop: () => Promise<void>): TestDatabase {
+  return {
+    config,
+    drop,
+    env: { KNEX_DB_CLIENT: config.client, KNEX_DB_CONNECTION: JSON.stringify(config.connection) },
+  }
 }
 
 /** Runs something on a connection to the test server, without a database. */
-export async function onMysql<T> (work: (connection: mysql.Connection) => Promise<T>): Promise<T> {
+export async function onMysql<T>(work: (connection: mysql.Connection) => Promise<T>): Promise<T> {
   const connection = await mysql.createConnection({ uri: TEST_MYSQL_URL, connectTimeout: 3000 })
   try {
     return await work(connection)

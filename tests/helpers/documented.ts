@@ -8,27 +8,40 @@ import { appendFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
-import { usualDocument } from '../../src/openapi/usual'
+import { usualDocument } from '../../src/openapi/defaultDocument'
 
 /** Larger bodies are not looked at. */
 const MAX_BYTES = 1024 * 1024
 
-interface Operation { operationId: string, responses: Record<string, { content?: unknown }> }
+interface Operation {
+  operationId: string
+  responses: Record<string, { content?: unknown }>
+}
 
-export const DOCUMENT = usualDocument()
+const DOCUMENT = usualDocument()
 const ROOT = 'https://messagebox.example/openapi.json'
 
 /** The document, of which any part can be compiled; nothing is until it is needed. */
-export const ajv = new Ajv2020({ strict: false, validateFormats: false, validateSchema: false, meta: false, allErrors: false })
+export const ajv = new Ajv2020({
+  strict: false,
+  validateFormats: false,
+  validateSchema: false,
+  meta: false,
+  allErrors: false,
+})
 ajv.addSchema(DOCUMENT, ROOT)
 
 const compiled = new Map<string, ValidateFunction>()
 
 /** What is wrong with a value at a part of the document, named by its keys; undefined where nothing is. */
-export function faultOf (path: Array<string | number>, value: unknown): string | undefined {
-  const pointer = path.map(key => String(key).replaceAll('~', '~0').replaceAll('/', '~1')).map(encodeURIComponent).join('/')
+export function faultOf(path: Array<string | number>, value: unknown): string | undefined {
+  const pointer = path
+    .map((key) => String(key).replaceAll('~', '~0').replaceAll('/', '~1'))
+    .map(encodeURIComponent)
+    .join('/')
   let validate = compiled.get(pointer)
-  if (validate === undefined) compiled.set(pointer, validate = ajv.compile({ $ref: `${ROOT}#/${pointer}` }))
+  if (validate === undefined)
+    compiled.set(pointer, (validate = ajv.compile({ $ref: `${ROOT}#/${pointer}` })))
   return validate(value) === true ? undefined : ajv.errorsText(validate.errors)
 }
 
@@ -38,72 +51,122 @@ const faults: string[] = []
 const seen = new Set<string>()
 
 /** Holds every answer of a server against the document, from now on. */
-export function watchAnswers (port: number, prefix: string): void {
+export function watchAnswers(port: number, prefix: string): void {
   if (watched.size === 0) for (const [name, listener] of LISTENERS) subscribe(name, listener)
   watched.set(port, prefix)
 }
 
-export function unwatchAnswers (port: number): void {
+export function unwatchAnswers(port: number): void {
   watched.delete(port)
   if (watched.size === 0) for (const [name, listener] of LISTENERS) unsubscribe(name, listener)
 }
 
 /** The answers that the document does not know, since this was asked last. */
-export function takeFaults (): string[] {
+export function takeFaults(): string[] {
   return faults.splice(0)
 }
 
-function onRequest (message: unknown): void {
-  const { request, response, socket } = message as { request: IncomingMessage, response: ServerResponse, socket: Socket }
+function onRequest(message: unknown): void {
+  const { request, response, socket } = message as {
+    request: IncomingMessage
+    response: ServerResponse
+    socket: Socket
+  }
   const prefix = watched.get(socket.localPort ?? 0)
   if (prefix === undefined || request.method === 'OPTIONS' || request.method === 'HEAD') return
   const { write, end } = response
   let body = ''
-  const keep = (chunk: unknown): void => { if (body.length <= MAX_BYTES && (typeof chunk === 'string' || Buffer.isBuffer(chunk))) body += String(chunk) }
+  const keep = (chunk: unknown): void => {
+    if (body.length <= MAX_BYTES && (typeof chunk === 'string' || Buffer.isBuffer(chunk)))
+      body += String(chunk)
+  }
   response.write = function (...parameters: unknown[]): boolean {
     keep(parameters[0])
     return write.apply(response, parameters as Parameters<typeof write>)
   } as typeof write
   response.end = function (...parameters: unknown[]): ServerResponse {
     keep(parameters[0])
-    check(request, prefix, response.statusCode, body, String(response.getHeader('content-type') ?? 'application/json'))
+    check(
+      request,
+      prefix,
+      response.statusCode,
+      body,
+      String(response.getHeader('content-type') ?? 'application/json'),
+    )
     return end.apply(response, parameters as Parameters<typeof end>)
   } as typeof end
 }
 
 /** What is refused before it is a request leaves on the bare connection. */
-function onSocket (message: unknown): void {
+function onSocket(message: unknown): void {
   const { socket } = message as { socket: Socket }
   if (!watched.has(socket.localPort ?? 0)) return
   const end = socket.end
   socket.end = function (...parameters: unknown[]): Socket {
-    const [, status, body] = /^HTTP\/1\.1 (\d+)[^]*?\r\n\r\n([^]*)$/.exec(String(parameters[0] ?? '')) ?? []
+    const [, status, body] =
+      /^HTTP\/1\.1 (\d+)[^]*?\r\n\r\n([^]*)$/.exec(String(parameters[0] ?? '')) ?? []
     if (status !== undefined) hold('a connection', { status: Number(status), body: body! })
     return end.apply(socket, parameters as Parameters<typeof end>)
   } as typeof end
 }
 
 /** What Node tells of each request that begins and of each connection, whoever listens for it. */
-const LISTENERS = [['http.server.request.start', onRequest], ['net.server.socket', onSocket]] as const
+const LISTENERS = [
+  ['http.server.request.start', onRequest],
+  ['net.server.socket', onSocket],
+] as const
 
-function check ({ method = '', url = '' }: IncomingMessage, prefix: string, status: number, body: string, type: string): void {
-  const path = url.split('?')[0]!.toLowerCase().replace(/(?<=.)\/$/, '')
-  const found = Object.keys(DOCUMENT.paths).find(known => path === `${'servers' in DOCUMENT.paths[known]! ? '' : prefix}${known}`.toLowerCase())
+function check(
+  { method = '', url = '' }: IncomingMessage,
+  prefix: string,
+  status: number,
+  body: string,
+  type: string,
+): void {
+  const path = url
+    .split('?')[0]!
+    .toLowerCase()
+    .replace(/(?<=.)\/$/, '')
+  const found = Object.keys(DOCUMENT.paths).find(
+    (known) =>
+      path === `${'servers' in DOCUMENT.paths[known]! ? '' : prefix}${known}`.toLowerCase(),
+  )
   if (found === undefined || body.length > MAX_BYTES) return
   const operation = DOCUMENT.paths[found]![method.toLowerCase()] as Operation | undefined
   if (operation === undefined) return hold(`${method} ${path}`, { status, body })
   if (!/^application\/json/.test(type)) return note(`${operation.operationId} ${status}`)
-  if (operation.responses[status] === undefined) faults.push(`${method} ${path} answers ${status}, which is not in the document: ${body.slice(0, 500)}`)
-  else hold(`${method} ${path}`, { id: operation.operationId, responses: ['paths', found, method.toLowerCase(), 'responses'], status, body })
+  if (operation.responses[status] === undefined)
+    faults.push(
+      `${method} ${path} answers ${status}, which is not in the document: ${body.slice(0, 500)}`,
+    )
+  else
+    hold(`${method} ${path}`, {
+      id: operation.operationId,
+      responses: ['paths', found, method.toLowerCase(), 'responses'],
+      status,
+      body,
+    })
 }
 
 /** Where the answer is no operation's, it has to be one of the errors that the document knows. */
-function hold (what: string, { id = 'none', responses, status, body }: { id?: string, responses?: string[], status: number, body: string }): void {
+function hold(
+  what: string,
+  {
+    id = 'none',
+    responses,
+    status,
+    body,
+  }: { id?: string; responses?: string[]; status: number; body: string },
+): void {
   try {
-    const value = body === '' ? undefined : JSON.parse(body) as { code?: string }
-    const where = responses === undefined ? ['components', 'schemas', value?.code ?? 'none'] : [...responses, status, 'content', 'application/json', 'schema']
+    const value = body === '' ? undefined : (JSON.parse(body) as { code?: string })
+    const where =
+      responses === undefined
+        ? ['components', 'schemas', value?.code ?? 'none']
+        : [...responses, status, 'content', 'application/json', 'schema']
     const fault = value === undefined ? undefined : faultOf(where, value)
-    if (fault !== undefined) faults.push(`${what} answers ${status} with ${body.slice(0, 500)}: ${fault}`)
+    if (fault !== undefined)
+      faults.push(`${what} answers ${status} with ${body.slice(0, 500)}: ${fault}`)
     note(`${id} ${status} ${value?.code ?? ''}`.trim())
   } catch (error) {
     faults.push(`${what} answers ${status} with ${body.slice(0, 500)}: ${String(error)}`)
@@ -111,7 +174,7 @@ function hold (what: string, { id = 'none', responses, status, body }: { id?: st
 }
 
 /** Each thing is written down once by each test file; the folder is made by `globalSetup.ts`. */
-function note (line: string): void {
+function note(line: string): void {
   const folder = process.env.TEST_SEEN_FOLDER
   if (folder === undefined || seen.has(line)) return
   seen.add(line)

@@ -1,7 +1,7 @@
 import { createServer, type AddressInfo } from 'node:net'
 
 /** A port of the loopback that was free a moment ago, for programs that cannot be told to choose one. */
-export async function freePort (): Promise<number> {
+export async function freePort(): Promise<number> {
   return await tryPort(0)
 }
 
@@ -9,7 +9,7 @@ export async function freePort (): Promise<number> {
 const [FIRST_RESERVED, RESERVED] = [20_000, 10_000]
 
 /** As `freePort`, for a program that takes the port much later. */
-export async function reservedPort (): Promise<number> {
+export async function reservedPort(): Promise<number> {
   for (;;) {
     const port = FIRST_RESERVED + Math.floor(Math.random() * RESERVED)
     const free = await tryPort(port).catch(() => undefined)
@@ -17,10 +17,12 @@ export async function reservedPort (): Promise<number> {
   }
 }
 
-async function tryPort (wanted: number): Promise<number> {
+async function tryPort(wanted: number): Promise<number> {
   const server = createServer()
-  await new Promise<void>((resolve, reject) => { server.once('error', reject).listen(wanted, '127.0.0.1', resolve) })
+  await new Promise<void>((resolve, reject) => {
+    server.once('error', reject).listen(wanted, '127.0.0.1', resolve)
+  })
   const { port } = server.address() as AddressInfo
-  await new Promise(resolve => server.close(resolve))
+  await new Promise((resolve) => server.close(resolve))
   return port
 }

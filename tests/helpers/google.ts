@@ -13,7 +13,7 @@ import { join } from 'node:path'
 import { onEnd } from './server'
 
 /** Whether a test that needs Google can run. Where it cannot, one line says so; a continuous integration has to have openssl. */
-export function canRunGoogle (): boolean {
+export function canRunGoogle(): boolean {
   if (spawnSync('openssl', ['version']).status === 0) return true
   const text = 'NO openssl HERE: WHAT IS TESTED WITH PUSH MESSAGES'
   if (process.env.CI === 'true') throw new Error(`${text} CANNOT RUN`)
@@ -25,17 +25,54 @@ export const serviceAccount = {
   type: 'service_account',
   project_id: 'a-project',
   client_email: 'push@a-project.iam.gserviceaccount.com',
-  private_key: generateKeyPairSync('rsa', { modulusLength: 2048, publicKeyEncoding: { type: 'spki', format: 'pem' }, privateKeyEncoding: { type: 'pkcs8', format: 'pem' } }).privateKey
+  private_key: generateKeyPairSync('rsa', {
+    modulusLength: 2048,
+    publicKeyEncoding: { type: 'spki', format: 'pem' },
+    privateKeyEncoding: { type: 'pkcs8', format: 'pem' },
+  }).privateKey,
 }
 
-export interface PushedMessage { token: string, notification: Record<string, unknown>, data: Record<string, string> }
+export interface PushedMessage {
+  token: string
+  notification: Record<string, unknown>
+  data: Record<string, string>
+}
 
-const refusal = (code: number, status: string, errorCode: string, message: string): [number, object] =>
-  [code, { error: { code, message, status, details: [{ '@type': 'type.googleapis.com/google.firebase.fcm.v1.FcmError', errorCode }] } }]
+const refusal = (
+  code: number,
+  status: string,
+  errorCode: string,
+  message: string,
+): [number, object] => [
+  code,
+  {
+    error: {
+      code,
+      message,
+      status,
+      details: [{ '@type': 'type.googleapis.com/google.firebase.fcm.v1.FcmError', errorCode }],
+    },
+  },
+]
 
-export const UNREGISTERED = refusal(404, 'NOT_FOUND', 'UNREGISTERED', 'Requested entity was not found.')
-export const NO_TOKEN = refusal(400, 'INVALID_ARGUMENT', 'INVALID_ARGUMENT', 'The registration token is not a valid FCM registration token')
-export const BAD_MESSAGE = refusal(400, 'INVALID_ARGUMENT', 'INVALID_ARGUMENT', 'Request contains an invalid argument.')
+export const UNREGISTERED = refusal(
+  404,
+  'NOT_FOUND',
+  'UNREGISTERED',
+  'Requested entity was not found.',
+)
+export const NO_TOKEN = refusal(
+  400,
+  'INVALID_ARGUMENT',
+  'INVALID_ARGUMENT',
+  'The registration token is not a valid FCM registration token',
+)
+export const BAD_MESSAGE = refusal(
+  400,
+  'INVALID_ARGUMENT',
+  'INVALID_ARGUMENT',
+  'Request contains an invalid argument.',
+)
 export const BROKEN = refusal(500, 'INTERNAL', 'INTERNAL', 'Internal error encountered.')
 
 export class TestGoogle {
@@ -49,72 +86,118 @@ export class TestGoogle {
   mostOpen = 0
   #held: Array<() => void> | undefined
 
-  private constructor (private readonly server: Server, private readonly certificate: string) {}
+  private constructor(
+    private readonly server: Server,
+    private readonly certificate: string,
+  ) {}
 
-  static async start (): Promise<TestGoogle> {
+  static async start(): Promise<TestGoogle> {
     const folder = mkdtempSync(join(tmpdir(), 'messagebox-google-'))
     const [key, certificate] = [join(folder, 'key.pem'), join(folder, 'certificate.pem')]
-    execFileSync('openssl', ['req', '-x509', '-newkey', 'ec', '-pkeyopt', 'ec_paramgen_curve:prime256v1', '-nodes', '-days', '2', '-subj', '/CN=Google in tests',
-      '-addext', 'subjectAltName=DNS:*.googleapis.com', '-keyout', key, '-out', certificate], { stdio: 'ignore' })
+    execFileSync(
+      'openssl',
+      [
+        'req',
+        '-x509',
+        '-newkey',
+        'ec',
+        '-pkeyopt',
+        'ec_paramgen_curve:prime256v1',
+        '-nodes',
+        '-days',
+        '2',
+        '-subj',
+        '/CN=Google in tests',
+        '-addext',
+        'subjectAltName=DNS:*.googleapis.com',
+        '-keyout',
+        key,
+        '-out',
+        certificate,
+      ],
+      { stdio: 'ignore' },
+    )
     const server = createServer({ key: readFileSync(key), cert: readFileSync(certificate) })
     const google = new TestGoogle(server, certificate)
     server.on('request', (req, res) => {
       let body = ''
-      req.on('data', chunk => { body += String(chunk) })
+      req.on('data', (chunk) => {
+        body += String(chunk)
+      })
       req.on('end', () => {
-        google.received.push(`${req.method!} ${req.headers.host!}${req.url!} ${JSON.stringify(req.headers)} ${body}`)
-        google.#answer(`${req.headers.host!}${req.url!}`, String(req.headers.authorization), body, res)
+        google.received.push(
+          `${req.method!} ${req.headers.host!}${req.url!} ${JSON.stringify(req.headers)} ${body}`,
+        )
+        google.#answer(
+          `${req.headers.host!}${req.url!}`,
+          String(req.headers.authorization),
+          body,
+          res,
+        )
       })
     })
-    await new Promise<void>(resolve => server.listen(0, '127.0.0.1', resolve))
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))
     onEnd(async () => {
       google.release()
       server.closeAllConnections()
-      await new Promise(resolve => server.close(resolve))
+      await new Promise((resolve) => server.close(resolve))
       rmSync(folder, { recursive: true, force: true })
     })
     return google
   }
 
   /** For a process that is to take this for Google, and pushes. */
-  get env (): Record<string, string> {
+  get env(): Record<string, string> {
     return {
       NODE_OPTIONS: `--require ${JSON.stringify(join(__dirname, 'asGoogle.js'))}`,
       NODE_EXTRA_CA_CERTS: this.certificate,
       GOOGLE_PORT: String((this.server.address() as AddressInfo).port),
       ENABLE_FIREBASE: 'true',
-      FIREBASE_SERVICE_ACCOUNT_JSON: JSON.stringify(serviceAccount)
+      FIREBASE_SERVICE_ACCOUNT_JSON: JSON.stringify(serviceAccount),
     }
   }
 
   /** No push is answered from now on. */
-  hold (): void {
+  hold(): void {
     this.#held ??= []
   }
 
   /** Answers what was held back. */
-  release (): void {
+  release(): void {
     const held = this.#held ?? []
     this.#held = undefined
     for (const answer of held) answer()
   }
 
   /** The tokens to which a message was pushed, in alphabetical order. */
-  tokensOf (messageId: string): string[] {
-    return this.pushed.filter(({ data }) => data.messageId === messageId).map(({ token }) => token).sort()
+  tokensOf(messageId: string): string[] {
+    return this.pushed
+      .filter(({ data }) => data.messageId === messageId)
+      .map(({ token }) => token)
+      .sort()
   }
 
-  #answer (target: string, authorization: string, body: string, res: ServerResponse): void {
-    const json = (status: number, content: object): void => { res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(content)) }
-    if (target === 'oauth2.googleapis.com/token') return json(200, { access_token: 'granted', expires_in: 3600, token_type: 'Bearer' })
-    if (target !== `fcm.googleapis.com/v1/projects/${serviceAccount.project_id}/messages:send`) return json(...refusal(404, 'NOT_FOUND', 'NONE', `nothing at ${target}`))
-    if (authorization !== 'Bearer granted') return json(...refusal(401, 'UNAUTHENTICATED', 'THIRD_PARTY_AUTH_ERROR', 'no access'))
+  #answer(target: string, authorization: string, body: string, res: ServerResponse): void {
+    const json = (status: number, content: object): void => {
+      res.writeHead(status, { 'content-type': 'application/json' }).end(JSON.stringify(content))
+    }
+    if (target === 'oauth2.googleapis.com/token')
+      return json(200, { access_token: 'granted', expires_in: 3600, token_type: 'Bearer' })
+    if (target !== `fcm.googleapis.com/v1/projects/${serviceAccount.project_id}/messages:send`)
+      return json(...refusal(404, 'NOT_FOUND', 'NONE', `nothing at ${target}`))
+    if (authorization !== 'Bearer granted')
+      return json(...refusal(401, 'UNAUTHENTICATED', 'THIRD_PARTY_AUTH_ERROR', 'no access'))
     const { message } = JSON.parse(body) as { message: PushedMessage }
     this.pushed.push(message)
     this.mostOpen = Math.max(this.mostOpen, ++this.open)
     const answer = (): void => {
       this.open--
-      json(...this.answers.get(message.token) ?? [200, { name: `projects/${serviceAccount.project_id}/messages/1` }])
+      json(
+        ...(this.answers.get(message.token) ?? [
+          200,
+          { name: `projects/${serviceAccount.project_id}/messages/1` },
+        ]),
+      )
     }
     if (this.#held === undefined) answer()
     else this.#held.push(answer)

@@ -9,13 +9,22 @@ import type { TestDatabase } from './databases'
 import { reservedPort } from './freePort'
 import { Child, eventually } from './processes'
 
-interface Programs { server: string, installer: string }
+interface Programs {
+  server: string
+  installer: string
+}
 
 /** Where MariaDB's programs are; undefined where they are not installed. */
-export function findMariadb (): Programs | undefined {
+function findMariadb(): Programs | undefined {
   // Debian keeps servers where an ordinary user's PATH does not look.
-  const folders = [...(process.env.PATH ?? '').split(delimiter), '/usr/sbin', '/usr/local/sbin', '/usr/libexec']
-  const find = (name: string): string | undefined => folders.map(folder => join(folder, name)).find(existsSync)
+  const folders = [
+    ...(process.env.PATH ?? '').split(delimiter),
+    '/usr/sbin',
+    '/usr/local/sbin',
+    '/usr/libexec',
+  ]
+  const find = (name: string): string | undefined =>
+    folders.map((folder) => join(folder, name)).find(existsSync)
   const server = find('mariadbd')
   const installer = find('mariadb-install-db')
   return server === undefined || installer === undefined ? undefined : { server, installer }
@@ -25,7 +34,7 @@ export function findMariadb (): Programs | undefined {
  * Whether a test that kills MariaDB can run. Where it cannot, one line says so; a continuous integration has to
  * have MariaDB.
  */
-export function canRunMariadb (): boolean {
+export function canRunMariadb(): boolean {
   if (findMariadb() !== undefined) return true
   const text = 'NO mariadbd AND mariadb-install-db HERE: WHAT IS TESTED BY KILLING MARIADB'
   if (process.env.CI === 'true') throw new Error(`${text} CANNOT RUN`)
@@ -40,11 +49,22 @@ export class PrivateMariadb implements TestDatabase {
   readonly #command: [program: string, args: string[]]
   #child: Child | undefined
 
-  private constructor (folder: string, port: number, command: [string, string[]], private readonly deadlineMs?: number) {
+  private constructor(
+    folder: string,
+    port: number,
+    command: [string, string[]],
+    private readonly deadlineMs?: number,
+  ) {
     this.#folder = folder
     this.#command = command
-    this.config = { client: 'mysql2', connection: { host: '127.0.0.1', port, user: 'root', database: 'messagebox' } }
-    this.env = { KNEX_DB_CLIENT: 'mysql2', KNEX_DB_CONNECTION: JSON.stringify(this.config.connection) }
+    this.config = {
+      client: 'mysql2',
+      connection: { host: '127.0.0.1', port, user: 'root', database: 'messagebox' },
+    }
+    this.env = {
+      KNEX_DB_CLIENT: 'mysql2',
+      KNEX_DB_CONNECTION: JSON.stringify(this.config.connection),
+    }
   }
 
   /**
@@ -53,46 +73,86 @@ export class PrivateMariadb implements TestDatabase {
    * @param deadlineMs how long a start may take
    * @param user whom it runs as if the tests run as root: what a cluster copies with refuses to work for root
    */
-  static async create (options: string[] = [], { first = [], deadlineMs, user = 'root' }: { first?: string[], deadlineMs?: number, user?: string } = {}): Promise<PrivateMariadb> {
+  static async create(
+    options: string[] = [],
+    {
+      first = [],
+      deadlineMs,
+      user = 'root',
+    }: { first?: string[]; deadlineMs?: number; user?: string } = {},
+  ): Promise<PrivateMariadb> {
     const programs = findMariadb()
     if (programs === undefined) throw new Error('MariaDB is not installed')
     const folder = mkdtempSync(join(tmpdir(), 'messagebox-mariadb-'))
-    const common = ['--no-defaults', `--datadir=${join(folder, 'data')}`, ...(process.getuid?.() === 0 ? [`--user=${user}`] : [])]
+    const common = [
+      '--no-defaults',
+      `--datadir=${join(folder, 'data')}`,
+      ...(process.getuid?.() === 0 ? [`--user=${user}`] : []),
+    ]
     if (user !== 'root' && process.getuid?.() === 0) execFileSync('chown', [user, folder])
-    await promisify(execFile)(programs.installer, [...common, '--auth-root-authentication-method=normal', '--skip-test-db'])
+    await promisify(execFile)(programs.installer, [
+      ...common,
+      '--auth-root-authentication-method=normal',
+      '--skip-test-db',
+    ])
     // A test may start it again later, on the same port.
     const port = await reservedPort()
-    const mariadb = new PrivateMariadb(folder, port, [programs.server, [
-      ...common, '--bind-address=127.0.0.1', `--port=${port}`, '--skip-name-resolve',
-      `--socket=${join(folder, 'socket')}`, `--pid-file=${join(folder, 'pid')}`, ...options
-    ]], deadlineMs)
+    const mariadb = new PrivateMariadb(
+      folder,
+      port,
+      [
+        programs.server,
+        [
+          ...common,
+          '--bind-address=127.0.0.1',
+          `--port=${port}`,
+          '--skip-name-resolve',
+          `--socket=${join(folder, 'socket')}`,
+          `--pid-file=${join(folder, 'pid')}`,
+          ...options,
+        ],
+      ],
+      deadlineMs,
+    )
     await mariadb.start(first)
     return mariadb
   }
 
   /** Starts it, for the first time or again after it was killed, and waits until it answers. */
-  async start (further: string[] = []): Promise<void> {
+  async start(further: string[] = []): Promise<void> {
     const [program, args] = this.#command
-    const child = this.#child = new Child(program, [...args, ...further])
-    await eventually(async () => {
-      if (!child.running) throw new Error(`MariaDB ended as it started:\n${child.output}`)
-      return await this.#createDatabase().then(() => true, () => undefined)
-    }, () => `MariaDB does not answer:\n${child.output}`, this.deadlineMs)
+    const child = (this.#child = new Child(program, [...args, ...further]))
+    await eventually(
+      async () => {
+        if (!child.running) throw new Error(`MariaDB ended as it started:\n${child.output}`)
+        return await this.#createDatabase().then(
+          () => true,
+          () => undefined,
+        )
+      },
+      () => `MariaDB does not answer:\n${child.output}`,
+      this.deadlineMs,
+    )
   }
 
   /** SIGKILL ends it, SIGSTOP makes it hang and SIGCONT go on. */
-  async kill (signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT' = 'SIGKILL'): Promise<void> {
+  async kill(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT' = 'SIGKILL'): Promise<void> {
     if (signal === 'SIGKILL') await this.#child?.end(signal)
     else this.#child?.signal(signal)
   }
 
-  async drop (): Promise<void> {
+  async drop(): Promise<void> {
     await this.kill()
     rmSync(this.#folder, { recursive: true, force: true })
   }
 
-  async #createDatabase (): Promise<void> {
-    const { host, port, user, database } = this.config.connection as { host: string, port: number, user: string, database: string }
+  async #createDatabase(): Promise<void> {
+    const { host, port, user, database } = this.config.connection as {
+      host: string
+      port: number
+      user: string
+      database: string
+    }
     const connection = await mysql.createConnection({ host, port, user, connectTimeout: 3000 })
     try {
       await connection.query(`create database if not exists \`${database}\``)

@@ -5,14 +5,14 @@ import { parseConfig } from '../../src/config'
 import { MessageBoxServer } from '../../src/server'
 import { UNMETERED } from './unmetered'
 
-async function main (): Promise<void> {
+async function main(): Promise<void> {
   const config = parseConfig({
     NODE_ENV: 'test',
     ...UNMETERED,
     PORT: '0',
     SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'),
     KNEX_DB_CLIENT: 'better-sqlite3',
-    KNEX_DB_CONNECTION: JSON.stringify({ filename: ':memory:' })
+    KNEX_DB_CONNECTION: JSON.stringify({ filename: ':memory:' }),
   })
   const server = await MessageBoxServer.create(config, { logger: pino({ level: 'silent' }) })
   process.send!({ port: await server.start() })

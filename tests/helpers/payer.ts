@@ -5,10 +5,14 @@ import type { TestChain } from './chain'
 
 export const ANYONE = '0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798'
 
-export interface PaymentOutput {
+interface PaymentOutput {
   outputIndex: number
   protocol: string
-  paymentRemittance: { derivationPrefix: string, derivationSuffix: string, senderIdentityKey: string }
+  paymentRemittance: {
+    derivationPrefix: string
+    derivationSuffix: string
+    senderIdentityKey: string
+  }
   insertionRemittance?: object
   customInstructions?: unknown
 }
@@ -23,25 +27,52 @@ export interface Due {
 
 export interface MadePayment {
   transaction: Transaction
-  payment: { tx: number[], outputs: PaymentOutput[], description: string }
+  payment: { tx: number[]; outputs: PaymentOutput[]; description: string }
 }
 
 /** A signed transaction over these outputs, from funds that are in a block. */
-export async function pay (chain: TestChain, key: PrivateKey, dues: Due[], { funds = chain.mint(key, 10_000), spend = [funds] }: { funds?: Transaction, spend?: Transaction[] } = {}): Promise<MadePayment> {
+export async function pay(
+  chain: TestChain,
+  key: PrivateKey,
+  dues: Due[],
+  {
+    funds = chain.mint(key, 10_000),
+    spend = [funds],
+  }: { funds?: Transaction; spend?: Transaction[] } = {},
+): Promise<MadePayment> {
   const transaction = new Transaction()
   for (const sourceTransaction of spend) {
-    transaction.addInput({ sourceTransaction, sourceOutputIndex: 0, unlockingScriptTemplate: new P2PKH().unlock(key), sequence: 0xffffffff })
+    transaction.addInput({
+      sourceTransaction,
+      sourceOutputIndex: 0,
+      unlockingScriptTemplate: new P2PKH().unlock(key),
+      sequence: 0xffffffff,
+    })
   }
   const outputs: PaymentOutput[] = []
   for (const [outputIndex, { satoshis, payee, from }] of dues.entries()) {
     const derivationPrefix = randomBytes(16).toString('base64')
     const derivationSuffix = randomBytes(16).toString('base64')
     const wallet = new ProtoWallet(from === 'anyone' ? 'anyone' : key)
-    const { publicKey } = await wallet.getPublicKey({ protocolID: [2, '3241645161d8'], keyID: `${derivationPrefix} ${derivationSuffix}`, counterparty: payee })
-    transaction.addOutput({ satoshis, lockingScript: new P2PKH().lock(PublicKey.fromString(publicKey).toHash()) })
+    const { publicKey } = await wallet.getPublicKey({
+      protocolID: [2, '3241645161d8'],
+      keyID: `${derivationPrefix} ${derivationSuffix}`,
+      counterparty: payee,
+    })
+    transaction.addOutput({
+      satoshis,
+      lockingScript: new P2PKH().lock(PublicKey.fromString(publicKey).toHash()),
+    })
     const senderIdentityKey = from === 'anyone' ? ANYONE : key.toPublicKey().toString()
-    outputs.push({ outputIndex, protocol: 'wallet payment', paymentRemittance: { derivationPrefix, derivationSuffix, senderIdentityKey } })
+    outputs.push({
+      outputIndex,
+      protocol: 'wallet payment',
+      paymentRemittance: { derivationPrefix, derivationSuffix, senderIdentityKey },
+    })
   }
   await transaction.sign()
-  return { transaction, payment: { tx: transaction.toAtomicBEEF(), outputs, description: 'A payment' } }
+  return {
+    transaction,
+    payment: { tx: transaction.toAtomicBEEF(), outputs, description: 'A payment' },
+  }
 }

@@ -9,7 +9,12 @@ import { UNMETERED } from './unmetered'
 
 const ROOT = join(__dirname, '..', '..')
 /** So that a test needs no build. */
-const FROM_SOURCE = ['--enable-source-maps', '-r', join(__dirname, 'transpile.js'), join(ROOT, 'src', 'main.ts')]
+const FROM_SOURCE = [
+  '--enable-source-maps',
+  '-r',
+  join(__dirname, 'transpile.js'),
+  join(ROOT, 'src', 'main.ts'),
+]
 const FROM_BUILD = ['--enable-source-maps', join(ROOT, 'dist', 'src', 'main.js')]
 const START_DEADLINE = 30_000
 /** How much of what a child wrote is kept for the message of a failure, in characters. */
@@ -18,8 +23,12 @@ const KEPT_OUTPUT = 64 * 1024
 const children = new Set<Child>()
 
 /** Ends every child that still runs. In a test file this happens by itself. */
-export async function endChildren (): Promise<void> {
-  await Promise.all([...children].map(async child => { await child.end() }))
+export async function endChildren(): Promise<void> {
+  await Promise.all(
+    [...children].map(async (child) => {
+      await child.end()
+    }),
+  )
 }
 
 // Scripts use these helpers too, and outside of Jest there is no such hook.
@@ -35,41 +44,55 @@ export class Child {
   readonly #process: ChildProcess
   readonly #closed: Promise<unknown>
 
-  constructor (command: string, args: string[], options: { cwd?: string, env?: NodeJS.ProcessEnv } = {}) {
+  constructor(
+    command: string,
+    args: string[],
+    options: { cwd?: string; env?: NodeJS.ProcessEnv } = {},
+  ) {
     this.#process = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'] })
-    this.#process.on('error', error => { this.#keep(String(error)) })
-    this.#process.stdout!.on('data', chunk => { this.#keep(String(chunk)) })
-    this.#process.stderr!.on('data', chunk => { this.#keep(String(chunk)) })
+    this.#process.on('error', (error) => {
+      this.#keep(String(error))
+    })
+    this.#process.stdout!.on('data', (chunk) => {
+      this.#keep(String(chunk))
+    })
+    this.#process.stderr!.on('data', (chunk) => {
+      this.#keep(String(chunk))
+    })
     this.#closed = once(this.#process, 'close').catch(() => {})
     children.add(this)
     void this.#closed.then(() => children.delete(this))
   }
 
-  get pid (): number | undefined {
+  get pid(): number | undefined {
     return this.#process.pid
   }
 
-  get running (): boolean {
-    return this.#process.pid !== undefined && this.#process.exitCode === null && this.#process.signalCode === null
+  get running(): boolean {
+    return (
+      this.#process.pid !== undefined &&
+      this.#process.exitCode === null &&
+      this.#process.signalCode === null
+    )
   }
 
-  signal (signal: NodeJS.Signals): void {
+  signal(signal: NodeJS.Signals): void {
     this.#process.kill(signal)
   }
 
   /** Resolves when the process is gone. */
-  async end (signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+  async end(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     this.signal(signal)
     await this.ended()
   }
 
   /** Waits until the process is gone, and tells what ended it: its exit code, or a signal. */
-  async ended (): Promise<number | NodeJS.Signals | null> {
+  async ended(): Promise<number | NodeJS.Signals | null> {
     await this.#closed
     return this.#process.exitCode ?? this.#process.signalCode
   }
 
-  #keep (text: string): void {
+  #keep(text: string): void {
     this.output = `${this.output}${text}`.slice(-KEPT_OUTPUT)
   }
 }
@@ -78,7 +101,11 @@ export class Child {
  * Asks again and again until there is an answer.
  * @throws Error with what `describe` says, where there is none by the deadline (in milliseconds)
  */
-export async function eventually<T> (ask: () => T | undefined | Promise<T | undefined>, describe: () => string, deadline = START_DEADLINE): Promise<T> {
+export async function eventually<T>(
+  ask: () => T | undefined | Promise<T | undefined>,
+  describe: () => string,
+  deadline = START_DEADLINE,
+): Promise<T> {
   const end = Date.now() + deadline
   for (;;) {
     const answer = await ask()
@@ -94,8 +121,13 @@ export class ServerProcess {
   #port = 0
   #child: Child | undefined
 
-  private constructor (env: FlatEnv, build: boolean) {
-    this.#env = { NODE_ENV: 'test', SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'), ...UNMETERED, ...env }
+  private constructor(env: FlatEnv, build: boolean) {
+    this.#env = {
+      NODE_ENV: 'test',
+      SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'),
+      ...UNMETERED,
+      ...env,
+    }
     this.#program = build ? FROM_BUILD : FROM_SOURCE
   }
 
@@ -104,60 +136,75 @@ export class ServerProcess {
    * @param env its settings; `.env` has no say in them
    * @param build whether to run what `npm run build` made in place of the sources
    */
-  static async start ({ env, build = false }: { env: FlatEnv, build?: boolean }): Promise<ServerProcess> {
+  static async start({
+    env,
+    build = false,
+  }: {
+    env: FlatEnv
+    build?: boolean
+  }): Promise<ServerProcess> {
     const server = new ServerProcess(env, build)
     await server.start()
     return server
   }
 
-  get origin (): string {
+  get origin(): string {
     return `http://127.0.0.1:${this.#port}`
   }
 
-  get running (): boolean {
+  get running(): boolean {
     return this.#child?.running === true
   }
 
-  get pid (): number | undefined {
+  get pid(): number | undefined {
     return this.#child?.pid
   }
 
-  get output (): string {
+  get output(): string {
     return this.#child?.output ?? ''
   }
 
   /** Starts the server again, on the port and with the key that it had. */
-  async start (): Promise<void> {
-    this.#port = await eventually(async () => await this.#tryStart(), () => `The server cannot have its port ${this.#port} back`)
+  async start(): Promise<void> {
+    this.#port = await eventually(
+      async () => await this.#tryStart(),
+      () => `The server cannot have its port ${this.#port} back`,
+    )
   }
 
-  async kill (signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+  async kill(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     await this.#child?.end(signal)
   }
 
-  signal (signal: NodeJS.Signals): void {
+  signal(signal: NodeJS.Signals): void {
     this.#child?.signal(signal)
   }
 
   /** Waits until the process is gone, and tells what ended it: its exit code, or a signal. */
-  async ended (): Promise<number | NodeJS.Signals | null> {
+  async ended(): Promise<number | NodeJS.Signals | null> {
     return await this.#child!.ended()
   }
 
   /** The port; undefined where it is taken, as it may be for a moment by somebody's connection. */
-  async #tryStart (): Promise<number | undefined> {
-    const child = this.#child = new Child(process.execPath, this.#program, { cwd: ROOT, env: this.#environment() })
-    const port = await eventually(() => {
-      if (!child.running) return child.output.includes('The port is taken') ? 'taken' : 'ended'
-      return /"port":(\d+).*"msg":"listening"/.exec(child.output)?.[1]
-    }, () => `The server does not listen:\n${child.output}`)
+  async #tryStart(): Promise<number | undefined> {
+    const child = (this.#child = new Child(process.execPath, this.#program, {
+      cwd: ROOT,
+      env: this.#environment(),
+    }))
+    const port = await eventually(
+      () => {
+        if (!child.running) return child.output.includes('The port is taken') ? 'taken' : 'ended'
+        return /"port":(\d+).*"msg":"listening"/.exec(child.output)?.[1]
+      },
+      () => `The server does not listen:\n${child.output}`,
+    )
     if (port === 'ended') throw new Error(`The server ended as it started:\n${child.output}`)
     return port === 'taken' ? undefined : Number(port)
   }
 
   /** dotenv leaves alone what is set, and the configuration takes an empty variable for one that is not. */
-  #environment (): NodeJS.ProcessEnv {
-    const unset = Object.fromEntries(VARIABLES.map(name => [name, '']))
+  #environment(): NodeJS.ProcessEnv {
+    const unset = Object.fromEntries(VARIABLES.map((name) => [name, '']))
     return { ...process.env, ...unset, ...this.#env, PORT: String(this.#port) }
   }
 }

@@ -9,7 +9,7 @@ import { Child, eventually } from './processes'
  * Whether a test that needs Redis can run. Where it cannot, one line says so; a continuous integration has to have
  * Redis.
  */
-export function canRunRedis (): boolean {
+export function canRunRedis(): boolean {
   if (spawnSync('redis-server', ['--version']).status === 0) return true
   const text = 'NO redis-server HERE: WHAT IS TESTED WITH MANY NODES'
   if (process.env.CI === 'true') throw new Error(`${text} CANNOT RUN`)
@@ -20,39 +20,53 @@ export function canRunRedis (): boolean {
 export class PrivateRedis {
   #child: Child | undefined
 
-  private constructor (private readonly port: number) {}
+  private constructor(private readonly port: number) {}
 
   /** Makes one, and waits until it answers. */
-  static async create (): Promise<PrivateRedis> {
+  static async create(): Promise<PrivateRedis> {
     const redis = new PrivateRedis(await freePort())
     await redis.start()
     return redis
   }
 
-  get url (): string {
+  get url(): string {
     return `redis://127.0.0.1:${this.port}`
   }
 
-  async start (): Promise<void> {
-    const child = this.#child = new Child('redis-server', ['--port', String(this.port), '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no', '--dir', tmpdir()])
-    await eventually(async () => {
-      if (!child.running) throw new Error(`Redis ended as it started:\n${child.output}`)
-      return await this.#answers() ? true : undefined
-    }, () => `Redis does not answer:\n${child.output}`)
+  async start(): Promise<void> {
+    const child = (this.#child = new Child('redis-server', [
+      '--port',
+      String(this.port),
+      '--bind',
+      '127.0.0.1',
+      '--save',
+      '',
+      '--appendonly',
+      'no',
+      '--dir',
+      tmpdir(),
+    ]))
+    await eventually(
+      async () => {
+        if (!child.running) throw new Error(`Redis ended as it started:\n${child.output}`)
+        return (await this.#answers()) ? true : undefined
+      },
+      () => `Redis does not answer:\n${child.output}`,
+    )
   }
 
   /** SIGKILL ends it, SIGSTOP makes it hang and SIGCONT go on. */
-  async kill (signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT' = 'SIGKILL'): Promise<void> {
+  async kill(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT' = 'SIGKILL'): Promise<void> {
     if (signal === 'SIGKILL') await this.#child?.end(signal)
     else this.#child?.signal(signal)
   }
 
-  async #answers (): Promise<boolean> {
+  async #answers(): Promise<boolean> {
     const client = createClient({ url: this.url, socket: { reconnectStrategy: false } })
     client.on('error', () => {})
     try {
       await client.connect()
-      return await client.ping() === 'PONG'
+      return (await client.ping()) === 'PONG'
     } catch {
       return false
     } finally {

@@ -1,5 +1,5 @@
 /** What of the API's document the tests have to have seen, by the lines that `documented.ts` writes. */
-import { ERRORS } from '../../src/errors'
+import { ERRORS } from '../../src/contract/errors'
 import { OPERATIONS } from '../../src/openapi/document'
 import { codesOf, NO_OPERATION } from '../../src/openapi/errors'
 
@@ -7,10 +7,13 @@ import { codesOf, NO_OPERATION } from '../../src/openapi/errors'
  * The successes and the own errors of every operation, and each of the errors that operations share once anywhere,
  * but for those in `lines`, such as "sendMessage 200" or "sendMessage 400 ERR_MESSAGE_REQUIRED".
  */
-export function unseen (lines: string[]): string[] {
+export function unseen(lines: string[]): string[] {
   const seen = new Set(lines)
-  const codes = new Set(lines.map(line => line.split(' ')[2]))
-  const wanted = OPERATIONS.flatMap(({ id, answers, errors }) => [...Object.keys(answers).map(status => `${id} ${status}`), ...errors.map(code => `${id} ${ERRORS[code][0]} ${code}`)])
+  const codes = new Set(lines.map((line) => line.split(' ')[2]))
+  const wanted = OPERATIONS.flatMap(({ id, answers, errors }) => [
+    ...Object.keys(answers).map((status) => `${id} ${status}`),
+    ...errors.map((code) => `${id} ${ERRORS[code][0]} ${code}`),
+  ])
   const shared = [...new Set([...OPERATIONS.flatMap(codesOf), ...NO_OPERATION])]
-  return [...wanted.filter(line => !seen.has(line)), ...shared.filter(code => !codes.has(code))]
+  return [...wanted.filter((line) => !seen.has(line)), ...shared.filter((code) => !codes.has(code))]
 }

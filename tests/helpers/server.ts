@@ -24,7 +24,7 @@ export interface TestServer {
 const closers: Array<() => unknown> = []
 
 /** Closes something when the file's tests are done, the latest first: clients before their server. */
-export function onEnd (close: () => unknown): void {
+export function onEnd(close: () => unknown): void {
   closers.push(close)
 }
 
@@ -33,23 +33,50 @@ afterAll(async () => {
 })
 
 /** Every answer has to be as the API's document says. */
-afterEach(() => { expect(takeFaults()).toEqual([]) })
+afterEach(() => {
+  expect(takeFaults()).toEqual([])
+})
 
-export async function startServer ({ engine = 'sqlite', env = {}, overrides = {} }: { engine?: Engine, env?: FlatEnv, overrides?: Overrides } = {}): Promise<TestServer> {
+export async function startServer({
+  engine = 'sqlite',
+  env = {},
+  overrides = {},
+}: { engine?: Engine; env?: FlatEnv; overrides?: Overrides } = {}): Promise<TestServer> {
   const database = await createDatabase(engine)
   onEnd(database.drop)
-  return await start(database, { SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'), ...UNMETERED, ...env }, overrides)
+  return await start(
+    database,
+    { SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'), ...UNMETERED, ...env },
+    overrides,
+  )
 }
 
 /** Another node beside a server: the same key, the same database, the same settings. */
-export async function joinServer ({ database, env }: TestServer, { overrides = {} }: { overrides?: Overrides } = {}): Promise<TestServer> {
+export async function joinServer(
+  { database, env }: TestServer,
+  { overrides = {} }: { overrides?: Overrides } = {},
+): Promise<TestServer> {
   return await start(database, env, overrides)
 }
 
-async function start (database: TestDatabase, env: FlatEnv, overrides: Overrides): Promise<TestServer> {
+async function start(
+  database: TestDatabase,
+  env: FlatEnv,
+  overrides: Overrides,
+): Promise<TestServer> {
   const create = async (port: number): Promise<MessageBoxServer> => {
-    const config = parseConfig({ NODE_ENV: 'test', PORT: String(port), ...database.env, ...running.env })
-    const server = await MessageBoxServer.create(config, { logger: pino({ level: 'silent' }), idleGrace: 0, ...overrides, live: { grace: 0, ...overrides.live } })
+    const config = parseConfig({
+      NODE_ENV: 'test',
+      PORT: String(port),
+      ...database.env,
+      ...running.env,
+    })
+    const server = await MessageBoxServer.create(config, {
+      logger: pino({ level: 'silent' }),
+      idleGrace: 0,
+      ...overrides,
+      live: { grace: 0, ...overrides.live },
+    })
     const opened = await server.start()
     // Somebody else's authentication has answers of its own.
     if (overrides.auth === undefined) watchAnswers(opened, config.http.prefix)
@@ -62,14 +89,14 @@ async function start (database: TestDatabase, env: FlatEnv, overrides: Overrides
     server,
     origin,
     host: `${origin}${server.context.config.http.prefix}`,
-    async restart (changes: FlatEnv = {}) {
+    async restart(changes: FlatEnv = {}) {
       running.env = { ...running.env, ...changes }
       const { port } = running.server
       await running.server.stop()
       // A round trip that fails: by its end, clients in this process have seen their idle connections close.
       await fetch(origin).catch(() => {})
       running.server = await create(port)
-    }
+    },
   })
   const { port } = server
   onEnd(async () => {

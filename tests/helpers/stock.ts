@@ -6,13 +6,13 @@ import { createAuthMiddleware } from '@bsv/auth-express-middleware'
 import { PrivateKey, ProtoWallet, type WalletInterface } from '@bsv/sdk'
 import express, { type RequestHandler } from 'express'
 
-export function stockAuth (key: PrivateKey = PrivateKey.fromRandom()): RequestHandler[] {
+export function stockAuth(key: PrivateKey = PrivateKey.fromRandom()): RequestHandler[] {
   const wallet = new ProtoWallet(key) as unknown as WalletInterface
   return [
     express.json({ limit: '10mb' }),
     express.urlencoded({ extended: false, limit: '10mb' }),
     express.text({ limit: '10mb' }),
     express.raw({ limit: '10mb', type: 'application/octet-stream' }),
-    createAuthMiddleware({ wallet }) as RequestHandler
+    createAuthMiddleware({ wallet }) as RequestHandler,
   ]
 }

@@ -26,17 +26,23 @@ export interface StrictFrame {
  * Looks at a message of BRC-103 that a server has sent.
  * @throws AssertionError if a newest client would refuse it
  */
-export function assertStrict (frame: StrictFrame): void {
+export function assertStrict(frame: StrictFrame): void {
   assert.equal(frame.version, '0.1')
   assert.match(String(frame.identityKey), KEY)
   if (frame.messageType === 'general') {
     assertNonce(frame.nonce, MESSAGE_NONCE_BYTES)
     assertNonce(frame.yourNonce, HANDSHAKE_NONCE_BYTES)
     assertSignature(frame.signature)
-    assert.ok((frame.payload?.length ?? 0) <= MAX_EVENT_BYTES, `an event of ${frame.payload?.length ?? 0} bytes`)
+    assert.ok(
+      (frame.payload?.length ?? 0) <= MAX_EVENT_BYTES,
+      `an event of ${frame.payload?.length ?? 0} bytes`,
+    )
     return
   }
-  assert.ok(frame.messageType === 'initialRequest' || frame.messageType === 'initialResponse', `message type ${String(frame.messageType)}`)
+  assert.ok(
+    frame.messageType === 'initialRequest' || frame.messageType === 'initialResponse',
+    `message type ${String(frame.messageType)}`,
+  )
   assertNonce(frame.initialNonce, HANDSHAKE_NONCE_BYTES)
   assert.equal(JSON.stringify(frame.requestedCertificates), '{"certifiers":[],"types":{}}')
   if (frame.messageType === 'initialRequest') return
@@ -48,7 +54,7 @@ export function assertStrict (frame: StrictFrame): void {
  * Looks at the answer to a signed request, if it is signed.
  * @throws AssertionError if a newest client would refuse it
  */
-export function assertStrictAnswer ({ headers }: Response, body: Buffer): void {
+export function assertStrictAnswer({ headers }: Response, body: Buffer): void {
   assert.ok(body.length <= MAX_ANSWER_BYTES, `an answer of ${body.length} bytes`)
   const header = (name: string): string | null => headers.get(`x-bsv-auth-${name}`)
   if (header('signature') === null) return
@@ -58,18 +64,24 @@ export function assertStrictAnswer ({ headers }: Response, body: Buffer): void {
     identityKey: header('identity-key'),
     nonce: header('nonce'),
     yourNonce: header('your-nonce'),
-    signature: [...Buffer.from(header('signature')!, 'hex')]
+    signature: [...Buffer.from(header('signature')!, 'hex')],
   })
 }
 
 /** A text of so many bytes in the one spelling that base64 has for them. */
-function assertNonce (nonce: unknown, bytes: number): void {
+function assertNonce(nonce: unknown, bytes: number): void {
   const decoded = Buffer.from(String(nonce), 'base64')
   assert.equal(decoded.length, bytes)
   assert.equal(decoded.toString('base64'), nonce)
 }
 
-function assertSignature (signature: unknown): void {
-  assert.ok(Array.isArray(signature) && signature.length > 0 && signature.length <= MAX_SIGNATURE_BYTES, 'a signature of 1 to 1,024 bytes')
-  assert.ok(signature.every(byte => Number.isInteger(byte) && byte >= 0 && byte <= 255), 'a signature of bytes')
+function assertSignature(signature: unknown): void {
+  assert.ok(
+    Array.isArray(signature) && signature.length > 0 && signature.length <= MAX_SIGNATURE_BYTES,
+    'a signature of 1 to 1,024 bytes',
+  )
+  assert.ok(
+    signature.every((byte) => Number.isInteger(byte) && byte >= 0 && byte <= 255),
+    'a signature of bytes',
+  )
 }

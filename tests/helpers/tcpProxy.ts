@@ -5,20 +5,22 @@ import net from 'node:net'
 export type Line = 'up' | 'refuse' | 'stall'
 
 export class TcpProxy {
-  readonly #server = net.createServer(socket => { this.#accept(socket) })
+  readonly #server = net.createServer((socket) => {
+    this.#accept(socket)
+  })
   readonly #pairs = new Set<[net.Socket, net.Socket]>()
   readonly #lost = new Set<net.Socket>()
   #line: Line = 'up'
   #port = 0
 
-  constructor (private readonly target: { host: string, port: number }) {}
+  constructor(private readonly target: { host: string; port: number }) {}
 
-  get port (): number {
+  get port(): number {
     return this.#port
   }
 
   /** Opens the port: the same one again after it was closed. */
-  async open (): Promise<void> {
+  async open(): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject).listen(this.#port, '127.0.0.1', resolve)
     })
@@ -26,7 +28,7 @@ export class TcpProxy {
   }
 
   /** What becomes of the line from now on. Connections that are open stay so, but pass nothing while it stalls. */
-  async set (line: Line): Promise<void> {
+  async set(line: Line): Promise<void> {
     this.#line = line
     for (const [near, far] of this.#pairs) {
       for (const socket of [near, far]) {
@@ -34,23 +36,26 @@ export class TcpProxy {
         else socket.resume()
       }
     }
-    if (line === 'refuse') await new Promise<void>(resolve => { this.#close(resolve) })
+    if (line === 'refuse')
+      await new Promise<void>((resolve) => {
+        this.#close(resolve)
+      })
     else if (!this.#server.listening) await this.open()
   }
 
   /** Resets every connection that is open; new ones meet the line as it is set. */
-  cut (): void {
-    for (const pair of this.#pairs) pair.forEach(socket => socket.destroy())
+  cut(): void {
+    for (const pair of this.#pairs) pair.forEach((socket) => socket.destroy())
   }
 
   /** Loses every connection that is open without a word to either end: it passes nothing, ever. */
-  lose (): void {
-    for (const pair of this.#pairs) pair.forEach(socket => this.#lost.add(socket.pause()))
+  lose(): void {
+    for (const pair of this.#pairs) pair.forEach((socket) => this.#lost.add(socket.pause()))
     this.#pairs.clear()
   }
 
   /** The clients lose their connections, as with a network that has gone; the server's ends stay open, and nothing comes. */
-  abandon (): void {
+  abandon(): void {
     for (const [near, far] of this.#pairs) {
       near.unpipe(far).removeAllListeners('close').destroy()
       this.#lost.add(far.unpipe(near).pause())
@@ -58,23 +63,25 @@ export class TcpProxy {
     this.#pairs.clear()
   }
 
-  #close (done: () => void): void {
-    this.#server.close(() => { done() })
+  #close(done: () => void): void {
+    this.#server.close(() => {
+      done()
+    })
     this.cut()
-    this.#lost.forEach(socket => socket.destroy())
+    this.#lost.forEach((socket) => socket.destroy())
   }
 
-  #accept (near: net.Socket): void {
+  #accept(near: net.Socket): void {
     const far = net.connect(this.target)
     const pair: [net.Socket, net.Socket] = [near, far]
     this.#pairs.add(pair)
     const end = (): void => {
       this.#pairs.delete(pair)
-      pair.forEach(socket => socket.destroy())
+      pair.forEach((socket) => socket.destroy())
     }
-    pair.forEach(socket => socket.on('error', end).on('close', end))
+    pair.forEach((socket) => socket.on('error', end).on('close', end))
     near.pipe(far)
     far.pipe(near)
-    if (this.#line === 'stall') pair.forEach(socket => socket.pause())
+    if (this.#line === 'stall') pair.forEach((socket) => socket.pause())
   }
 }

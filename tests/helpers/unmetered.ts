@@ -11,8 +11,10 @@ export const UNMETERED = {
   INBOX_QUOTA_MESSAGES: '1000000',
   INBOX_QUOTA_BYTES: '100gb',
   SENDER_QUOTA_MESSAGES: '1000000',
-  SENDER_QUOTA_BYTES: '100gb'
+  SENDER_QUOTA_BYTES: '100gb',
 } as const satisfies FlatEnv
 
 /** The limits as they are when nothing is set, for a server that would else be unmetered. */
-export const DEFAULT_LIMITS = Object.fromEntries(Object.keys(UNMETERED).map(name => [name, ''])) as FlatEnv
+export const DEFAULT_LIMITS = Object.fromEntries(
+  Object.keys(UNMETERED).map((name) => [name, '']),
+) as FlatEnv

@@ -5,21 +5,41 @@ import { expectRefusal } from '../helpers/refusals'
 import { startServer, type TestServer } from '../helpers/server'
 import { handshake, post, type Answer, type HandSession } from '../helpers/signedRequests'
 
-const acknowledge = async (session: HandSession, request: unknown): Promise<Answer> => await post(session, '/acknowledgeMessage', request)
+const acknowledge = async (session: HandSession, request: unknown): Promise<Answer> =>
+  await post(session, '/acknowledgeMessage', request)
 
 /** Puts a message of one's own under each id. */
-async function fill ({ server }: TestServer, recipient: string, ids: string[], messageBox = 'inbox'): Promise<void> {
+async function fill(
+  { server }: TestServer,
+  recipient: string,
+  ids: string[],
+  messageBox = 'inbox',
+): Promise<void> {
   for (const id of ids) {
-    await server.context.mailbox.send(callerOf(recipient), { recipients: [recipient], messageIds: [id], messageBox, body: id, isText: true })
+    await server.context.mailbox.send(callerOf(recipient), {
+      recipients: [recipient],
+      messageIds: [id],
+      messageBox,
+      body: id,
+      isText: true,
+    })
   }
 }
 
-async function left ({ server }: TestServer, recipient: string, messageBox = 'inbox'): Promise<string[]> {
-  const { messages } = await server.context.mailbox.list(callerOf(recipient), { messageBox, limit: 1000, offset: 0 })
-  return messages.map(message => message.messageId)
+async function left(
+  { server }: TestServer,
+  recipient: string,
+  messageBox = 'inbox',
+): Promise<string[]> {
+  const { messages } = await server.context.mailbox.list(callerOf(recipient), {
+    messageBox,
+    limit: 1000,
+    offset: 0,
+  })
+  return messages.map((message) => message.messageId)
 }
 
-describe.each(ENGINES)('POST /acknowledgeMessage on %s', engine => {
+describe.each(ENGINES)('POST /acknowledgeMessage on %s', (engine) => {
   let server: TestServer
   let alice: HandSession
 
@@ -47,13 +67,25 @@ describe.each(ENGINES)('POST /acknowledgeMessage on %s', engine => {
     ['a number among texts', 'ERR_INVALID_MESSAGE_ID', { messageIds: ['one', 2] }],
     ['null among texts', 'ERR_INVALID_MESSAGE_ID', { messageIds: ['one', null] }],
     ['an array within the array', 'ERR_INVALID_MESSAGE_ID', { messageIds: [['one']] }],
-    ['1001 ids', 'ERR_INVALID_MESSAGE_ID', { messageIds: Array.from({ length: 1001 }, () => 'one') }],
+    [
+      '1001 ids',
+      'ERR_INVALID_MESSAGE_ID',
+      { messageIds: Array.from({ length: 1001 }, () => 'one') },
+    ],
     ['an unknown id', 'ERR_INVALID_ACKNOWLEDGMENT', { messageIds: ['four'] }],
     ['an empty id', 'ERR_INVALID_ACKNOWLEDGMENT', { messageIds: [''] }],
     ['the name of the box', 'ERR_INVALID_ACKNOWLEDGMENT', { messageIds: ['inbox'] }],
-    ['an id in other spellings', 'ERR_INVALID_ACKNOWLEDGMENT', { messageIds: ['One', 'ONE', 'one ', ' one', 'óne', 'one\u0000', 'on', 'on%', 'on_', '*'] }],
-    ['an id that is longer than any', 'ERR_INVALID_ACKNOWLEDGMENT', { messageIds: ['x'.repeat(100_000)] }],
-    ['an id that no text can hold', 'ERR_INVALID_ACKNOWLEDGMENT', { messageIds: ['\ud800'] }]
+    [
+      'an id in other spellings',
+      'ERR_INVALID_ACKNOWLEDGMENT',
+      { messageIds: ['One', 'ONE', 'one ', ' one', 'óne', 'one\u0000', 'on', 'on%', 'on_', '*'] },
+    ],
+    [
+      'an id that is longer than any',
+      'ERR_INVALID_ACKNOWLEDGMENT',
+      { messageIds: ['x'.repeat(100_000)] },
+    ],
+    ['an id that no text can hold', 'ERR_INVALID_ACKNOWLEDGMENT', { messageIds: ['\ud800'] }],
   ])('refuses %s, and removes nothing', async (_name, code, request) => {
     expectRefusal(await acknowledge(alice, request), 400, code)
     expect(await left(server, alice.identityKey)).toEqual(['one', 'two', 'three'])
@@ -66,23 +98,43 @@ describe.each(ENGINES)('POST /acknowledgeMessage on %s', engine => {
 
     expect(answer).toMatchObject({ status: 200, verified: true })
     expect(answer.body).toEqual({ status: 'success' })
-    expect([await left(server, alice.identityKey), await left(server, alice.identityKey, 'other')]).toEqual([['one', 'three'], []])
-    expectRefusal(await acknowledge(alice, { messageIds: ['two'] }), 400, 'ERR_INVALID_ACKNOWLEDGMENT')
+    expect([
+      await left(server, alice.identityKey),
+      await left(server, alice.identityKey, 'other'),
+    ]).toEqual([['one', 'three'], []])
+    expectRefusal(
+      await acknowledge(alice, { messageIds: ['two'] }),
+      400,
+      'ERR_INVALID_ACKNOWLEDGMENT',
+    )
   })
 
-  test('is a success where one of the ids was the caller\'s', async () => {
+  test("is a success where one of the ids was the caller's", async () => {
     const messageIds = ['one', 'one', '', 'unknown', '\ud800', 'x'.repeat(256)]
     expect(await acknowledge(alice, { messageIds })).toMatchObject({ status: 200 })
     expect(await left(server, alice.identityKey)).toEqual(['two', 'three'])
   })
 
-  test('touches nobody else\'s messages, not even the sender\'s own', async () => {
+  test("touches nobody else's messages, not even the sender's own", async () => {
     const bob = await handshake(server.origin)
-    await post(bob, '/sendMessage', { message: { recipient: alice.identityKey, messageBox: 'inbox', messageId: 'from Bob', body: 'hello' } })
+    await post(bob, '/sendMessage', {
+      message: {
+        recipient: alice.identityKey,
+        messageBox: 'inbox',
+        messageId: 'from Bob',
+        body: 'hello',
+      },
+    })
 
-    expectRefusal(await acknowledge(bob, { messageIds: ['one', 'from Bob'], recipient: alice.identityKey }), 400, 'ERR_INVALID_ACKNOWLEDGMENT')
+    expectRefusal(
+      await acknowledge(bob, { messageIds: ['one', 'from Bob'], recipient: alice.identityKey }),
+      400,
+      'ERR_INVALID_ACKNOWLEDGMENT',
+    )
     await fill(server, bob.identityKey, ['one'])
-    expect(await acknowledge(bob, { messageIds: ['one', 'two', 'from Bob'] })).toMatchObject({ status: 200 })
+    expect(await acknowledge(bob, { messageIds: ['one', 'two', 'from Bob'] })).toMatchObject({
+      status: 200,
+    })
 
     expect(await left(server, alice.identityKey)).toEqual(['one', 'two', 'three', 'from Bob'])
     expect(await left(server, bob.identityKey)).toEqual([])
@@ -90,16 +142,23 @@ describe.each(ENGINES)('POST /acknowledgeMessage on %s', engine => {
 
   test('takes 1000 ids at once', async () => {
     const messageIds = Array.from({ length: 1000 }, (_value, index) => `id ${index}`)
-    const row = { recipient: alice.identityKey, messageBox: 'inbox', sender: alice.identityKey, body: 'x' }
-    await server.server.context.store.insert(messageIds.map(messageId => ({ ...row, messageId })))
+    const row = {
+      recipient: alice.identityKey,
+      messageBox: 'inbox',
+      sender: alice.identityKey,
+      body: 'x',
+    }
+    await server.server.context.store.insert(messageIds.map((messageId) => ({ ...row, messageId })))
 
     expect(await acknowledge(alice, { messageIds })).toMatchObject({ status: 200 })
     expect(await left(server, alice.identityKey)).toEqual(['one', 'two', 'three'])
   })
 
   test('the same acknowledgement twice at once succeeds once', async () => {
-    const answers = await Promise.all([1, 2].map(async () => await acknowledge(alice, { messageIds: ['one', 'two'] })))
-    expect(answers.map(answer => answer.status).sort()).toEqual([200, 400])
+    const answers = await Promise.all(
+      [1, 2].map(async () => await acknowledge(alice, { messageIds: ['one', 'two'] })),
+    )
+    expect(answers.map((answer) => answer.status).sort()).toEqual([200, 400])
     expect(await left(server, alice.identityKey)).toEqual(['three'])
   })
 })

@@ -18,11 +18,25 @@ beforeAll(async () => {
 })
 
 /** Sends a head and then chunks until the server answers; tells what it answers, and how many chunks were sent by then. */
-async function sendChunks (path: string, headers: Record<string, string>, chunk: string, most: number): Promise<{ answer: string, sent: number }> {
+async function sendChunks(
+  path: string,
+  headers: Record<string, string>,
+  chunk: string,
+  most: number,
+): Promise<{ answer: string; sent: number }> {
   const socket = await open()
   let answer = ''
-  socket.on('data', data => { answer += String(data) })
-  socket.write(`POST ${path} HTTP/1.1\r\nhost: x\r\n${Object.entries({ ...headers, 'transfer-encoding': 'chunked' }).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n`)
+  socket.on('data', (data) => {
+    answer += String(data)
+  })
+  socket.write(
+    `POST ${path} HTTP/1.1\r\nhost: x\r\n${Object.entries({
+      ...headers,
+      'transfer-encoding': 'chunked',
+    })
+      .map(([name, value]) => `${name}: ${value}\r\n`)
+      .join('')}\r\n`,
+  )
   const framed = `${chunk.length.toString(16)}\r\n${chunk}\r\n`
   let sent = 0
   for (; sent < most && answer === '' && !socket.destroyed; sent += 1000) {
@@ -35,7 +49,7 @@ async function sendChunks (path: string, headers: Record<string, string>, chunk:
   return { answer, sent }
 }
 
-async function open (): Promise<Socket> {
+async function open(): Promise<Socket> {
   const socket = connect(running.server.port, '127.0.0.1').on('error', () => {})
   await once(socket, 'connect')
   return socket
@@ -44,7 +58,13 @@ async function open (): Promise<Socket> {
 describe('a body in chunks of one byte', () => {
   test.each<[string, string, () => Promise<Record<string, string>>]>([
     ['a handshake', '/.well-known/auth', async () => JSON_TYPE],
-    ['a send with a session', '/sendMessage', async () => (await sign(session, { target: '/sendMessage', headers: JSON_TYPE, body: 'x' })).init.headers]
+    [
+      'a send with a session',
+      '/sendMessage',
+      async () =>
+        (await sign(session, { target: '/sendMessage', headers: JSON_TYPE, body: 'x' })).init
+          .headers,
+    ],
   ])('%s is refused as soon as it has come in hundreds of pieces', async (_name, path, headers) => {
     const { answer, sent } = await sendChunks(path, await headers(), 'x', 10_000_000)
 
@@ -53,22 +73,26 @@ describe('a body in chunks of one byte', () => {
     expect(running.server.context.limits.incoming.used).toBe(0)
   })
 
-  test.each(['/sendMessage', '/nothing', '/health'])('at %s it is not even read to its end', async path => {
-    const { answer, sent } = await sendChunks(path, {}, 'x', 10_000_000)
+  test.each(['/sendMessage', '/nothing', '/health'])(
+    'at %s it is not even read to its end',
+    async (path) => {
+      const { answer, sent } = await sendChunks(path, {}, 'x', 10_000_000)
 
-    expect(answer).toMatch(/^HTTP\/1\.1 (401|404|405) /)
-    expect(answer).toMatch(/\r\nconnection: close\r\n/i)
-    expect(sent).toBeLessThan(200_000)
-  })
+      expect(answer).toMatch(/^HTTP\/1\.1 (401|404|405) /)
+      expect(answer).toMatch(/\r\nconnection: close\r\n/i)
+      expect(sent).toBeLessThan(200_000)
+    },
+  )
 
   test('chunks as clients send them are read, however many', async () => {
     const body = JSON.stringify({ messageBox: 'inbox', padding: 'x'.repeat(2 * MIB) })
     const { url, init } = await sign(session, { target: '/listMessages', headers: JSON_TYPE, body })
     const stream = new ReadableStream({
-      start (controller) {
-        for (let at = 0; at < body.length; at += 500) controller.enqueue(Buffer.from(body.slice(at, at + 500)))
+      start(controller) {
+        for (let at = 0; at < body.length; at += 500)
+          controller.enqueue(Buffer.from(body.slice(at, at + 500)))
         controller.close()
-      }
+      },
     })
     const response = await fetch(url, { ...init, body: stream, duplex: 'half' } as RequestInit)
 
@@ -77,28 +101,53 @@ describe('a body in chunks of one byte', () => {
 })
 
 describe('what a body holds', () => {
-  const payment = (tx: string): string => `{"message":{"recipient":"${session.identityKey}","messageBox":"inbox","messageId":"id","body":"x"},"payment":{"tx":${tx}}}`
+  const payment = (tx: string): string =>
+    `{"message":{"recipient":"${session.identityKey}","messageBox":"inbox","messageId":"id","body":"x"},"payment":{"tx":${tx}}}`
 
   test.each<[string, () => string]>([
     ['millions of arrays', () => payment(`[${'[],'.repeat(3_000_000)}[]]`)],
     ['millions of objects', () => payment(`[${'{},'.repeat(3_000_000)}{}]`)],
-    ['millions of keys', () => payment(`{${Array.from({ length: 600_000 }, (_value, index) => `"${index}":1`).join(',')}}`)],
+    [
+      'millions of keys',
+      () =>
+        payment(
+          `{${Array.from({ length: 600_000 }, (_value, index) => `"${index}":1`).join(',')}}`,
+        ),
+    ],
     ['millions of numbers', () => payment(`[${'1,'.repeat(4_000_000)}1]`)],
-    ['arrays within each other', () => payment(`${'['.repeat(400_000)}${']'.repeat(400_000)}`)]
+    ['arrays within each other', () => payment(`${'['.repeat(400_000)}${']'.repeat(400_000)}`)],
   ])('%s are refused before they are made', async (_name, body) => {
     const answer = await post(session, '/sendMessage', body())
-    expect(answer).toMatchObject({ status: 400, verified: true, body: { code: 'ERR_JSON_TOO_COMPLEX' } })
+    expect(answer).toMatchObject({
+      status: 400,
+      verified: true,
+      body: { code: 'ERR_JSON_TOO_COMPLEX' },
+    })
   })
 
   test.each<[string, () => string]>([
     ['commas and brackets in a text', () => '[{,:'.repeat(500_000)],
     ['quotes and backslashes in a text', () => '\\"'.repeat(500_000)],
-    ['commas and brackets behind a quote that comes late in a text', () => `${'x'.repeat(1000)}"${'[{,:'.repeat(500_000)}`],
-    ['a payment of a million bytes as numbers', () => 'x']
+    [
+      'commas and brackets behind a quote that comes late in a text',
+      () => `${'x'.repeat(1000)}"${'[{,:'.repeat(500_000)}`,
+    ],
+    ['a payment of a million bytes as numbers', () => 'x'],
   ])('%s are none', async (name, text) => {
-    const tx = name.startsWith('a payment') ? JSON.stringify(Array.from({ length: 1_000_000 }, () => 255)) : '[1]'
-    const body = JSON.stringify({ message: { recipient: session.identityKey, messageBox: 'texts', messageId: name, body: text() } })
-    expect((await post(session, '/sendMessage', `${body.slice(0, -1)},"payment":{"tx":${tx}}}`)).status).toBe(200)
+    const tx = name.startsWith('a payment')
+      ? JSON.stringify(Array.from({ length: 1_000_000 }, () => 255))
+      : '[1]'
+    const body = JSON.stringify({
+      message: {
+        recipient: session.identityKey,
+        messageBox: 'texts',
+        messageId: name,
+        body: text(),
+      },
+    })
+    expect(
+      (await post(session, '/sendMessage', `${body.slice(0, -1)},"payment":{"tx":${tx}}}`)).status,
+    ).toBe(200)
   })
 })
 
@@ -107,9 +156,13 @@ test('a refusal before the signature was checked is signed for nobody', async ()
   const alice = await handshake(origin)
   const target = { target: '/listMessages', headers: JSON_TYPE }
   // Somebody on the way names the client's session and request in a request of its own.
-  const forged = await sign(alice, { ...target, body: ' '.repeat(2000) }, { body: 'what alice signed' })
+  const forged = await sign(
+    alice,
+    { ...target, body: ' '.repeat(2000) },
+    { body: 'what alice signed' },
+  )
 
   const answer = await submit(alice, forged)
   expect(answer).toMatchObject({ status: 413, verified: false })
-  expect([...answer.headers.keys()].filter(name => name.startsWith('x-bsv'))).toEqual([])
+  expect([...answer.headers.keys()].filter((name) => name.startsWith('x-bsv'))).toEqual([])
 })

@@ -5,12 +5,16 @@ import { EVERY_RELEASE, newClient } from '../helpers/clients'
 import { ENGINES } from '../helpers/databases'
 import { startServer } from '../helpers/server'
 
-describe.each(ENGINES)('released clients on %s', engine => {
-  test.each(EVERY_RELEASE)('%s sends, lists, repeats and acknowledges', async release => {
+describe.each(ENGINES)('released clients on %s', (engine) => {
+  test.each(EVERY_RELEASE)('%s sends, lists, repeats and acknowledges', async (release) => {
     const { host } = await startServer({ engine })
     const alice = await newClient(host, { release })
     const bob = await newClient(host, { release })
-    const message = { recipient: bob.identityKey, messageBox: 'inbox', body: { greeting: 'hello', to: 'Bob' } }
+    const message = {
+      recipient: bob.identityKey,
+      messageBox: 'inbox',
+      body: { greeting: 'hello', to: 'Bob' },
+    }
     const { messageId } = await alice.client.sendMessage(message, host)
     await alice.client.sendMessage(message, host)
 
@@ -24,46 +28,78 @@ describe.each(ENGINES)('released clients on %s', engine => {
   test('what is stored of an encrypted message is not its text', async () => {
     const { host, server } = await startServer({ engine })
     const alice = await newClient(host)
-    await alice.client.sendMessage({ recipient: alice.identityKey, messageBox: 'notes', body: 'to myself' }, host)
+    await alice.client.sendMessage(
+      { recipient: alice.identityKey, messageBox: 'notes', body: 'to myself' },
+      host,
+    )
 
-    const { messages } = await server.context.mailbox.list(callerOf(alice.identityKey), { messageBox: 'notes', limit: 1, offset: 0 })
+    const { messages } = await server.context.mailbox.list(callerOf(alice.identityKey), {
+      messageBox: 'notes',
+      limit: 1,
+      offset: 0,
+    })
 
     expect(messages[0]!.body).toContain('encryptedMessage')
     expect(messages[0]!.body).not.toContain('to myself')
-    expect(await alice.client.listMessages({ messageBox: 'notes', host })).toMatchObject([{ body: 'to myself' }])
+    expect(await alice.client.listMessages({ messageBox: 'notes', host })).toMatchObject([
+      { body: 'to myself' },
+    ])
   })
 
   test.each([
     ['a text', 'plain text'],
     ['a text that holds JSON', '{"a":1}'],
     ['a text that looks like a payment wrapper', '{"message":"inner","payment":{"tx":[1]}}'],
-    ['an object with a key "message"', { message: 'inner', payment: { tx: [1] } }]
+    ['an object with a key "message"', { message: 'inner', payment: { tx: [1] } }],
   ])('a plain message comes out as it went in: %s', async (_name, body) => {
     const { host } = await startServer({ engine })
     const alice = await newClient(host)
-    await alice.client.sendMessage({ recipient: alice.identityKey, messageBox: 'plain', body, skipEncryption: true }, host)
+    await alice.client.sendMessage(
+      { recipient: alice.identityKey, messageBox: 'plain', body, skipEncryption: true },
+      host,
+    )
 
-    const [message] = await alice.client.listMessages({ messageBox: 'plain', host, acceptPayments: false })
+    const [message] = await alice.client.listMessages({
+      messageBox: 'plain',
+      host,
+      acceptPayments: false,
+    })
 
     // The client parses whatever is JSON.
-    expect(message!.body).toEqual(body === 'plain text' ? body : typeof body === 'string' ? JSON.parse(body) : body)
+    expect(message!.body).toEqual(
+      body === 'plain text' ? body : typeof body === 'string' ? JSON.parse(body) : body,
+    )
   })
 
   test('a payment that comes with a message reaches its recipient', async () => {
     const { host } = await startServer({ engine })
     const alice = await newClient(host)
     const bob = await newClient(host)
-    const payment = { tx: [1, 2, 3], outputs: [{ outputIndex: 0, protocol: 'wallet payment' }], description: 'for the letter' }
+    const payment = {
+      tx: [1, 2, 3],
+      outputs: [{ outputIndex: 0, protocol: 'wallet payment' }],
+      description: 'for the letter',
+    }
     const body = { greeting: 'hello' }
     await alice.client.authFetch.fetch(`${host}/sendMessage`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ message: { recipient: bob.identityKey, messageBox: 'inbox', messageId: 'paid', body }, payment })
+      body: JSON.stringify({
+        message: { recipient: bob.identityKey, messageBox: 'inbox', messageId: 'paid', body },
+        payment,
+      }),
     })
     const internalized: unknown[] = []
-    Object.assign(bob.wallet, { internalizeAction: async (args: unknown) => { internalized.push(args); return { accepted: true } } })
+    Object.assign(bob.wallet, {
+      internalizeAction: async (args: unknown) => {
+        internalized.push(args)
+        return { accepted: true }
+      },
+    })
 
-    expect(await bob.client.listMessages({ messageBox: 'inbox', host })).toMatchObject([{ messageId: 'paid', body }])
+    expect(await bob.client.listMessages({ messageBox: 'inbox', host })).toMatchObject([
+      { messageId: 'paid', body },
+    ])
     expect(internalized).toEqual([payment])
   })
 
@@ -71,7 +107,10 @@ describe.each(ENGINES)('released clients on %s', engine => {
     const { host } = await startServer({ engine })
     const alice = await newClient(host)
     const body = `${'ä"\'\\'.repeat(200_000)}${'x'.repeat(200_000)}`
-    await alice.client.sendMessage({ recipient: alice.identityKey, messageBox: 'large', body, skipEncryption: true }, host)
+    await alice.client.sendMessage(
+      { recipient: alice.identityKey, messageBox: 'large', body, skipEncryption: true },
+      host,
+    )
 
     const [message] = await alice.client.listMessages({ messageBox: 'large', host })
 
@@ -81,16 +120,37 @@ describe.each(ENGINES)('released clients on %s', engine => {
   test('each spelling of a name is a box of its own', async () => {
     const { host } = await startServer({ engine })
     const alice = await newClient(host)
-    const names = ['box', 'Box', 'böx', 'box-with-hyphens', 'box with spaces', 'bo\u0308x', 'ＢＯＸ', 'box\u00a0', '📦', 'ß', 'ss']
+    const names = [
+      'box',
+      'Box',
+      'böx',
+      'box-with-hyphens',
+      'box with spaces',
+      'bo\u0308x',
+      'ＢＯＸ',
+      'box\u00a0',
+      '📦',
+      'ß',
+      'ss',
+    ]
     for (const messageBox of names) {
-      await alice.client.sendMessage({ recipient: alice.identityKey, messageBox, messageId: `id of ${messageBox}`, body: messageBox }, host)
+      await alice.client.sendMessage(
+        {
+          recipient: alice.identityKey,
+          messageBox,
+          messageId: `id of ${messageBox}`,
+          body: messageBox,
+        },
+        host,
+      )
     }
 
     for (const messageBox of names) {
       const messages = await alice.client.listMessages({ messageBox, host })
       // A no-break space is a blank, and a box's name is trimmed.
-      if (messageBox === 'box' || messageBox === 'box\u00a0') expect(messages.map(message => message.body)).toEqual(['box', 'box\u00a0'])
-      else expect(messages.map(message => message.body)).toEqual([messageBox])
+      if (messageBox === 'box' || messageBox === 'box\u00a0')
+        expect(messages.map((message) => message.body)).toEqual(['box', 'box\u00a0'])
+      else expect(messages.map((message) => message.body)).toEqual([messageBox])
     }
   })
 
@@ -99,26 +159,38 @@ describe.each(ENGINES)('released clients on %s', engine => {
     const alice = await newClient(running.host)
     const message = { recipient: alice.identityKey, messageBox: 'inbox', body: 'before' }
     await alice.client.sendMessage(message, running.host)
-    const { peers } = alice.client.authFetch as unknown as { peers: Record<string, { peer: object }> }
+    const { peers } = alice.client.authFetch as unknown as {
+      peers: Record<string, { peer: object }>
+    }
     const before = Object.values(peers)[0]!.peer
 
     await running.restart()
     await alice.client.sendMessage({ ...message, body: 'after' }, running.host)
 
     expect(Object.values(peers)[0]!.peer).toBe(before)
-    expect(await alice.client.listMessages({ messageBox: 'inbox', host: running.host })).toHaveLength(2)
+    expect(
+      await alice.client.listMessages({ messageBox: 'inbox', host: running.host }),
+    ).toHaveLength(2)
   })
 
   test('two devices of one identity at once', async () => {
     const { host } = await startServer({ engine })
     const key = PrivateKey.fromRandom()
     const devices = await Promise.all([newClient(host, { key }), newClient(host, { key })])
-    await Promise.all(devices.map(async ({ client, identityKey }, device) => {
-      for (let i = 0; i < 10; i++) await client.sendMessage({ recipient: identityKey, messageBox: 'inbox', messageId: `${device} ${i}`, body: 'x' }, host)
-    }))
+    await Promise.all(
+      devices.map(async ({ client, identityKey }, device) => {
+        for (let i = 0; i < 10; i++)
+          await client.sendMessage(
+            { recipient: identityKey, messageBox: 'inbox', messageId: `${device} ${i}`, body: 'x' },
+            host,
+          )
+      }),
+    )
 
-    const lists = await Promise.all(devices.map(async ({ client }) => await client.listMessages({ messageBox: 'inbox', host })))
+    const lists = await Promise.all(
+      devices.map(async ({ client }) => await client.listMessages({ messageBox: 'inbox', host })),
+    )
 
-    expect(lists.map(list => list.length)).toEqual([20, 20])
+    expect(lists.map((list) => list.length)).toEqual([20, 20])
   })
 })

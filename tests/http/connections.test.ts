@@ -2,35 +2,57 @@ import { beforeAll, describe, expect, test } from '@jest/globals'
 import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import { NativeWallet, type AuthWallet } from '../../src/auth/wallet'
-import { Secret } from '../../src/secret'
+import { Secret } from '../../src/lib/secret'
 import { eventually } from '../helpers/processes'
 import { expectError } from '../helpers/refusals'
 import { startServer, type TestServer } from '../helpers/server'
-import { handshake, post, sign, submit, type Answer, type HandSession } from '../helpers/signedRequests'
+import {
+  handshake,
+  post,
+  sign,
+  submit,
+  type Answer,
+  type HandSession,
+} from '../helpers/signedRequests'
 
 let running: TestServer
 
-beforeAll(async () => { running = await startServer({ env: { ENABLE_WEBSOCKETS: 'true' } }) })
+beforeAll(async () => {
+  running = await startServer({ env: { ENABLE_WEBSOCKETS: 'true' } })
+})
 
 /** What the server says to these bytes before it, or the timeout, ends the connection. */
-async function tell (text: string): Promise<string> {
-  return await new Promise(resolve => {
-    const socket = connect(running.server.port, '127.0.0.1', () => { socket.write(text) })
+async function tell(text: string): Promise<string> {
+  return await new Promise((resolve) => {
+    const socket = connect(running.server.port, '127.0.0.1', () => {
+      socket.write(text)
+    })
     let answer = ''
     socket.setTimeout(3000, () => socket.destroy())
-    socket.on('data', data => { answer += String(data) })
+    socket.on('data', (data) => {
+      answer += String(data)
+    })
     socket.on('error', () => {})
-    socket.on('close', () => { resolve(answer) })
+    socket.on('close', () => {
+      resolve(answer)
+    })
   })
 }
 
-test.each(['h2c', 'websocket'])('a request that asks for an upgrade to %s is answered', async protocol => {
-  const answer = await tell(`GET /health HTTP/1.1\r\nhost: x\r\nconnection: upgrade, close\r\nupgrade: ${protocol}\r\n\r\n`)
-  expect(answer).toMatch(/^HTTP\/1\.1 200 /)
-})
+test.each(['h2c', 'websocket'])(
+  'a request that asks for an upgrade to %s is answered',
+  async (protocol) => {
+    const answer = await tell(
+      `GET /health HTTP/1.1\r\nhost: x\r\nconnection: upgrade, close\r\nupgrade: ${protocol}\r\n\r\n`,
+    )
+    expect(answer).toMatch(/^HTTP\/1\.1 200 /)
+  },
+)
 
 test('one that has a body is refused', async () => {
-  const answer = await tell('POST /sendMessage HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\ncontent-length: 2\r\n\r\n{}')
+  const answer = await tell(
+    'POST /sendMessage HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\ncontent-length: 2\r\n\r\n{}',
+  )
   expect(answer).toMatch(/^HTTP\/1\.1 400 /)
   expect(answer).toContain('ERR_BAD_REQUEST')
 })
@@ -42,18 +64,34 @@ test('a connection with too many requests unanswered is ended', async () => {
 })
 
 /** The head of a request with a session, but with no signature that could hold. */
-function head (session: HandSession, length: number): string {
+function head(session: HandSession, length: number): string {
   return [
-    'POST /listMessages HTTP/1.1', 'host: x', 'content-type: application/json', `content-length: ${length}`,
-    'x-bsv-auth-version: 0.1', `x-bsv-auth-identity-key: ${session.identityKey}`, `x-bsv-auth-nonce: ${Buffer.alloc(32).toString('base64')}`,
-    `x-bsv-auth-your-nonce: ${session.serverNonce}`, `x-bsv-auth-request-id: ${Buffer.alloc(32).toString('base64')}`, 'x-bsv-auth-signature: 00', '', ''
+    'POST /listMessages HTTP/1.1',
+    'host: x',
+    'content-type: application/json',
+    `content-length: ${length}`,
+    'x-bsv-auth-version: 0.1',
+    `x-bsv-auth-identity-key: ${session.identityKey}`,
+    `x-bsv-auth-nonce: ${Buffer.alloc(32).toString('base64')}`,
+    `x-bsv-auth-your-nonce: ${session.serverNonce}`,
+    `x-bsv-auth-request-id: ${Buffer.alloc(32).toString('base64')}`,
+    'x-bsv-auth-signature: 00',
+    '',
+    '',
   ].join('\r\n')
 }
 
 /** A connection on which this has been written. */
-async function write (port: number, ...data: Array<string | Buffer>): Promise<ReturnType<typeof connect>> {
-  return await new Promise(resolve => {
-    const socket = connect(port, '127.0.0.1', () => { socket.write(Buffer.concat(data.map(part => Buffer.from(part))), () => { resolve(socket) }) })
+async function write(
+  port: number,
+  ...data: Array<string | Buffer>
+): Promise<ReturnType<typeof connect>> {
+  return await new Promise((resolve) => {
+    const socket = connect(port, '127.0.0.1', () => {
+      socket.write(Buffer.concat(data.map((part) => Buffer.from(part))), () => {
+        resolve(socket)
+      })
+    })
     socket.on('error', () => {}).resume()
   })
 }
@@ -65,33 +103,56 @@ describe('the memory for bodies', () => {
   test('is bounded for each address by what has arrived; small bodies, and those of others, get through', async () => {
     const { server, origin } = await startServer({ env: { TRUST_PROXY: '1' } })
     const session = await handshake(origin)
-    const sockets = await Promise.all(Array.from({ length: 8 }, async () => await write(server.port, head(session, BIG + 1), Buffer.alloc(BIG))))
+    const sockets = await Promise.all(
+      Array.from(
+        { length: 8 },
+        async () => await write(server.port, head(session, BIG + 1), Buffer.alloc(BIG)),
+      ),
+    )
     const big = async (address: string): Promise<Answer> => {
-      const prepared = await sign(session, { target: '/listMessages', headers: { 'content-type': 'application/json' }, body: `{"messageBox":"inbox"}${' '.repeat(2_000_000)}` })
+      const prepared = await sign(session, {
+        target: '/listMessages',
+        headers: { 'content-type': 'application/json' },
+        body: `{"messageBox":"inbox"}${' '.repeat(2_000_000)}`,
+      })
       prepared.init.headers['x-forwarded-for'] = address
       return await submit(session, prepared)
     }
 
-    const refused = await eventually(async () => {
-      const answer = await big('127.0.0.1')
-      return answer.status === 503 ? answer : undefined
-    }, () => 'the share of an address has no end')
+    const refused = await eventually(
+      async () => {
+        const answer = await big('127.0.0.1')
+        return answer.status === 503 ? answer : undefined
+      },
+      () => 'the share of an address has no end',
+    )
     expectError(refused, [503, 'ERR_SERVER_BUSY'])
     expect((await post(session, '/listMessages', { messageBox: 'inbox' })).status).toBe(200)
     expect((await big('192.0.2.1')).status).toBe(200)
 
-    sockets.forEach(socket => { socket.destroy() })
-    expect(await eventually(async () => (await big('127.0.0.1')).status === 200 || undefined, () => 'the memory is not given back')).toBe(true)
+    sockets.forEach((socket) => {
+      socket.destroy()
+    })
+    expect(
+      await eventually(
+        async () => (await big('127.0.0.1')).status === 200 || undefined,
+        () => 'the memory is not given back',
+      ),
+    ).toBe(true)
   })
 
   test('is not taken by what was only announced', async () => {
     const { server, origin } = await startServer()
     const session = await handshake(origin)
-    const sockets = await Promise.all(Array.from({ length: 40 }, async () => await write(server.port, head(session, 10_000_000))))
+    const sockets = await Promise.all(
+      Array.from({ length: 40 }, async () => await write(server.port, head(session, 10_000_000))),
+    )
 
     const body = `{"messageBox":"inbox"}${' '.repeat(1_000_000)}`
     expect((await post(session, '/listMessages', body)).status).toBe(200)
-    sockets.forEach(socket => { socket.destroy() })
+    sockets.forEach((socket) => {
+      socket.destroy()
+    })
   })
 })
 
@@ -99,24 +160,47 @@ test('a connection that ends in the middle of a body leaves nothing behind', asy
   const { server, origin } = await startServer({ env: { METRICS_PORT: '0' } })
   const session = await handshake(origin)
   const handshakes = 'POST /.well-known/auth HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}'
-  const sockets = await Promise.all(Array.from({ length: 8 }, async () => await write(server.port, handshakes, head(session, 9_000_000), Buffer.alloc(4_000_000))))
-  await eventually(() => server.context.limits.incoming.used >= 8 * 4_000_000 || undefined, () => 'not everything has arrived')
+  const sockets = await Promise.all(
+    Array.from(
+      { length: 8 },
+      async () =>
+        await write(server.port, handshakes, head(session, 9_000_000), Buffer.alloc(4_000_000)),
+    ),
+  )
+  await eventually(
+    () => server.context.limits.incoming.used >= 8 * 4_000_000 || undefined,
+    () => 'not everything has arrived',
+  )
 
-  sockets.forEach(socket => { socket.destroy() })
+  sockets.forEach((socket) => {
+    socket.destroy()
+  })
 
   // Each request was followed to its end, and what arrived of its body is given back.
-  const text = async (): Promise<string> => await (await fetch(`http://127.0.0.1:${server.metricsPort!}/metrics`)).text()
-  await eventually(async () => {
-    const lines = (await text()).split('\n').filter(line => line.startsWith('messagebox_http_requests_total'))
-    return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0) >= 17 ? lines : undefined
-  }, () => 'not every request came to an end')
+  const text = async (): Promise<string> =>
+    await (await fetch(`http://127.0.0.1:${server.metricsPort!}/metrics`)).text()
+  await eventually(
+    async () => {
+      const lines = (await text())
+        .split('\n')
+        .filter((line) => line.startsWith('messagebox_http_requests_total'))
+      return lines.reduce((sum, line) => sum + Number(line.split(' ').at(-1)), 0) >= 17
+        ? lines
+        : undefined
+    },
+    () => 'not every request came to an end',
+  )
   expect(server.context.limits.gate.working).toBe(0)
   expect(server.context.limits.incoming.used).toBe(0)
-  expect((await post(session, '/listMessages', `{"messageBox":"inbox"}${' '.repeat(1_000_000)}`)).status).toBe(200)
+  expect(
+    (await post(session, '/listMessages', `{"messageBox":"inbox"}${' '.repeat(1_000_000)}`)).status,
+  ).toBe(200)
 })
 
 test('too large headers are named as such', async () => {
-  const answer = await tell(`GET /health HTTP/1.1\r\nhost: x\r\nx-long: ${'x'.repeat(100_000)}\r\n\r\n`)
+  const answer = await tell(
+    `GET /health HTTP/1.1\r\nhost: x\r\nx-long: ${'x'.repeat(100_000)}\r\n\r\n`,
+  )
   expect(answer).toMatch(/^HTTP\/1\.1 431 /)
   expect(answer).toContain('ERR_HEADERS_TOO_LARGE')
 })
@@ -130,8 +214,16 @@ test('a method that a path does not answer comes with those that it does', async
 test('a connection on which nothing was ever said does not hold up the end', async () => {
   const { server } = await startServer()
   const socket = connect(server.port, '127.0.0.1')
-  await new Promise<void>(resolve => socket.once('connect', () => { resolve() }))
-  const closed = new Promise<void>(resolve => socket.once('close', () => { resolve() }))
+  await new Promise<void>((resolve) =>
+    socket.once('connect', () => {
+      resolve()
+    }),
+  )
+  const closed = new Promise<void>((resolve) =>
+    socket.once('close', () => {
+      resolve()
+    }),
+  )
   // The server has it as well once it has answered somebody who came later.
   await fetch(`http://127.0.0.1:${server.port}/health`)
   const since = Date.now()
@@ -146,10 +238,11 @@ test('a wallet that cannot sign fails the request, not the server', async () => 
   let broken = false
   const frail: AuthWallet = {
     identityKey: wallet.identityKey,
-    signHash: async (hash, key) => broken ? await Promise.reject(new Error('the wallet is away')) : wallet.signHash(hash, key),
+    signHash: async (hash, key) =>
+      broken ? await Promise.reject(new Error('the wallet is away')) : wallet.signHash(hash, key),
     verifyHash: (hash, signature, key) => wallet.verifyHash(hash, signature, key),
     createHmac: (data, key) => wallet.createHmac(data, key),
-    derivePublicKey: (key, forSelf) => wallet.derivePublicKey(key, forSelf)
+    derivePublicKey: (key, forSelf) => wallet.derivePublicKey(key, forSelf),
   }
   const { origin } = await startServer({ overrides: { wallet: frail } })
   const session = await handshake(origin)
@@ -158,5 +251,8 @@ test('a wallet that cannot sign fails the request, not the server', async () => 
   broken = false
 
   expect(answer).toMatchObject({ status: 500, verified: false, body: { code: 'ERR_INTERNAL' } })
-  expect(await post(session, '/listMessages', { messageBox: 'inbox' })).toMatchObject({ status: 200, verified: true })
+  expect(await post(session, '/listMessages', { messageBox: 'inbox' })).toMatchObject({
+    status: 200,
+    verified: true,
+  })
 })

@@ -7,16 +7,24 @@ import { handshake, post, sign, submit, type HandSession } from '../helpers/sign
 const ROUTES = ['/sendMessage', '/listMessages', '/acknowledgeMessage']
 const HEALTH = ['/health', '/ready']
 
-interface Seen { status: number, headers: Headers, body: unknown }
-
-/** A request by someone who claims no identity. */
-async function ask (url: string, method = 'GET', init: RequestInit = {}): Promise<Seen> {
-  const response = await fetch(url, { method, ...init })
-  const text = await response.text()
-  return { status: response.status, headers: response.headers, body: text === '' ? '' : JSON.parse(text) }
+interface Seen {
+  status: number
+  headers: Headers
+  body: unknown
 }
 
-describe.each(['', '/api', '/a/b-c.d'])('with the prefix "%s"', prefix => {
+/** A request by someone who claims no identity. */
+async function ask(url: string, method = 'GET', init: RequestInit = {}): Promise<Seen> {
+  const response = await fetch(url, { method, ...init })
+  const text = await response.text()
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: text === '' ? '' : JSON.parse(text),
+  }
+}
+
+describe.each(['', '/api', '/a/b-c.d'])('with the prefix "%s"', (prefix) => {
   let server: TestServer
   let alice: HandSession
 
@@ -25,47 +33,83 @@ describe.each(['', '/api', '/a/b-c.d'])('with the prefix "%s"', prefix => {
     alice = await handshake(server.origin)
   })
 
-  test.each([...ROUTES, ...HEALTH, '/unknown', ''])('a page of any origin may ask %s', async path => {
-    const { status, headers, body } = await ask(`${server.host}${path}`, 'OPTIONS', {
-      headers: {
-        origin: 'https://anywhere.example',
-        'access-control-request-method': 'POST',
-        'access-control-request-headers': 'content-type, x-bsv-auth-nonce, authorization',
-        'access-control-request-private-network': 'true'
-      }
-    })
-    expect([status, body]).toEqual([200, ''])
-    expect(Object.fromEntries(headers)).toMatchObject({ ...CORS, 'access-control-allow-headers': 'content-type, x-bsv-auth-nonce, authorization' })
-  })
+  test.each([...ROUTES, ...HEALTH, '/unknown', ''])(
+    'a page of any origin may ask %s',
+    async (path) => {
+      const { status, headers, body } = await ask(`${server.host}${path}`, 'OPTIONS', {
+        headers: {
+          origin: 'https://anywhere.example',
+          'access-control-request-method': 'POST',
+          'access-control-request-headers': 'content-type, x-bsv-auth-nonce, authorization',
+          'access-control-request-private-network': 'true',
+        },
+      })
+      expect([status, body]).toEqual([200, ''])
+      expect(Object.fromEntries(headers)).toMatchObject({
+        ...CORS,
+        'access-control-allow-headers': 'content-type, x-bsv-auth-nonce, authorization',
+      })
+    },
+  )
 
   test('a page of any origin may make the handshake, at the root', async () => {
     expect(await ask(`${server.origin}/.well-known/auth`, 'OPTIONS')).toMatchObject({ status: 200 })
     const answer = await ask(`${server.origin}/.well-known/auth`, 'POST', { body: '{}' })
     expectError(answer, [400, 'ERR_INVALID_AUTH_MESSAGE'])
-    expectError(await ask(`${server.origin}/.well-known/auth`, 'GET'), [405, 'ERR_METHOD_NOT_ALLOWED'])
-    if (prefix !== '') expectError(await ask(`${server.host}/.well-known/auth`, 'POST'), [404, 'ERR_NOT_FOUND'])
+    expectError(await ask(`${server.origin}/.well-known/auth`, 'GET'), [
+      405,
+      'ERR_METHOD_NOT_ALLOWED',
+    ])
+    if (prefix !== '')
+      expectError(await ask(`${server.host}/.well-known/auth`, 'POST'), [404, 'ERR_NOT_FOUND'])
   })
 
-  test.each(HEALTH)('%s answers without an identity, and GET and HEAD alone', async path => {
+  test.each(HEALTH)('%s answers without an identity, and GET and HEAD alone', async (path) => {
     const answer = await ask(`${server.host}${path}`)
 
-    expect([answer.status, answer.body]).toEqual([200, { status: path === '/health' ? 'ok' : 'ready' }])
+    expect([answer.status, answer.body]).toEqual([
+      200,
+      { status: path === '/health' ? 'ok' : 'ready' },
+    ])
     expectCors(answer.headers)
     expect(await ask(`${server.host}${path}`, 'HEAD')).toMatchObject({ status: 200, body: '' })
-    expectError(await ask(`${server.host}${path}`, 'POST', { body: '{}' }), [405, 'ERR_METHOD_NOT_ALLOWED'])
+    expectError(await ask(`${server.host}${path}`, 'POST', { body: '{}' }), [
+      405,
+      'ERR_METHOD_NOT_ALLOWED',
+    ])
   })
 
-  test.each(ROUTES)('a stranger at %s is told to prove an identity, or that the method is wrong', async path => {
-    const details = { message: 'Mutual-authentication failed!' }
-    expectError(await ask(`${server.host}${path}`, 'POST'), [401, 'UNAUTHORIZED'], details)
-    expectError(await ask(`${server.host}${path}/`, 'POST', { body: '{"message":{}}' }), [401, 'UNAUTHORIZED'], details)
-    for (const method of ['GET', 'PUT', 'PATCH', 'DELETE']) {
-      expectError(await ask(`${server.host}${path}?a=b`, method), [405, 'ERR_METHOD_NOT_ALLOWED'])
-    }
-  })
+  test.each(ROUTES)(
+    'a stranger at %s is told to prove an identity, or that the method is wrong',
+    async (path) => {
+      const details = { message: 'Mutual-authentication failed!' }
+      expectError(await ask(`${server.host}${path}`, 'POST'), [401, 'UNAUTHORIZED'], details)
+      expectError(
+        await ask(`${server.host}${path}/`, 'POST', { body: '{"message":{}}' }),
+        [401, 'UNAUTHORIZED'],
+        details,
+      )
+      for (const method of ['GET', 'PUT', 'PATCH', 'DELETE']) {
+        expectError(await ask(`${server.host}${path}?a=b`, method), [405, 'ERR_METHOD_NOT_ALLOWED'])
+      }
+    },
+  )
 
-  test.each(['/unknown', '/sendMessage/more', '/sendMessage%2f', '//sendMessages', '/health/more', '/%', '/%ff', '/__proto__', '/constructor', '/index.html', '/api/sendMessages'])('a stranger at %s is told that nothing is there', async path => {
-    for (const method of ['GET', 'POST']) expectError(await ask(`${server.host}${path}`, method), [404, 'ERR_NOT_FOUND'])
+  test.each([
+    '/unknown',
+    '/sendMessage/more',
+    '/sendMessage%2f',
+    '//sendMessages',
+    '/health/more',
+    '/%',
+    '/%ff',
+    '/__proto__',
+    '/constructor',
+    '/index.html',
+    '/api/sendMessages',
+  ])('a stranger at %s is told that nothing is there', async (path) => {
+    for (const method of ['GET', 'POST'])
+      expectError(await ask(`${server.host}${path}`, method), [404, 'ERR_NOT_FOUND'])
   })
 
   test('an answer to a proven identity is signed: a success, a refusal, a wrong method, an unknown path', async () => {
@@ -73,40 +117,74 @@ describe.each(['', '/api', '/a/b-c.d'])('with the prefix "%s"', prefix => {
     expect(listed).toMatchObject({ status: 200, verified: true })
     expectCors(listed.headers)
     expectRefusal(await post(alice, `${prefix}/listMessages`, {}), 400, 'ERR_MESSAGEBOX_REQUIRED')
-    expectRefusal(await submit(alice, await sign(alice, { method: 'GET', target: `${prefix}/listMessages` })), 405, 'ERR_METHOD_NOT_ALLOWED')
-    expectRefusal(await submit(alice, await sign(alice, { method: 'GET', target: `${prefix}/unknown?a=b` })), 404, 'ERR_NOT_FOUND')
+    expectRefusal(
+      await submit(alice, await sign(alice, { method: 'GET', target: `${prefix}/listMessages` })),
+      405,
+      'ERR_METHOD_NOT_ALLOWED',
+    )
+    expectRefusal(
+      await submit(alice, await sign(alice, { method: 'GET', target: `${prefix}/unknown?a=b` })),
+      404,
+      'ERR_NOT_FOUND',
+    )
   })
 
   test('nothing is to be had beside the prefix', async () => {
-    for (const wrong of prefix === '' ? ['/api'] : ['', `${prefix}x`, prefix.slice(0, -1), `/x${prefix}`]) {
+    for (const wrong of prefix === ''
+      ? ['/api']
+      : ['', `${prefix}x`, prefix.slice(0, -1), `/x${prefix}`]) {
       expectError(await ask(`${server.origin}${wrong}/health`), [404, 'ERR_NOT_FOUND'])
-      expectError(await ask(`${server.origin}${wrong}/listMessages`, 'POST'), [404, 'ERR_NOT_FOUND'])
-      expectRefusal(await post(alice, `${wrong}/listMessages`, { messageBox: 'inbox' }), 404, 'ERR_NOT_FOUND')
+      expectError(await ask(`${server.origin}${wrong}/listMessages`, 'POST'), [
+        404,
+        'ERR_NOT_FOUND',
+      ])
+      expectRefusal(
+        await post(alice, `${wrong}/listMessages`, { messageBox: 'inbox' }),
+        404,
+        'ERR_NOT_FOUND',
+      )
     }
   })
 
   test('nothing tells what the server is made of', async () => {
     const { headers } = await ask(`${server.host}/health`)
-    expect([headers.get('x-powered-by'), headers.get('server'), headers.get('etag')]).toEqual([null, null, null])
+    expect([headers.get('x-powered-by'), headers.get('server'), headers.get('etag')]).toEqual([
+      null,
+      null,
+      null,
+    ])
   })
 
   test.each([
-    'GET /x HTTP/1.0\r\n', 'GET * HTTP/1.1\r\nhost: x\r\n', 'GET //x HTTP/1.1\r\nhost: x\r\n', 'GET /x? HTTP/1.1\r\nhost: x\r\n',
-    'GET http://elsewhere/unknown HTTP/1.1\r\nhost: x\r\n', 'GET /\\x HTTP/1.1\r\nhost: x\r\n', `GET /${'a'.repeat(12_000)} HTTP/1.1\r\nhost: x\r\n`,
-    'PROPFIND /x HTTP/1.1\r\nhost: x\r\n', 'TRACE /x HTTP/1.1\r\nhost: x\r\n'
-  ])('an odd request is one for nothing: %j', async request => {
+    'GET /x HTTP/1.0\r\n',
+    'GET * HTTP/1.1\r\nhost: x\r\n',
+    'GET //x HTTP/1.1\r\nhost: x\r\n',
+    'GET /x? HTTP/1.1\r\nhost: x\r\n',
+    'GET http://elsewhere/unknown HTTP/1.1\r\nhost: x\r\n',
+    'GET /\\x HTTP/1.1\r\nhost: x\r\n',
+    `GET /${'a'.repeat(12_000)} HTTP/1.1\r\nhost: x\r\n`,
+    'PROPFIND /x HTTP/1.1\r\nhost: x\r\n',
+    'TRACE /x HTTP/1.1\r\nhost: x\r\n',
+  ])('an odd request is one for nothing: %j', async (request) => {
     const answer = await raw(server.server.port, `${request}connection: close\r\n\r\n`)
-    expect(answer).toMatch(/^HTTP\/1\.1 404 [^]*access-control-allow-origin: \*[^]*"code":"ERR_NOT_FOUND"/i)
+    expect(answer).toMatch(
+      /^HTTP\/1\.1 404 [^]*access-control-allow-origin: \*[^]*"code":"ERR_NOT_FOUND"/i,
+    )
   })
 })
 
 /** What a server answers, and closes behind, to bytes that no HTTP client would send. */
-async function raw (port: number, request: string): Promise<string> {
+async function raw(port: number, request: string): Promise<string> {
   return await new Promise((resolve, reject) => {
     let answer = ''
-    connect(port, '127.0.0.1').on('error', reject)
-      .on('data', data => { answer += String(data) })
-      .on('close', () => { resolve(answer) })
+    connect(port, '127.0.0.1')
+      .on('error', reject)
+      .on('data', (data) => {
+        answer += String(data)
+      })
+      .on('close', () => {
+        resolve(answer)
+      })
       .end(request)
   })
 }

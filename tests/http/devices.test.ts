@@ -7,18 +7,25 @@ import { startServer, type TestServer } from '../helpers/server'
 import { handshake, post, sign, submit, type HandSession } from '../helpers/signedRequests'
 
 const list = async (session: HandSession, query = ''): Promise<Array<Record<string, unknown>>> =>
-  (await submit(session, await sign(session, { method: 'GET', target: `/devices${query}` }))).body.devices as never
+  (await submit(session, await sign(session, { method: 'GET', target: `/devices${query}` }))).body
+    .devices as never
 
-describe.each(ENGINES)('devices on %s', engine => {
+describe.each(ENGINES)('devices on %s', (engine) => {
   let server: TestServer
 
-  beforeAll(async () => { server = await startServer({ engine }) })
+  beforeAll(async () => {
+    server = await startServer({ engine })
+  })
 
   test.each<[string, unknown, string]>([
-    ['no token', {}, 'ERR_INVALID_FCM_TOKEN'], ['a blank token', { fcmToken: ' ' }, 'ERR_INVALID_FCM_TOKEN'], ['a number', { fcmToken: 5 }, 'ERR_INVALID_FCM_TOKEN'],
-    ['too long a token', { fcmToken: 'x'.repeat(4097) }, 'ERR_INVALID_FCM_TOKEN'], ['an array', [], 'ERR_INVALID_FCM_TOKEN'],
-    ['another platform', { fcmToken: 'x', platform: 'windows' }, 'ERR_INVALID_PLATFORM'], ['an id that is no text', { fcmToken: 'x', deviceId: 5 }, 'ERR_INVALID_DEVICE_ID'],
-    ['too long an id', { fcmToken: 'x', deviceId: 'x'.repeat(256) }, 'ERR_INVALID_DEVICE_ID']
+    ['no token', {}, 'ERR_INVALID_FCM_TOKEN'],
+    ['a blank token', { fcmToken: ' ' }, 'ERR_INVALID_FCM_TOKEN'],
+    ['a number', { fcmToken: 5 }, 'ERR_INVALID_FCM_TOKEN'],
+    ['too long a token', { fcmToken: 'x'.repeat(4097) }, 'ERR_INVALID_FCM_TOKEN'],
+    ['an array', [], 'ERR_INVALID_FCM_TOKEN'],
+    ['another platform', { fcmToken: 'x', platform: 'windows' }, 'ERR_INVALID_PLATFORM'],
+    ['an id that is no text', { fcmToken: 'x', deviceId: 5 }, 'ERR_INVALID_DEVICE_ID'],
+    ['too long an id', { fcmToken: 'x', deviceId: 'x'.repeat(256) }, 'ERR_INVALID_DEVICE_ID'],
   ])('%s is refused', async (_name, body, code) => {
     const session = await handshake(server.origin)
     expectRefusal(await post(session, '/registerDevice', body), 400, code)
@@ -28,11 +35,27 @@ describe.each(ENGINES)('devices on %s', engine => {
   test('the released client registers a device, and sees it without its token', async () => {
     const { client } = await newClient(server.host)
     const fcmToken = 'a-long-token-0123456789'
-    const registered = await client.registerDevice({ fcmToken, deviceId: 'my phone', platform: 'ios' }, server.host)
-    expect(registered).toMatchObject({ status: 'success', message: expect.any(String), deviceId: expect.any(Number) })
+    const registered = await client.registerDevice(
+      { fcmToken, deviceId: 'my phone', platform: 'ios' },
+      server.host,
+    )
+    expect(registered).toMatchObject({
+      status: 'success',
+      message: expect.any(String),
+      deviceId: expect.any(Number),
+    })
     const time = expect.stringMatching(/^\d{4}-.*Z$/)
     expect(await client.listRegisteredDevices(server.host)).toEqual([
-      { id: registered.deviceId, deviceId: 'my phone', platform: 'ios', fcmToken: '...0123456789', active: true, createdAt: time, updatedAt: time, lastUsed: time }
+      {
+        id: registered.deviceId,
+        deviceId: 'my phone',
+        platform: 'ios',
+        fcmToken: '...0123456789',
+        active: true,
+        createdAt: time,
+        updatedAt: time,
+        lastUsed: time,
+      },
     ])
   })
 
@@ -52,15 +75,29 @@ describe.each(ENGINES)('devices on %s', engine => {
 
   test('whoever registers and forgets at once is answered each time', async () => {
     const session = await handshake(server.origin)
-    const answers = await Promise.all(Array.from({ length: 40 }, async (_, i) => await post(session, i % 2 === 0 ? '/registerDevice' : '/unregisterDevice', { fcmToken: 'flips' })))
+    const answers = await Promise.all(
+      Array.from(
+        { length: 40 },
+        async (_, i) =>
+          await post(session, i % 2 === 0 ? '/registerDevice' : '/unregisterDevice', {
+            fcmToken: 'flips',
+          }),
+      ),
+    )
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
   })
 
   test('an identity has 100 devices at most, the newest', async () => {
     const session = await handshake(server.origin)
-    for (let i = 0; i <= 100; i++) await post(session, '/registerDevice', { fcmToken: `token-${i}-0123456789` , deviceId: String(i) })
+    for (let i = 0; i <= 100; i++)
+      await post(session, '/registerDevice', {
+        fcmToken: `token-${i}-0123456789`,
+        deviceId: String(i),
+      })
     const devices = await list(session)
-    expect(devices.map(({ deviceId }) => deviceId)).toEqual(Array.from({ length: 100 }, (_, i) => String(100 - i)))
+    expect(devices.map(({ deviceId }) => deviceId)).toEqual(
+      Array.from({ length: 100 }, (_, i) => String(100 - i)),
+    )
   })
 
   test('pages, the one that was updated last first', async () => {
@@ -71,13 +108,30 @@ describe.each(ENGINES)('devices on %s', engine => {
       const since = Date.now()
       await until(() => Date.now() > since)
     }
-    const names = async (query: string): Promise<unknown[]> => (await list(session, query)).map(({ deviceId }) => deviceId)
+    const names = async (query: string): Promise<unknown[]> =>
+      (await list(session, query)).map(({ deviceId }) => deviceId)
     expect(await names('')).toEqual(['a', 'c', 'b'])
     expect(await names('?limit=1&offset=1')).toEqual(['c'])
     expect(await names('?offset=2')).toEqual(['b'])
     expect(await names('?limit=1000&offset=3')).toEqual([])
-    for (const limit of ['0', '-1', '1001', 'x', '', '1.5']) expectRefusal(await submit(session, await sign(session, { method: 'GET', target: `/devices?limit=${limit}` })), 400, 'ERR_INVALID_LIMIT')
-    for (const offset of ['-1', 'x', '1e3']) expectRefusal(await submit(session, await sign(session, { method: 'GET', target: `/devices?offset=${offset}` })), 400, 'ERR_INVALID_OFFSET')
+    for (const limit of ['0', '-1', '1001', 'x', '', '1.5'])
+      expectRefusal(
+        await submit(
+          session,
+          await sign(session, { method: 'GET', target: `/devices?limit=${limit}` }),
+        ),
+        400,
+        'ERR_INVALID_LIMIT',
+      )
+    for (const offset of ['-1', 'x', '1e3'])
+      expectRefusal(
+        await submit(
+          session,
+          await sign(session, { method: 'GET', target: `/devices?offset=${offset}` }),
+        ),
+        400,
+        'ERR_INVALID_OFFSET',
+      )
   })
 
   test('the id of a device is trimmed, and none if nothing is left of it', async () => {
@@ -85,13 +139,24 @@ describe.each(ENGINES)('devices on %s', engine => {
     await post(session, '/registerDevice', { fcmToken: 'one', deviceId: ' my phone ' })
     await post(session, '/registerDevice', { fcmToken: 'two', deviceId: '' })
     await post(session, '/registerDevice', { fcmToken: 'three', deviceId: ' \t' })
-    expect((await list(session)).map(({ deviceId }) => deviceId).sort()).toEqual(['my phone', null, null])
+    expect((await list(session)).map(({ deviceId }) => deviceId).sort()).toEqual([
+      'my phone',
+      null,
+      null,
+    ])
   })
 
   test('a new token of a device replaces the old one, on this platform and of this identity', async () => {
     const [alice, bob] = [await handshake(server.origin), await handshake(server.origin)]
-    const add = async (session: HandSession, fcmToken: string, platform: string | null, deviceId: string | null = 'phone'): Promise<void> => {
-      expect((await post(session, '/registerDevice', { fcmToken, platform, deviceId })).status).toBe(200)
+    const add = async (
+      session: HandSession,
+      fcmToken: string,
+      platform: string | null,
+      deviceId: string | null = 'phone',
+    ): Promise<void> => {
+      expect(
+        (await post(session, '/registerDevice', { fcmToken, platform, deviceId })).status,
+      ).toBe(200)
     }
     await add(bob, 'of bob', 'ios')
     await add(alice, 'old', 'ios')
@@ -101,8 +166,13 @@ describe.each(ENGINES)('devices on %s', engine => {
     await add(alice, 'another without a name', 'ios', null)
     await add(alice, 'new', 'ios')
     await add(alice, 'still without', null)
-    const tokens = async (session: HandSession): Promise<unknown[]> => (await list(session)).map(({ fcmToken }) => fcmToken).sort()
-    expect(await tokens(alice)).toEqual(['new', 'on the web', 'still without', 'without a name', 'another without a name'].map(token => `...${token.slice(-10)}`).sort())
+    const tokens = async (session: HandSession): Promise<unknown[]> =>
+      (await list(session)).map(({ fcmToken }) => fcmToken).sort()
+    expect(await tokens(alice)).toEqual(
+      ['new', 'on the web', 'still without', 'without a name', 'another without a name']
+        .map((token) => `...${token.slice(-10)}`)
+        .sort(),
+    )
     expect(await tokens(bob)).toEqual(['...of bob'])
   })
 })

@@ -13,7 +13,7 @@ import { ServerProcess } from '../helpers/processes'
 import { onEnd } from '../helpers/server'
 import { handshake, post } from '../helpers/signedRequests'
 
-test('a page\'s file that could not be read once is read the next time', async () => {
+test("a page's file that could not be read once is read the next time", async () => {
   const folder = mkdtempSync(join(tmpdir(), 'messagebox-assets-'))
   const file = join(folder, 'style.css')
   writeFileSync(file, 'body {}')
@@ -28,19 +28,28 @@ test('a page\'s file that could not be read once is read the next time', async (
 test('a verifier that could not be started once, for want of descriptors, verifies the next payment', async () => {
   const chain = await TestChain.start()
   const database = await createDatabase('sqlite')
-  const server = await ServerProcess.start({ env: { ...database.env, ...chain.env, DELIVERY_FEES: 'posted=10' } })
+  const server = await ServerProcess.start({
+    env: { ...database.env, ...chain.env, DELIVERY_FEES: 'posted=10' },
+  })
   onEnd(async () => {
     await server.kill()
     await database.drop()
   })
   const key = PrivateKey.fromRandom()
   const payer = await handshake(server.origin, key)
-  const { payment } = await pay(chain, key, [{ satoshis: 10, payee: payer.serverKey, from: 'payer' }])
+  const { payment } = await pay(chain, key, [
+    { satoshis: 10, payee: payer.serverKey, from: 'payer' },
+  ])
   const send = async (): Promise<unknown> => {
-    const { status, body } = await post(payer, '/sendMessage', { message: { recipient: payer.identityKey, messageBox: 'posted', messageId: 'id', body: 'x' }, payment })
+    const { status, body } = await post(payer, '/sendMessage', {
+      message: { recipient: payer.identityKey, messageBox: 'posted', messageId: 'id', body: 'x' },
+      payment,
+    })
     return body.code ?? status
   }
-  const allow = (descriptors: number): void => { execFileSync('prlimit', ['--pid', String(server.pid), `--nofile=${descriptors}:`]) }
+  const allow = (descriptors: number): void => {
+    execFileSync('prlimit', ['--pid', String(server.pid), `--nofile=${descriptors}:`])
+  }
   const open = readdirSync(`/proc/${server.pid!}/fd`).length
 
   allow(open + 1)

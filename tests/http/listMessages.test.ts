@@ -13,17 +13,33 @@ interface Page {
   nextOffset: number | null
 }
 
-const list = async (session: HandSession, request: unknown): Promise<Answer> => await post(session, '/listMessages', request)
+const list = async (session: HandSession, request: unknown): Promise<Answer> =>
+  await post(session, '/listMessages', request)
 const page = async (session: HandSession, request: object): Promise<Page> => {
   const { status, verified, body } = await list(session, { messageBox: 'inbox', ...request })
-  expect({ status, verified, success: body.status }).toEqual({ status: 200, verified: true, success: 'success' })
+  expect({ status, verified, success: body.status }).toEqual({
+    status: 200,
+    verified: true,
+    success: 'success',
+  })
   return body as unknown as Page
 }
 
 /** Puts messages straight into someone's box, each after the one before. */
-async function fill ({ server }: TestServer, recipient: string, bodies: string[], messageBox = 'inbox'): Promise<void> {
+async function fill(
+  { server }: TestServer,
+  recipient: string,
+  bodies: string[],
+  messageBox = 'inbox',
+): Promise<void> {
   for (const [index, body] of bodies.entries()) {
-    const message = { recipients: [recipient], messageIds: [`${messageBox} ${index}`], messageBox, body, isText: true }
+    const message = {
+      recipients: [recipient],
+      messageIds: [`${messageBox} ${index}`],
+      messageBox,
+      body,
+      isText: true,
+    }
     await server.context.mailbox.send(callerOf(recipient), message)
   }
 }
@@ -42,21 +58,50 @@ describe('POST /listMessages refuses', () => {
     ['a text', 'ERR_MESSAGEBOX_REQUIRED', '"inbox"'],
     ['null as a box', 'ERR_MESSAGEBOX_REQUIRED', { messageBox: null }],
     ['an empty box', 'ERR_MESSAGEBOX_REQUIRED', { messageBox: '' }],
-    ['an empty box, before bad bounds', 'ERR_MESSAGEBOX_REQUIRED', { messageBox: '', limit: 0, offset: -1 }],
+    [
+      'an empty box, before bad bounds',
+      'ERR_MESSAGEBOX_REQUIRED',
+      { messageBox: '', limit: 0, offset: -1 },
+    ],
     ['a blank box', 'ERR_INVALID_MESSAGEBOX', { messageBox: ' \n' }],
     ['a number as a box', 'ERR_INVALID_MESSAGEBOX', { messageBox: 0 }],
     ['false as a box', 'ERR_INVALID_MESSAGEBOX', { messageBox: false }],
     ['an array as a box', 'ERR_INVALID_MESSAGEBOX', { messageBox: ['inbox'] }],
     ['an object as a box', 'ERR_INVALID_MESSAGEBOX', { messageBox: {} }],
     ['a box of 256 characters', 'ERR_INVALID_MESSAGEBOX', { messageBox: 'x'.repeat(256) }],
-    ['a bad box, before bad bounds', 'ERR_INVALID_MESSAGEBOX', { messageBox: ' ', limit: 0, offset: -1 }],
-    ...[0, -1, 1001, 1.5, '10', null, true, [], {}, 1e300].map(limit =>
-      [`the limit ${JSON.stringify(limit)}`, 'ERR_INVALID_LIMIT', { messageBox: 'inbox', limit, offset: -1 }] as [string, string, unknown]),
-    ...[-1, 0.5, '0', null, false, [], {}, 2 ** 53].flatMap(offset => ['offset', 'skip'].map(name =>
-      [`the ${name} ${JSON.stringify(offset)}`, 'ERR_INVALID_OFFSET', { messageBox: 'inbox', [name]: offset }] as [string, string, unknown]))
+    [
+      'a bad box, before bad bounds',
+      'ERR_INVALID_MESSAGEBOX',
+      { messageBox: ' ', limit: 0, offset: -1 },
+    ],
+    ...[0, -1, 1001, 1.5, '10', null, true, [], {}, 1e300].map(
+      (limit) =>
+        [
+          `the limit ${JSON.stringify(limit)}`,
+          'ERR_INVALID_LIMIT',
+          { messageBox: 'inbox', limit, offset: -1 },
+        ] as [string, string, unknown],
+    ),
+    ...[-1, 0.5, '0', null, false, [], {}, 2 ** 53]
+      .flatMap((offset) =>
+        ['offset', 'skip'].map(
+          (name) =>
+            [
+              `the ${name} ${JSON.stringify(offset)}`,
+              'ERR_INVALID_OFFSET',
+              { messageBox: 'inbox', [name]: offset },
+            ] as [string, string, unknown],
+        ),
+      )
       .filter(([name]) => name !== 'the skip null'),
-    ...[null, '', ' ', 7, [], {}, ['one'], 'x'.repeat(256)].map(messageId =>
-      [`the message id ${JSON.stringify(messageId).slice(0, 20)}`, 'ERR_INVALID_MESSAGE_ID', { messageBox: 'inbox', messageId }] as [string, string, unknown])
+    ...[null, '', ' ', 7, [], {}, ['one'], 'x'.repeat(256)].map(
+      (messageId) =>
+        [
+          `the message id ${JSON.stringify(messageId).slice(0, 20)}`,
+          'ERR_INVALID_MESSAGE_ID',
+          { messageBox: 'inbox', messageId },
+        ] as [string, string, unknown],
+    ),
   ])('%s', async (_name, code, request) => {
     expectRefusal(await list(alice, request), 400, code)
   })
@@ -65,7 +110,7 @@ describe('POST /listMessages refuses', () => {
 /** In bytes: a listed message takes about 325 beside its body, and the frame of a page 256. */
 const MAX_PAGE = 2500
 
-describe.each(ENGINES)('POST /listMessages on %s', engine => {
+describe.each(ENGINES)('POST /listMessages on %s', (engine) => {
   let server: TestServer
 
   beforeAll(async () => {
@@ -75,20 +120,42 @@ describe.each(ENGINES)('POST /listMessages on %s', engine => {
   test('an unknown box is an empty list', async () => {
     const alice = await handshake(server.origin)
     const { body } = await list(alice, { messageBox: 'nowhere' })
-    expect(body).toEqual({ status: 'success', messages: [], limit: 1000, offset: 0, hasMore: false, nextOffset: null })
+    expect(body).toEqual({
+      status: 'success',
+      messages: [],
+      limit: 1000,
+      offset: 0,
+      hasMore: false,
+      nextOffset: null,
+    })
   })
 
   test('a message shows who sent what and when, in both spellings', async () => {
     const [bob, before] = [await handshake(server.origin), Date.now()]
     const alice = await handshake(server.origin)
-    await post(alice, '/sendMessage', { message: { recipient: bob.identityKey, messageBox: 'inbox', messageId: 'one', body: { a: 1 } } })
+    await post(alice, '/sendMessage', {
+      message: {
+        recipient: bob.identityKey,
+        messageBox: 'inbox',
+        messageId: 'one',
+        body: { a: 1 },
+      },
+    })
 
     const { messages } = await page(bob, {})
 
     const time = messages[0]!.createdAt!
-    expect(messages).toEqual([{
-      messageId: 'one', body: '{"a":1}', sender: alice.identityKey, created_at: time, updated_at: time, createdAt: time, updatedAt: time
-    }])
+    expect(messages).toEqual([
+      {
+        messageId: 'one',
+        body: '{"a":1}',
+        sender: alice.identityKey,
+        created_at: time,
+        updated_at: time,
+        createdAt: time,
+        updatedAt: time,
+      },
+    ])
     expect(time).toMatch(/^\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z$/)
     expect(Date.parse(time)).toBeGreaterThanOrEqual(before)
     expect(Date.parse(time)).toBeLessThanOrEqual(Date.now())
@@ -101,7 +168,9 @@ describe.each(ENGINES)('POST /listMessages on %s', engine => {
     await fill(server, bob.identityKey, ['his'])
 
     for (let round = 0; round < 2; round++) {
-      expect((await page(alice, { recipient: bob.identityKey })).messages).toMatchObject([{ body: 'hers' }])
+      expect((await page(alice, { recipient: bob.identityKey })).messages).toMatchObject([
+        { body: 'hers' },
+      ])
       expect((await page(bob, {})).messages).toMatchObject([{ body: 'his' }])
     }
   })
@@ -110,48 +179,86 @@ describe.each(ENGINES)('POST /listMessages on %s', engine => {
     const alice = await handshake(server.origin)
     await fill(server, alice.identityKey, ['a', 'b', 'c'])
     await fill(server, alice.identityKey, ['elsewhere'], 'other')
-    expect(await page(alice, { messageId: 'inbox 1' })).toMatchObject({ messages: [{ messageId: 'inbox 1', body: 'b' }], hasMore: false, nextOffset: null })
-    expect(await page(alice, { messageId: 'inbox 1', offset: 1 })).toMatchObject({ messages: [], hasMore: false })
-    for (const messageId of ['inbox', 'INBOX 1', 'other 0', 'inbox 1 ']) expect(await page(alice, { messageId })).toMatchObject({ messages: [], hasMore: false, nextOffset: null })
-    expect(await page(await handshake(server.origin), { messageId: 'inbox 1' })).toMatchObject({ messages: [] })
+    expect(await page(alice, { messageId: 'inbox 1' })).toMatchObject({
+      messages: [{ messageId: 'inbox 1', body: 'b' }],
+      hasMore: false,
+      nextOffset: null,
+    })
+    expect(await page(alice, { messageId: 'inbox 1', offset: 1 })).toMatchObject({
+      messages: [],
+      hasMore: false,
+    })
+    for (const messageId of ['inbox', 'INBOX 1', 'other 0', 'inbox 1 '])
+      expect(await page(alice, { messageId })).toMatchObject({
+        messages: [],
+        hasMore: false,
+        nextOffset: null,
+      })
+    expect(await page(await handshake(server.origin), { messageId: 'inbox 1' })).toMatchObject({
+      messages: [],
+    })
   })
 
   test('pages come in order of arrival, bounded by their limit', async () => {
     const alice = await handshake(server.origin)
     await fill(server, alice.identityKey, ['0', '1', '2', '3', '4'])
     await fill(server, alice.identityKey, ['elsewhere'], 'other')
-    const bodies = ({ messages }: Page): string => messages.map(message => message.body).join('')
+    const bodies = ({ messages }: Page): string => messages.map((message) => message.body).join('')
 
-    const [first, second, third] = [await page(alice, { limit: 2 }), await page(alice, { limit: 2, offset: 2 }), await page(alice, { limit: 2, skip: 4 })]
+    const [first, second, third] = [
+      await page(alice, { limit: 2 }),
+      await page(alice, { limit: 2, offset: 2 }),
+      await page(alice, { limit: 2, skip: 4 }),
+    ]
 
     expect([first, second, third].map(bodies)).toEqual(['01', '23', '4'])
     expect([first, second, third].map(({ messages: _messages, ...rest }) => rest)).toEqual([
       { status: 'success', limit: 2, offset: 0, hasMore: true, nextOffset: 2 },
       { status: 'success', limit: 2, offset: 2, hasMore: true, nextOffset: 4 },
-      { status: 'success', limit: 2, offset: 4, hasMore: false, nextOffset: null }
+      { status: 'success', limit: 2, offset: 4, hasMore: false, nextOffset: null },
     ])
     expect(await page(alice, { limit: 5 })).toMatchObject({ hasMore: false, nextOffset: null })
-    expect(await page(alice, { limit: 1000, offset: 3, skip: 1 })).toMatchObject({ offset: 3, messages: [{ body: '3' }, { body: '4' }] })
-    expect(await page(alice, { offset: 5 })).toMatchObject({ messages: [], hasMore: false, nextOffset: null })
-    expect(await page(alice, { offset: Number.MAX_SAFE_INTEGER })).toMatchObject({ messages: [], hasMore: false, nextOffset: null })
+    expect(await page(alice, { limit: 1000, offset: 3, skip: 1 })).toMatchObject({
+      offset: 3,
+      messages: [{ body: '3' }, { body: '4' }],
+    })
+    expect(await page(alice, { offset: 5 })).toMatchObject({
+      messages: [],
+      hasMore: false,
+      nextOffset: null,
+    })
+    expect(await page(alice, { offset: Number.MAX_SAFE_INTEGER })).toMatchObject({
+      messages: [],
+      hasMore: false,
+      nextOffset: null,
+    })
   })
 
   test('pages are bounded by their bytes, but hold one message at least', async () => {
     const alice = await handshake(server.origin)
     const sizes = [500, 524, 1, 3000, 1024, 400]
-    await fill(server, alice.identityKey, sizes.map(size => 'x'.repeat(size)))
+    await fill(
+      server,
+      alice.identityKey,
+      sizes.map((size) => 'x'.repeat(size)),
+    )
 
     const pages: Page[] = []
-    for (let offset: number | null = 0; offset !== null; offset = pages.at(-1)!.nextOffset) pages.push(await page(alice, { offset }))
+    for (let offset: number | null = 0; offset !== null; offset = pages.at(-1)!.nextOffset)
+      pages.push(await page(alice, { offset }))
 
-    expect(pages.map(({ messages }) => messages.map(message => message.body!.length))).toEqual([[500, 524, 1], [3000], [1024, 400]])
+    expect(pages.map(({ messages }) => messages.map((message) => message.body!.length))).toEqual([
+      [500, 524, 1],
+      [3000],
+      [1024, 400],
+    ])
     expect(pages.map(({ hasMore }) => hasMore)).toEqual([true, true, false])
   })
 
   test.each([
     ['letters of four bytes', '📦'.repeat(180)],
     ['quotes, of which each becomes two bytes', '"'.repeat(360)],
-    ['control characters, of which each becomes six', '\u0001'.repeat(120)]
+    ['control characters, of which each becomes six', '\u0001'.repeat(120)],
   ])('pages are measured as they are sent: %s', async (_name, body) => {
     const alice = await handshake(server.origin)
     await fill(server, alice.identityKey, [body, body, body])
@@ -159,7 +266,11 @@ describe.each(ENGINES)('POST /listMessages on %s', engine => {
     const first = await page(alice, {})
     expect(first).toMatchObject({ messages: { length: 2 }, hasMore: true, nextOffset: 2 })
     expect(Buffer.byteLength(JSON.stringify(first))).toBeLessThanOrEqual(MAX_PAGE)
-    expect(await page(alice, { offset: 2 })).toMatchObject({ messages: { length: 1 }, hasMore: false, nextOffset: null })
+    expect(await page(alice, { offset: 2 })).toMatchObject({
+      messages: { length: 1 },
+      hasMore: false,
+      nextOffset: null,
+    })
   })
 
   test('the name of a box is trimmed, and else exact', async () => {
@@ -167,6 +278,7 @@ describe.each(ENGINES)('POST /listMessages on %s', engine => {
     await fill(server, alice.identityKey, ['hello'], 'Böx')
 
     expect((await page(alice, { messageBox: ' Böx\t' })).messages).toHaveLength(1)
-    for (const messageBox of ['böx', 'Box', 'Bo\u0308x', 'Böx\u0000', 'Bö', 'B%']) expect((await page(alice, { messageBox })).messages).toEqual([])
+    for (const messageBox of ['böx', 'Box', 'Bo\u0308x', 'Böx\u0000', 'Bö', 'B%'])
+      expect((await page(alice, { messageBox })).messages).toEqual([])
   })
 })

@@ -10,71 +10,97 @@ let child: ChildProcess
 let port: number
 
 beforeAll(async () => {
-  child = fork(join(__dirname, '../helpers/measuredServer.ts'), { execArgv: ['--expose-gc', '-r', 'ts-node/register/transpile-only'] })
-  const [message] = await once(child, 'message') as [{ port: number }]
+  child = fork(join(__dirname, '../helpers/measuredServer.ts'), {
+    execArgv: ['--expose-gc', '-r', 'ts-node/register/transpile-only'],
+  })
+  const [message] = (await once(child, 'message')) as [{ port: number }]
   port = message.port
 })
 
-afterAll(() => { child.kill() })
+afterAll(() => {
+  child.kill()
+})
 
-async function heap (): Promise<number> {
+async function heap(): Promise<number> {
   child.send('measure')
-  const [message] = await once(child, 'message') as [{ heap: number }]
+  const [message] = (await once(child, 'message')) as [{ heap: number }]
   return message.heap
 }
 
 /** Sends requests over a few connections, each as soon as the last one is answered. */
-async function flood (count: number, request: (index: number) => string): Promise<Record<string, number>> {
+async function flood(
+  count: number,
+  request: (index: number) => string,
+): Promise<Record<string, number>> {
   const statuses: Record<string, number> = {}
   let next = 0
-  await Promise.all(Array.from({ length: 8 }, async () => await new Promise<void>((resolve, reject) => {
-    const socket = connect(port, '127.0.0.1')
-    let received = ''
-    const send = (): void => {
-      if (next < count) socket.write(request(next++))
-      else socket.end(resolve)
-    }
-    socket.on('connect', send)
-    socket.on('error', reject)
-    socket.on('data', data => {
-      received += data.toString('latin1')
-      const head = /^HTTP\/1\.1 (\d+)[^]*?content-length: (\d+)[^]*?\r\n\r\n/i.exec(received)
-      if (head === null || received.length < head[0].length + Number(head[2])) return
-      received = ''
-      statuses[head[1]!] = (statuses[head[1]!] ?? 0) + 1
-      send()
-    })
-  })))
+  await Promise.all(
+    Array.from(
+      { length: 8 },
+      async () =>
+        await new Promise<void>((resolve, reject) => {
+          const socket = connect(port, '127.0.0.1')
+          let received = ''
+          const send = (): void => {
+            if (next < count) socket.write(request(next++))
+            else socket.end(resolve)
+          }
+          socket.on('connect', send)
+          socket.on('error', reject)
+          socket.on('data', (data) => {
+            received += data.toString('latin1')
+            const head = /^HTTP\/1\.1 (\d+)[^]*?content-length: (\d+)[^]*?\r\n\r\n/i.exec(received)
+            if (head === null || received.length < head[0].length + Number(head[2])) return
+            received = ''
+            statuses[head[1]!] = (statuses[head[1]!] ?? 0) + 1
+            send()
+          })
+        }),
+    ),
+  )
   return statuses
 }
 
-function http (path: string, body: string, headers: Record<string, string> = {}): string {
-  const lines = Object.entries({ host: 'x', 'content-type': 'application/json', 'content-length': String(body.length), ...headers })
+function http(path: string, body: string, headers: Record<string, string> = {}): string {
+  const lines = Object.entries({
+    host: 'x',
+    'content-type': 'application/json',
+    'content-length': String(body.length),
+    ...headers,
+  })
   return `POST ${path} HTTP/1.1\r\n${lines.map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n${body}`
 }
 
-function identityKey (): string {
+function identityKey(): string {
   return Buffer.from(publicKeyCreate(randomBytes(32))).toString('hex')
 }
 
-function rubbish (): string {
+function rubbish(): string {
   return http('/sendMessage', '{"message":{}}', {
     'x-bsv-auth-version': '0.1',
     'x-bsv-auth-identity-key': identityKey(),
     'x-bsv-auth-nonce': randomBytes(32).toString('base64'),
     'x-bsv-auth-your-nonce': randomBytes(153).toString('base64'),
     'x-bsv-auth-request-id': randomBytes(32).toString('base64'),
-    'x-bsv-auth-signature': randomBytes(70).toString('hex')
+    'x-bsv-auth-signature': randomBytes(70).toString('hex'),
   })
 }
 
-function handshake (): string {
-  return http('/.well-known/auth', JSON.stringify({ version: '0.1', messageType: 'initialRequest', identityKey: identityKey(), initialNonce: randomBytes(48).toString('base64') }))
+function handshake(): string {
+  return http(
+    '/.well-known/auth',
+    JSON.stringify({
+      version: '0.1',
+      messageType: 'initialRequest',
+      identityKey: identityKey(),
+      initialNonce: randomBytes(48).toString('base64'),
+    }),
+  )
 }
 
 test('20,000 rubbish requests and 20,000 handshakes leave the heap where it was, within 10 %', async () => {
   // Warm: code is compiled, caches and pools have their size.
-  await flood(1500, index => index % 2 === 0 ? rubbish() : handshake())
+  await flood(1500, (index) => (index % 2 === 0 ? rubbish() : handshake()))
   const before = await heap()
 
   expect(await flood(10_000, rubbish)).toEqual({ 401: 10_000 })

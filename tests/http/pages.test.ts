@@ -13,42 +13,76 @@ let plain: TestServer
 let prefixed: TestServer
 
 beforeAll(async () => {
-  [plain, prefixed] = await Promise.all([
-    startServer({ env: { DELIVERY_FEES: 'notifications=10', HOSTING_DOMAIN: 'https://box.example.com' } }),
-    startServer({ env: { ROUTING_PREFIX: '/box/api', ENABLE_TRY: 'true' } })
+  ;[plain, prefixed] = await Promise.all([
+    startServer({
+      env: { DELIVERY_FEES: 'notifications=10', HOSTING_DOMAIN: 'https://box.example.com' },
+    }),
+    startServer({ env: { ROUTING_PREFIX: '/box/api', ENABLE_TRY: 'true' } }),
   ])
 })
 
-const get = async (url: string, accept = 'text/html', init: RequestInit = {}): Promise<Response> => await fetch(url, { ...init, headers: { accept, ...init.headers as Record<string, string> } })
-const linksOf = (text: string): string[] => [...text.matchAll(/(?:href|src)="([^"#]+)"/g)].map(([, link]) => link!)
+const get = async (url: string, accept = 'text/html', init: RequestInit = {}): Promise<Response> =>
+  await fetch(url, { ...init, headers: { accept, ...(init.headers as Record<string, string>) } })
+const linksOf = (text: string): string[] =>
+  [...text.matchAll(/(?:href|src)="([^"#]+)"/g)].map(([, link]) => link!)
 
 describe('GET /', () => {
-  test.each(['text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8', '*/*', 'text/html', 'text/plain'])('a page for %s', async accept => {
+  test.each([
+    'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8',
+    '*/*',
+    'text/html',
+    'text/plain',
+  ])('a page for %s', async (accept) => {
     const answer = await get(`${plain.host}/`, accept)
-    expect([answer.status, answer.headers.get('content-type'), answer.headers.get('vary')]).toEqual([200, 'text/html; charset=utf-8', 'accept'])
+    expect([answer.status, answer.headers.get('content-type'), answer.headers.get('vary')]).toEqual(
+      [200, 'text/html; charset=utf-8', 'accept'],
+    )
     const text = await answer.text()
-    for (const part of [plain.server.context.info.identityKey, 'notifications', '10 satoshis', '10 MiB', 'https://box.example.com', '>ready<']) expect(text).toContain(part)
+    for (const part of [
+      plain.server.context.info.identityKey,
+      'notifications',
+      '10 satoshis',
+      '10 MiB',
+      'https://box.example.com',
+      '>ready<',
+    ])
+      expect(text).toContain(part)
     expectCors(answer.headers)
   })
 
-  test.each(['application/json', 'application/json, text/html;q=0.5'])('what /info says for %s', async accept => {
-    const answer = await get(`${plain.host}/`, accept)
-    expect([answer.headers.get('content-type'), answer.headers.get('vary')]).toEqual(['application/json; charset=utf-8', 'accept'])
-    expect(await answer.json()).toEqual(await (await fetch(`${plain.host}/info`)).json())
-    expect(answer.headers.has('content-security-policy')).toBe(false)
-  })
+  test.each(['application/json', 'application/json, text/html;q=0.5'])(
+    'what /info says for %s',
+    async (accept) => {
+      const answer = await get(`${plain.host}/`, accept)
+      expect([answer.headers.get('content-type'), answer.headers.get('vary')]).toEqual([
+        'application/json; charset=utf-8',
+        'accept',
+      ])
+      expect(await answer.json()).toEqual(await (await fetch(`${plain.host}/info`)).json())
+      expect(answer.headers.has('content-security-policy')).toBe(false)
+    },
+  )
 
   test('HEAD has the headers alone, and nothing else is answered', async () => {
     const answer = await get(`${plain.host}/`, 'text/html', { method: 'HEAD' })
-    expect([answer.status, answer.headers.get('content-type'), await answer.text()]).toEqual([200, 'text/html; charset=utf-8', ''])
+    expect([answer.status, answer.headers.get('content-type'), await answer.text()]).toEqual([
+      200,
+      'text/html; charset=utf-8',
+      '',
+    ])
     const refused = await fetch(`${plain.host}/`, { method: 'POST' })
-    expectError({ status: refused.status, headers: refused.headers, body: await refused.json() }, [405, 'ERR_METHOD_NOT_ALLOWED'])
+    expectError({ status: refused.status, headers: refused.headers, body: await refused.json() }, [
+      405,
+      'ERR_METHOD_NOT_ALLOWED',
+    ])
     expect(refused.headers.get('allow')).toBe('GET')
   })
 
   test('it says so when the database does not answer', async () => {
     const broken = await startServer({ env: { MIGRATE_ON_START: 'false' } })
-    expect(await (await get(`${broken.host}/`)).text()).toContain('The database&#39;s schema is not up to date')
+    expect(await (await get(`${broken.host}/`)).text()).toContain(
+      'The database&#39;s schema is not up to date',
+    )
   })
 
   test('with a prefix the root leads to it', async () => {
@@ -66,8 +100,13 @@ test('the example on the page runs as it is, but for the address, which the page
   const folder = mkdtempSync(join(tmpdir(), 'messagebox-page-'))
   try {
     symlinkSync(join(__dirname, '../../node_modules'), join(folder, 'node_modules'))
-    writeFileSync(join(folder, 'hello.mjs'), code!.replace(/<[^>]+>/g, '').replace('http://localhost:8080', prefixed.origin))
-    const { stdout } = await promisify(execFile)(process.execPath, [join(folder, 'hello.mjs')], { timeout: 30_000 })
+    writeFileSync(
+      join(folder, 'hello.mjs'),
+      code!.replace(/<[^>]+>/g, '').replace('http://localhost:8080', prefixed.origin),
+    )
+    const { stdout } = await promisify(execFile)(process.execPath, [join(folder, 'hello.mjs')], {
+      timeout: 30_000,
+    })
     expect(stdout).toBe('Bob reads: Good morning!\n')
   } finally {
     rmSync(folder, { recursive: true, force: true })
@@ -76,56 +115,103 @@ test('the example on the page runs as it is, but for the address, which the page
 
 test('a file whose name is no percent-encoding is a bad request', async () => {
   const answer = await get(`${plain.host}/assets/%ff`)
-  expectError({ status: answer.status, headers: answer.headers, body: await answer.json() }, [400, 'ERR_BAD_REQUEST'])
+  expectError({ status: answer.status, headers: answer.headers, body: await answer.json() }, [
+    400,
+    'ERR_BAD_REQUEST',
+  ])
 })
 
 test('long paths hold nobody up', async () => {
   const since = performance.now()
-  for (let i = 0; i < 20; i++) expect((await get(`${plain.host}/${'a'.repeat(15_000)}//`)).status).toBe(404)
+  for (let i = 0; i < 20; i++)
+    expect((await get(`${plain.host}/${'a'.repeat(15_000)}//`)).status).toBe(404)
   expect(performance.now() - since).toBeLessThan(5000)
 })
 
 describe('the headers', () => {
-  const policy = async (path: string): Promise<string> => (await get(`${prefixed.host}${path}`)).headers.get('content-security-policy')!
+  const policy = async (path: string): Promise<string> =>
+    (await get(`${prefixed.host}${path}`)).headers.get('content-security-policy')!
 
   test('pages are strict: nothing inline, nothing from elsewhere, no frames', async () => {
-    const strict = 'default-src \'none\';script-src \'self\';style-src \'self\';img-src \'self\';connect-src \'self\'REACH;frame-ancestors \'none\';base-uri \'none\';form-action \'self\''
+    const strict =
+      "default-src 'none';script-src 'self';style-src 'self';img-src 'self';connect-src 'self'REACH;frame-ancestors 'none';base-uri 'none';form-action 'self'"
     expect(await policy('/')).toBe(strict.replace('REACH', ''))
     // The server that it talks to may be another one.
     expect(await policy('/try')).toBe(strict.replace('REACH', ' http: https: ws: wss:'))
     const { headers } = await get(`${prefixed.host}/`)
-    expect(Object.fromEntries(headers)).toMatchObject({ 'referrer-policy': 'no-referrer', 'x-content-type-options': 'nosniff', 'cache-control': 'no-cache' })
+    expect(Object.fromEntries(headers)).toMatchObject({
+      'referrer-policy': 'no-referrer',
+      'x-content-type-options': 'nosniff',
+      'cache-control': 'no-cache',
+    })
     expect(headers.has('strict-transport-security')).toBe(false)
   })
 
-  test.each(['/info', '/health', '/listMessages', '/nothing'])('%s has none of them', async path => {
-    const { headers } = await get(`${plain.host}${path}`)
-    expect([...headers.keys()].filter(name => /^(content-security|cross-origin|referrer|x-frame)/.test(name))).toEqual([])
-  })
+  test.each(['/info', '/health', '/listMessages', '/nothing'])(
+    '%s has none of them',
+    async (path) => {
+      const { headers } = await get(`${plain.host}${path}`)
+      expect(
+        [...headers.keys()].filter((name) =>
+          /^(content-security|cross-origin|referrer|x-frame)/.test(name),
+        ),
+      ).toEqual([])
+    },
+  )
 })
 
 describe('what pages load', () => {
   test('all links of the page and of what it loads stand below the prefix', async () => {
     for (const path of ['/', '/try']) {
       const links = linksOf(await (await get(`${prefixed.host}${path}`)).text())
-      expect(links.filter(link => !link.startsWith('/box/api/'))).toEqual([])
+      expect(links.filter((link) => !link.startsWith('/box/api/'))).toEqual([])
     }
   })
 
   test('files have a hash in their names, and are kept for good', async () => {
-    const files = linksOf(await (await get(`${prefixed.host}/try`)).text()).filter(link => link.includes('/assets/'))
-    expect(files.map(file => file.replace(/[0-9a-f]{12}/, 'HASH').split('/').at(-1)).sort()).toEqual(['icon.HASH.svg', 'page.HASH.js', 'style.HASH.css', 'try.HASH.js'])
+    const files = linksOf(await (await get(`${prefixed.host}/try`)).text()).filter((link) =>
+      link.includes('/assets/'),
+    )
+    expect(
+      files
+        .map((file) =>
+          file
+            .replace(/[0-9a-f]{12}/, 'HASH')
+            .split('/')
+            .at(-1),
+        )
+        .sort(),
+    ).toEqual(['icon.HASH.svg', 'page.HASH.js', 'style.HASH.css', 'try.HASH.js'])
     for (const file of files) {
       const answer = await get(`${prefixed.origin}${file}`)
-      expect([answer.status, answer.headers.get('cache-control'), answer.headers.get('content-encoding')]).toEqual([200, 'public, max-age=31536000, immutable', 'gzip'])
-      const raw = await get(`${prefixed.origin}${file}`, '*/*', { headers: { 'accept-encoding': 'identity' } })
-      expect([raw.headers.get('content-encoding'), await raw.text()]).toEqual([null, await answer.text()])
+      expect([
+        answer.status,
+        answer.headers.get('cache-control'),
+        answer.headers.get('content-encoding'),
+      ]).toEqual([200, 'public, max-age=31536000, immutable', 'gzip'])
+      const raw = await get(`${prefixed.origin}${file}`, '*/*', {
+        headers: { 'accept-encoding': 'identity' },
+      })
+      expect([raw.headers.get('content-encoding'), await raw.text()]).toEqual([
+        null,
+        await answer.text(),
+      ])
     }
   })
 
-  test.each(['style.css', 'style.000000000000.css', 'nothing.000000000000.css', 'tsconfig.000000000000.json', '..%2fpackage.json', '__proto__'])('there is no %s', async file => {
+  test.each([
+    'style.css',
+    'style.000000000000.css',
+    'nothing.000000000000.css',
+    'tsconfig.000000000000.json',
+    '..%2fpackage.json',
+    '__proto__',
+  ])('there is no %s', async (file) => {
     const answer = await get(`${plain.host}/assets/${file}`)
-    expectError({ status: answer.status, headers: answer.headers, body: await answer.json() }, [404, 'ERR_NOT_FOUND'])
+    expectError({ status: answer.status, headers: answer.headers, body: await answer.json() }, [
+      404,
+      'ERR_NOT_FOUND',
+    ])
   })
 })
 
@@ -136,6 +222,9 @@ test('/try is there where it is enabled', async () => {
 })
 
 test('what is put into a page is escaped', () => {
-  expect(String(html`<p title="${'"\'<&>'}">${'<script>'}${[html`<b>${'&'}</b>`, 1]}${false}${undefined}</p>`))
-    .toBe('<p title="&quot;&#39;&lt;&amp;&gt;">&lt;script&gt;<b>&amp;</b>1</p>')
+  expect(
+    String(
+      html`<p title="${'"\'<&>'}">${'<script>'}${[html`<b>${'&'}</b>`, 1]}${false}${undefined}</p>`,
+    ),
+  ).toBe('<p title="&quot;&#39;&lt;&amp;&gt;">&lt;script&gt;<b>&amp;</b>1</p>')
 })

@@ -1,6 +1,6 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { PrivateKey } from '@bsv/sdk'
-import { ApiError } from '../../src/errors'
+import { ApiError } from '../../src/contract/errors'
 import { callerOf } from '../helpers/caller'
 import { ENGINES } from '../helpers/databases'
 import { expectRefusal } from '../helpers/refusals'
@@ -10,17 +10,31 @@ import { handshake, post, type Answer, type HandSession } from '../helpers/signe
 type Message = Record<string, unknown>
 
 const KEYS = Array.from({ length: 101 }, () => PrivateKey.fromRandom().toPublicKey())
-const [BOB, CAROL] = KEYS.map(key => key.toString()) as [string, string]
-const NAMES = KEYS.map(key => key.toString())
+const [BOB, CAROL] = KEYS.map((key) => key.toString()) as [string, string]
+const NAMES = KEYS.map((key) => key.toString())
 const IDS = NAMES.map((_key, index) => `id ${index}`)
 
-const send = async (session: HandSession, message: unknown): Promise<Answer> => await post(session, '/sendMessage', { message })
+const send = async (session: HandSession, message: unknown): Promise<Answer> =>
+  await post(session, '/sendMessage', { message })
 const newKey = (): string => PrivateKey.fromRandom().toPublicKey().toString()
-const valid = (): Message => ({ recipient: BOB, messageBox: 'inbox', messageId: `id ${Math.random()}`, body: 'hello' })
+const valid = (): Message => ({
+  recipient: BOB,
+  messageBox: 'inbox',
+  messageId: `id ${Math.random()}`,
+  body: 'hello',
+})
 
 /** What a recipient lists: only what was sent and by whom. */
-async function boxOf (server: TestServer, recipient: string, messageBox = 'inbox'): Promise<object[]> {
-  const { messages } = await server.server.context.mailbox.list(callerOf(recipient), { messageBox, limit: 1000, offset: 0 })
+async function boxOf(
+  server: TestServer,
+  recipient: string,
+  messageBox = 'inbox',
+): Promise<object[]> {
+  const { messages } = await server.server.context.mailbox.list(callerOf(recipient), {
+    messageBox,
+    limit: 1000,
+    offset: 0,
+  })
   return messages.map(({ messageId, sender, body }) => ({ messageId, sender, body }))
 }
 
@@ -34,9 +48,14 @@ describe('POST /sendMessage refuses', () => {
   })
 
   test.each([
-    ['no message', {}], ['null', { message: null }], ['a text', { message: 'hello' }], ['a number', { message: 1 }],
-    ['an array', { message: [] }], ['an array of messages', { message: [valid()] }], ['a message without its wrapper', valid()],
-    ['another key', { Message: valid() }]
+    ['no message', {}],
+    ['null', { message: null }],
+    ['a text', { message: 'hello' }],
+    ['a number', { message: 1 }],
+    ['an array', { message: [] }],
+    ['an array of messages', { message: [valid()] }],
+    ['a message without its wrapper', valid()],
+    ['another key', { Message: valid() }],
   ])('as a message: %s', async (_name, request) => {
     expectRefusal(await post(alice, '/sendMessage', request), 400, 'ERR_MESSAGE_REQUIRED')
   })
@@ -50,7 +69,11 @@ describe('POST /sendMessage refuses', () => {
     ['an empty box', 'ERR_INVALID_MESSAGEBOX', { messageBox: '' }],
     ['a blank box', 'ERR_INVALID_MESSAGEBOX', { messageBox: ' \t\n\u00a0' }],
     ['a box of 256 characters', 'ERR_INVALID_MESSAGEBOX', { messageBox: 'x'.repeat(256) }],
-    ['a box of 256 characters outside the BMP', 'ERR_INVALID_MESSAGEBOX', { messageBox: '📦'.repeat(256) }],
+    [
+      'a box of 256 characters outside the BMP',
+      'ERR_INVALID_MESSAGEBOX',
+      { messageBox: '📦'.repeat(256) },
+    ],
     ['no body', 'ERR_INVALID_MESSAGE_BODY', { body: undefined }],
     ['null as a body', 'ERR_INVALID_MESSAGE_BODY', { body: null }],
     ['a number as a body', 'ERR_INVALID_MESSAGE_BODY', { body: 5 }],
@@ -62,7 +85,11 @@ describe('POST /sendMessage refuses', () => {
     ['null as a recipient', 'ERR_RECIPIENT_REQUIRED', { recipient: null }],
     ['an empty recipient', 'ERR_RECIPIENT_REQUIRED', { recipient: '' }],
     ['an empty array of recipients', 'ERR_RECIPIENT_REQUIRED', { recipient: [] }],
-    ['an empty "recipients", which wins over "recipient"', 'ERR_RECIPIENT_REQUIRED', { recipients: [] }],
+    [
+      'an empty "recipients", which wins over "recipient"',
+      'ERR_RECIPIENT_REQUIRED',
+      { recipients: [] },
+    ],
     ['no id', 'ERR_MESSAGEID_REQUIRED', { messageId: undefined }],
     ['null as an id', 'ERR_MESSAGEID_REQUIRED', { messageId: null }],
     ['an empty array of ids', 'ERR_MESSAGEID_REQUIRED', { messageId: [] }],
@@ -74,7 +101,11 @@ describe('POST /sendMessage refuses', () => {
     ['false as an id', 'ERR_INVALID_MESSAGEID', { messageId: false }],
     ['an object as an id', 'ERR_INVALID_MESSAGEID', { messageId: {} }],
     ['an id of 256 characters', 'ERR_INVALID_MESSAGEID', { messageId: 'x'.repeat(256) }],
-    ['one bad id among good ones', 'ERR_INVALID_MESSAGEID', { recipients: [BOB, CAROL], messageId: ['good', null] }],
+    [
+      'one bad id among good ones',
+      'ERR_INVALID_MESSAGEID',
+      { recipients: [BOB, CAROL], messageId: ['good', null] },
+    ],
     ['a word as a recipient', 'ERR_INVALID_RECIPIENT_KEY', { recipient: 'bob' }],
     ['a number as a recipient', 'ERR_INVALID_RECIPIENT_KEY', { recipient: 5 }],
     ['an object as a recipient', 'ERR_INVALID_RECIPIENT_KEY', { recipient: { key: BOB } }],
@@ -85,18 +116,43 @@ describe('POST /sendMessage refuses', () => {
     ['a key with a newline behind it', 'ERR_INVALID_RECIPIENT_KEY', { recipient: `${BOB}\n` }],
     ['a key off the curve', 'ERR_INVALID_RECIPIENT_KEY', { recipient: `02${'0'.repeat(63)}5` }],
     ['a key beyond the field', 'ERR_INVALID_RECIPIENT_KEY', { recipient: `02${'f'.repeat(64)}` }],
-    ['an uncompressed key off the curve', 'ERR_INVALID_RECIPIENT_KEY', { recipient: `04${'1'.repeat(128)}` }],
-    ['a hybrid key', 'ERR_INVALID_RECIPIENT_KEY', { recipient: `06${(KEYS[0]!.encode(false, 'hex') as string).slice(2)}` }],
-    ['one bad key among good ones', 'ERR_INVALID_RECIPIENT_KEY', { recipients: [BOB, 'x'], messageId: ['a', 'b'] }],
+    [
+      'an uncompressed key off the curve',
+      'ERR_INVALID_RECIPIENT_KEY',
+      { recipient: `04${'1'.repeat(128)}` },
+    ],
+    [
+      'a hybrid key',
+      'ERR_INVALID_RECIPIENT_KEY',
+      { recipient: `06${(KEYS[0]!.encode(false, 'hex') as string).slice(2)}` },
+    ],
+    [
+      'one bad key among good ones',
+      'ERR_INVALID_RECIPIENT_KEY',
+      { recipients: [BOB, 'x'], messageId: ['a', 'b'] },
+    ],
     ['101 recipients', 'ERR_TOO_MANY_RECIPIENTS', { recipients: NAMES, messageId: IDS }],
-    ['a recipient twice', 'ERR_DUPLICATE_RECIPIENT', { recipients: [BOB, CAROL, BOB], messageId: ['a', 'b', 'c'] }],
-    ['a recipient twice, spelt differently', 'ERR_DUPLICATE_RECIPIENT', { recipients: [BOB, BOB.toUpperCase()], messageId: ['a', 'b'] }]
+    [
+      'a recipient twice',
+      'ERR_DUPLICATE_RECIPIENT',
+      { recipients: [BOB, CAROL, BOB], messageId: ['a', 'b', 'c'] },
+    ],
+    [
+      'a recipient twice, spelt differently',
+      'ERR_DUPLICATE_RECIPIENT',
+      { recipients: [BOB, BOB.toUpperCase()], messageId: ['a', 'b'] },
+    ],
   ])('%s', async (_name, code, bent) => {
     expectRefusal(await send(alice, { ...valid(), ...bent }), 400, code)
   })
 
-  test('in the contract\'s order: a message that is mended step by step', async () => {
-    await send(alice, { recipient: BOB, messageBox: 'inbox', messageId: 'taken', body: 'the first' })
+  test("in the contract's order: a message that is mended step by step", async () => {
+    await send(alice, {
+      recipient: BOB,
+      messageBox: 'inbox',
+      messageId: 'taken',
+      body: 'the first',
+    })
     const message: Message = { messageBox: 5, body: 5 }
     const steps: Array<[code: string, mended: Message]> = [
       ['ERR_INVALID_MESSAGEBOX', {}],
@@ -108,31 +164,40 @@ describe('POST /sendMessage refuses', () => {
       ['ERR_INVALID_RECIPIENT_KEY', { messageId: ['0', ...IDS, 'taken'] }],
       ['ERR_TOO_MANY_RECIPIENTS', { recipients: [...NAMES.slice(1), BOB, BOB, CAROL] }],
       ['ERR_DUPLICATE_RECIPIENT', { recipients: [BOB, BOB], messageId: ['taken', 'taken'] }],
-      ['ERR_DUPLICATE_MESSAGE', { recipients: [CAROL, BOB], messageId: ['taken', 'taken'] }]
+      ['ERR_DUPLICATE_MESSAGE', { recipients: [CAROL, BOB], messageId: ['taken', 'taken'] }],
     ]
-    for (const [code, mended] of steps) expectRefusal(await send(alice, Object.assign(message, mended)), 400, code)
+    for (const [code, mended] of steps)
+      expectRefusal(await send(alice, Object.assign(message, mended)), 400, code)
 
-    expect(await send(alice, Object.assign(message, { messageId: ['taken', 'free'] }))).toMatchObject({ status: 200, verified: true })
+    expect(
+      await send(alice, Object.assign(message, { messageId: ['taken', 'free'] })),
+    ).toMatchObject({ status: 200, verified: true })
   })
 
   test('what the policy refuses, after every other check and before anything is stored', async () => {
     const blockedRecipients = [BOB]
-    const policy = async (): Promise<never> => { throw new ApiError('ERR_DELIVERY_BLOCKED', undefined, { blockedRecipients }) }
+    const policy = async (): Promise<never> => {
+      throw new ApiError('ERR_DELIVERY_BLOCKED', undefined, { blockedRecipients })
+    }
     const guarded = await startServer({ overrides: { policy } })
     const carol = await handshake(guarded.origin)
 
-    expectRefusal(await send(carol, { ...valid(), recipient: 'x' }), 400, 'ERR_INVALID_RECIPIENT_KEY')
+    expectRefusal(
+      await send(carol, { ...valid(), recipient: 'x' }),
+      400,
+      'ERR_INVALID_RECIPIENT_KEY',
+    )
     expectRefusal(await send(carol, valid()), 403, 'ERR_DELIVERY_BLOCKED', { blockedRecipients })
     expect(await boxOf(guarded, BOB)).toEqual([])
   })
 
   test('none of these left anything behind', async () => {
     const rows = await server.server.context.knex('messages').select('message_id')
-    expect(rows.map(row => row.message_id).sort()).toEqual(['free', 'taken', 'taken'])
+    expect(rows.map((row) => row.message_id).sort()).toEqual(['free', 'taken', 'taken'])
   })
 })
 
-describe.each(ENGINES)('POST /sendMessage on %s', engine => {
+describe.each(ENGINES)('POST /sendMessage on %s', (engine) => {
   let server: TestServer
   let alice: HandSession
 
@@ -143,30 +208,54 @@ describe.each(ENGINES)('POST /sendMessage on %s', engine => {
 
   test('answers for one recipient with the id at the top', async () => {
     const bob = newKey()
-    const { status, body, verified } = await send(alice, { recipient: bob, messageBox: 'inbox', messageId: 'one', body: 'hello' })
+    const { status, body, verified } = await send(alice, {
+      recipient: bob,
+      messageBox: 'inbox',
+      messageId: 'one',
+      body: 'hello',
+    })
 
     expect({ status, verified }).toEqual({ status: 200, verified: true })
     expect(body).toEqual({
-      status: 'success', messageId: 'one', message: `Your message has been sent to ${bob}`, results: [{ recipient: bob, messageId: 'one' }]
+      status: 'success',
+      messageId: 'one',
+      message: `Your message has been sent to ${bob}`,
+      results: [{ recipient: bob, messageId: 'one' }],
     })
-    expect(await boxOf(server, bob)).toEqual([{ messageId: 'one', sender: alice.identityKey, body: 'hello' }])
+    expect(await boxOf(server, bob)).toEqual([
+      { messageId: 'one', sender: alice.identityKey, body: 'hello' },
+    ])
   })
 
   test('answers for several with a result each, in their order', async () => {
     const recipients = [newKey(), newKey()]
-    const { body } = await send(alice, { recipients, recipient: 'ignored', messageBox: 'inbox', messageId: ['b', 'a'], body: 'hello' })
+    const { body } = await send(alice, {
+      recipients,
+      recipient: 'ignored',
+      messageBox: 'inbox',
+      messageId: ['b', 'a'],
+      body: 'hello',
+    })
 
     expect(body).toEqual({
       status: 'success',
       message: expect.stringContaining('2 recipients'),
-      results: [{ recipient: recipients[0], messageId: 'b' }, { recipient: recipients[1], messageId: 'a' }]
+      results: [
+        { recipient: recipients[0], messageId: 'b' },
+        { recipient: recipients[1], messageId: 'a' },
+      ],
     })
-    for (const [index, recipient] of recipients.entries()) expect(await boxOf(server, recipient)).toMatchObject([{ messageId: 'ba'[index] }])
+    for (const [index, recipient] of recipients.entries())
+      expect(await boxOf(server, recipient)).toMatchObject([{ messageId: 'ba'[index] }])
   })
 
   test('takes 100 recipients, "recipient" as an array, the same id for each, and unknown keys', async () => {
     const { status, body } = await send(alice, {
-      recipient: NAMES.slice(0, 100), messageBox: `${engine} many`, messageId: NAMES.slice(0, 100).map(() => 'same'), body: 'hello', colour: 'red'
+      recipient: NAMES.slice(0, 100),
+      messageBox: `${engine} many`,
+      messageId: NAMES.slice(0, 100).map(() => 'same'),
+      body: 'hello',
+      colour: 'red',
     })
 
     expect([status, (body.results as object[]).length]).toEqual([200, 100])
@@ -175,8 +264,18 @@ describe.each(ENGINES)('POST /sendMessage on %s', engine => {
 
   test.each([
     ['upper case', (key: string) => key.toUpperCase()],
-    ['the uncompressed form', (key: string) => KEYS.find(other => other.toString() === key)!.encode(false, 'hex') as string],
-    ['the uncompressed form in upper case', (key: string) => (KEYS.find(other => other.toString() === key)!.encode(false, 'hex') as string).toUpperCase()]
+    [
+      'the uncompressed form',
+      (key: string) =>
+        KEYS.find((other) => other.toString() === key)!.encode(false, 'hex') as string,
+    ],
+    [
+      'the uncompressed form in upper case',
+      (key: string) =>
+        (
+          KEYS.find((other) => other.toString() === key)!.encode(false, 'hex') as string
+        ).toUpperCase(),
+    ],
   ])('brings %s of a key to its canonical form', async (name, spell) => {
     const { body } = await send(alice, { ...valid(), recipient: spell(CAROL), messageBox: name })
 
@@ -189,21 +288,33 @@ describe.each(ENGINES)('POST /sendMessage on %s', engine => {
     ['255 characters of four bytes', '📦'.repeat(255)],
     ['blanks around and within', ' in box '],
     ['NUL', '\u0000'],
-    ['a right-to-left mark', 'a\u200fb']
+    ['a right-to-left mark', 'a\u200fb'],
   ])('takes a box and an id of %s', async (_name, name) => {
     const bob = newKey()
-    expect(await send(alice, { recipient: bob, messageBox: name, messageId: name, body: name })).toMatchObject({ status: 200, body: { messageId: name } })
-    expect(await boxOf(server, bob, name.trim())).toEqual([{ messageId: name, sender: alice.identityKey, body: name }])
+    expect(
+      await send(alice, { recipient: bob, messageBox: name, messageId: name, body: name }),
+    ).toMatchObject({ status: 200, body: { messageId: name } })
+    expect(await boxOf(server, bob, name.trim())).toEqual([
+      { messageId: name, sender: alice.identityKey, body: name },
+    ])
   })
 
   test.each([
     ['an object', { a: [1, { b: null }], ä: '📦' }, '{"a":[1,{"b":null}],"ä":"📦"}'],
     ['an empty object', {}, '{}'],
     ['a text with blanks around it', '  hello\n', '  hello\n'],
-    ['an object with "message"', { message: 'inner', payment: 1 }, '{"message":{"message":"inner","payment":1}}'],
+    [
+      'an object with "message"',
+      { message: 'inner', payment: 1 },
+      '{"message":{"message":"inner","payment":1}}',
+    ],
     ['a text that is such an object', ' {"message":1}', '{"message":" {\\"message\\":1}"}'],
-    ['a text that is such an object in disguise', '{"\\u006dessage":1}', '{"message":"{\\"\\\\u006dessage\\":1}"}'],
-    ['a text that only mentions it', '{"text":"\\"message\\""}', '{"text":"\\"message\\""}']
+    [
+      'a text that is such an object in disguise',
+      '{"\\u006dessage":1}',
+      '{"message":"{\\"\\\\u006dessage\\":1}"}',
+    ],
+    ['a text that only mentions it', '{"text":"\\"message\\""}', '{"text":"\\"message\\""}'],
   ])('keeps a body: %s', async (_name, body, listed) => {
     const bob = newKey()
     await send(alice, { recipient: bob, messageBox: 'inbox', messageId: 'one', body })
@@ -215,11 +326,19 @@ describe.each(ENGINES)('POST /sendMessage on %s', engine => {
     const message = { recipient: bob, messageBox: 'inbox', messageId: 'one', body: 'first' }
     await send(alice, message)
 
-    const again = await send(alice, { ...message, recipient: bob.toUpperCase(), messageBox: ' inbox ', body: { encrypted: 'anew' } })
+    const again = await send(alice, {
+      ...message,
+      recipient: bob.toUpperCase(),
+      messageBox: ' inbox ',
+      body: { encrypted: 'anew' },
+    })
 
     expect(again.status).toBe(200)
     expect(again.body).toEqual({
-      status: 'success', messageId: 'one', message: expect.any(String), results: [{ recipient: bob, messageId: 'one', duplicate: true }]
+      status: 'success',
+      messageId: 'one',
+      message: expect.any(String),
+      results: [{ recipient: bob, messageId: 'one', duplicate: true }],
     })
     expect(await boxOf(server, bob)).toMatchObject([{ body: 'first' }])
   })
@@ -242,13 +361,22 @@ describe.each(ENGINES)('POST /sendMessage on %s', engine => {
     const message = { messageBox: 'inbox', body: 'hello' }
     await send(alice, { ...message, recipient: first, messageId: 'one' })
 
-    const { body } = await send(alice, { ...message, recipients: [first, second], messageId: ['one', 'one'] })
+    const { body } = await send(alice, {
+      ...message,
+      recipients: [first, second],
+      messageId: ['one', 'one'],
+    })
 
-    expect(body.results).toEqual([{ recipient: first, messageId: 'one', duplicate: true }, { recipient: second, messageId: 'one' }])
-    expect([await boxOf(server, first), await boxOf(server, second)].map(box => box.length)).toEqual([1, 1])
+    expect(body.results).toEqual([
+      { recipient: first, messageId: 'one', duplicate: true },
+      { recipient: second, messageId: 'one' },
+    ])
+    expect(
+      [await boxOf(server, first), await boxOf(server, second)].map((box) => box.length),
+    ).toEqual([1, 1])
   })
 
-  test('an id is free again once its message is acknowledged, and free in every other recipient\'s boxes', async () => {
+  test("an id is free again once its message is acknowledged, and free in every other recipient's boxes", async () => {
     const bob = newKey()
     const message = { messageBox: 'inbox', messageId: 'one', body: 'hello' }
     await send(alice, { ...message, recipient: bob })
@@ -258,6 +386,8 @@ describe.each(ENGINES)('POST /sendMessage on %s', engine => {
 
     expect(body.results).toEqual([{ recipient: bob, messageId: 'one' }])
     const carol = newKey()
-    expect((await send(alice, { ...message, recipient: carol })).body.results).toEqual([{ recipient: carol, messageId: 'one' }])
+    expect((await send(alice, { ...message, recipient: carol })).body.results).toEqual([
+      { recipient: carol, messageId: 'one' },
+    ])
   })
 })

@@ -1,10 +1,13 @@
 import { describe, expect, test } from '@jest/globals'
 import type { IncomingMessage } from 'node:http'
 import { ClientAddress, rateKey } from '../../src/limits/address'
-import { parseTrustProxy } from '../../src/settings'
+import { parseTrustProxy } from '../../src/config/parsers'
 
 const from = (remoteAddress: string | undefined, forwarded?: string): IncomingMessage => {
-  return { socket: { remoteAddress }, headers: forwarded === undefined ? {} : { 'x-forwarded-for': forwarded } } as unknown as IncomingMessage
+  return {
+    socket: { remoteAddress },
+    headers: forwarded === undefined ? {} : { 'x-forwarded-for': forwarded },
+  } as unknown as IncomingMessage
 }
 
 test.each([
@@ -21,7 +24,7 @@ test.each([
   ['192.0.2.1:8080', '192.0.2.1'],
   ['[2001:db8:1:2::9]:443', '2001:db8:1:2::/64'],
   ['[2001:db8:1:2::9]', '2001:db8:1:2::/64'],
-  ['192.0.2.1:port', 'unknown']
+  ['192.0.2.1:port', 'unknown'],
 ])('%s counts as %s', (address, key) => {
   expect(rateKey(address)).toBe(key)
 })
@@ -38,7 +41,7 @@ describe('whose address counts', () => {
     ['loopback', '::ffff:127.0.0.1', '203.0.113.7', '203.0.113.7'],
     ['loopback', '192.0.2.1', '203.0.113.7', '192.0.2.1'],
     ['192.0.2.0/24', '192.0.2.9', '203.0.113.7, 192.0.2.3', '203.0.113.7'],
-    ['2001:db8::/32', '2001:db8::1', '203.0.113.7', '203.0.113.7']
+    ['2001:db8::/32', '2001:db8::1', '203.0.113.7', '203.0.113.7'],
   ])('TRUST_PROXY=%s: from %s for %s counts for %s', (trust, remote, forwarded, key) => {
     expect(new ClientAddress(parseTrustProxy(trust)).of(from(remote, forwarded))).toBe(key)
   })

@@ -1,62 +1,100 @@
 import { expect, test } from '@jest/globals'
 import { connect } from 'node:net'
-import { FREE_OF_CHARGE, type Terms } from '../../src/policy'
+import { FREE_OF_CHARGE, type Terms } from '../../src/permissions/rules'
 import { until } from '../helpers/live'
 import { expectError } from '../helpers/refusals'
 import { startServer } from '../helpers/server'
 import { handshake, post, sign, type Answer, type HandSession } from '../helpers/signedRequests'
 
 const send = async (session: HandSession, messageId: string): Promise<Answer> => {
-  return await post(session, '/sendMessage', { message: { recipient: session.identityKey, messageBox: 'inbox', messageId, body: 'hello' } })
+  return await post(session, '/sendMessage', {
+    message: { recipient: session.identityKey, messageBox: 'inbox', messageId, body: 'hello' },
+  })
 }
 
 test('so many requests at once are worked on, the others refused while those are; then all is as before', async () => {
   const { policy, held, open } = holdBack()
-  const { origin, server } = await startServer({ env: { MAX_CONCURRENT_REQUESTS: '5' }, overrides: { policy } })
+  const { origin, server } = await startServer({
+    env: { MAX_CONCURRENT_REQUESTS: '5' },
+    overrides: { policy },
+  })
   const alice = await handshake(origin)
-  const working = Array.from({ length: 5 }, async (_value, index) => await send(alice, `id ${index}`))
+  const working = Array.from(
+    { length: 5 },
+    async (_value, index) => await send(alice, `id ${index}`),
+  )
   await until(() => held() === 5)
 
-  const refused = await Promise.all(Array.from({ length: 20 }, async (_value, index) => await send(alice, `other ${index}`)))
+  const refused = await Promise.all(
+    Array.from({ length: 20 }, async (_value, index) => await send(alice, `other ${index}`)),
+  )
   for (const answer of refused) {
     expectError(answer, [503, 'ERR_SERVER_BUSY'])
     // Its signature was not looked at, so nothing is signed.
     expect(answer.verified).toBe(false)
     expect(answer.headers.get('retry-after')).toBe('1')
   }
-  expect((await fetch(`${origin}/.well-known/auth`, { method: 'POST', body: '{}' })).status).toBe(503)
-  for (const path of ['/health', '/ready', '/info']) expect((await fetch(`${origin}${path}`)).status).toBe(200)
+  expect((await fetch(`${origin}/.well-known/auth`, { method: 'POST', body: '{}' })).status).toBe(
+    503,
+  )
+  for (const path of ['/health', '/ready', '/info'])
+    expect((await fetch(`${origin}${path}`)).status).toBe(200)
 
   open()
-  expect((await Promise.all(working)).map(({ status }) => status)).toEqual([200, 200, 200, 200, 200])
+  expect((await Promise.all(working)).map(({ status }) => status)).toEqual([
+    200, 200, 200, 200, 200,
+  ])
   expect((await send(alice, 'later')).status).toBe(200)
   expect(server.context.limits.gate.working).toBe(0)
 })
 
 /** A policy that lets nothing pass until it is told to; it knows how many it holds. */
-function holdBack (): { policy: () => Promise<Terms>, held: () => number, open: () => void } {
+function holdBack(): { policy: () => Promise<Terms>; held: () => number; open: () => void } {
   let held = 0
   let open = (): void => {}
-  const gate = new Promise<void>(resolve => { open = resolve })
+  const gate = new Promise<void>((resolve) => {
+    open = resolve
+  })
   return {
     held: () => held,
-    open: () => { open() },
-    async policy () {
+    open: () => {
+      open()
+    },
+    async policy() {
       held++
       await gate
       return FREE_OF_CHARGE
-    }
+    },
   }
 }
 
 test('whoever leaves in the middle does not end the work, and so keeps its place until that is done', async () => {
   const { policy, held, open } = holdBack()
-  const { origin, server } = await startServer({ env: { MAX_CONCURRENT_REQUESTS: '2' }, overrides: { policy } })
+  const { origin, server } = await startServer({
+    env: { MAX_CONCURRENT_REQUESTS: '2' },
+    overrides: { policy },
+  })
   const alice = await handshake(origin)
-  const ask = async (messageId: string): Promise<{ answer: Promise<number | string>, leave: () => void }> => {
-    const { url, init } = await sign(alice, { target: '/sendMessage', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ message: { recipient: alice.identityKey, messageBox: 'inbox', messageId, body: 'hello' } }) })
+  const ask = async (
+    messageId: string,
+  ): Promise<{ answer: Promise<number | string>; leave: () => void }> => {
+    const { url, init } = await sign(alice, {
+      target: '/sendMessage',
+      headers: { 'content-type': 'application/json' },
+      body: JSON.stringify({
+        message: { recipient: alice.identityKey, messageBox: 'inbox', messageId, body: 'hello' },
+      }),
+    })
     const controller = new AbortController()
-    return { answer: fetch(url, { ...init, signal: controller.signal } as RequestInit).then(({ status }) => status, () => 'left'), leave: () => { controller.abort() } }
+    return {
+      answer: fetch(url, { ...init, signal: controller.signal } as RequestInit).then(
+        ({ status }) => status,
+        () => 'left',
+      ),
+      leave: () => {
+        controller.abort()
+      },
+    }
   }
   for (let i = 0; i < 2; i++) {
     const { answer, leave } = await ask(`id ${i}`)
@@ -74,21 +112,36 @@ test('whoever leaves in the middle does not end the work, and so keeps its place
   expect((await send(alice, 'later')).status).toBe(200)
 })
 
-test('whoever sends slowly takes nobody\'s place', async () => {
+test("whoever sends slowly takes nobody's place", async () => {
   const { origin, server } = await startServer({ env: { MAX_CONCURRENT_REQUESTS: '1' } })
   const alice = await handshake(origin)
-  const { init } = await sign(alice, { target: '/sendMessage', headers: { 'content-type': 'application/json' }, body: '{}' })
-  const headers = Object.entries({ ...init.headers, host: 'localhost', expect: '100-continue', 'content-length': '1000' }).map(([name, value]) => `${name}: ${value}\r\n`).join('')
-  const slow = await Promise.all(Array.from({ length: 3 }, async () => {
-    const socket = connect(Number(new URL(origin).port), '127.0.0.1')
-    socket.write(`POST /sendMessage HTTP/1.1\r\n${headers}\r\n{"message":`)
-    // By then the server has seen the request, and waits for the rest of it.
-    expect(String(await new Promise(resolve => socket.once('data', resolve)))).toContain('100 Continue')
-    return socket
-  }))
+  const { init } = await sign(alice, {
+    target: '/sendMessage',
+    headers: { 'content-type': 'application/json' },
+    body: '{}',
+  })
+  const headers = Object.entries({
+    ...init.headers,
+    host: 'localhost',
+    expect: '100-continue',
+    'content-length': '1000',
+  })
+    .map(([name, value]) => `${name}: ${value}\r\n`)
+    .join('')
+  const slow = await Promise.all(
+    Array.from({ length: 3 }, async () => {
+      const socket = connect(Number(new URL(origin).port), '127.0.0.1')
+      socket.write(`POST /sendMessage HTTP/1.1\r\n${headers}\r\n{"message":`)
+      // By then the server has seen the request, and waits for the rest of it.
+      expect(String(await new Promise((resolve) => socket.once('data', resolve)))).toContain(
+        '100 Continue',
+      )
+      return socket
+    }),
+  )
 
   expect((await send(alice, 'first')).status).toBe(200)
-  slow.forEach(socket => socket.destroy())
+  slow.forEach((socket) => socket.destroy())
   expect((await send(alice, 'second')).status).toBe(200)
   expect(server.context.limits.gate.working).toBe(0)
 })

@@ -6,10 +6,11 @@ import { expectCors, expectRefusal } from '../helpers/refusals'
 import { startServer } from '../helpers/server'
 import { handshake, post, type HandSession } from '../helpers/signedRequests'
 
-const list = async (session: HandSession): ReturnType<typeof post> => await post(session, '/listMessages', { messageBox: 'inbox' })
+const list = async (session: HandSession): ReturnType<typeof post> =>
+  await post(session, '/listMessages', { messageBox: 'inbox' })
 
 /** What a refusal tells of when to come back, in its body and in its header. */
-function expectRetry (body: Record<string, unknown>, headers: Headers, limit: number): void {
+function expectRetry(body: Record<string, unknown>, headers: Headers, limit: number): void {
   const { retryAfterMs } = body as { retryAfterMs: number }
   expect(body).toMatchObject({ status: 'error', code: 'ERR_RATE_LIMITED', limit })
   expect(retryAfterMs).toBeGreaterThan(50_000)
@@ -21,15 +22,24 @@ describe('from one address', () => {
   test('exactly as many as allowed of 50 at once, whatever they ask for; what is refused is read by any page', async () => {
     const { origin } = await startServer({ env: { RATE_LIMIT_ADDRESS: '20' } })
 
-    const responses = await Promise.all(Array.from({ length: 50 }, async (_value, index) => await fetch(`${origin}${['/info', '/nothing', '/listMessages', '/.well-known/auth'][index % 4]!}`)))
+    const responses = await Promise.all(
+      Array.from(
+        { length: 50 },
+        async (_value, index) =>
+          await fetch(
+            `${origin}${['/info', '/nothing', '/listMessages', '/.well-known/auth'][index % 4]!}`,
+          ),
+      ),
+    )
 
     expect(responses.filter(({ status }) => status !== 429)).toHaveLength(20)
     for (const response of responses.filter(({ status }) => status === 429)) {
-      expectRetry(await response.json() as Record<string, unknown>, response.headers, 20)
+      expectRetry((await response.json()) as Record<string, unknown>, response.headers, 20)
       expectCors(response.headers)
     }
     // Whoever restarts or routes to the server asks often, and never with success by chance.
-    for (const path of ['/health', '/ready']) expect((await fetch(`${origin}${path}`)).status).toBe(200)
+    for (const path of ['/health', '/ready'])
+      expect((await fetch(`${origin}${path}`)).status).toBe(200)
     expect((await fetch(`${origin}/listMessages`, { method: 'OPTIONS' })).status).toBe(200)
   })
 
@@ -37,44 +47,83 @@ describe('from one address', () => {
     const { origin } = await startServer({ env: { RATE_LIMIT_ADDRESS: '1' } })
     await fetch(`${origin}/info`)
 
-    const body = new ReadableStream({ pull (controller) { controller.enqueue(new Uint8Array(64 * 1024)) } })
-    const response = await fetch(`${origin}/sendMessage`, { method: 'POST', body, duplex: 'half' } as RequestInit)
+    const body = new ReadableStream({
+      pull(controller) {
+        controller.enqueue(new Uint8Array(64 * 1024))
+      },
+    })
+    const response = await fetch(`${origin}/sendMessage`, {
+      method: 'POST',
+      body,
+      duplex: 'half',
+    } as RequestInit)
 
     expect(response.status).toBe(429)
   })
 
   test('behind a proxy that is trusted, each client counts for itself; without, nobody is believed', async () => {
-    const status = async (origin: string, address: string): Promise<number> => (await fetch(`${origin}/info`, { headers: { 'x-forwarded-for': address } })).status
+    const status = async (origin: string, address: string): Promise<number> =>
+      (await fetch(`${origin}/info`, { headers: { 'x-forwarded-for': address } })).status
     const trusting = await startServer({ env: { RATE_LIMIT_ADDRESS: '2', TRUST_PROXY: '1' } })
     const statuses = async (origin: string): Promise<number[]> => {
       const answers: number[] = []
-      for (const address of ['203.0.113.1', '203.0.113.1', '203.0.113.1', '203.0.113.2', 'made up, 203.0.113.2', '203.0.113.2']) answers.push(await status(origin, address))
+      for (const address of [
+        '203.0.113.1',
+        '203.0.113.1',
+        '203.0.113.1',
+        '203.0.113.2',
+        'made up, 203.0.113.2',
+        '203.0.113.2',
+      ])
+        answers.push(await status(origin, address))
       return answers
     }
 
     expect(await statuses(trusting.origin)).toEqual([200, 200, 429, 200, 200, 429])
-    expect(await statuses((await startServer({ env: { RATE_LIMIT_ADDRESS: '2' } })).origin)).toEqual([200, 200, 429, 429, 429, 429])
+    expect(
+      await statuses((await startServer({ env: { RATE_LIMIT_ADDRESS: '2' } })).origin),
+    ).toEqual([200, 200, 429, 429, 429, 429])
   })
 
   test('sockets count as well: polling and WebSocket are refused, in the same words', async () => {
-    const { origin } = await startServer({ env: { RATE_LIMIT_ADDRESS: '1', ENABLE_WEBSOCKETS: 'true' } })
+    const { origin } = await startServer({
+      env: { RATE_LIMIT_ADDRESS: '1', ENABLE_WEBSOCKETS: 'true' },
+    })
     await fetch(`${origin}/info`)
 
     const polling = await fetch(`${origin}/socket.io/?EIO=4&transport=polling`)
     expect(polling.status).toBe(429)
-    expectRetry(await polling.json() as Record<string, unknown>, polling.headers, 1)
+    expectRetry((await polling.json()) as Record<string, unknown>, polling.headers, 1)
     expectCors(polling.headers)
     const socket = lightSocket(origin)
-    const reason = await new Promise(resolve => socket.raw.once('connect_error', error => { resolve(String((error as unknown as { description?: { message?: string } }).description?.message)) }))
+    const reason = await new Promise((resolve) =>
+      socket.raw.once('connect_error', (error) => {
+        resolve(
+          String((error as unknown as { description?: { message?: string } }).description?.message),
+        )
+      }),
+    )
     expect(reason).toContain('429')
   })
 
   test('so do the frames of a socket that has proven nothing', async () => {
-    const { origin } = await startServer({ env: { RATE_LIMIT_ADDRESS: '4', ENABLE_WEBSOCKETS: 'true' } })
+    const { origin } = await startServer({
+      env: { RATE_LIMIT_ADDRESS: '4', ENABLE_WEBSOCKETS: 'true' },
+    })
     const socket = lightSocket(origin)
-    const reason = new Promise(resolve => socket.raw.once('authenticationFailed', ({ reason }) => { resolve(reason) }))
+    const reason = new Promise((resolve) =>
+      socket.raw.once('authenticationFailed', ({ reason }) => {
+        resolve(reason)
+      }),
+    )
 
-    for (let i = 0; i < 4; i++) socket.raw.emit('authMessage', { version: '0.1', messageType: 'initialRequest', identityKey: socket.identityKey, initialNonce: randomUUID() })
+    for (let i = 0; i < 4; i++)
+      socket.raw.emit('authMessage', {
+        version: '0.1',
+        messageType: 'initialRequest',
+        identityKey: socket.identityKey,
+        initialNonce: randomUUID(),
+      })
 
     expect(await reason).toContain('More than 4 requests in a minute')
   })
@@ -89,38 +138,60 @@ describe('of one identity', () => {
 
     expect(answers.filter(({ status }) => status === 200)).toHaveLength(20)
     for (const answer of answers.filter(({ status }) => status !== 200)) {
-      expectRefusal(answer, 429, 'ERR_RATE_LIMITED', { limit: 20, retryAfterMs: expect.any(Number) })
+      expectRefusal(answer, 429, 'ERR_RATE_LIMITED', {
+        limit: 20,
+        retryAfterMs: expect.any(Number),
+      })
       expectRetry(answer.body, answer.headers, 20)
     }
     expect((await list(bob)).status).toBe(200)
     // Two sessions of one identity are one identity.
-    expect((await list({ ...alice, ...await handshake(origin) })).status).toBe(200)
+    expect((await list({ ...alice, ...(await handshake(origin)) })).status).toBe(200)
   })
 
   test('over the socket and over HTTP together; each event is refused in its own way', async () => {
-    const { origin } = await startServer({ env: { RATE_LIMIT_IDENTITY: '3', ENABLE_WEBSOCKETS: 'true' } })
+    const { origin } = await startServer({
+      env: { RATE_LIMIT_IDENTITY: '3', ENABLE_WEBSOCKETS: 'true' },
+    })
     const { socket, identityKey, next } = authSocketUser(origin)
     const roomId = `${identityKey}-inbox`
     const acks: unknown[] = []
-    socket.on(`sendMessageAck-${roomId}`, data => acks.push(data))
+    socket.on(`sendMessageAck-${roomId}`, (data) => acks.push(data))
     socket.emit('authenticated', { identityKey })
     await next('authenticationSuccess')
 
     socket.emit('joinRoom', roomId)
     await next('joinedRoom')
     const failed = next('messageFailed')
-    for (const messageId of ['first', 'second']) socket.emit('sendMessage', { roomId, message: { messageId, recipient: identityKey, body: 'hello' } })
+    for (const messageId of ['first', 'second'])
+      socket.emit('sendMessage', {
+        roomId,
+        message: { messageId, recipient: identityKey, body: 'hello' },
+      })
 
-    expect(await failed).toEqual({ reason: expect.stringContaining('More than 3 requests in a minute') })
+    expect(await failed).toEqual({
+      reason: expect.stringContaining('More than 3 requests in a minute'),
+    })
     socket.emit('joinRoom', `${identityKey}-other`)
-    expect(await next('joinFailed')).toEqual({ reason: expect.stringContaining('More than 3 requests in a minute') })
+    expect(await next('joinFailed')).toEqual({
+      reason: expect.stringContaining('More than 3 requests in a minute'),
+    })
     socket.emit('leaveRoom', roomId)
-    expect(await next('leaveFailed')).toEqual({ reason: expect.stringContaining('More than 3 requests in a minute') })
+    expect(await next('leaveFailed')).toEqual({
+      reason: expect.stringContaining('More than 3 requests in a minute'),
+    })
     socket.emit('authenticated', { identityKey })
-    expect(await next('authenticationFailed')).toEqual({ reason: expect.stringContaining('More than 3 requests in a minute') })
+    expect(await next('authenticationFailed')).toEqual({
+      reason: expect.stringContaining('More than 3 requests in a minute'),
+    })
     expect(acks).toEqual([
       { status: 'success', messageId: 'first' },
-      expect.objectContaining({ status: 'error', code: 'ERR_RATE_LIMITED', messageId: 'second', retryAfterMs: expect.any(Number) })
+      expect.objectContaining({
+        status: 'error',
+        code: 'ERR_RATE_LIMITED',
+        messageId: 'second',
+        retryAfterMs: expect.any(Number),
+      }),
     ])
   })
 
@@ -129,6 +200,8 @@ describe('of one identity', () => {
     const { client, identityKey } = await newClient(origin)
     await client.listMessages({ messageBox: 'inbox', host: origin })
 
-    await expect(client.sendMessage({ recipient: identityKey, messageBox: 'inbox', body: 'hello' }, origin)).rejects.toThrow(/HTTP 429/)
+    await expect(
+      client.sendMessage({ recipient: identityKey, messageBox: 'inbox', body: 'hello' }, origin),
+    ).rejects.toThrow(/HTTP 429/)
   })
 })

@@ -8,28 +8,53 @@ import { ENGINES } from '../helpers/databases'
 import { lightSocket, startLive, until } from '../helpers/live'
 import { expectRefusal } from '../helpers/refusals'
 import { startServer, type TestServer } from '../helpers/server'
-import { handshake, post, sign, submit, type Answer, type HandSession, type PreparedRequest } from '../helpers/signedRequests'
+import {
+  handshake,
+  post,
+  sign,
+  submit,
+  type Answer,
+  type HandSession,
+  type PreparedRequest,
+} from '../helpers/signedRequests'
 
 const JSON_TYPE = { 'content-type': 'application/json' }
 const POINT = 64 * 1024
 
 /** Signs and sends a request by way of a proxy, which tells whose it is. */
-async function postFrom (address: string, session: HandSession, target: string, body: object): Promise<Answer> {
+async function postFrom(
+  address: string,
+  session: HandSession,
+  target: string,
+  body: object,
+): Promise<Answer> {
   return await submit(session, await signFrom(address, session, target, body))
 }
 
-async function signFrom (address: string, session: HandSession, target: string, body: object): Promise<PreparedRequest> {
+async function signFrom(
+  address: string,
+  session: HandSession,
+  target: string,
+  body: object,
+): Promise<PreparedRequest> {
   const prepared = await sign(session, { target, headers: JSON_TYPE, body: JSON.stringify(body) })
   prepared.init.headers['x-forwarded-for'] = address
   return prepared
 }
 
 const messageTo = (recipient: string | string[], body: string): object => {
-  return { message: { recipient, messageBox: 'inbox', messageId: Array.isArray(recipient) ? recipient.map(() => randomUUID()) : randomUUID(), body } }
+  return {
+    message: {
+      recipient,
+      messageBox: 'inbox',
+      messageId: Array.isArray(recipient) ? recipient.map(() => randomUUID()) : randomUUID(),
+      body,
+    },
+  }
 }
 
 /** How many points an address has left of its minute, found by asking until it is refused. */
-async function left ({ origin }: TestServer, address: string): Promise<number> {
+async function left({ origin }: TestServer, address: string): Promise<number> {
   for (let asked = 0; ; asked++) {
     const { status } = await fetch(`${origin}/info`, { headers: { 'x-forwarded-for': address } })
     if (status === 429) return asked
@@ -37,9 +62,16 @@ async function left ({ origin }: TestServer, address: string): Promise<number> {
 }
 
 test.each([
-  [{ bytes: POINT - 1 }, 0], [{ bytes: POINT }, 1], [{ bytes: 10 * POINT + 5 }, 10],
-  [{ rows: 3 }, 0], [{ rows: 99 }, 24], [{ removals: 49 }, 0], [{ removals: 1000 }, 20], [{ deliveries: 7 }, 0], [{ deliveries: 50 }, 6],
-  [{ bytes: POINT, rows: 4 }, 2]
+  [{ bytes: POINT - 1 }, 0],
+  [{ bytes: POINT }, 1],
+  [{ bytes: 10 * POINT + 5 }, 10],
+  [{ rows: 3 }, 0],
+  [{ rows: 99 }, 24],
+  [{ removals: 49 }, 0],
+  [{ removals: 1000 }, 20],
+  [{ deliveries: 7 }, 0],
+  [{ deliveries: 50 }, 6],
+  [{ bytes: POINT, rows: 4 }, 2],
 ])('%j costs %i points beyond its request', (work, points) => {
   expect(pointsOf(work)).toBe(points)
 })
@@ -51,7 +83,16 @@ describe('an address pays for', () => {
   test('what it sends, in bytes', async () => {
     const server = await startServer({ env: limited })
     const alice = await handshake(server.origin)
-    expect((await postFrom('192.0.2.1', alice, '/sendMessage', messageTo(alice.identityKey, 'x'.repeat(20 * POINT)))).status).toBe(200)
+    expect(
+      (
+        await postFrom(
+          '192.0.2.1',
+          alice,
+          '/sendMessage',
+          messageTo(alice.identityKey, 'x'.repeat(20 * POINT)),
+        )
+      ).status,
+    ).toBe(200)
 
     expect(await left(server, '192.0.2.1')).toBe(RATE - 1 - 20)
     expect(await left(server, '192.0.2.2')).toBe(RATE)
@@ -60,8 +101,13 @@ describe('an address pays for', () => {
   test('each copy of a message, in rows and in bytes', async () => {
     const server = await startServer({ env: limited })
     const alice = await handshake(server.origin)
-    const recipients = await Promise.all(Array.from({ length: 9 }, async () => (await handshake(server.origin)).identityKey))
-    expect((await postFrom('192.0.2.1', alice, '/sendMessage', messageTo(recipients, 'x'.repeat(POINT)))).status).toBe(200)
+    const recipients = await Promise.all(
+      Array.from({ length: 9 }, async () => (await handshake(server.origin)).identityKey),
+    )
+    expect(
+      (await postFrom('192.0.2.1', alice, '/sendMessage', messageTo(recipients, 'x'.repeat(POINT))))
+        .status,
+    ).toBe(200)
 
     // One for the request, one for its bytes, two for eight more rows, eight for their bytes.
     expect(await left(server, '192.0.2.1')).toBe(RATE - 12)
@@ -70,8 +116,16 @@ describe('an address pays for', () => {
   test('what it lists', async () => {
     const server = await startServer({ env: limited })
     const [alice, bob] = [await handshake(server.origin), await handshake(server.origin)]
-    for (let sent = 0; sent < 4; sent++) await postFrom('192.0.2.9', bob, '/sendMessage', messageTo(alice.identityKey, 'x'.repeat(10 * POINT)))
-    expect((await postFrom('192.0.2.1', alice, '/listMessages', { messageBox: 'inbox' })).body.messages).toHaveLength(4)
+    for (let sent = 0; sent < 4; sent++)
+      await postFrom(
+        '192.0.2.9',
+        bob,
+        '/sendMessage',
+        messageTo(alice.identityKey, 'x'.repeat(10 * POINT)),
+      )
+    expect(
+      (await postFrom('192.0.2.1', alice, '/listMessages', { messageBox: 'inbox' })).body.messages,
+    ).toHaveLength(4)
 
     expect(await left(server, '192.0.2.1')).toBe(RATE - 1 - 40)
   })
@@ -80,7 +134,9 @@ describe('an address pays for', () => {
     const server = await startServer({ env: limited })
     const alice = await handshake(server.origin)
     await postFrom('192.0.2.9', alice, '/sendMessage', messageTo(alice.identityKey, 'x'))
-    await postFrom('192.0.2.1', alice, '/acknowledgeMessage', { messageIds: Array.from({ length: 500 }, (_value, index) => `id ${index}`) })
+    await postFrom('192.0.2.1', alice, '/acknowledgeMessage', {
+      messageIds: Array.from({ length: 500 }, (_value, index) => `id ${index}`),
+    })
 
     expect(await left(server, '192.0.2.1')).toBe(RATE - 1 - 10)
   })
@@ -88,12 +144,19 @@ describe('an address pays for', () => {
   test('the sockets that are told of its messages', async () => {
     const server = await startLive({ env: { RATE_LIMIT_ADDRESS: '300', TRUST_PROXY: '1' } })
     const key = Buffer.alloc(32, 7)
-    const listeners = await Promise.all(Array.from({ length: 40 }, async () => await lightSocket(server.origin, { key }).authenticate()))
+    const listeners = await Promise.all(
+      Array.from(
+        { length: 40 },
+        async () => await lightSocket(server.origin, { key }).authenticate(),
+      ),
+    )
     for (const socket of listeners) socket.emit('joinRoom', `${socket.identityKey}-inbox`)
-    await Promise.all(listeners.map(async socket => await socket.next('joinedRoom')))
+    await Promise.all(listeners.map(async (socket) => await socket.next('joinedRoom')))
     const alice = await handshake(server.origin)
     await postFrom('192.0.2.1', alice, '/sendMessage', messageTo(listeners[0]!.identityKey, 'x'))
-    await Promise.all(listeners.map(async socket => await socket.next(`sendMessage-${socket.identityKey}-inbox`)))
+    await Promise.all(
+      listeners.map(async (socket) => await socket.next(`sendMessage-${socket.identityKey}-inbox`)),
+    )
 
     expect(await left(server, '192.0.2.1')).toBe(300 - 1 - 5)
   })
@@ -103,73 +166,136 @@ describe('an address pays for', () => {
     const alice = await handshake(server.origin)
     const large = messageTo(alice.identityKey, 'x'.repeat(60 * POINT))
     expect((await postFrom('192.0.2.1', alice, '/sendMessage', large)).status).toBe(200)
-    expect((await postFrom('192.0.2.1', alice, '/sendMessage', large)).body).toMatchObject({ code: 'ERR_RATE_LIMITED', retryAfterMs: expect.any(Number) })
-    expect((await postFrom('192.0.2.1', alice, '/sendMessage', messageTo(alice.identityKey, 'small'))).status).toBe(200)
+    expect((await postFrom('192.0.2.1', alice, '/sendMessage', large)).body).toMatchObject({
+      code: 'ERR_RATE_LIMITED',
+      retryAfterMs: expect.any(Number),
+    })
+    expect(
+      (await postFrom('192.0.2.1', alice, '/sendMessage', messageTo(alice.identityKey, 'small')))
+        .status,
+    ).toBe(200)
   })
 })
 
 test('an identity pays for the same, from wherever it comes', async () => {
   const server = await startServer({ env: { RATE_LIMIT_IDENTITY: '50', TRUST_PROXY: '1' } })
   const alice = await handshake(server.origin)
-  await postFrom('192.0.2.1', alice, '/sendMessage', messageTo(alice.identityKey, 'x'.repeat(20 * POINT)))
+  await postFrom(
+    '192.0.2.1',
+    alice,
+    '/sendMessage',
+    messageTo(alice.identityKey, 'x'.repeat(20 * POINT)),
+  )
   await postFrom('192.0.2.2', alice, '/listMessages', { messageBox: 'inbox' })
 
-  expectRefusal(await postFrom('192.0.2.3', alice, '/sendMessage', messageTo(alice.identityKey, 'x'.repeat(20 * POINT))), 429, 'ERR_RATE_LIMITED', { limit: 50, retryAfterMs: expect.any(Number) })
+  expectRefusal(
+    await postFrom(
+      '192.0.2.3',
+      alice,
+      '/sendMessage',
+      messageTo(alice.identityKey, 'x'.repeat(20 * POINT)),
+    ),
+    429,
+    'ERR_RATE_LIMITED',
+    { limit: 50, retryAfterMs: expect.any(Number) },
+  )
 })
 
 test('an address that goes on far beyond its rate is cut off unanswered, and others are not', async () => {
   const server = await startServer({ env: { RATE_LIMIT_ADDRESS: '10', TRUST_PROXY: '127.0.0.99' } })
-  const refusals = async (count: number): Promise<number[]> => await Promise.all(Array.from({ length: count }, async () => await fetch(`${server.origin}/info`).then(({ status }) => status, () => 0)))
+  const refusals = async (count: number): Promise<number[]> =>
+    await Promise.all(
+      Array.from(
+        { length: count },
+        async () =>
+          await fetch(`${server.origin}/info`).then(
+            ({ status }) => status,
+            () => 0,
+          ),
+      ),
+    )
   for (let batches = 0; batches < 5; batches++) await refusals(200)
   await until(async () => (await refusals(50)).includes(0))
   expect(await refusals(20)).toEqual(Array.from({ length: 20 }, () => 0))
 })
 
-describe.each(ENGINES)('large sends on %s', engine => {
+describe.each(ENGINES)('large sends on %s', (engine) => {
   test('of one address wait for each other, a few of them; small ones, and those of others, do not', async () => {
     const server = await startServer({ engine, env: { TRUST_PROXY: '1' } })
     const [mallory, alice] = [await handshake(server.origin), await handshake(server.origin)]
-    const recipients = await Promise.all(Array.from({ length: 10 }, async () => (await handshake(server.origin)).identityKey))
-    const prepare = async (address: string, sender: HandSession, count: number, make: () => object): Promise<PreparedRequest[]> => {
-      return await Promise.all(Array.from({ length: count }, async () => await signFrom(address, sender, '/sendMessage', make())))
+    const recipients = await Promise.all(
+      Array.from({ length: 10 }, async () => (await handshake(server.origin)).identityKey),
+    )
+    const prepare = async (
+      address: string,
+      sender: HandSession,
+      count: number,
+      make: () => object,
+    ): Promise<PreparedRequest[]> => {
+      return await Promise.all(
+        Array.from(
+          { length: count },
+          async () => await signFrom(address, sender, '/sendMessage', make()),
+        ),
+      )
     }
     const large = (): object => messageTo(recipients, 'x'.repeat(3_000_000))
     // Signed beforehand, so that they arrive together.
     const many = await prepare('192.0.2.1', mallory, 10, large)
-    const few = [...await prepare('192.0.2.2', alice, 1, large), ...await prepare('192.0.2.2', alice, 20, () => messageTo(alice.identityKey, 'x'))]
+    const few = [
+      ...(await prepare('192.0.2.2', alice, 1, large)),
+      ...(await prepare('192.0.2.2', alice, 20, () => messageTo(alice.identityKey, 'x'))),
+    ]
 
-    const greedy = many.map(async request => await submit(mallory, request))
-    const honest = few.map(async request => await submit(alice, request))
+    const greedy = many.map(async (request) => await submit(mallory, request))
+    const honest = few.map(async (request) => await submit(alice, request))
 
-    expect((await Promise.all(honest)).map(({ status }) => status)).toEqual(Array.from({ length: 21 }, () => 200))
-    const statuses = (await Promise.all(greedy)).map(({ status, body }) => status === 200 ? 'stored' : body.code)
-    expect(statuses.filter(status => status === 'stored').length).toBeGreaterThanOrEqual(3)
+    expect((await Promise.all(honest)).map(({ status }) => status)).toEqual(
+      Array.from({ length: 21 }, () => 200),
+    )
+    const statuses = (await Promise.all(greedy)).map(({ status, body }) =>
+      status === 200 ? 'stored' : body.code,
+    )
+    expect(statuses.filter((status) => status === 'stored').length).toBeGreaterThanOrEqual(3)
     expect(new Set(statuses)).toEqual(new Set(['stored', 'ERR_SERVER_BUSY']))
   })
 
   test('beyond a quota are refused before anything is written; repeated, they write nothing either', async () => {
     const server = await startServer({ engine, env: { SENDER_QUOTA_BYTES: '40mb' } })
     const alice = await handshake(server.origin)
-    const recipients = await Promise.all(Array.from({ length: 10 }, async () => (await handshake(server.origin)).identityKey))
+    const recipients = await Promise.all(
+      Array.from({ length: 10 }, async () => (await handshake(server.origin)).identityKey),
+    )
     const first = messageTo(recipients, 'x'.repeat(3_000_000))
     expect((await post(alice, '/sendMessage', first)).status).toBe(200)
     const file = server.database.config.connection.filename as string | undefined
-    const written = (): number => file === undefined ? 0 : statSync(file).size + statSync(`${file}-wal`).size
+    const written = (): number =>
+      file === undefined ? 0 : statSync(file).size + statSync(`${file}-wal`).size
     const before = written()
 
-    expectRefusal(await post(alice, '/sendMessage', messageTo(recipients, 'x'.repeat(3_000_000))), 429, 'ERR_SENDER_QUOTA_EXCEEDED', { limit: 40 * 1024 * 1024, unit: 'bytes' })
+    expectRefusal(
+      await post(alice, '/sendMessage', messageTo(recipients, 'x'.repeat(3_000_000))),
+      429,
+      'ERR_SENDER_QUOTA_EXCEEDED',
+      { limit: 40 * 1024 * 1024, unit: 'bytes' },
+    )
     const again = await post(alice, '/sendMessage', first)
 
-    expect((again.body.results as Array<{ duplicate?: boolean }>).every(({ duplicate }) => duplicate)).toBe(true)
+    expect(
+      (again.body.results as Array<{ duplicate?: boolean }>).every(({ duplicate }) => duplicate),
+    ).toBe(true)
     expect(written() - before).toBeLessThan(1_000_000)
-    expect(Number((await server.server.context.knex('messages').count({ count: '*' }).first())!.count)).toBe(10)
+    expect(
+      Number((await server.server.context.knex('messages').count({ count: '*' }).first())!.count),
+    ).toBe(10)
   })
 })
 
 test('an identity has so many rules, which it may change, and others have theirs', async () => {
   const { origin } = await startServer({ env: { RULE_QUOTA: '3' } })
   const [alice, bob] = [await handshake(origin), await handshake(origin)]
-  const set = async (owner: HandSession, messageBox: string, recipientFee = 1): Promise<Answer> => await post(owner, '/permissions/set', { messageBox, recipientFee })
+  const set = async (owner: HandSession, messageBox: string, recipientFee = 1): Promise<Answer> =>
+    await post(owner, '/permissions/set', { messageBox, recipientFee })
   for (const box of ['a', 'b', 'c']) expect((await set(alice, box)).status).toBe(200)
 
   expectRefusal(await set(alice, 'd'), 429, 'ERR_RULE_QUOTA_EXCEEDED', { limit: 3 })

@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { lightSocket, startLive, until } from '../helpers/live'
 import { handshake, post, sign } from '../helpers/signedRequests'
 
-async function alive (origin: string): Promise<void> {
+async function alive(origin: string): Promise<void> {
   expect((await fetch(`${origin}/health`)).status).toBe(200)
 }
 
@@ -15,8 +15,17 @@ test('a message id that is 100,000 deep is refused, and its socket goes on', asy
   const { origin } = await startLive()
   const socket = await lightSocket(origin).authenticate()
   const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
-  socket.raw.emit('authMessage', socket.sign(`{"eventName":"sendMessage","data":{"roomId":"x","message":{"messageId":${deep}}}}`))
-  expect(await socket.next('sendMessageAck-x')).toEqual({ status: 'error', code: 'ERR_INVALID_ROOM', description: expect.any(String) })
+  socket.raw.emit(
+    'authMessage',
+    socket.sign(
+      `{"eventName":"sendMessage","data":{"roomId":"x","message":{"messageId":${deep}}}}`,
+    ),
+  )
+  expect(await socket.next('sendMessageAck-x')).toEqual({
+    status: 'error',
+    code: 'ERR_INVALID_ROOM',
+    description: expect.any(String),
+  })
 
   socket.emit('joinRoom', `${socket.identityKey}-inbox`)
   expect(await socket.next('joinedRoom')).toEqual({ roomId: `${socket.identityKey}-inbox` })
@@ -27,7 +36,10 @@ test('thousands of requests to enter a namespace, in one frame, make no sockets'
   const open = await fetch(`${origin}/socket.io/?EIO=4&transport=polling`)
   const { sid } = JSON.parse((await open.text()).slice(1)) as { sid: string }
   const before = process.memoryUsage().heapUsed
-  await fetch(`${origin}/socket.io/?EIO=4&transport=polling&sid=${sid}`, { method: 'POST', body: '40\x1e'.repeat(50_000) + '40' }).catch(() => {})
+  await fetch(`${origin}/socket.io/?EIO=4&transport=polling&sid=${sid}`, {
+    method: 'POST',
+    body: '40\x1e'.repeat(50_000) + '40',
+  }).catch(() => {})
 
   await alive(origin)
   expect(process.memoryUsage().heapUsed - before).toBeLessThan(100_000_000)
@@ -37,11 +49,21 @@ test('thousands of requests to enter a namespace, in one frame, make no sockets'
 
 test('a socket that never proved an identity cannot come back', async () => {
   const { origin } = await startLive({ live: { silence: 10 } })
-  const socket = lightSocket(origin, { options: { query: { identityKey: 'rubbish' }, reconnectionDelay: 10 } })
+  const socket = lightSocket(origin, {
+    options: { query: { identityKey: 'rubbish' }, reconnectionDelay: 10 },
+  })
   socket.raw.off('authMessage')
-  await new Promise<void>(resolve => socket.raw.once('authMessage', () => { resolve() }))
+  await new Promise<void>((resolve) =>
+    socket.raw.once('authMessage', () => {
+      resolve()
+    }),
+  )
   socket.raw.io.engine.close()
-  await new Promise<void>(resolve => socket.raw.once('connect', () => { resolve() }))
+  await new Promise<void>((resolve) =>
+    socket.raw.once('connect', () => {
+      resolve()
+    }),
+  )
 
   expect(socket.raw.recovered).toBe(false)
 })
@@ -50,7 +72,11 @@ test('one that did can', async () => {
   const { origin } = await startLive()
   const socket = await lightSocket(origin, { options: { reconnectionDelay: 10 } }).authenticate()
   socket.raw.io.engine.close()
-  await new Promise<void>(resolve => socket.raw.once('connect', () => { resolve() }))
+  await new Promise<void>((resolve) =>
+    socket.raw.once('connect', () => {
+      resolve()
+    }),
+  )
 
   expect(socket.raw.recovered).toBe(true)
 })
@@ -63,7 +89,10 @@ test('a room joined under many spellings is one membership', async () => {
     await socket.next('joinedRoom')
   }
   const before = socket.frames
-  socket.emit('sendMessage', { roomId: `${socket.identityKey}-a`, message: { messageId: '1', recipient: socket.identityKey, body: 'x' } })
+  socket.emit('sendMessage', {
+    roomId: `${socket.identityKey}-a`,
+    message: { messageId: '1', recipient: socket.identityKey, body: 'x' },
+  })
   await socket.next(`sendMessage-${socket.identityKey}-a${' '.repeat(49)}`)
   socket.emit('leaveRoom', `${socket.identityKey}-a`)
   await socket.next('leftRoom')
@@ -84,12 +113,26 @@ test('a large message over HTTP throws no listener off its socket', async () => 
   victim.emit('joinRoom', `${victim.identityKey}-inbox`)
   await victim.next('joinedRoom')
   const stranger = await handshake(origin)
-  for (const [messageId, size] of [['huge', 1_500_000], ['large', 1_000_000], ['small', 10]] as const) {
-    const { status } = await post(stranger, '/sendMessage', { message: { recipient: victim.identityKey, messageBox: 'inbox', messageId, body: 'x'.repeat(size) } })
+  for (const [messageId, size] of [
+    ['huge', 1_500_000],
+    ['large', 1_000_000],
+    ['small', 10],
+  ] as const) {
+    const { status } = await post(stranger, '/sendMessage', {
+      message: {
+        recipient: victim.identityKey,
+        messageBox: 'inbox',
+        messageId,
+        body: 'x'.repeat(size),
+      },
+    })
     expect(status).toBe(200)
   }
 
-  const heard = [await victim.next(`sendMessage-${victim.identityKey}-inbox`), await victim.next(`sendMessage-${victim.identityKey}-inbox`)]
+  const heard = [
+    await victim.next(`sendMessage-${victim.identityKey}-inbox`),
+    await victim.next(`sendMessage-${victim.identityKey}-inbox`),
+  ]
   // What is too large to be pushed is in the box.
   expect(heard).toMatchObject([{ messageId: 'large' }, { messageId: 'small' }])
   expect(victim.raw.connected).toBe(true)
@@ -99,7 +142,12 @@ test('nobody passes for the server itself', async () => {
   const { origin, server } = await startLive()
   const response = await fetch(`${origin}/.well-known/auth`, {
     method: 'POST',
-    body: JSON.stringify({ version: '0.1', messageType: 'initialRequest', identityKey: server.context.wallet.identityKey, initialNonce: randomBytes(48).toString('base64') })
+    body: JSON.stringify({
+      version: '0.1',
+      messageType: 'initialRequest',
+      identityKey: server.context.wallet.identityKey,
+      initialNonce: randomBytes(48).toString('base64'),
+    }),
   })
   expect(response.status).toBe(400)
   expect(await response.json()).toMatchObject({ code: 'ERR_INVALID_AUTH_MESSAGE' })
@@ -108,12 +156,21 @@ test('nobody passes for the server itself', async () => {
 test('a request that was signed for HTTP proves nothing on a socket, and still works over HTTP', async () => {
   const { origin } = await startLive({ live: { silence: 60_000 } })
   const session = await handshake(origin, PrivateKey.fromRandom())
-  const { url, init } = await sign(session, { target: '/listMessages', headers: { 'content-type': 'application/json' }, body: '{"messageBox":"inbox"}' })
+  const { url, init } = await sign(session, {
+    target: '/listMessages',
+    headers: { 'content-type': 'application/json' },
+    body: '{"messageBox":"inbox"}',
+  })
   const socket = await lightSocket(origin).authenticate()
   const header = (name: string): string => init.headers[`x-bsv-auth-${name}`]!
   socket.raw.emit('authMessage', {
-    version: '0.1', messageType: 'general', identityKey: session.identityKey, nonce: header('nonce'), yourNonce: header('your-nonce'),
-    payload: [...Buffer.from(String(init.body))], signature: [...Buffer.from(header('signature'), 'hex')]
+    version: '0.1',
+    messageType: 'general',
+    identityKey: session.identityKey,
+    nonce: header('nonce'),
+    yourNonce: header('your-nonce'),
+    payload: [...Buffer.from(String(init.body))],
+    signature: [...Buffer.from(header('signature'), 'hex')],
   })
   socket.emit('joinRoom', `${socket.identityKey}-inbox`)
   await socket.next('joinedRoom')
@@ -130,7 +187,9 @@ test('connections that are reset while it is asked whether they may come in end 
   }
   const sockets = Array.from({ length: 50 }, () => {
     const socket = connect(Number(new URL(origin).port), '127.0.0.1').on('error', () => {})
-    socket.write('GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n')
+    socket.write(
+      'GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+    )
     return socket
   })
   await until(() => asked === sockets.length)
@@ -144,7 +203,9 @@ test('connections that are reset while it is asked whether they may come in end 
 test('what goes wrong as it is asked whether somebody may come in refuses that one alone', async () => {
   let broken = true
   const { origin, server } = await startLive()
-  server.context.limits.perAddress.consume = async () => { if (broken) throw new TypeError('broken') }
+  server.context.limits.perAddress.consume = async () => {
+    if (broken) throw new TypeError('broken')
+  }
 
   expect((await fetch(`${origin}/socket.io/?EIO=4&transport=polling`)).status).toBe(500)
   broken = false
@@ -155,7 +216,7 @@ test('a socket that leaves while its events wait to be counted leaves nothing be
   const { origin, server } = await startLive({ env: { RATE_LIMIT_IDENTITY: '1000' } })
   const { perIdentity } = server.context.limits
   const consume = perIdentity.consume.bind(perIdentity)
-  perIdentity.consume = async key => {
+  perIdentity.consume = async (key) => {
     await pause(100)
     await consume(key)
   }
@@ -177,7 +238,9 @@ test('frames that are begun and never ended take no more than their share of mem
   begun.writeBigUInt64BE(15_900_000n, 2)
   const sockets = Array.from({ length: 10 }, () => {
     const socket = connect(Number(new URL(origin).port), '127.0.0.1').on('error', () => {})
-    socket.write('GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n')
+    socket.write(
+      'GET /socket.io/?EIO=4&transport=websocket HTTP/1.1\r\nhost: localhost\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n',
+    )
     socket.once('data', () => {
       socket.write(begun)
       socket.write(Buffer.alloc(12_000_000))
@@ -187,9 +250,9 @@ test('frames that are begun and never ended take no more than their share of mem
   })
 
   // 64 MiB are one address's: of ten times 12 MB that is five and a bit.
-  await until(() => sockets.filter(socket => socket.closed).length >= 4)
+  await until(() => sockets.filter((socket) => socket.closed).length >= 4)
   await lightSocket(origin).authenticate()
-  sockets.forEach(socket => socket.destroy())
+  sockets.forEach((socket) => socket.destroy())
 })
 
 test('a large frame that is whole takes none of that share', async () => {
@@ -198,15 +261,45 @@ test('a large frame that is whole takes none of that share', async () => {
   const roomId = `${socket.identityKey}-inbox`
 
   for (let i = 0; i < 18; i++) {
-    socket.emit('sendMessage', { roomId, message: { messageId: `id ${i}`, recipient: socket.identityKey, body: 'x'.repeat(1_000_000) } })
+    socket.emit('sendMessage', {
+      roomId,
+      message: { messageId: `id ${i}`, recipient: socket.identityKey, body: 'x'.repeat(1_000_000) },
+    })
     expect(await socket.next(`sendMessageAck-${roomId}`)).toMatchObject({ status: 'success' })
   }
 })
 
 test.each<[string, (socket: ReturnType<typeof lightSocket>) => void]>([
-  ['handshakes', socket => { socket.raw.emit('authMessage', { version: '0.1', messageType: 'initialRequest', identityKey: socket.identityKey, initialNonce: randomBytes(48).toString('base64') }) }],
-  ['events that nobody knows', socket => { socket.emit('unknown', {}) }],
-  ['sends', socket => { socket.emit('sendMessage', { roomId: `${socket.identityKey}-inbox`, message: { messageId: randomBytes(8).toString('hex'), recipient: socket.identityKey, body: 'hello' } }) }]
+  [
+    'handshakes',
+    (socket) => {
+      socket.raw.emit('authMessage', {
+        version: '0.1',
+        messageType: 'initialRequest',
+        identityKey: socket.identityKey,
+        initialNonce: randomBytes(48).toString('base64'),
+      })
+    },
+  ],
+  [
+    'events that nobody knows',
+    (socket) => {
+      socket.emit('unknown', {})
+    },
+  ],
+  [
+    'sends',
+    (socket) => {
+      socket.emit('sendMessage', {
+        roomId: `${socket.identityKey}-inbox`,
+        message: {
+          messageId: randomBytes(8).toString('hex'),
+          recipient: socket.identityKey,
+          body: 'hello',
+        },
+      })
+    },
+  ],
 ])('a proven socket that goes on with %s beyond its rate is closed', async (_name, say) => {
   const { origin } = await startLive({ env: { RATE_LIMIT_IDENTITY: '10' } })
   const socket = await lightSocket(origin, { options: { reconnection: false } }).authenticate()

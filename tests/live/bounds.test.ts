@@ -18,18 +18,23 @@ import { frame, Stranger } from '../siege/stranger'
 const KIB = 1024
 const MIB = 1024 * KIB
 
-function strangerTo ({ server }: TestServer): Stranger {
+function strangerTo({ server }: TestServer): Stranger {
   const stranger = new Stranger(server.port, '127.0.0.1')
-  onEnd(() => { stranger.end() })
+  onEnd(() => {
+    stranger.end()
+  })
   return stranger
 }
 
-async function poll (origin: string, sid: string, body: string): Promise<Response> {
-  return await fetch(`${origin}/socket.io/?EIO=4&transport=polling&sid=${sid}`, { method: 'POST', body })
+async function poll(origin: string, sid: string, body: string): Promise<Response> {
+  return await fetch(`${origin}/socket.io/?EIO=4&transport=polling&sid=${sid}`, {
+    method: 'POST',
+    body,
+  })
 }
 
 /** The head of a WebSocket's frame of so many bytes, masked with zeros. */
-function head (bytes: number): Buffer {
+function head(bytes: number): Buffer {
   const head = Buffer.alloc(14)
   head.set([0x81, 0x80 | 127])
   head.writeBigUInt64BE(BigInt(bytes), 2)
@@ -37,21 +42,37 @@ function head (bytes: number): Buffer {
 }
 
 /** Whether the server keeps a connection that was opened by polling. */
-async function isOpen (origin: string, sid: string): Promise<boolean> {
+async function isOpen(origin: string, sid: string): Promise<boolean> {
   return (await poll(origin, sid, '6')).status === 200
 }
 
 /** How many connections to a port of this process have a descriptor on the server's side. */
-function connectionsOf (port: number): number {
-  const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap(file => readFileSync(file, 'utf8').split('\n').slice(1))
-  return lines.map(line => line.trim().split(/\s+/)).filter(([, local = '', , state, , , , , , inode]) => {
-    return local.endsWith(`:${port.toString(16).toUpperCase().padStart(4, '0')}`) && state !== LISTENING && inode !== '0'
-  }).length
+function connectionsOf(port: number): number {
+  const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) =>
+    readFileSync(file, 'utf8').split('\n').slice(1),
+  )
+  return lines
+    .map((line) => line.trim().split(/\s+/))
+    .filter(([, local = '', , state, , , , , , inode]) => {
+      return (
+        local.endsWith(`:${port.toString(16).toUpperCase().padStart(4, '0')}`) &&
+        state !== LISTENING &&
+        inode !== '0'
+      )
+    }).length
 }
 
 const LISTENING = '0A'
 
-const ended = async (socket: Socket): Promise<boolean> => socket.destroyed || await Promise.race([once(socket.resume(), 'close').then(() => true, () => true), pause(5000, false)])
+const ended = async (socket: Socket): Promise<boolean> =>
+  socket.destroyed ||
+  (await Promise.race([
+    once(socket.resume(), 'close').then(
+      () => true,
+      () => true,
+    ),
+    pause(5000, false),
+  ]))
 
 describe('until an identity is proven', () => {
   test.each<[string, string, number]>([
@@ -59,7 +80,7 @@ describe('until an identity is proven', () => {
     ['one byte more', `42["x","${'x'.repeat(16 * KIB - 9)}"]`, 413],
     ['16 MB of packets', '42["authMessage"]\x1e'.repeat(900_000), 413],
     ['32 packets', Array.from({ length: 32 }, () => '6').join('\x1e'), 200],
-    ['33 packets', Array.from({ length: 33 }, () => '6').join('\x1e'), 413]
+    ['33 packets', Array.from({ length: 33 }, () => '6').join('\x1e'), 413],
   ])('a poll has 16 KiB and 32 packets at most: %s', async (_name, body, status) => {
     const server = await startLive()
     const sid = await strangerTo(server).poll()
@@ -105,11 +126,13 @@ describe('until an identity is proven', () => {
     const server = await startLive()
     const stranger = strangerTo(server)
     const before = process.memoryUsage().heapUsed
-    const sockets = await Promise.all(Array.from({ length: 20 }, async () => {
-      const socket = await stranger.webSocket()
-      await stranger.write(socket, frame(`40{"identityKey":[${'{},'.repeat(400_000)}{}]}`))
-      return socket
-    }))
+    const sockets = await Promise.all(
+      Array.from({ length: 20 }, async () => {
+        const socket = await stranger.webSocket()
+        await stranger.write(socket, frame(`40{"identityKey":[${'{},'.repeat(400_000)}{}]}`))
+        return socket
+      }),
+    )
 
     for (const socket of sockets) expect(await ended(socket)).toBe(true)
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(60 * MIB)
@@ -143,21 +166,29 @@ describe('until an identity is proven', () => {
   })
 
   test.each<[string, (sid: string) => string]>([
-    ['percent-encoded', sid => sid.replace(/^./, first => `%${first.charCodeAt(0).toString(16)}`)],
-    ['behind another', sid => `none&sid=${sid}`]
+    [
+      'percent-encoded',
+      (sid) => sid.replace(/^./, (first) => `%${first.charCodeAt(0).toString(16)}`),
+    ],
+    ['behind another', (sid) => `none&sid=${sid}`],
   ])('a connection is bounded however its id is written: %s', async (_name, write) => {
     const server = await startLive()
     const { origin } = server
     const sid = await strangerTo(server).poll()
-    expect((await poll(origin, write(sid), '42["authMessage"]\x1e'.repeat(100_000))).status).toBe(413)
+    expect((await poll(origin, write(sid), '42["authMessage"]\x1e'.repeat(100_000))).status).toBe(
+      413,
+    )
     expect(await isOpen(origin, sid)).toBe(false)
   })
 
   test('no spelling of a first poll gets around the number of sockets of an address', async () => {
     const { origin } = await startLive({ env: { MAX_SOCKETS_ADDRESS: '1' } })
-    const open = async (more: string): Promise<number> => (await fetch(`${origin}/socket.io/?EIO=4&transport=polling${more}`)).status
+    const open = async (more: string): Promise<number> =>
+      (await fetch(`${origin}/socket.io/?EIO=4&transport=polling${more}`)).status
     expect(await open('')).toBe(200)
-    expect(await Promise.all(['', '&sid=', '&sid', '&%73id='].map(open))).toEqual([503, 503, 503, 503])
+    expect(await Promise.all(['', '&sid=', '&sid', '&%73id='].map(open))).toEqual([
+      503, 503, 503, 503,
+    ])
   })
 
   test('a poll whose connection ends meanwhile is answered, and holds nothing', async () => {
@@ -166,7 +197,10 @@ describe('until an identity is proven', () => {
     const stranger = strangerTo(test)
     const sid = await stranger.poll()
     const polling = await stranger.open()
-    await stranger.write(polling, `POST /socket.io/?EIO=4&transport=polling&sid=${sid} HTTP/1.1\r\nhost: x\r\ncontent-length: 10000\r\n\r\n${'6'.repeat(5000)}`)
+    await stranger.write(
+      polling,
+      `POST /socket.io/?EIO=4&transport=polling&sid=${sid} HTTP/1.1\r\nhost: x\r\ncontent-length: 10000\r\n\r\n${'6'.repeat(5000)}`,
+    )
     await until(() => server.context.limits.incoming.used > 0)
     await poll(origin, sid, '1')
     const answer = once(polling, 'data')
@@ -185,18 +219,31 @@ describe('until an identity is proven', () => {
     for (const socket of sockets) await stranger.write(socket, frame('3'))
     expect((await poll(origin, 'none', '6')).status).toBe(400)
     for (const socket of sockets) await stranger.write(socket, frame('3'))
-    await eventually(async () => (await fetch(`${origin}/info`)).status === 429 ? true : undefined, () => 'Not refused')
+    await eventually(
+      async () => ((await fetch(`${origin}/info`)).status === 429 ? true : undefined),
+      () => 'Not refused',
+    )
   })
 
   test('a client whose first signed event is a send of 1 MiB gets through', async () => {
     const { origin, server } = await startLive()
     const key = PrivateKey.fromRandom()
-    const socket = AuthSocketClient(origin, { wallet: new ProtoWallet(key) as unknown as WalletInterface, managerOptions: { forceNew: true } })
-    onEnd(() => { socket.disconnect() })
+    const socket = AuthSocketClient(origin, {
+      wallet: new ProtoWallet(key) as unknown as WalletInterface,
+      managerOptions: { forceNew: true },
+    })
+    onEnd(() => {
+      socket.disconnect()
+    })
     const identityKey = key.toPublicKey().toString()
-    const acked = new Promise(resolve => { socket.on(`sendMessageAck-${identityKey}-inbox`, resolve) })
+    const acked = new Promise((resolve) => {
+      socket.on(`sendMessageAck-${identityKey}-inbox`, resolve)
+    })
 
-    socket.emit('sendMessage', { roomId: `${identityKey}-inbox`, message: { messageId: 'first', recipient: identityKey, body: 'x'.repeat(MIB) } })
+    socket.emit('sendMessage', {
+      roomId: `${identityKey}-inbox`,
+      message: { messageId: 'first', recipient: identityKey, body: 'x'.repeat(MIB) },
+    })
 
     expect(await acked).toEqual({ status: 'success', messageId: 'first' })
     expect(server.context.hub.size).toBe(0)
@@ -206,7 +253,17 @@ describe('until an identity is proven', () => {
     const { host } = await startLive()
     const { client, identityKey } = await liveClient(host)
     const since = Date.now()
-    expect(await client.sendLiveMessage({ recipient: identityKey, messageBox: 'inbox', body: 'x'.repeat(MIB), skipEncryption: true }, host)).toMatchObject({ status: 'success' })
+    expect(
+      await client.sendLiveMessage(
+        {
+          recipient: identityKey,
+          messageBox: 'inbox',
+          body: 'x'.repeat(MIB),
+          skipEncryption: true,
+        },
+        host,
+      ),
+    ).toMatchObject({ status: 'success' })
     expect(Date.now() - since).toBeLessThan(8000)
   })
 
@@ -214,7 +271,10 @@ describe('until an identity is proven', () => {
     const { origin } = await startLive()
     const socket = lightSocket(origin, { options: { reconnection: false } })
     await socket.handshake()
-    socket.raw.emit('authMessage', { ...socket.sign({ eventName: 'x', data: 'x'.repeat(100_000) }), signature: [48, 0] })
+    socket.raw.emit('authMessage', {
+      ...socket.sign({ eventName: 'x', data: 'x'.repeat(100_000) }),
+      signature: [48, 0],
+    })
     await socket.closed()
   })
 })
@@ -237,7 +297,13 @@ describe('packets that have no place here', () => {
 
   test.each<[string, Buffer]>([
     ['pongs', Buffer.concat(Array.from({ length: 200 }, () => frame('3')))],
-    ['fragments of one byte', Buffer.concat([frame('4', { fin: false }), ...Array.from({ length: 200 }, () => frame('x', { opcode: 0, fin: false }))])]
+    [
+      'fragments of one byte',
+      Buffer.concat([
+        frame('4', { fin: false }),
+        ...Array.from({ length: 200 }, () => frame('x', { opcode: 0, fin: false })),
+      ]),
+    ],
   ])('%s end a connection that has proven nothing', async (_name, flood) => {
     const server = await startLive()
     const stranger = strangerTo(server)
@@ -248,14 +314,17 @@ describe('packets that have no place here', () => {
   })
 })
 
-test('polls that are announced and never come hold nothing, and end nobody\'s socket', async () => {
+test("polls that are announced and never come hold nothing, and end nobody's socket", async () => {
   const server = await startLive()
   const stranger = strangerTo(server)
   const honest = await lightSocket(server.origin).authenticate()
   for (let opened = 0; opened < 6; opened++) {
     const sid = await stranger.poll()
     const socket = await stranger.open()
-    await stranger.write(socket, `POST /socket.io/?EIO=4&transport=polling&sid=${sid} HTTP/1.1\r\nhost: x\r\ncontent-length: ${opened % 2 === 0 ? 67_108_864 : 10_000}\r\n\r\n`)
+    await stranger.write(
+      socket,
+      `POST /socket.io/?EIO=4&transport=polling&sid=${sid} HTTP/1.1\r\nhost: x\r\ncontent-length: ${opened % 2 === 0 ? 67_108_864 : 10_000}\r\n\r\n`,
+    )
     if (opened > 3) socket.destroy()
   }
   honest.emit('joinRoom', `${honest.identityKey}-inbox`)
@@ -268,15 +337,19 @@ test('polls that are announced and never come hold nothing, and end nobody\'s so
 describe('upgrades', () => {
   test('are asked for a few times by one connection, not hundreds of times', async () => {
     const warnings: string[] = []
-    const hear = ({ name }: Error): void => { warnings.push(name) }
+    const hear = ({ name }: Error): void => {
+      warnings.push(name)
+    }
     process.on('warning', hear)
     const server = await startLive()
     const stranger = strangerTo(server)
     const sid = await stranger.poll()
 
-    const sockets = await Promise.all(Array.from({ length: 30 }, async () => await stranger.webSocket(`&sid=${sid}`)))
+    const sockets = await Promise.all(
+      Array.from({ length: 30 }, async () => await stranger.webSocket(`&sid=${sid}`)),
+    )
 
-    expect((await Promise.all(sockets.slice(3).map(ended))).filter(one => !one)).toEqual([])
+    expect((await Promise.all(sockets.slice(3).map(ended))).filter((one) => !one)).toEqual([])
     process.off('warning', hear)
     expect(warnings).not.toContain('MaxListenersExceededWarning')
   })
@@ -293,15 +366,34 @@ describe('upgrades', () => {
 
 describe('what clients leave unread', () => {
   test('lists of one address take a quarter of the memory for output at most, and others are answered', async () => {
-    const server = await startLive({ env: { TRUST_PROXY: '1', OUTGOING_MEMORY: '32mb', MAX_BODY_SIZE: '2mb' } })
+    const server = await startLive({
+      env: { TRUST_PROXY: '1', OUTGOING_MEMORY: '32mb', MAX_BODY_SIZE: '2mb' },
+    })
     const session = await handshake(server.origin)
     for (let stored = 0; stored < 8; stored++) {
-      await post(session, '/sendMessage', { message: { recipient: session.identityKey, messageBox: 'inbox', messageId: String(stored), body: 'x'.repeat(500_000) } })
+      await post(session, '/sendMessage', {
+        message: {
+          recipient: session.identityKey,
+          messageBox: 'inbox',
+          messageId: String(stored),
+          body: 'x'.repeat(500_000),
+        },
+      })
     }
     const { outgoing } = server.server.context.limits
     const stranger = new Stranger(server.server.port, '127.0.0.7')
     const mine = await Session.open(server.server.port, newWallet())
-    for (let stored = 0; stored < 8; stored++) await stranger.ask(mine.sign('/sendMessage', { message: { recipient: mine.wallet.identityKey, messageBox: 'inbox', messageId: String(stored), body: 'x'.repeat(500_000) } }))
+    for (let stored = 0; stored < 8; stored++)
+      await stranger.ask(
+        mine.sign('/sendMessage', {
+          message: {
+            recipient: mine.wallet.identityKey,
+            messageBox: 'inbox',
+            messageId: String(stored),
+            body: 'x'.repeat(500_000),
+          },
+        }),
+      )
     const sockets: Socket[] = []
     for (let asked = 0; asked < 40; asked++) {
       const socket = await stranger.open()
@@ -321,7 +413,16 @@ describe('what clients leave unread', () => {
   test('sockets that do not read are cut off before they take more than that', async () => {
     const server = await startLive({ env: { OUTGOING_MEMORY: '32mb', MAX_BODY_SIZE: '2mb' } })
     const key = randomBytes(32)
-    const deaf = await Promise.all(Array.from({ length: 20 }, async () => await lightSocket(server.origin, { key, options: { reconnection: false } }).authenticate()))
+    const deaf = await Promise.all(
+      Array.from(
+        { length: 20 },
+        async () =>
+          await lightSocket(server.origin, {
+            key,
+            options: { reconnection: false },
+          }).authenticate(),
+      ),
+    )
     for (const socket of deaf) {
       socket.emit('joinRoom', `${socket.identityKey}-inbox`)
       await socket.next('joinedRoom')
@@ -331,14 +432,24 @@ describe('what clients leave unread', () => {
     let most = 0
     const sender = await handshake(server.origin)
     for (let sent = 0; sent < 10; sent++) {
-      await post(sender, '/sendMessage', { message: { recipient: deaf[0]!.identityKey, messageBox: 'inbox', messageId: randomUUID(), body: 'x'.repeat(900_000) } })
+      await post(sender, '/sendMessage', {
+        message: {
+          recipient: deaf[0]!.identityKey,
+          messageBox: 'inbox',
+          messageId: randomUUID(),
+          body: 'x'.repeat(900_000),
+        },
+      })
       await pause(20)
       most = Math.max(most, outgoing.used)
     }
 
     expect(most).toBeGreaterThan(MIB)
     expect(most).toBeLessThanOrEqual(8 * MIB)
-    for (const socket of deaf) (socket.raw.io.engine.transport as unknown as { ws?: { _socket: Socket | null } }).ws?._socket?.destroy()
+    for (const socket of deaf)
+      (
+        socket.raw.io.engine.transport as unknown as { ws?: { _socket: Socket | null } }
+      ).ws?._socket?.destroy()
   })
 })
 
@@ -347,19 +458,31 @@ describe('sockets', () => {
     const { origin } = await startLive({ env: { MAX_SOCKETS_IDENTITY: '3' } })
     const key = randomBytes(32)
     const sockets = []
-    for (let made = 0; made < 4; made++) sockets.push(await lightSocket(origin, { key, options: { reconnection: false } }).authenticate())
+    for (let made = 0; made < 4; made++)
+      sockets.push(
+        await lightSocket(origin, { key, options: { reconnection: false } }).authenticate(),
+      )
     await sockets[0]!.closed()
     const other = await lightSocket(origin).authenticate()
 
-    expect([...sockets, other].map(({ raw }) => raw.connected)).toEqual([false, true, true, true, true])
+    expect([...sockets, other].map(({ raw }) => raw.connected)).toEqual([
+      false,
+      true,
+      true,
+      true,
+      true,
+    ])
   })
 
   test('of one address are refused beyond their number, by polling and as WebSockets, until some have gone', async () => {
     const { origin } = await startLive({ env: { MAX_SOCKETS_ADDRESS: '2' } })
-    const [first] = [await lightSocket(origin).authenticate(), await lightSocket(origin).authenticate()]
+    const [first] = [
+      await lightSocket(origin).authenticate(),
+      await lightSocket(origin).authenticate(),
+    ]
     expect((await fetch(`${origin}/socket.io/?EIO=4&transport=polling`)).status).toBe(503)
     const refused = lightSocket(origin, { options: { reconnectionDelay: 20 } })
-    await new Promise(resolve => refused.raw.once('connect_error', resolve))
+    await new Promise((resolve) => refused.raw.once('connect_error', resolve))
 
     first!.close()
     await refused.authenticate()
@@ -369,9 +492,16 @@ describe('sockets', () => {
     const { origin } = await startLive({ env: { RATE_LIMIT_ADDRESS: '20' } })
     const socket = await lightSocket(origin).authenticate()
     const roomId = `${socket.identityKey}-inbox`
-    for (let sent = 0; sent < 20; sent++) socket.emit('sendMessage', { roomId, message: { messageId: String(sent), recipient: socket.identityKey, body: 'x' } })
+    for (let sent = 0; sent < 20; sent++)
+      socket.emit('sendMessage', {
+        roomId,
+        message: { messageId: String(sent), recipient: socket.identityKey, body: 'x' },
+      })
     const acks = []
-    for (let heard = 0; heard < 20; heard++) acks.push(await socket.next(`sendMessageAck-${roomId}`) as { status: string, code?: string })
+    for (let heard = 0; heard < 20; heard++)
+      acks.push(
+        (await socket.next(`sendMessageAck-${roomId}`)) as { status: string; code?: string },
+      )
 
     expect(acks.filter(({ status }) => status === 'success').length).toBeLessThan(20)
     expect(acks.at(-1)).toMatchObject({ code: 'ERR_RATE_LIMITED' })
@@ -382,19 +512,31 @@ describe('sockets', () => {
 test('a message to a hundred sockets lets others through between them', async () => {
   const { origin, server } = await startLive()
   const key = randomBytes(32)
-  const listeners = await Promise.all(Array.from({ length: 100 }, async () => await lightSocket(origin, { key }).authenticate()))
+  const listeners = await Promise.all(
+    Array.from({ length: 100 }, async () => await lightSocket(origin, { key }).authenticate()),
+  )
   const roomId = `${listeners[0]!.identityKey}-inbox`
   for (const socket of listeners) socket.emit('joinRoom', roomId)
-  await Promise.all(listeners.map(async socket => await socket.next('joinedRoom')))
+  await Promise.all(listeners.map(async (socket) => await socket.next('joinedRoom')))
   let turns = 0
   const count = (): void => {
     turns++
     if (told < 100) setImmediate(count)
   }
   let told = 0
-  for (const socket of listeners) void socket.next(`sendMessage-${roomId}`).then(() => { told++ })
+  for (const socket of listeners)
+    void socket.next(`sendMessage-${roomId}`).then(() => {
+      told++
+    })
   setImmediate(count)
-  server.context.hub.publish({ recipient: listeners[0]!.identityKey, messageBox: 'inbox', messageId: 'x', sender: listeners[0]!.identityKey, body: 'x', createdAt: Date.now() })
+  server.context.hub.publish({
+    recipient: listeners[0]!.identityKey,
+    messageBox: 'inbox',
+    messageId: 'x',
+    sender: listeners[0]!.identityKey,
+    body: 'x',
+    createdAt: Date.now(),
+  })
   await until(() => told === 100)
 
   expect(turns).toBeGreaterThan(100 / 16)
@@ -415,10 +557,12 @@ test('1,500 clients that connect at once wait for no other attempt, though the s
   expect(sockets.filter(({ connecting }) => connecting)).toEqual([])
 
   server.signal('SIGCONT')
-  const answers = await Promise.all(sockets.map(async socket => {
-    socket.write('GET /info HTTP/1.1\r\nhost: x\r\n\r\n')
-    return String((await once(socket, 'data'))[0]).slice(0, 12)
-  }))
+  const answers = await Promise.all(
+    sockets.map(async (socket) => {
+      socket.write('GET /info HTTP/1.1\r\nhost: x\r\n\r\n')
+      return String((await once(socket, 'data'))[0]).slice(0, 12)
+    }),
+  )
   expect(new Set(answers)).toEqual(new Set(['HTTP/1.1 200']))
   stranger.end()
 })
@@ -426,19 +570,36 @@ test('1,500 clients that connect at once wait for no other attempt, though the s
 test.each<[string, object, boolean]>([
   ['over a WebSocket', {}, false],
   ['over a WebSocket, with a wish for an answer', {}, true],
-  ['by polling', { transports: ['polling'] }, false]
-])('a send that is far too large is refused at once, in its turn, %s', async (_name, options, wish) => {
-  const { origin } = await startLive()
-  const socket = await lightSocket(origin, { options }).authenticate()
-  const roomId = `${socket.identityKey}-inbox`
-  socket.emit('sendMessage', { roomId, message: { messageId: 'before', recipient: socket.identityKey, body: 'x' } })
-  const frame = socket.sign({ eventName: 'sendMessage', data: { roomId, message: { messageId: 'large', recipient: socket.identityKey, body: 'x'.repeat(4_700_000) } } })
-  socket.raw.emit('authMessage', frame, ...(wish ? [() => {}] : []))
-  socket.emit('sendMessage', { roomId, message: { messageId: 'after', recipient: socket.identityKey, body: 'x' } })
+  ['by polling', { transports: ['polling'] }, false],
+])(
+  'a send that is far too large is refused at once, in its turn, %s',
+  async (_name, options, wish) => {
+    const { origin } = await startLive()
+    const socket = await lightSocket(origin, { options }).authenticate()
+    const roomId = `${socket.identityKey}-inbox`
+    socket.emit('sendMessage', {
+      roomId,
+      message: { messageId: 'before', recipient: socket.identityKey, body: 'x' },
+    })
+    const frame = socket.sign({
+      eventName: 'sendMessage',
+      data: {
+        roomId,
+        message: { messageId: 'large', recipient: socket.identityKey, body: 'x'.repeat(4_700_000) },
+      },
+    })
+    socket.raw.emit('authMessage', frame, ...(wish ? [() => {}] : []))
+    socket.emit('sendMessage', {
+      roomId,
+      message: { messageId: 'after', recipient: socket.identityKey, body: 'x' },
+    })
 
-  const acks = []
-  for (let heard = 0; heard < 3; heard++) acks.push(await socket.next(`sendMessageAck-${roomId}`))
-  expect(acks).toMatchObject([
-    { status: 'success', messageId: 'before' }, { status: 'error', code: 'ERR_BODY_TOO_LARGE', messageId: 'large' }, { status: 'success', messageId: 'after' }
-  ])
-})
+    const acks = []
+    for (let heard = 0; heard < 3; heard++) acks.push(await socket.next(`sendMessageAck-${roomId}`))
+    expect(acks).toMatchObject([
+      { status: 'success', messageId: 'before' },
+      { status: 'error', code: 'ERR_BODY_TOO_LARGE', messageId: 'large' },
+      { status: 'success', messageId: 'after' },
+    ])
+  },
+)

@@ -4,35 +4,59 @@ import { ENGINES } from '../helpers/databases'
 import { liveClient, startLive, until } from '../helpers/live'
 
 /** What a listener heard, as the client gives it to its app. */
-type Message = { body: unknown, sender: string, messageId: string }
+type Message = { body: unknown; sender: string; messageId: string }
 
-describe.each(ENGINES)('released clients, live, on %s', engine => {
+describe.each(ENGINES)('released clients, live, on %s', (engine) => {
   const releases: Release[] = engine === 'sqlite' ? EVERY_RELEASE : ['2.1.1']
 
   test(`they listen and send: ${releases.join(', ')}`, async () => {
     const { host } = await startLive({ engine })
     // At once: each takes seconds to connect.
-    await Promise.all(releases.map(async release => { await listenAndSend(host, release) }))
+    await Promise.all(
+      releases.map(async (release) => {
+        await listenAndSend(host, release)
+      }),
+    )
   })
 })
 
-async function listenAndSend (host: string, release: Release): Promise<void> {
+async function listenAndSend(host: string, release: Release): Promise<void> {
   const alice = await liveClient(host, { release })
   const bob = await liveClient(host, { release })
   const heard: Message[] = []
   // Before 2.1 the client takes five seconds to connect, whatever the server does.
   await Promise.all([
-    bob.client.listenForLiveMessages({ messageBox: 'chat-room', onMessage: message => { heard.push(message) } }),
-    alice.client.initializeConnection()
+    bob.client.listenForLiveMessages({
+      messageBox: 'chat-room',
+      onMessage: (message) => {
+        heard.push(message)
+      },
+    }),
+    alice.client.initializeConnection(),
   ])
-  const encrypted = await alice.client.sendLiveMessage({ recipient: bob.identityKey, messageBox: 'chat-room', body: 'for your eyes only' }, host)
-  const plain = await alice.client.sendLiveMessage({ recipient: bob.identityKey, messageBox: 'chat-room', body: 'for everybody', skipEncryption: true }, host)
+  const encrypted = await alice.client.sendLiveMessage(
+    { recipient: bob.identityKey, messageBox: 'chat-room', body: 'for your eyes only' },
+    host,
+  )
+  const plain = await alice.client.sendLiveMessage(
+    {
+      recipient: bob.identityKey,
+      messageBox: 'chat-room',
+      body: 'for everybody',
+      skipEncryption: true,
+    },
+    host,
+  )
 
   await until(() => heard.length === 2)
   expect(heard).toMatchObject([
     { body: 'for your eyes only', sender: alice.identityKey, messageId: encrypted.messageId },
     // Before 2.1 the client did not know of plain messages.
-    { sender: alice.identityKey, messageId: plain.messageId, ...(release === '2.1.1' && { body: 'for everybody' }) }
+    {
+      sender: alice.identityKey,
+      messageId: plain.messageId,
+      ...(release === '2.1.1' && { body: 'for everybody' }),
+    },
   ])
   expect(await bob.client.listMessages({ messageBox: 'chat-room', host })).toHaveLength(2)
 }
@@ -42,9 +66,17 @@ test('a message over HTTP is heard as well', async () => {
   const alice = await liveClient(host)
   const bob = await liveClient(host)
   const heard: Message[] = []
-  await bob.client.listenForLiveMessages({ messageBox: 'inbox', onMessage: message => { heard.push(message) } })
+  await bob.client.listenForLiveMessages({
+    messageBox: 'inbox',
+    onMessage: (message) => {
+      heard.push(message)
+    },
+  })
 
-  await alice.client.sendMessage({ recipient: bob.identityKey, messageBox: 'inbox', body: 'by post' }, host)
+  await alice.client.sendMessage(
+    { recipient: bob.identityKey, messageBox: 'inbox', body: 'by post' },
+    host,
+  )
 
   await until(() => heard.length === 1)
   expect(heard).toMatchObject([{ body: 'by post', sender: alice.identityKey }])
@@ -52,15 +84,26 @@ test('a message over HTTP is heard as well', async () => {
 
 test('clients of every release hear again after a restart of the server', async () => {
   const live = await startLive()
-  const listeners = await Promise.all(EVERY_RELEASE.map(async release => {
-    const { client, identityKey } = await liveClient(live.host, { release })
-    const heard: unknown[] = []
-    await client.listenForLiveMessages({ messageBox: 'inbox', onMessage: ({ body }) => { heard.push(body) } })
-    return { release, identityKey, heard }
-  }))
+  const listeners = await Promise.all(
+    EVERY_RELEASE.map(async (release) => {
+      const { client, identityKey } = await liveClient(live.host, { release })
+      const heard: unknown[] = []
+      await client.listenForLiveMessages({
+        messageBox: 'inbox',
+        onMessage: ({ body }) => {
+          heard.push(body)
+        },
+      })
+      return { release, identityKey, heard }
+    }),
+  )
   const alice = await liveClient(live.host)
   const sendToAll = async (body: string): Promise<void> => {
-    for (const { identityKey } of listeners) await alice.client.sendMessage({ recipient: identityKey, messageBox: 'inbox', body }, live.host)
+    for (const { identityKey } of listeners)
+      await alice.client.sendMessage(
+        { recipient: identityKey, messageBox: 'inbox', body },
+        live.host,
+      )
   }
   await sendToAll('before')
   await until(() => listeners.every(({ heard }) => heard.length === 1))
@@ -70,7 +113,9 @@ test('clients of every release hear again after a restart of the server', async 
   await sendToAll('after')
 
   await until(() => listeners.every(({ heard }) => heard.length === 2)).catch(() => {})
-  expect(listeners.map(({ release, heard }) => [release, heard])).toEqual(EVERY_RELEASE.map(release => [release, ['before', 'after']]))
+  expect(listeners.map(({ release, heard }) => [release, heard])).toEqual(
+    EVERY_RELEASE.map((release) => [release, ['before', 'after']]),
+  )
 })
 
 test('nothing is heard after leaveRoom', async () => {
@@ -78,28 +123,50 @@ test('nothing is heard after leaveRoom', async () => {
   const alice = await liveClient(host)
   const bob = await liveClient(host)
   const heard: Message[] = []
-  await bob.client.listenForLiveMessages({ messageBox: 'left', onMessage: message => { heard.push(message) } })
-  await bob.client.listenForLiveMessages({ messageBox: 'stayed', onMessage: message => { heard.push(message) } })
+  await bob.client.listenForLiveMessages({
+    messageBox: 'left',
+    onMessage: (message) => {
+      heard.push(message)
+    },
+  })
+  await bob.client.listenForLiveMessages({
+    messageBox: 'stayed',
+    onMessage: (message) => {
+      heard.push(message)
+    },
+  })
   await bob.client.leaveRoom('left')
   // The server takes a client's frames in their order, so with this answer the room has been left.
-  await bob.client.sendLiveMessage({ recipient: bob.identityKey, messageBox: 'other', body: 'x' }, host)
+  await bob.client.sendLiveMessage(
+    { recipient: bob.identityKey, messageBox: 'other', body: 'x' },
+    host,
+  )
 
-  await alice.client.sendLiveMessage({ recipient: bob.identityKey, messageBox: 'left', body: 'unheard' }, host)
-  await alice.client.sendLiveMessage({ recipient: bob.identityKey, messageBox: 'stayed', body: 'heard' }, host)
+  await alice.client.sendLiveMessage(
+    { recipient: bob.identityKey, messageBox: 'left', body: 'unheard' },
+    host,
+  )
+  await alice.client.sendLiveMessage(
+    { recipient: bob.identityKey, messageBox: 'stayed', body: 'heard' },
+    host,
+  )
 
   await until(() => heard.length > 0)
-  expect(heard.map(message => message.body)).toEqual(['heard'])
+  expect(heard.map((message) => message.body)).toEqual(['heard'])
 })
 
-test.each<[string, { body: string, skipEncryption?: boolean, messageId?: string }]>([
+test.each<[string, { body: string; skipEncryption?: boolean; messageId?: string }]>([
   ['is too large for the socket', { body: 'x'.repeat(1_100_000), skipEncryption: true }],
   ['is far too large for it', { body: 'x'.repeat(4_700_000), skipEncryption: true }],
-  ['has an id that is taken', { body: 'x', messageId: 'taken' }]
+  ['has an id that is taken', { body: 'x', messageId: 'taken' }],
 ])('a send that %s falls back to HTTP at once', async (_name, message) => {
   const { host } = await startLive()
   const alice = await liveClient(host)
   const bob = await liveClient(host)
-  await bob.client.sendMessage({ recipient: bob.identityKey, messageBox: 'inbox', messageId: 'taken', body: 'first' }, host)
+  await bob.client.sendMessage(
+    { recipient: bob.identityKey, messageBox: 'inbox', messageId: 'taken', body: 'first' },
+    host,
+  )
   await alice.client.initializeConnection()
   const requests: string[] = []
   const { authFetch } = alice.client
@@ -110,7 +177,10 @@ test.each<[string, { body: string, skipEncryption?: boolean, messageId?: string 
   }
   const since = Date.now()
 
-  const sent = alice.client.sendLiveMessage({ recipient: bob.identityKey, messageBox: 'inbox', ...message }, host)
+  const sent = alice.client.sendLiveMessage(
+    { recipient: bob.identityKey, messageBox: 'inbox', ...message },
+    host,
+  )
 
   if (message.messageId === 'taken') await expect(sent).rejects.toThrow('400')
   else await expect(sent).resolves.toMatchObject({ status: 'success' })
@@ -118,31 +188,59 @@ test.each<[string, { body: string, skipEncryption?: boolean, messageId?: string 
   expect(Date.now() - since).toBeLessThan(8000)
 })
 
-test.each([['', ''], ['/api', ''], ['', '/'], ['/api', '/']])('under the routing prefix "%s", a client whose host ends in it and "%s"', async (prefix, end) => {
-  const running = await startLive({ env: { ROUTING_PREFIX: prefix } })
-  const host = `${running.host}${end}`
-  const alice = await liveClient(host)
-  const bob = await liveClient(host)
-  const heard: Message[] = []
-  await bob.client.listenForLiveMessages({ messageBox: 'inbox', onMessage: message => { heard.push(message) } })
+test.each([
+  ['', ''],
+  ['/api', ''],
+  ['', '/'],
+  ['/api', '/'],
+])(
+  'under the routing prefix "%s", a client whose host ends in it and "%s"',
+  async (prefix, end) => {
+    const running = await startLive({ env: { ROUTING_PREFIX: prefix } })
+    const host = `${running.host}${end}`
+    const alice = await liveClient(host)
+    const bob = await liveClient(host)
+    const heard: Message[] = []
+    await bob.client.listenForLiveMessages({
+      messageBox: 'inbox',
+      onMessage: (message) => {
+        heard.push(message)
+      },
+    })
 
-  await alice.client.sendLiveMessage({ recipient: bob.identityKey, messageBox: 'inbox', body: 'under a prefix' }, host)
+    await alice.client.sendLiveMessage(
+      { recipient: bob.identityKey, messageBox: 'inbox', body: 'under a prefix' },
+      host,
+    )
 
-  await until(() => heard.length === 1)
-  expect(heard).toMatchObject([{ body: 'under a prefix' }])
-  expect(await bob.client.listMessages({ messageBox: 'inbox', host })).toHaveLength(1)
-  await bob.client.sendMessage({ recipient: alice.identityKey, messageBox: 'inbox', body: 'over HTTP' }, host)
-  const [message] = await alice.client.listMessages({ messageBox: 'inbox', host })
-  await alice.client.acknowledgeMessage({ messageIds: [message!.messageId], host })
-  expect(await alice.client.listMessages({ messageBox: 'inbox', host })).toEqual([])
-})
+    await until(() => heard.length === 1)
+    expect(heard).toMatchObject([{ body: 'under a prefix' }])
+    expect(await bob.client.listMessages({ messageBox: 'inbox', host })).toHaveLength(1)
+    await bob.client.sendMessage(
+      { recipient: alice.identityKey, messageBox: 'inbox', body: 'over HTTP' },
+      host,
+    )
+    const [message] = await alice.client.listMessages({ messageBox: 'inbox', host })
+    await alice.client.acknowledgeMessage({ messageIds: [message!.messageId], host })
+    expect(await alice.client.listMessages({ messageBox: 'inbox', host })).toEqual([])
+  },
+)
 
 test('the largest message that is heard live, and a larger one that waits in its box', async () => {
   const { host } = await startLive()
   const alice = await liveClient(host)
   const heard: Message[] = []
-  await alice.client.listenForLiveMessages({ messageBox: 'large', onMessage: message => { heard.push(message) } })
-  const send = async (body: string): Promise<unknown> => await alice.client.sendLiveMessage({ recipient: alice.identityKey, messageBox: 'large', body, skipEncryption: true }, host)
+  await alice.client.listenForLiveMessages({
+    messageBox: 'large',
+    onMessage: (message) => {
+      heard.push(message)
+    },
+  })
+  const send = async (body: string): Promise<unknown> =>
+    await alice.client.sendLiveMessage(
+      { recipient: alice.identityKey, messageBox: 'large', body, skipEncryption: true },
+      host,
+    )
   const [largest, larger] = ['m'.repeat(1_047_000), 'n'.repeat(1024 * 1024)]
 
   expect(await send(larger)).toMatchObject({ status: 'success' })
@@ -150,5 +248,7 @@ test('the largest message that is heard live, and a larger one that waits in its
 
   await until(() => heard.length === 1)
   expect(heard[0]!.body === largest).toBe(true)
-  expect((await alice.client.listMessages({ messageBox: 'large', host })).map(({ body }) => body.length)).toEqual([larger.length, largest.length])
+  expect(
+    (await alice.client.listMessages({ messageBox: 'large', host })).map(({ body }) => body.length),
+  ).toEqual([larger.length, largest.length])
 })

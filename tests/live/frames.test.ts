@@ -13,7 +13,7 @@ beforeAll(async () => {
   innocent = await lightSocket(running.origin).authenticate()
 })
 
-async function stillWorks (): Promise<void> {
+async function stillWorks(): Promise<void> {
   innocent.emit('joinRoom', `${innocent.identityKey}-inbox`)
   await innocent.next('joinedRoom')
 }
@@ -32,20 +32,64 @@ describe('broken frames never end the process, nor an innocent connection', () =
     ['an array', () => [1, 2, 3]],
     ['an empty object', () => ({})],
     ['bytes', () => randomBytes(100)],
-    ['another version', socket => ({ ...socket.sign({ eventName: 'x', data: 1 }), version: '0.2' })],
+    [
+      'another version',
+      (socket) => ({ ...socket.sign({ eventName: 'x', data: 1 }), version: '0.2' }),
+    ],
     ['an unknown type', () => ({ version: '0.1', messageType: 'rubbish' })],
-    ['a handshake without a key', () => ({ version: '0.1', messageType: 'initialRequest', initialNonce: 'abc' })],
-    ['an answer to no handshake', socket => ({ version: '0.1', messageType: 'initialResponse', identityKey: socket.identityKey, initialNonce: 'a', yourNonce: 'b', signature: [1] })],
-    ['a request for certificates', socket => ({ version: '0.1', messageType: 'certificateRequest', identityKey: socket.identityKey })],
-    ['an unknown session', socket => ({ ...socket.sign({ eventName: 'x', data: 1 }), yourNonce: randomBytes(48).toString('base64') })],
-    ['no signature', socket => ({ ...socket.sign({ eventName: 'x', data: 1 }), signature: undefined })],
-    ['a signature that is a text', socket => ({ ...socket.sign({ eventName: 'x', data: 1 }), signature: 'deadbeef' })],
-    ['a payload that was not signed', socket => ({ ...socket.sign({ eventName: 'x', data: 1 }), payload: [123, 125] })],
-    ['a payload that is deep', socket => ({ ...socket.sign({ eventName: 'x', data: 1 }), payload: deep(3000) })],
-    ['a payload that is no JSON', socket => socket.sign('no json')],
-    ['a payload that is no event', socket => socket.sign([1])],
-    ['an event whose name is a number', socket => socket.sign({ eventName: 7, data: 1 })],
-    ['an event of the library\'s own', socket => socket.sign({ eventName: 'disconnect', data: 'fooled' })]
+    [
+      'a handshake without a key',
+      () => ({ version: '0.1', messageType: 'initialRequest', initialNonce: 'abc' }),
+    ],
+    [
+      'an answer to no handshake',
+      (socket) => ({
+        version: '0.1',
+        messageType: 'initialResponse',
+        identityKey: socket.identityKey,
+        initialNonce: 'a',
+        yourNonce: 'b',
+        signature: [1],
+      }),
+    ],
+    [
+      'a request for certificates',
+      (socket) => ({
+        version: '0.1',
+        messageType: 'certificateRequest',
+        identityKey: socket.identityKey,
+      }),
+    ],
+    [
+      'an unknown session',
+      (socket) => ({
+        ...socket.sign({ eventName: 'x', data: 1 }),
+        yourNonce: randomBytes(48).toString('base64'),
+      }),
+    ],
+    [
+      'no signature',
+      (socket) => ({ ...socket.sign({ eventName: 'x', data: 1 }), signature: undefined }),
+    ],
+    [
+      'a signature that is a text',
+      (socket) => ({ ...socket.sign({ eventName: 'x', data: 1 }), signature: 'deadbeef' }),
+    ],
+    [
+      'a payload that was not signed',
+      (socket) => ({ ...socket.sign({ eventName: 'x', data: 1 }), payload: [123, 125] }),
+    ],
+    [
+      'a payload that is deep',
+      (socket) => ({ ...socket.sign({ eventName: 'x', data: 1 }), payload: deep(3000) }),
+    ],
+    ['a payload that is no JSON', (socket) => socket.sign('no json')],
+    ['a payload that is no event', (socket) => socket.sign([1])],
+    ['an event whose name is a number', (socket) => socket.sign({ eventName: 7, data: 1 })],
+    [
+      "an event of the library's own",
+      (socket) => socket.sign({ eventName: 'disconnect', data: 'fooled' }),
+    ],
   ])('%s', async (_name, frameOf) => {
     const socket = await lightSocket(running.origin).authenticate()
     socket.raw.emit('authMessage', frameOf(socket))
@@ -70,15 +114,19 @@ describe('broken frames never end the process, nor an innocent connection', () =
     await stillWorks()
   })
 
-  test('a frame over the transport\'s limit closes the socket', async () => {
-    const socket = await lightSocket(running.origin, { options: { reconnection: false } }).authenticate()
+  test("a frame over the transport's limit closes the socket", async () => {
+    const socket = await lightSocket(running.origin, {
+      options: { reconnection: false },
+    }).authenticate()
     socket.raw.emit('authMessage', 'x'.repeat(31 * 1024 * 1024))
     await socket.closed()
     await stillWorks()
   })
 
   test('packets that are no Socket.IO close the connection', async () => {
-    const socket = await lightSocket(running.origin, { options: { reconnection: false } }).authenticate()
+    const socket = await lightSocket(running.origin, {
+      options: { reconnection: false },
+    }).authenticate()
     const { engine } = socket.raw.io
     engine.write('9rubbish')
     await socket.closed()
@@ -91,27 +139,43 @@ test('a socket that proves no identity is closed', async () => {
   const silent = lightSocket(origin, { options: { reconnection: false } })
   silent.raw.off('authMessage')
   const proven = await lightSocket(origin).authenticate()
-  await new Promise(resolve => silent.raw.once('disconnect', resolve))
+  await new Promise((resolve) => silent.raw.once('disconnect', resolve))
 
   expect(proven.raw.connected).toBe(true)
 })
 
 test('a reader that takes nothing is closed, and what it missed is stored', async () => {
   const { origin, server } = await startLive({ live: { maxUnsentBytes: 2 * 1024 * 1024 } })
-  const [slow, sender] = await Promise.all([lightSocket(origin, { options: { reconnection: false } }).authenticate(), lightSocket(origin).authenticate()])
+  const [slow, sender] = await Promise.all([
+    lightSocket(origin, { options: { reconnection: false } }).authenticate(),
+    lightSocket(origin).authenticate(),
+  ])
   const roomId = `${slow.identityKey}-inbox`
   slow.emit('joinRoom', roomId)
   await slow.next('joinedRoom')
   // The client's own socket stops reading, as on a stalled line.
-  const transport = slow.raw.io.engine.transport as unknown as { ws: { _socket: { pause: () => void, resume: () => void } } }
+  const transport = slow.raw.io.engine.transport as unknown as {
+    ws: { _socket: { pause: () => void; resume: () => void } }
+  }
   transport.ws._socket.pause()
   let sent = 0
   while (server.context.hub.size > 0 && sent < 200) {
-    sender.emit('sendMessage', { roomId, message: { messageId: String(sent++), recipient: slow.identityKey, body: 'x'.repeat(100_000) } })
+    sender.emit('sendMessage', {
+      roomId,
+      message: {
+        messageId: String(sent++),
+        recipient: slow.identityKey,
+        body: 'x'.repeat(100_000),
+      },
+    })
     await sender.next(`sendMessageAck-${roomId}`)
   }
 
   expect(sent).toBeLessThan(200)
-  const { messages } = await server.context.mailbox.list(callerOf(slow.identityKey), { messageBox: 'inbox', limit: 1000, offset: 0 })
+  const { messages } = await server.context.mailbox.list(callerOf(slow.identityKey), {
+    messageBox: 'inbox',
+    limit: 1000,
+    offset: 0,
+  })
   expect(messages).toHaveLength(sent)
 })

@@ -3,7 +3,7 @@ import { callerOf } from '../helpers/caller'
 import type { LightSocket } from '../helpers/lightSocket'
 import { lightSocket, startLive } from '../helpers/live'
 
-async function join (socket: LightSocket, box: string): Promise<string> {
+async function join(socket: LightSocket, box: string): Promise<string> {
   const roomId = `${socket.identityKey}-${box}`
   socket.emit('joinRoom', roomId)
   await socket.next('joinedRoom')
@@ -12,42 +12,65 @@ async function join (socket: LightSocket, box: string): Promise<string> {
 
 test('nobody else hears a message: not one frame of it', async () => {
   const { origin } = await startLive()
-  const others = await Promise.all(Array.from({ length: 200 }, async () => await lightSocket(origin).authenticate()))
-  await Promise.all(others.map(async socket => await join(socket, 'inbox')))
-  const [victim, sender] = await Promise.all([lightSocket(origin).authenticate(), lightSocket(origin).authenticate()])
+  const others = await Promise.all(
+    Array.from({ length: 200 }, async () => await lightSocket(origin).authenticate()),
+  )
+  await Promise.all(others.map(async (socket) => await join(socket, 'inbox')))
+  const [victim, sender] = await Promise.all([
+    lightSocket(origin).authenticate(),
+    lightSocket(origin).authenticate(),
+  ])
   const roomId = await join(victim, 'inbox')
   // Some of them try for the victim's room, in every way there is.
   for (const socket of others.slice(0, 20)) {
     socket.emit('joinRoom', roomId)
     expect(await socket.next('joinFailed')).toEqual({ reason: expect.any(String) })
   }
-  const frames = others.map(socket => socket.frames)
+  const frames = others.map((socket) => socket.frames)
 
   for (let i = 0; i < 20; i++) {
-    sender.emit('sendMessage', { roomId, message: { messageId: String(i), recipient: victim.identityKey, body: 'secret' } })
+    sender.emit('sendMessage', {
+      roomId,
+      message: { messageId: String(i), recipient: victim.identityKey, body: 'secret' },
+    })
     await sender.next(`sendMessageAck-${roomId}`)
     await victim.next(`sendMessage-${roomId}`)
   }
 
   // Each asks for something of its own: had anything been sent to it before, it would have arrived by then.
   for (const socket of others) socket.emit('leaveRoom', `${socket.identityKey}-inbox`)
-  await Promise.all(others.map(async socket => await socket.next('leftRoom')))
-  expect(others.map(socket => socket.frames)).toEqual(frames.map(count => count + 1))
-  expect(others.flatMap(socket => socket.heard)).toEqual([])
+  await Promise.all(others.map(async (socket) => await socket.next('leftRoom')))
+  expect(others.map((socket) => socket.frames)).toEqual(frames.map((count) => count + 1))
+  expect(others.flatMap((socket) => socket.heard)).toEqual([])
 })
 
 test('a frame that names another identity is not believed', async () => {
   const { origin, server } = await startLive()
-  const [mallory, victim] = await Promise.all([lightSocket(origin).authenticate(), lightSocket(origin).authenticate()])
+  const [mallory, victim] = await Promise.all([
+    lightSocket(origin).authenticate(),
+    lightSocket(origin).authenticate(),
+  ])
   const roomId = `${victim.identityKey}-inbox`
   mallory.emit('joinRoom', roomId, { identityKey: victim.identityKey })
-  mallory.emit('sendMessage', { roomId, message: { messageId: 'forged', recipient: victim.identityKey, body: 'x' } }, { identityKey: victim.identityKey })
+  mallory.emit(
+    'sendMessage',
+    { roomId, message: { messageId: 'forged', recipient: victim.identityKey, body: 'x' } },
+    { identityKey: victim.identityKey },
+  )
 
   mallory.emit('joinRoom', `${mallory.identityKey}-own`)
   await mallory.next('joinedRoom')
 
   expect(mallory.heard).toEqual([])
-  expect((await server.context.mailbox.list(callerOf(victim.identityKey), { messageBox: 'inbox', limit: 1, offset: 0 })).messages).toEqual([])
+  expect(
+    (
+      await server.context.mailbox.list(callerOf(victim.identityKey), {
+        messageBox: 'inbox',
+        limit: 1,
+        offset: 0,
+      })
+    ).messages,
+  ).toEqual([])
 })
 
 test('one socket cannot change its identity', async () => {
@@ -55,20 +78,27 @@ test('one socket cannot change its identity', async () => {
   const first = await lightSocket(origin).authenticate()
   const second = await lightSocket(origin).authenticate()
   // A message of the second identity, properly signed in its own session, on the first one's socket.
-  first.raw.emit('authMessage', second.sign({ eventName: 'joinRoom', data: `${second.identityKey}-inbox` }))
+  first.raw.emit(
+    'authMessage',
+    second.sign({ eventName: 'joinRoom', data: `${second.identityKey}-inbox` }),
+  )
   first.emit('joinRoom', `${first.identityKey}-inbox`)
 
   expect(await first.next('joinedRoom')).toEqual({ roomId: `${first.identityKey}-inbox` })
   expect(first.heard).toEqual([])
 })
 
-test('a session holds on another socket, and on HTTP\'s terms: a frame is taken once', async () => {
+test("a session holds on another socket, and on HTTP's terms: a frame is taken once", async () => {
   const { origin } = await startLive()
   const first = await lightSocket(origin).authenticate()
   const frame = first.sign({ eventName: 'joinRoom', data: `${first.identityKey}-inbox` })
   const second = lightSocket(origin)
   second.raw.emit('authMessage', frame)
-  await new Promise<void>(resolve => second.raw.once('authMessage', () => { resolve() }))
+  await new Promise<void>((resolve) =>
+    second.raw.once('authMessage', () => {
+      resolve()
+    }),
+  )
   first.raw.emit('authMessage', frame)
   first.emit('joinRoom', `${first.identityKey}-other`)
 

@@ -12,12 +12,23 @@ test('the network is cut for five seconds: what was sent meanwhile is heard, and
   const { host, server } = await startLive()
   const line = new TcpProxy({ host: '127.0.0.1', port: server.port })
   await line.open()
-  onEnd(async () => { await line.set('refuse') })
+  onEnd(async () => {
+    await line.set('refuse')
+  })
   const listener = await liveClient(`http://127.0.0.1:${line.port}`)
   const sender = await newClient(host)
   const heard: unknown[] = []
-  await listener.client.listenForLiveMessages({ messageBox: 'inbox', onMessage: ({ body }) => { heard.push(body) } })
-  const send = async (body: string): Promise<unknown> => await sender.client.sendMessage({ recipient: listener.identityKey, messageBox: 'inbox', body }, host)
+  await listener.client.listenForLiveMessages({
+    messageBox: 'inbox',
+    onMessage: ({ body }) => {
+      heard.push(body)
+    },
+  })
+  const send = async (body: string): Promise<unknown> =>
+    await sender.client.sendMessage(
+      { recipient: listener.identityKey, messageBox: 'inbox', body },
+      host,
+    )
   await send('before')
   await until(() => heard.includes('before'))
 
@@ -45,9 +56,15 @@ test('the server is killed and started again: the next message is heard, and not
   const sender = await newClient(host)
   const heard: string[] = []
   for (const messageBox of ['inbox', 'other-box']) {
-    await listener.client.listenForLiveMessages({ messageBox, onMessage: ({ body }) => { heard.push(String(body)) } })
+    await listener.client.listenForLiveMessages({
+      messageBox,
+      onMessage: ({ body }) => {
+        heard.push(String(body))
+      },
+    })
   }
-  const send = async (body: string, messageBox = 'inbox'): Promise<unknown> => await sender.client.sendMessage({ recipient: listener.identityKey, messageBox, body }, host)
+  const send = async (body: string, messageBox = 'inbox'): Promise<unknown> =>
+    await sender.client.sendMessage({ recipient: listener.identityKey, messageBox, body }, host)
   await send('before')
   await until(() => heard.includes('before'))
 
@@ -60,7 +77,7 @@ test('the server is killed and started again: the next message is heard, and not
   let sent = 0
   await until(async () => {
     await send(`again ${sent++}`)
-    return heard.some(body => body.startsWith('again'))
+    return heard.some((body) => body.startsWith('again'))
   }, 30_000)
   await send('elsewhere', 'other-box')
   await until(() => heard.includes('elsewhere'))
@@ -74,8 +91,12 @@ test('a session the server began on one socket proves the identity on another', 
   const { port } = server
   // Another process of the server would know as little of the first socket as another socket does.
   const second = lightSocket(`http://127.0.0.1:${port}`)
-  await new Promise<void>(resolve => second.raw.once('connect', resolve))
-  Object.assign(second, { wallet: first.wallet, serverKey: first.serverKey, serverNonce: first.serverNonce })
+  await new Promise<void>((resolve) => second.raw.once('connect', resolve))
+  Object.assign(second, {
+    wallet: first.wallet,
+    serverKey: first.serverKey,
+    serverNonce: first.serverNonce,
+  })
 
   second.emit('joinRoom', `${second.identityKey}-inbox`)
 

@@ -12,7 +12,7 @@ import { lightSocket, liveClient, startLive, until } from '../helpers/live'
 import { onEnd, type TestServer } from '../helpers/server'
 import { TcpProxy } from '../helpers/tcpProxy'
 
-async function join (socket: LightSocket, box: string): Promise<string> {
+async function join(socket: LightSocket, box: string): Promise<string> {
   const roomId = `${socket.identityKey}-${box}`
   socket.emit('joinRoom', roomId)
   await socket.next('joinedRoom')
@@ -20,20 +20,33 @@ async function join (socket: LightSocket, box: string): Promise<string> {
 }
 
 /** Sends messages to boxes, one after the other, by somebody else. */
-async function sendTo ({ host }: Pick<TestServer, 'host'>, recipient: string, ...boxes: string[]): Promise<void> {
+async function sendTo(
+  { host }: Pick<TestServer, 'host'>,
+  recipient: string,
+  ...boxes: string[]
+): Promise<void> {
   const sender = await newClient(host)
-  for (const messageBox of boxes) await sender.client.sendMessage({ recipient, messageBox, body: `to ${messageBox}`, skipEncryption: true }, host)
+  for (const messageBox of boxes)
+    await sender.client.sendMessage(
+      { recipient, messageBox, body: `to ${messageBox}`, skipEncryption: true },
+      host,
+    )
 }
 
 /** What a socket has shown the server of its earlier connection, by the private parts of Socket.IO's client. */
-interface Shown { _pid?: string, _lastOffset?: string }
+interface Shown {
+  _pid?: string
+  _lastOffset?: string
+}
 
 test('a relayed handshake opens nothing: a user of this server talks to a host that plays its part', async () => {
   const server = await startLive({ live: { silence: 50 } })
   const heard: unknown[] = []
   const attacker = io(server.origin, { transports: ['websocket'], forceNew: true })
-  onEnd(() => { attacker.close() })
-  const challenge = new Promise<object>(resolve => {
+  onEnd(() => {
+    attacker.close()
+  })
+  const challenge = new Promise<object>((resolve) => {
     attacker.on('authMessage', (frame: { messageType: string }) => {
       if (frame.messageType === 'initialRequest') resolve(frame)
       else heard.push(frame)
@@ -43,36 +56,67 @@ test('a relayed handshake opens nothing: a user of this server talks to a host t
   const relayed: object[] = []
   const hostile = createServer((request, response) => {
     let text = ''
-    request.on('data', data => { text += String(data) }).on('end', () => {
-      const message = JSON.parse(text) as { messageType: string }
-      if (message.messageType !== 'initialRequest') {
-        relayed.push(message)
-        attacker.emit('authMessage', message)
-        return void response.end('{}')
-      }
-      void challenge.then(frame => response.end(JSON.stringify(frame)))
-    })
+    request
+      .on('data', (data) => {
+        text += String(data)
+      })
+      .on('end', () => {
+        const message = JSON.parse(text) as { messageType: string }
+        if (message.messageType !== 'initialRequest') {
+          relayed.push(message)
+          attacker.emit('authMessage', message)
+          return void response.end('{}')
+        }
+        void challenge.then((frame) => response.end(JSON.stringify(frame)))
+      })
   })
-  await new Promise<void>(resolve => { hostile.listen(0, '127.0.0.1', resolve) })
-  onEnd(() => { hostile.closeAllConnections(); hostile.close() })
+  await new Promise<void>((resolve) => {
+    hostile.listen(0, '127.0.0.1', resolve)
+  })
+  onEnd(() => {
+    hostile.closeAllConnections()
+    hostile.close()
+  })
   const key = PrivateKey.fromRandom()
-  const victim = new MessageBoxClient({ host: server.host, walletClient: new ProtoWallet(key) as never, networkPreset: 'local' })
+  const victim = new MessageBoxClient({
+    host: server.host,
+    walletClient: new ProtoWallet(key) as never,
+    networkPreset: 'local',
+  })
   const identityKey = key.toPublicKey().toString()
 
-  void victim.listMessages({ messageBox: 'inbox', host: `http://127.0.0.1:${(hostile.address() as AddressInfo).port}` }).catch(() => {})
+  void victim
+    .listMessages({
+      messageBox: 'inbox',
+      host: `http://127.0.0.1:${(hostile.address() as AddressInfo).port}`,
+    })
+    .catch(() => {})
   await until(() => relayed.length > 0)
   // The server has taken the answer once it has asked the attacker's socket something else, and got that.
-  attacker.emit('authMessage', { version: '0.1', messageType: 'initialRequest', identityKey: PrivateKey.fromRandom().toPublicKey().toString(), initialNonce: randomBytes(48).toString('base64') })
+  attacker.emit('authMessage', {
+    version: '0.1',
+    messageType: 'initialRequest',
+    identityKey: PrivateKey.fromRandom().toPublicKey().toString(),
+    initialNonce: randomBytes(48).toString('base64'),
+  })
   await until(() => heard.length === 1)
   await sendTo(server, identityKey, 'inbox', 'other', 'payment_inbox')
-  attacker.emit('authMessage', { version: '0.1', messageType: 'initialRequest', identityKey: PrivateKey.fromRandom().toPublicKey().toString(), initialNonce: randomBytes(48).toString('base64') })
+  attacker.emit('authMessage', {
+    version: '0.1',
+    messageType: 'initialRequest',
+    identityKey: PrivateKey.fromRandom().toPublicKey().toString(),
+    initialNonce: randomBytes(48).toString('base64'),
+  })
   await until(() => heard.length === 2)
 
-  expect(heard.map(frame => (frame as { messageType: string }).messageType)).toEqual(['initialResponse', 'initialResponse'])
+  expect(heard.map((frame) => (frame as { messageType: string }).messageType)).toEqual([
+    'initialResponse',
+    'initialResponse',
+  ])
   expect(server.server.context.hub.size).toBe(0)
 })
 
-test('the relay with the private id of the victim\'s own connection opens nothing either', async () => {
+test("the relay with the private id of the victim's own connection opens nothing either", async () => {
   const server = await startLive({ live: { silence: 50 } })
   const victim = await lightSocket(server.origin).authenticate()
   await join(victim, 'inbox')
@@ -92,8 +136,14 @@ test('the relay with the private id of the victim\'s own connection opens nothin
 
 test('after a restart a client that says nothing hears exactly the rooms that it had joined', async () => {
   const server = await startLive()
-  const listener = await lightSocket(server.origin, { options: { reconnectionDelay: 10 } }).authenticate()
-  const rooms = [await join(listener, 'one'), await join(listener, 'two-parts'), await join(listener, 'left')]
+  const listener = await lightSocket(server.origin, {
+    options: { reconnectionDelay: 10 },
+  }).authenticate()
+  const rooms = [
+    await join(listener, 'one'),
+    await join(listener, 'two-parts'),
+    await join(listener, 'left'),
+  ]
   listener.emit('leaveRoom', rooms[2]!)
   await listener.next('leftRoom')
   const frames = listener.frames
@@ -102,19 +152,30 @@ test('after a restart a client that says nothing hears exactly the rooms that it
     await server.restart()
     await until(() => server.server.context.hub.size === 2)
     await sendTo(server, listener.identityKey, 'one', 'left', 'never-joined', 'two-parts')
-    expect(await listener.next(`sendMessage-${listener.identityKey}-two-parts`)).toMatchObject({ body: 'to two-parts' })
-    expect(listener.heard.splice(0)).toMatchObject([{ eventName: rooms[0], data: { body: 'to one' } }].map(({ data, eventName }) => ({ data, eventName: `sendMessage-${eventName!}` })))
+    expect(await listener.next(`sendMessage-${listener.identityKey}-two-parts`)).toMatchObject({
+      body: 'to two-parts',
+    })
+    expect(listener.heard.splice(0)).toMatchObject(
+      [{ eventName: rooms[0], data: { body: 'to one' } }].map(({ data, eventName }) => ({
+        data,
+        eventName: `sendMessage-${eventName!}`,
+      })),
+    )
   }
   expect(listener.frames).toBeGreaterThan(frames)
 })
 
 test('it works without a word between two restarts, and with as many rooms as there may be', async () => {
   const server = await startLive()
-  const listener = await lightSocket(server.origin, { options: { reconnectionDelay: 10 } }).authenticate()
+  const listener = await lightSocket(server.origin, {
+    options: { reconnectionDelay: 10 },
+  }).authenticate()
   let joined = 0
   for (; joined < 1000; joined++) {
     listener.emit('joinRoom', `${listener.identityKey}-${String(joined).padStart(60, 'x')}`)
-    const answer = await listener.wait(({ eventName }) => eventName === 'joinedRoom' || eventName === 'joinFailed')
+    const answer = await listener.wait(
+      ({ eventName }) => eventName === 'joinedRoom' || eventName === 'joinFailed',
+    )
     if (answer.eventName === 'joinFailed') break
   }
   expect(joined).toBeGreaterThan(100)
@@ -125,16 +186,23 @@ test('it works without a word between two restarts, and with as many rooms as th
     await until(() => server.server.context.hub.size === joined)
   }
   await sendTo(server, listener.identityKey, String(joined - 1).padStart(60, 'x'))
-  expect(await listener.next(`sendMessage-${listener.identityKey}-${String(joined - 1).padStart(60, 'x')}`)).toMatchObject({ body: expect.stringMatching(/^to x/) })
+  expect(
+    await listener.next(
+      `sendMessage-${listener.identityKey}-${String(joined - 1).padStart(60, 'x')}`,
+    ),
+  ).toMatchObject({ body: expect.stringMatching(/^to x/) })
 })
 
 test.each<[string, (shown: string) => string]>([
   ['of another client', () => ''],
-  ['altered', shown => `${shown.slice(0, -6)}AAAAAA`],
-  ['cut', shown => shown.slice(0, -8)]
+  ['altered', (shown) => `${shown.slice(0, -6)}AAAAAA`],
+  ['cut', (shown) => shown.slice(0, -8)],
 ])('what a client shows of its rooms counts as little as it can: %s', async (_name, alter) => {
   const server = await startLive()
-  const [victim, other] = [await lightSocket(server.origin).authenticate(), await lightSocket(server.origin).authenticate()]
+  const [victim, other] = [
+    await lightSocket(server.origin).authenticate(),
+    await lightSocket(server.origin).authenticate(),
+  ]
   await Promise.all([join(victim, 'inbox'), join(other, 'inbox')])
   const { _lastOffset: shown = '' } = victim.raw as unknown as Shown
   const { _lastOffset: others = '' } = other.raw as unknown as Shown
@@ -142,13 +210,19 @@ test.each<[string, (shown: string) => string]>([
   await until(() => server.server.context.hub.size === 1)
   const altered = alter(shown)
 
-  const again = lightSocket(server.origin, { key: Buffer.from(victim.privateKey, 'hex'), options: { auth: { pid: 'some', offset: altered === '' ? others : altered } } })
+  const again = lightSocket(server.origin, {
+    key: Buffer.from(victim.privateKey, 'hex'),
+    options: { auth: { pid: 'some', offset: altered === '' ? others : altered } },
+  })
   await again.authenticate()
   again.emit('leaveRoom', `${again.identityKey}-inbox`)
   await again.next('leftRoom')
   expect(server.server.context.hub.size).toBe(1)
   // What it was, shown as it was, with the identity proven anew, gives the room back.
-  const right = await lightSocket(server.origin, { key: Buffer.from(victim.privateKey, 'hex'), options: { auth: { pid: 'some', offset: shown } } }).authenticate()
+  const right = await lightSocket(server.origin, {
+    key: Buffer.from(victim.privateKey, 'hex'),
+    options: { auth: { pid: 'some', offset: shown } },
+  }).authenticate()
   expect(right.identityKey).toBe(victim.identityKey)
   await until(() => server.server.context.hub.size === 2)
 })
@@ -160,7 +234,9 @@ test('a captured joinRoom, sent from another socket, opens nothing, however well
   const captured = victim.sign({ eventName: 'joinRoom', data: `${victim.identityKey}-inbox` })
   const attacker = lightSocket(server.origin)
   const frames: Array<{ messageType: string }> = []
-  attacker.raw.on('authMessage', frame => { frames.push(frame as { messageType: string }) })
+  attacker.raw.on('authMessage', (frame) => {
+    frames.push(frame as { messageType: string })
+  })
   attacker.raw.emit('authMessage', captured)
 
   // The server asks the new connection to prove the identity, which the attacker cannot.
@@ -176,7 +252,7 @@ test('a client that goes on with its session on a new connection proves itself t
   const key = randomBytes(32)
   const first = await lightSocket(server.origin, { key }).authenticate()
   const second = lightSocket(server.origin, { key })
-  await new Promise<void>(resolve => second.raw.once('connect', resolve))
+  await new Promise<void>((resolve) => second.raw.once('connect', resolve))
   Object.assign(second, { serverKey: first.serverKey, serverNonce: first.serverNonce })
 
   expect(await join(second, 'inbox')).toBe(`${first.identityKey}-inbox`)
@@ -186,66 +262,119 @@ test('another network: the new connection takes over what the old one missed, wh
   const server = await startLive()
   const line = new TcpProxy({ host: '127.0.0.1', port: server.server.port })
   await line.open()
-  onEnd(async () => { await line.set('refuse') })
+  onEnd(async () => {
+    await line.set('refuse')
+  })
   const listener = await liveClient(`http://127.0.0.1:${line.port}`)
   const heard: unknown[] = []
-  await listener.client.listenForLiveMessages({ messageBox: 'inbox', onMessage: ({ body }) => { heard.push(body) } })
+  await listener.client.listenForLiveMessages({
+    messageBox: 'inbox',
+    onMessage: ({ body }) => {
+      heard.push(body)
+    },
+  })
   await sendTo(server, listener.identityKey, 'inbox')
   await until(() => heard.length === 1)
 
   const sender = await newClient(server.host)
   // The client notices that its network has gone, the server does not.
   line.abandon()
-  for (const body of ['missed', 'missed too']) await sender.client.sendMessage({ recipient: listener.identityKey, messageBox: 'inbox', body, skipEncryption: true }, server.host)
+  for (const body of ['missed', 'missed too'])
+    await sender.client.sendMessage(
+      { recipient: listener.identityKey, messageBox: 'inbox', body, skipEncryption: true },
+      server.host,
+    )
 
   await until(() => heard.length === 3)
-  await sender.client.sendMessage({ recipient: listener.identityKey, messageBox: 'inbox', body: 'after', skipEncryption: true }, server.host)
+  await sender.client.sendMessage(
+    { recipient: listener.identityKey, messageBox: 'inbox', body: 'after', skipEncryption: true },
+    server.host,
+  )
   await until(() => heard.length === 4)
   expect(heard.slice(1)).toEqual(['missed', 'missed too', 'after'])
 })
 
 test('a private id takes over nothing until the identity is proven anew', async () => {
   const server = await startLive()
-  const victim = await lightSocket(server.origin, { options: { reconnection: false } }).authenticate()
+  const victim = await lightSocket(server.origin, {
+    options: { reconnection: false },
+  }).authenticate()
   const roomId = await join(victim, 'inbox')
   const { _pid: pid, _lastOffset: offset } = victim.raw as unknown as Shown
-  const thief = io(server.origin, { transports: ['websocket'], forceNew: true, reconnection: false, auth: { pid, offset } })
-  onEnd(() => { thief.close() })
+  const thief = io(server.origin, {
+    transports: ['websocket'],
+    forceNew: true,
+    reconnection: false,
+    auth: { pid, offset },
+  })
+  onEnd(() => {
+    thief.close()
+  })
   const frames: Array<{ messageType: string }> = []
-  thief.on('authMessage', frame => { frames.push(frame as { messageType: string }) })
+  thief.on('authMessage', (frame) => {
+    frames.push(frame as { messageType: string })
+  })
   await until(() => frames.length > 0)
 
   await sendTo(server, victim.identityKey, 'inbox')
   // A frame for the thief would have come before the answer to this.
-  thief.emit('authMessage', { version: '0.1', messageType: 'initialRequest', identityKey: victim.identityKey, initialNonce: randomBytes(48).toString('base64') })
+  thief.emit('authMessage', {
+    version: '0.1',
+    messageType: 'initialRequest',
+    identityKey: victim.identityKey,
+    initialNonce: randomBytes(48).toString('base64'),
+  })
   await until(() => frames.length > 1)
-  expect(frames.map(({ messageType }) => messageType)).toEqual(['initialRequest', 'initialResponse'])
+  expect(frames.map(({ messageType }) => messageType)).toEqual([
+    'initialRequest',
+    'initialResponse',
+  ])
   thief.io.engine.close()
 
-  const back = lightSocket(server.origin, { key: Buffer.from(victim.privateKey, 'hex'), options: { auth: { pid, offset } } })
-  const missed = new Promise<string>(resolve => {
-    back.raw.on('authMessage', (frame: { messageType: string, payload: number[] }) => { if (frame.messageType === 'general') resolve(Buffer.from(frame.payload).toString()) })
+  const back = lightSocket(server.origin, {
+    key: Buffer.from(victim.privateKey, 'hex'),
+    options: { auth: { pid, offset } },
   })
-  expect(JSON.parse(await missed)).toMatchObject({ eventName: `sendMessage-${roomId}`, data: { body: 'to inbox' } })
+  const missed = new Promise<string>((resolve) => {
+    back.raw.on('authMessage', (frame: { messageType: string; payload: number[] }) => {
+      if (frame.messageType === 'general') resolve(Buffer.from(frame.payload).toString())
+    })
+  })
+  expect(JSON.parse(await missed)).toMatchObject({
+    eventName: `sendMessage-${roomId}`,
+    data: { body: 'to inbox' },
+  })
 })
 
 test('a room that was left stays closed when the connection breaks and comes back', async () => {
   const server = await startLive({ live: { silence: 50 } })
   const proxy = new TcpProxy({ host: '127.0.0.1', port: server.server.port })
   await proxy.open()
-  onEnd(async () => { proxy.cut(); await proxy.set('refuse') })
+  onEnd(async () => {
+    proxy.cut()
+    await proxy.set('refuse')
+  })
   const before = await lightSocket(server.origin).authenticate()
   const roomId = await join(before, 'left')
   const { _lastOffset: offset } = before.raw as unknown as Shown
   const options = { auth: { offset }, reconnectionDelay: 20, reconnectionDelayMax: 50 }
-  const socket = lightSocket(`http://127.0.0.1:${proxy.port}`, { key: Buffer.from(before.privateKey, 'hex'), options })
+  const socket = lightSocket(`http://127.0.0.1:${proxy.port}`, {
+    key: Buffer.from(before.privateKey, 'hex'),
+    options,
+  })
   before.close()
   await until(() => socket.serverNonce !== '')
   socket.emit('leaveRoom', roomId)
   await socket.next('leftRoom')
   // From now on Socket.IO's client shows what the server has said last.
   socket.raw.auth = {}
-  const back = new Promise(resolve => socket.raw.once('disconnect', () => socket.raw.once('connect', () => { resolve(undefined) })))
+  const back = new Promise((resolve) =>
+    socket.raw.once('disconnect', () =>
+      socket.raw.once('connect', () => {
+        resolve(undefined)
+      }),
+    ),
+  )
   proxy.cut()
   await back
   await join(socket, 'other')
@@ -261,15 +390,17 @@ test('joins that wait for a proof do not get around the bounds of rooms', async 
   const second = lightSocket(origin, { key: Buffer.from(first.privateKey, 'hex') })
   const [receive] = second.raw.listeners('authMessage') as Array<(frame: unknown) => void>
   const held: unknown[] = []
-  second.raw.off('authMessage').on('authMessage', frame => held.push(frame))
+  second.raw.off('authMessage').on('authMessage', (frame) => held.push(frame))
   Object.assign(second, { serverNonce: first.serverNonce, serverKey: first.serverKey })
-  for (let i = 0; i < 60; i++) second.emit('joinRoom', `${first.identityKey}-${String(i).padEnd(250, 'x')}`)
+  for (let i = 0; i < 60; i++)
+    second.emit('joinRoom', `${first.identityKey}-${String(i).padEnd(250, 'x')}`)
   await until(() => held.length > 0)
   second.raw.off('authMessage').on('authMessage', receive!)
 
   for (const frame of held) receive!(frame)
-  for (let i = 0; i < 60; i++) await second.wait(({ eventName }) => ['joinedRoom', 'joinFailed'].includes(eventName))
+  for (let i = 0; i < 60; i++)
+    await second.wait(({ eventName }) => ['joinedRoom', 'joinFailed'].includes(eventName))
 
-  expect(server.context.hub.size).toBeLessThanOrEqual(8 * 1024 / 250)
+  expect(server.context.hub.size).toBeLessThanOrEqual((8 * 1024) / 250)
   expect(server.context.hub.size).toBeGreaterThan(20)
 })

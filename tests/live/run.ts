@@ -11,27 +11,33 @@ const USAGE = `npm run soak -- idle [SOCKETS] [SECONDS]   holds idle sockets, 10
 npm run soak -- kill [ROUNDS]              kills the server under live load, 10 times on each engine
 `
 
-async function main (): Promise<void> {
-  const { values, positionals: [what = 'idle', ...numbers] } = parseArgs({ allowPositionals: true, options: { help: { type: 'boolean' } } })
+async function main(): Promise<void> {
+  const {
+    values,
+    positionals: [what = 'idle', ...numbers],
+  } = parseArgs({ allowPositionals: true, options: { help: { type: 'boolean' } } })
   if (values.help === true) return void process.stdout.write(USAGE)
-  if (!['idle', 'kill'].includes(what) || numbers.length > (what === 'idle' ? 2 : 1)) throw new Error(`This is how to call it:\n${USAGE}`)
+  if (!['idle', 'kill'].includes(what) || numbers.length > (what === 'idle' ? 2 : 1))
+    throw new Error(`This is how to call it:\n${USAGE}`)
   const [first, second] = numbers.map(parseCount)
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
   if (what === 'idle') console.log(await holdIdle(first ?? 10_000, second ?? 120, console.log))
   else await killOnEachEngine(first ?? 10)
 }
 
-function parseCount (text: string): number {
+function parseCount(text: string): number {
   const count = Number(text)
-  if (!(Number.isInteger(count) && count > 0)) throw new Error(`"${text}" is no whole number above 0`)
+  if (!(Number.isInteger(count) && count > 0))
+    throw new Error(`"${text}" is no whole number above 0`)
   return count
 }
 
-async function killOnEachEngine (rounds: number): Promise<void> {
+async function killOnEachEngine(rounds: number): Promise<void> {
   await globalSetup()
   try {
     // Imported above by others already, its ENGINES was made before the set-up had found a MySQL.
-    const engines: Engine[] = process.env.TEST_MYSQL_READY === 'true' ? ['sqlite', 'mysql'] : ['sqlite']
+    const engines: Engine[] =
+      process.env.TEST_MYSQL_READY === 'true' ? ['sqlite', 'mysql'] : ['sqlite']
     for (const engine of engines) {
       const counts = await killUnderLiveLoad(engine, rounds)
       console.log(engine, counts)
@@ -42,7 +48,11 @@ async function killOnEachEngine (rounds: number): Promise<void> {
   }
 }
 
-main().catch(error => {
-  process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
-  process.exitCode = 1
-}).finally(() => { void endChildren() })
+main()
+  .catch((error) => {
+    process.stderr.write(`${error instanceof Error ? error.message : String(error)}\n`)
+    process.exitCode = 1
+  })
+  .finally(() => {
+    void endChildren()
+  })

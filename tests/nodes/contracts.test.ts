@@ -10,9 +10,9 @@ import { MemoryBus } from '../../src/fanout/memory'
 import { RedisFanout } from '../../src/fanout/redis'
 import { createMeter } from '../../src/limits/meter'
 import { createRateLimiter, type RateLimiter } from '../../src/limits/rates'
-import type { PublishedMessage } from '../../src/protocol'
-import { SharedRedis } from '../../src/redis'
-import { Secret } from '../../src/secret'
+import type { PublishedMessage } from '../../src/contract/protocol'
+import { SharedRedis } from '../../src/lib/redis'
+import { Secret } from '../../src/lib/secret'
 import { until } from '../helpers/live'
 import { eventually } from '../helpers/processes'
 import { canRunRedis, PrivateRedis } from '../helpers/redis'
@@ -20,7 +20,14 @@ import { canRunRedis, PrivateRedis } from '../helpers/redis'
 const silent = pino({ level: 'silent' })
 const newKey = (): string => `02${randomBytes(32).toString('hex')}`
 const messageFor = (recipient: string): PublishedMessage => {
-  return { recipient, messageId: randomUUID(), messageBox: 'a-b', sender: newKey(), body: 'häppy 📦', createdAt: Date.now() }
+  return {
+    recipient,
+    messageId: randomUUID(),
+    messageBox: 'a-b',
+    sender: newKey(),
+    body: 'häppy 📦',
+    createdAt: Date.now(),
+  }
 }
 
 /** Makes one node's part after the other; all of them belong together. */
@@ -30,10 +37,15 @@ interface Form {
   rateLimiter: (limit: number) => RateLimiter
 }
 
-function fanoutContract (form: () => Form): void {
-  const node = (): { fanout: Fanout, heard: PublishedMessage[] } => {
+function fanoutContract(form: () => Form): void {
+  const node = (): { fanout: Fanout; heard: PublishedMessage[] } => {
     const heard: PublishedMessage[] = []
-    return { heard, fanout: form().fanout(message => { heard.push(message) }) }
+    return {
+      heard,
+      fanout: form().fanout((message) => {
+        heard.push(message)
+      }),
+    }
   }
 
   test('a node hears, in their order, what others publish for whom it listens to, and nothing else', async () => {
@@ -81,8 +93,8 @@ function fanoutContract (form: () => Form): void {
   })
 }
 
-function replayContract (form: () => Form): void {
-  test('a nonce is new once; another identity\'s is another one', async () => {
+function replayContract(form: () => Form): void {
+  test("a nonce is new once; another identity's is another one", async () => {
     const a = form().replayGuard()
     const [alice, bob, nonce] = [newKey(), newKey(), randomUUID()]
 
@@ -96,9 +108,11 @@ function replayContract (form: () => Form): void {
     const guard = form().replayGuard()
     const [alice, nonce] = [newKey(), randomUUID()]
 
-    const answers = await Promise.all(Array.from({ length: 50 }, async () => await guard.firstSeen(alice, nonce)))
+    const answers = await Promise.all(
+      Array.from({ length: 50 }, async () => await guard.firstSeen(alice, nonce)),
+    )
 
-    expect(answers.filter(first => first)).toHaveLength(1)
+    expect(answers.filter((first) => first)).toHaveLength(1)
   })
 
   test('a nonce is forgotten when its time is over, and not before', async () => {
@@ -116,21 +130,34 @@ function replayContract (form: () => Form): void {
   })
 }
 
-function rateContract (form: () => Form): void {
+function rateContract(form: () => Form): void {
   const admitted = async (limiter: RateLimiter, key: string): Promise<boolean> => {
-    return await (async () => { await limiter.consume(key) })().then(() => true, error => {
-      expect(error).toMatchObject({ code: 'ERR_RATE_LIMITED', details: { retryAfterMs: expect.any(Number) } })
-      expect(error.details.retryAfterMs).toBeGreaterThan(0)
-      expect(error.details.retryAfterMs).toBeLessThanOrEqual(60_000)
-      return false
-    })
+    return await (async () => {
+      await limiter.consume(key)
+    })().then(
+      () => true,
+      (error) => {
+        expect(error).toMatchObject({
+          code: 'ERR_RATE_LIMITED',
+          details: { retryAfterMs: expect.any(Number) },
+        })
+        expect(error.details.retryAfterMs).toBeGreaterThan(0)
+        expect(error.details.retryAfterMs).toBeLessThanOrEqual(60_000)
+        return false
+      },
+    )
   }
 
   test('exactly the limit of 50 at once, for each key by itself; beyond it every time', async () => {
     const limiter = form().rateLimiter(20)
     const [alice, bob] = [newKey(), newKey()]
 
-    const answers = await Promise.all(Array.from({ length: 100 }, async (_value, index) => await admitted(limiter, index % 2 === 0 ? alice : bob)))
+    const answers = await Promise.all(
+      Array.from(
+        { length: 100 },
+        async (_value, index) => await admitted(limiter, index % 2 === 0 ? alice : bob),
+      ),
+    )
 
     expect(answers.filter((ok, index) => ok && index % 2 === 0)).toHaveLength(20)
     expect(answers.filter((ok, index) => ok && index % 2 === 1)).toHaveLength(20)
@@ -142,13 +169,19 @@ function rateContract (form: () => Form): void {
 describe('in memory', () => {
   const bus = new MemoryBus()
   const form: Form = {
-    fanout: deliver => bus.join(deliver),
-    replayGuard: windowMs => new MemoryReplayGuard(windowMs),
-    rateLimiter: limit => createRateLimiter(randomUUID(), limit)
+    fanout: (deliver) => bus.join(deliver),
+    replayGuard: (windowMs) => new MemoryReplayGuard(windowMs),
+    rateLimiter: (limit) => createRateLimiter(randomUUID(), limit),
   }
-  describe('fan-out', () => { fanoutContract(() => form) })
-  describe('nonces', () => { replayContract(() => form) })
-  describe('rates', () => { rateContract(() => form) })
+  describe('fan-out', () => {
+    fanoutContract(() => form)
+  })
+  describe('nonces', () => {
+    replayContract(() => form)
+  })
+  describe('rates', () => {
+    rateContract(() => form)
+  })
 })
 
 test('in memory, a guard remembers as many nonces as it has tables for, and forgets the oldest first', () => {
@@ -159,7 +192,7 @@ test('in memory, a guard remembers as many nonces as it has tables for, and forg
   for (const nonce of nonces) expect(guard.firstSeen(alice, nonce)).toBe(true)
 
   const remembered = nonces.slice(-cells * (tables - 1) * 0.7)
-  expect(remembered.filter(nonce => guard.firstSeen(alice, nonce))).toEqual([])
+  expect(remembered.filter((nonce) => guard.firstSeen(alice, nonce))).toEqual([])
   expect(guard.firstSeen(alice, nonces[0]!)).toBe(true)
 })
 
@@ -189,35 +222,58 @@ whereRedisIs('through Redis', () => {
   })
 
   const form: Form = {
-    fanout (deliver) {
+    fanout(deliver) {
       const fanout = new RedisFanout(shared, deliver, silent)
       connections.push(fanout)
-      return { ...bind(fanout), listen: async recipient => { await ready(fanout, recipient) } }
+      return {
+        ...bind(fanout),
+        listen: async (recipient) => {
+          await ready(fanout, recipient)
+        },
+      }
     },
-    replayGuard: windowMs => new SharedReplayGuard(new MemoryReplayGuard(windowMs), shared, { windowMs }),
-    rateLimiter: limit => createRateLimiter(randomUUID(), limit, shared)
+    replayGuard: (windowMs) =>
+      new SharedReplayGuard(new MemoryReplayGuard(windowMs), shared, { windowMs }),
+    rateLimiter: (limit) => createRateLimiter(randomUUID(), limit, shared),
   }
   const bind = (fanout: RedisFanout): Fanout => ({
     connected: true,
-    publish: message => { fanout.publish(message) },
-    listen: async recipient => { await fanout.listen(recipient) },
-    unlisten: recipient => { fanout.unlisten(recipient) },
-    close: () => { fanout.close() }
+    publish: (message) => {
+      fanout.publish(message)
+    },
+    listen: async (recipient) => {
+      await fanout.listen(recipient)
+    },
+    unlisten: (recipient) => {
+      fanout.unlisten(recipient)
+    },
+    close: () => {
+      fanout.close()
+    },
   })
   /** A node that has just started may not be connected yet; it then listens as soon as it is. */
   const ready = async (fanout: RedisFanout, recipient: string): Promise<void> => {
     await until(() => fanout.connected)
     await fanout.listen(recipient)
   }
-  describe('fan-out', () => { fanoutContract(() => form) })
-  describe('nonces', () => { replayContract(() => form) })
-  describe('rates', () => { rateContract(() => form) })
+  describe('fan-out', () => {
+    fanoutContract(() => form)
+  })
+  describe('nonces', () => {
+    replayContract(() => form)
+  })
+  describe('rates', () => {
+    rateContract(() => form)
+  })
 
   test('a nonce that one node has seen is no new one for another', async () => {
     const [a, b] = [form.replayGuard(), form.replayGuard()]
     const [alice, nonce] = [newKey(), randomUUID()]
 
-    expect([await a.firstSeen(alice, nonce), await b.firstSeen(alice, nonce)]).toEqual([true, false])
+    expect([await a.firstSeen(alice, nonce), await b.firstSeen(alice, nonce)]).toEqual([
+      true,
+      false,
+    ])
   })
 
   test('memory is bounded: the nonces of a full set make room for newer ones, the oldest first', async () => {
@@ -226,7 +282,8 @@ whereRedisIs('through Redis', () => {
     const other = new SharedRedis(new Secret(process.url), name, silent)
     connections.push(other)
     await until(() => other.up)
-    const node = (): SharedReplayGuard => new SharedReplayGuard(new MemoryReplayGuard(), other, { sets: 1, setSize: 10 })
+    const node = (): SharedReplayGuard =>
+      new SharedReplayGuard(new MemoryReplayGuard(), other, { sets: 1, setSize: 10 })
     const nonces = Array.from({ length: 35 }, () => randomUUID())
     const guard = node()
     for (const nonce of nonces) expect(await guard.firstSeen(alice, nonce)).toBe(true)
@@ -235,7 +292,9 @@ whereRedisIs('through Redis', () => {
     const again = node()
     for (const nonce of nonces.slice(-15)) expect(await again.firstSeen(alice, nonce)).toBe(false)
     expect(await again.firstSeen(alice, nonces[0]!)).toBe(true)
-    const sizes = await Promise.all((await other.client.keys(`*${name}*`)).map(async key => await other.client.sCard(key)))
+    const sizes = await Promise.all(
+      (await other.client.keys(`*${name}*`)).map(async (key) => await other.client.sCard(key)),
+    )
     expect(Math.max(...sizes)).toBeLessThanOrEqual(10)
   })
 
@@ -244,20 +303,41 @@ whereRedisIs('through Redis', () => {
     const limiters = Array.from({ length: 3 }, () => createRateLimiter(name, 20, shared))
     const alice = newKey()
 
-    const answers = await Promise.all(Array.from({ length: 60 }, async (_value, index) => await (async () => { await limiters[index % 3]!.consume(alice) })().then(() => 1, () => 0)))
+    const answers = await Promise.all(
+      Array.from(
+        { length: 60 },
+        async (_value, index) =>
+          await (async () => {
+            await limiters[index % 3]!.consume(alice)
+          })().then(
+            () => 1,
+            () => 0,
+          ),
+      ),
+    )
 
-    expect(answers.filter(answer => answer === 1)).toHaveLength(20)
+    expect(answers.filter((answer) => answer === 1)).toHaveLength(20)
   })
 
   test('a refusal for the identity leaves none for the address unheard', async () => {
-    const [perAddress, perIdentity] = [createRateLimiter(randomUUID(), 10, shared), createRateLimiter(randomUUID(), 1)]
+    const [perAddress, perIdentity] = [
+      createRateLimiter(randomUUID(), 10, shared),
+      createRateLimiter(randomUUID(), 1),
+    ]
     const [address, identityKey] = [randomUUID(), newKey()]
     const other = createMeter({ perAddress, perIdentity })
     const unheard: unknown[] = []
-    const onUnheard = (reason: unknown): void => { unheard.push(reason) }
+    const onUnheard = (reason: unknown): void => {
+      unheard.push(reason)
+    }
     process_.on('unhandledRejection', onUnheard)
 
-    for (let i = 0; i < 3; i++) await expect((async () => { await other.spend({ address, identityKey }, { rows: 24 }) })()).rejects.toMatchObject({ code: 'ERR_RATE_LIMITED' })
+    for (let i = 0; i < 3; i++)
+      await expect(
+        (async () => {
+          await other.spend({ address, identityKey }, { rows: 24 })
+        })(),
+      ).rejects.toMatchObject({ code: 'ERR_RATE_LIMITED' })
     await new Promise(setImmediate)
 
     process_.off('unhandledRejection', onUnheard)
@@ -268,7 +348,12 @@ whereRedisIs('through Redis', () => {
     const limiter = createRateLimiter(randomUUID(), 20, shared)
     const alice = newKey()
     await limiter.consume(alice, 15)
-    for (let i = 0; i < 3; i++) await expect((async () => { await limiter.consume(alice, 10) })()).rejects.toMatchObject({ code: 'ERR_RATE_LIMITED' })
+    for (let i = 0; i < 3; i++)
+      await expect(
+        (async () => {
+          await limiter.consume(alice, 10)
+        })(),
+      ).rejects.toMatchObject({ code: 'ERR_RATE_LIMITED' })
     await limiter.consume(alice, 5)
   })
 
@@ -279,23 +364,28 @@ whereRedisIs('through Redis', () => {
     const [alice, nonce] = [newKey(), randomUUID()]
 
     expect(await form.replayGuard().firstSeen(alice, nonce)).toBe(true)
-    expect(await new SharedReplayGuard(new MemoryReplayGuard(), other).firstSeen(alice, nonce)).toBe(true)
+    expect(
+      await new SharedReplayGuard(new MemoryReplayGuard(), other).firstSeen(alice, nonce),
+    ).toBe(true)
   })
 
   test('what is no message of ours on a channel harms nobody', async () => {
     const heard: PublishedMessage[] = []
-    const fanout = form.fanout(message => { heard.push(message) })
+    const fanout = form.fanout((message) => {
+      heard.push(message)
+    })
     const alice = newKey()
     await fanout.listen(alice)
     const channel = shared.key(`live:${alice}`)
 
-    for (const text of ['', 'null', '{', '[]', '{"node":"x"}']) await shared.client.publish(channel, text)
+    for (const text of ['', 'null', '{', '[]', '{"node":"x"}'])
+      await shared.client.publish(channel, text)
     const other = new RedisFanout(shared, () => {}, silent)
     connections.push(other)
     await until(() => other.connected)
     other.publish(messageFor(alice))
 
-    await until(() => heard.some(message => message?.recipient === alice))
+    await until(() => heard.some((message) => message?.recipient === alice))
   })
 
   test('an error that does not end the connection is no absence', async () => {
@@ -308,41 +398,63 @@ whereRedisIs('through Redis', () => {
     expect(redis.up).toBe(true)
   })
 
-  test.each(['SIGKILL', 'SIGSTOP'] as const)('each goes on alone while Redis is away (%s), at once, and together when it is back', async signal => {
-    const [a, b] = [form.replayGuard(), form.replayGuard()]
-    const name = randomUUID()
-    const limiters = [createRateLimiter(name, 2, shared), createRateLimiter(name, 2, shared)]
-    const [alice, nonce] = [newKey(), randomUUID()]
-    const heard: PublishedMessage[] = []
-    const [near, far] = [new RedisFanout(shared, () => {}, silent), form.fanout(message => { heard.push(message) })]
-    connections.push(near)
-    await far.listen(alice)
+  test.each(['SIGKILL', 'SIGSTOP'] as const)(
+    'each goes on alone while Redis is away (%s), at once, and together when it is back',
+    async (signal) => {
+      const [a, b] = [form.replayGuard(), form.replayGuard()]
+      const name = randomUUID()
+      const limiters = [createRateLimiter(name, 2, shared), createRateLimiter(name, 2, shared)]
+      const [alice, nonce] = [newKey(), randomUUID()]
+      const heard: PublishedMessage[] = []
+      const [near, far] = [
+        new RedisFanout(shared, () => {}, silent),
+        form.fanout((message) => {
+          heard.push(message)
+        }),
+      ]
+      connections.push(near)
+      await far.listen(alice)
 
-    await process.kill(signal)
-    const since = Date.now()
-    expect([await a.firstSeen(alice, nonce), await a.firstSeen(alice, nonce), await b.firstSeen(alice, nonce)]).toEqual([true, false, true])
-    for (const limiter of limiters) {
-      for (let i = 0; i < 2; i++) await limiter.consume(alice)
-      await expect((async () => { await limiter.consume(alice) })()).rejects.toMatchObject({ code: 'ERR_RATE_LIMITED' })
-    }
-    near.publish(messageFor(alice))
-    await near.listen(newKey())
-    expect(Date.now() - since).toBeLessThan(3000)
-    expect(shared.up).toBe(false)
-
-    if (signal === 'SIGKILL') await process.start()
-    else await process.kill('SIGCONT')
-    // It counts as there when it has answered again what it did not.
-    await until(async () => {
-      await a.firstSeen(newKey(), randomUUID())
-      await limiters[0]!.consume(newKey())
-      return shared.up
-    })
-    const later = randomUUID()
-    expect([await a.firstSeen(alice, later), await b.firstSeen(alice, later)]).toEqual([true, false])
-    await eventually(() => {
+      await process.kill(signal)
+      const since = Date.now()
+      expect([
+        await a.firstSeen(alice, nonce),
+        await a.firstSeen(alice, nonce),
+        await b.firstSeen(alice, nonce),
+      ]).toEqual([true, false, true])
+      for (const limiter of limiters) {
+        for (let i = 0; i < 2; i++) await limiter.consume(alice)
+        await expect(
+          (async () => {
+            await limiter.consume(alice)
+          })(),
+        ).rejects.toMatchObject({ code: 'ERR_RATE_LIMITED' })
+      }
       near.publish(messageFor(alice))
-      return heard.length > 0 ? true : undefined
-    }, () => 'the nodes do not hear each other again')
-  })
+      await near.listen(newKey())
+      expect(Date.now() - since).toBeLessThan(3000)
+      expect(shared.up).toBe(false)
+
+      if (signal === 'SIGKILL') await process.start()
+      else await process.kill('SIGCONT')
+      // It counts as there when it has answered again what it did not.
+      await until(async () => {
+        await a.firstSeen(newKey(), randomUUID())
+        await limiters[0]!.consume(newKey())
+        return shared.up
+      })
+      const later = randomUUID()
+      expect([await a.firstSeen(alice, later), await b.firstSeen(alice, later)]).toEqual([
+        true,
+        false,
+      ])
+      await eventually(
+        () => {
+          near.publish(messageFor(alice))
+          return heard.length > 0 ? true : undefined
+        },
+        () => 'the nodes do not hear each other again',
+      )
+    },
+  )
 })

@@ -13,23 +13,42 @@ import { TcpProxy } from '../helpers/tcpProxy'
 ;(canRunRedis() ? describe : (): void => {})('when Redis hands over to another', () => {
   test('nodes know repeats together again, and hear each other', async () => {
     const [old, next] = [await PrivateRedis.create(), await PrivateRedis.create()]
-    onEnd(async () => { await Promise.all([old.kill(), next.kill()]) })
+    onEnd(async () => {
+      await Promise.all([old.kill(), next.kill()])
+    })
     const target = { host: '127.0.0.1', port: Number(new URL(old.url).port) }
     const proxy = new TcpProxy(target)
     await proxy.open()
-    onEnd(async () => { await proxy.set('refuse') })
+    onEnd(async () => {
+      await proxy.set('refuse')
+    })
     const database = await createDatabase('mysql')
     onEnd(database.drop)
-    const env = { ...database.env, ENABLE_WEBSOCKETS: 'true', REDIS_URL: `redis://127.0.0.1:${proxy.port}`, SERVER_PRIVATE_KEY: randomBytes(32).toString('hex') }
+    const env = {
+      ...database.env,
+      ENABLE_WEBSOCKETS: 'true',
+      REDIS_URL: `redis://127.0.0.1:${proxy.port}`,
+      SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'),
+    }
     const nodes = await Promise.all([1, 2].map(async () => await ServerProcess.start({ env })))
     const [a, b] = nodes as [ServerProcess, ServerProcess]
-    const statusOf = async ({ origin }: ServerProcess): Promise<unknown> => (await (await fetch(`${origin}/ready`)).json() as { status: unknown }).status
+    const statusOf = async ({ origin }: ServerProcess): Promise<unknown> =>
+      ((await (await fetch(`${origin}/ready`)).json()) as { status: unknown }).status
     const listener = await lightSocket(b.origin).authenticate()
     const roomId = `${listener.identityKey}-inbox`
     listener.emit('joinRoom', roomId)
     await listener.next('joinedRoom')
     const session = await handshake(a.origin)
-    const sendLive = async (): Promise<void> => { await post(session, '/sendMessage', { message: { recipient: listener.identityKey, messageBox: 'inbox', messageId: randomUUID(), body: 'x' } }) }
+    const sendLive = async (): Promise<void> => {
+      await post(session, '/sendMessage', {
+        message: {
+          recipient: listener.identityKey,
+          messageBox: 'inbox',
+          messageId: randomUUID(),
+          body: 'x',
+        },
+      })
+    }
     await sendLive()
     await listener.next(`sendMessage-${roomId}`)
 
@@ -41,11 +60,25 @@ import { TcpProxy } from '../helpers/tcpProxy'
 
     // Each request finds out that the old one takes no writes; then the new one does.
     await until(async () => {
-      await Promise.all(nodes.map(async ({ origin }) => await post({ ...session, origin }, '/listMessages', { messageBox: 'inbox' })))
-      return (await Promise.all(nodes.map(statusOf))).every(status => status === 'ready')
+      await Promise.all(
+        nodes.map(
+          async ({ origin }) =>
+            await post({ ...session, origin }, '/listMessages', { messageBox: 'inbox' }),
+        ),
+      )
+      return (await Promise.all(nodes.map(statusOf))).every((status) => status === 'ready')
     })
-    const request = await sign(session, { target: '/listMessages', headers: { 'content-type': 'application/json' }, body: '{"messageBox":"inbox"}' })
-    const answers = await Promise.all(nodes.map(async ({ origin }) => (await fetch(`${origin}/listMessages`, request.init as RequestInit)).status))
+    const request = await sign(session, {
+      target: '/listMessages',
+      headers: { 'content-type': 'application/json' },
+      body: '{"messageBox":"inbox"}',
+    })
+    const answers = await Promise.all(
+      nodes.map(
+        async ({ origin }) =>
+          (await fetch(`${origin}/listMessages`, request.init as RequestInit)).status,
+      ),
+    )
     expect(answers.sort()).toEqual([200, 401])
     await sendLive()
     await listener.next(`sendMessage-${roomId}`)

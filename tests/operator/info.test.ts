@@ -5,16 +5,36 @@ import type { FlatEnv } from '../../src/config'
 import { expectCors, expectError } from '../helpers/refusals'
 import { startServer } from '../helpers/server'
 
-const { name, version } = JSON.parse(readFileSync(join(__dirname, '../../package.json'), 'utf8')) as { name: string, version: string }
+const { name, version } = JSON.parse(
+  readFileSync(join(__dirname, '../../package.json'), 'utf8'),
+) as { name: string; version: string }
 
-const info = async (env: FlatEnv): Promise<{ status: number, headers: Headers, body: unknown, identityKey: string }> => {
+const info = async (
+  env: FlatEnv,
+): Promise<{ status: number; headers: Headers; body: unknown; identityKey: string }> => {
   const { host, server } = await startServer({ env })
   const response = await fetch(`${host}/info`)
-  return { status: response.status, headers: response.headers, body: await response.json(), identityKey: server.context.wallet.identityKey }
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: await response.json(),
+    identityKey: server.context.wallet.identityKey,
+  }
 }
 
 test('what the server is, with the limits as they come', async () => {
-  const { status, headers, body, identityKey } = await info({ RATE_LIMIT_ADDRESS: '1200', RATE_LIMIT_IDENTITY: '3000', INBOX_QUOTA_MESSAGES: '10000', INBOX_QUOTA_BYTES: '1gb', SENDER_QUOTA_MESSAGES: '10000', SENDER_QUOTA_BYTES: '1gb', MAX_CONNECTIONS_ADDRESS: '4000', MAX_SOCKETS_ADDRESS: '2000', MAX_SOCKETS_IDENTITY: '50', VERIFICATION_SECONDS: '20' })
+  const { status, headers, body, identityKey } = await info({
+    RATE_LIMIT_ADDRESS: '1200',
+    RATE_LIMIT_IDENTITY: '3000',
+    INBOX_QUOTA_MESSAGES: '10000',
+    INBOX_QUOTA_BYTES: '1gb',
+    SENDER_QUOTA_MESSAGES: '10000',
+    SENDER_QUOTA_BYTES: '1gb',
+    MAX_CONNECTIONS_ADDRESS: '4000',
+    MAX_SOCKETS_ADDRESS: '2000',
+    MAX_SOCKETS_IDENTITY: '50',
+    VERIFICATION_SECONDS: '20',
+  })
 
   expect(status).toBe(200)
   expectCors(headers)
@@ -40,19 +60,34 @@ test('what the server is, with the limits as they come', async () => {
       verificationSeconds: 20,
       memory: { incoming: 128 * 1024 ** 2, outgoing: 128 * 1024 ** 2 },
       rules: 10_000,
-      quotas: { inbox: { messages: 10_000, bytes: 1024 ** 3 }, sender: { messages: 10_000, bytes: 1024 ** 3 } },
-      retentionDays: null
+      quotas: {
+        inbox: { messages: 10_000, bytes: 1024 ** 3 },
+        sender: { messages: 10_000, bytes: 1024 ** 3 },
+      },
+      retentionDays: null,
     },
     deliveryFees: {},
     features: { live: false, overlay: false, push: false, payments: true, manyNodes: false },
-    advertising: null
+    advertising: null,
   })
 })
 
 test('every setting shows, below the prefix', async () => {
   const { body } = await info({
-    ROUTING_PREFIX: '/api', HOSTING_DOMAIN: 'https://box.example.com', NETWORK: 'test', ENABLE_WEBSOCKETS: 'true', MAX_BODY_SIZE: '1mb', MAX_PAGE_BYTES: '2mb',
-    RATE_LIMIT_ADDRESS: 'off', RATE_LIMIT_IDENTITY: '7', MAX_CONCURRENT_REQUESTS: 'off', INBOX_QUOTA_MESSAGES: '1', INBOX_QUOTA_BYTES: 'off', SENDER_QUOTA_MESSAGES: 'off', SENDER_QUOTA_BYTES: '3kb', MESSAGE_RETENTION_DAYS: '90'
+    ROUTING_PREFIX: '/api',
+    HOSTING_DOMAIN: 'https://box.example.com',
+    NETWORK: 'test',
+    ENABLE_WEBSOCKETS: 'true',
+    MAX_BODY_SIZE: '1mb',
+    MAX_PAGE_BYTES: '2mb',
+    RATE_LIMIT_ADDRESS: 'off',
+    RATE_LIMIT_IDENTITY: '7',
+    MAX_CONCURRENT_REQUESTS: 'off',
+    INBOX_QUOTA_MESSAGES: '1',
+    INBOX_QUOTA_BYTES: 'off',
+    SENDER_QUOTA_MESSAGES: 'off',
+    SENDER_QUOTA_BYTES: '3kb',
+    MESSAGE_RETENTION_DAYS: '90',
   })
 
   expect(body).toMatchObject({
@@ -64,14 +99,17 @@ test('every setting shows, below the prefix', async () => {
       rates: { address: null, identity: 7 },
       concurrentRequests: null,
       quotas: { inbox: { messages: 1, bytes: null }, sender: { messages: null, bytes: 3072 } },
-      retentionDays: 90
+      retentionDays: 90,
     },
-    features: { live: true }
+    features: { live: true },
   })
 })
 
 test('other methods are refused', async () => {
   const { host } = await startServer()
   const response = await fetch(`${host}/info`, { method: 'POST' })
-  expectError({ status: response.status, headers: response.headers, body: await response.json() }, [405, 'ERR_METHOD_NOT_ALLOWED'])
+  expectError({ status: response.status, headers: response.headers, body: await response.json() }, [
+    405,
+    'ERR_METHOD_NOT_ALLOWED',
+  ])
 })

@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { GAUGES, TOTALS } from '../../src/metrics'
-import { FREE_OF_CHARGE, type Terms } from '../../src/policy'
+import { FREE_OF_CHARGE, type Terms } from '../../src/permissions/rules'
 import { lightSocket, until } from '../helpers/live'
 import { startServer, type TestServer } from '../helpers/server'
 import { handshake, post, sign, type HandSession } from '../helpers/signedRequests'
@@ -12,63 +12,92 @@ import { handshake, post, sign, type HandSession } from '../helpers/signedReques
 let running: TestServer
 let alice: HandSession
 
-const read = async (): Promise<string> => await (await fetch(`http://127.0.0.1:${running.server.metricsPort!}/metrics`)).text()
+const read = async (): Promise<string> =>
+  await (await fetch(`http://127.0.0.1:${running.server.metricsPort!}/metrics`)).text()
 
 /** The value of each series whose name and labels begin so, added up. */
 const sum = (text: string, series: string): number => {
-  return text.split('\n').filter(line => line.startsWith(series)).reduce((total, line) => total + Number(line.split(' ').at(-1)), 0)
+  return text
+    .split('\n')
+    .filter((line) => line.startsWith(series))
+    .reduce((total, line) => total + Number(line.split(' ').at(-1)), 0)
 }
 
 /** How much a series grows while something is done. */
-async function growth (work: () => Promise<unknown>, ...series: string[]): Promise<number[]> {
+async function growth(work: () => Promise<unknown>, ...series: string[]): Promise<number[]> {
   const before = await read()
   await work()
   const after = await read()
-  return series.map(name => sum(after, name) - sum(before, name))
+  return series.map((name) => sum(after, name) - sum(before, name))
 }
 
 beforeAll(async () => {
-  running = await startServer({ env: { METRICS_PORT: '0', ENABLE_WEBSOCKETS: 'true', RATE_LIMIT_IDENTITY: '50' } })
+  running = await startServer({
+    env: { METRICS_PORT: '0', ENABLE_WEBSOCKETS: 'true', RATE_LIMIT_IDENTITY: '50' },
+  })
   alice = await handshake(running.origin)
 })
 
-const send = async (messageId: string): Promise<unknown> => await post(alice, '/sendMessage', { message: { recipient: alice.identityKey, messageBox: 'inbox', messageId, body: 'hello' } })
+const send = async (messageId: string): Promise<unknown> =>
+  await post(alice, '/sendMessage', {
+    message: { recipient: alice.identityKey, messageBox: 'inbox', messageId, body: 'hello' },
+  })
 
 describe('what is counted', () => {
   test('requests, sends, stored and repeated messages, acknowledgements, commits', async () => {
-    const grown = await growth(async () => {
-      await send('one')
-      await send('one')
-      await post(alice, '/acknowledgeMessage', { messageIds: ['one'] })
-    }, 'messagebox_http_requests_total{route="/sendMessage",status="200"}', 'messagebox_http_request_duration_seconds_count{route="/sendMessage"}', 'messagebox_sends_total',
-    'messagebox_messages_stored_total', 'messagebox_messages_duplicate_total', 'messagebox_messages_acknowledged_total', 'messagebox_commit_messages_count', 'messagebox_commit_duration_seconds_count')
+    const grown = await growth(
+      async () => {
+        await send('one')
+        await send('one')
+        await post(alice, '/acknowledgeMessage', { messageIds: ['one'] })
+      },
+      'messagebox_http_requests_total{route="/sendMessage",status="200"}',
+      'messagebox_http_request_duration_seconds_count{route="/sendMessage"}',
+      'messagebox_sends_total',
+      'messagebox_messages_stored_total',
+      'messagebox_messages_duplicate_total',
+      'messagebox_messages_acknowledged_total',
+      'messagebox_commit_messages_count',
+      'messagebox_commit_duration_seconds_count',
+    )
 
     expect(grown).toEqual([2, 2, 2, 1, 1, 1, 2, 2])
   })
 
   test('handshakes and refusals, over HTTP and over the socket', async () => {
     const socket = lightSocket(running.origin)
-    const grown = await growth(async () => {
-      await handshake(running.origin)
-      await post(alice, '/listMessages', {})
-      await fetch(`${running.origin}/listMessages`, { method: 'POST' })
-      await socket.authenticate()
-      socket.emit('joinRoom', 'nonsense')
-      await socket.next('joinFailed')
-    }, 'messagebox_handshakes_total{transport="http"}', 'messagebox_handshakes_total{transport="socket"}', 'messagebox_refusals_total{code="ERR_MESSAGEBOX_REQUIRED",transport="http"}',
-    'messagebox_refusals_total{code="UNAUTHORIZED",transport="http"}', 'messagebox_refusals_total{code="ERR_INVALID_ROOM",transport="socket"}')
+    const grown = await growth(
+      async () => {
+        await handshake(running.origin)
+        await post(alice, '/listMessages', {})
+        await fetch(`${running.origin}/listMessages`, { method: 'POST' })
+        await socket.authenticate()
+        socket.emit('joinRoom', 'nonsense')
+        await socket.next('joinFailed')
+      },
+      'messagebox_handshakes_total{transport="http"}',
+      'messagebox_handshakes_total{transport="socket"}',
+      'messagebox_refusals_total{code="ERR_MESSAGEBOX_REQUIRED",transport="http"}',
+      'messagebox_refusals_total{code="UNAUTHORIZED",transport="http"}',
+      'messagebox_refusals_total{code="ERR_INVALID_ROOM",transport="socket"}',
+    )
 
     expect(grown).toEqual([1, 1, 1, 1, 1])
   })
 
   test('sockets, rooms and what is told live', async () => {
-    const sockets = await Promise.all([1, 2].map(async () => await lightSocket(running.origin).authenticate()))
-    const [first] = sockets as [typeof sockets[0], typeof sockets[0]]
+    const sockets = await Promise.all(
+      [1, 2].map(async () => await lightSocket(running.origin).authenticate()),
+    )
+    const [first] = sockets as [(typeof sockets)[0], (typeof sockets)[0]]
     const roomId = `${first.identityKey}-inbox`
     first.emit('joinRoom', roomId)
     await first.next('joinedRoom')
     const grown = await growth(async () => {
-      sockets[1]!.emit('sendMessage', { roomId, message: { messageId: randomUUID(), recipient: first.identityKey, body: 'hello' } })
+      sockets[1]!.emit('sendMessage', {
+        roomId,
+        message: { messageId: randomUUID(), recipient: first.identityKey, body: 'hello' },
+      })
       await first.next(`sendMessage-${roomId}`)
     }, 'messagebox_live_deliveries_total')
 
@@ -80,7 +109,8 @@ describe('what is counted', () => {
 
   test('a path that a client makes up makes no series of its own', async () => {
     const grown = await growth(async () => {
-      for (const path of ['/a', '/b', '/sendMessage/x', '//x', '/%2ex']) await fetch(`${running.origin}${path}`)
+      for (const path of ['/a', '/b', '/sendMessage/x', '//x', '/%2ex'])
+        await fetch(`${running.origin}${path}`)
     }, 'messagebox_http_requests_total{route="other",status="404"}')
 
     expect(grown).toEqual([5])
@@ -88,7 +118,8 @@ describe('what is counted', () => {
 
   test('files of the pages share one series', async () => {
     const grown = await growth(async () => {
-      for (const name of ['style.000000000000.css', 'page.js']) await fetch(`${running.origin}/assets/${name}`)
+      for (const name of ['style.000000000000.css', 'page.js'])
+        await fetch(`${running.origin}/assets/${name}`)
     }, 'messagebox_http_requests_total{route="/assets/:file",status="404"}')
 
     expect(grown).toEqual([2])
@@ -101,21 +132,49 @@ describe('what is counted', () => {
 })
 
 test('a request whose client leaves before the answer counts as aborted, and as no latency', async () => {
-  const policy = async (): Promise<Terms> => await new Promise(resolve => setTimeout(() => { resolve(FREE_OF_CHARGE) }, 200))
+  const policy = async (): Promise<Terms> =>
+    await new Promise((resolve) =>
+      setTimeout(() => {
+        resolve(FREE_OF_CHARGE)
+      }, 200),
+    )
   const slow = await startServer({ env: { METRICS_PORT: '0' }, overrides: { policy } })
   const session = await handshake(slow.origin)
-  const { url, init } = await sign(session, { target: '/sendMessage', headers: { 'content-type': 'application/json' }, body: JSON.stringify({ message: { recipient: session.identityKey, messageBox: 'inbox', messageId: 'id', body: 'hello' } }) })
-  await expect(fetch(url, { ...init, signal: AbortSignal.timeout(50) } as RequestInit)).rejects.toThrow()
+  const { url, init } = await sign(session, {
+    target: '/sendMessage',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      message: {
+        recipient: session.identityKey,
+        messageBox: 'inbox',
+        messageId: 'id',
+        body: 'hello',
+      },
+    }),
+  })
+  await expect(
+    fetch(url, { ...init, signal: AbortSignal.timeout(50) } as RequestInit),
+  ).rejects.toThrow()
 
-  const text = async (): Promise<string> => await (await fetch(`http://127.0.0.1:${slow.server.metricsPort!}/metrics`)).text()
-  await until(async () => sum(await text(), 'messagebox_http_requests_total{route="/sendMessage",status="aborted"}') === 1)
-  expect(sum(await text(), 'messagebox_http_request_duration_seconds_count{route="/sendMessage"}')).toBe(0)
+  const text = async (): Promise<string> =>
+    await (await fetch(`http://127.0.0.1:${slow.server.metricsPort!}/metrics`)).text()
+  await until(
+    async () =>
+      sum(await text(), 'messagebox_http_requests_total{route="/sendMessage",status="aborted"}') ===
+      1,
+  )
+  expect(
+    sum(await text(), 'messagebox_http_request_duration_seconds_count{route="/sendMessage"}'),
+  ).toBe(0)
 })
 
 test('the page stands on a port of its own, there alone, and nothing else does', async () => {
   const { metricsPort } = running.server
-  expect((await fetch(`http://127.0.0.1:${metricsPort!}/metrics`)).headers.get('content-type')).toMatch(/^text\/plain; version=0\.0\.4/)
-  for (const path of ['/', '/info', '/metrics/']) expect((await fetch(`http://127.0.0.1:${metricsPort!}${path}`)).status).toBe(404)
+  expect(
+    (await fetch(`http://127.0.0.1:${metricsPort!}/metrics`)).headers.get('content-type'),
+  ).toMatch(/^text\/plain; version=0\.0\.4/)
+  for (const path of ['/', '/info', '/metrics/'])
+    expect((await fetch(`http://127.0.0.1:${metricsPort!}${path}`)).status).toBe(404)
   expect((await fetch(`${running.origin}/metrics`)).status).toBe(404)
   expect((await startServer()).server.metricsPort).toBeUndefined()
 })
@@ -128,28 +187,41 @@ if (!hasPromtool) {
 }
 
 ;(hasPromtool ? test : (): void => {})('promtool reads every metric', async () => {
-  const { status, stderr } = spawnSync('promtool', ['check', 'metrics'], { input: await read(), encoding: 'utf8' })
+  const { status, stderr } = spawnSync('promtool', ['check', 'metrics'], {
+    input: await read(),
+    encoding: 'utf8',
+  })
 
   // Lines about names: those of our own have none, Node's come from the library.
-  expect(stderr.split('\n').filter(line => line !== '' && !line.startsWith('nodejs_'))).toEqual([])
+  expect(stderr.split('\n').filter((line) => line !== '' && !line.startsWith('nodejs_'))).toEqual(
+    [],
+  )
   expect([0, 3]).toContain(status)
 })
 
 describe('the dashboard', () => {
   const dashboard = readFileSync(join(__dirname, '../../deploy/grafana/messagebox.json'), 'utf8')
-  const expressions = [...dashboard.matchAll(/"(?:expr|query)": "((?:[^"\\]|\\.)*)"/g)].map(([, text]) => JSON.parse(`"${text!}"`) as string)
+  const expressions = [...dashboard.matchAll(/"(?:expr|query)": "((?:[^"\\]|\\.)*)"/g)].map(
+    ([, text]) => JSON.parse(`"${text!}"`) as string,
+  )
 
   test('every query names metrics that exist', async () => {
-    const names = new Set([...(await read()).matchAll(/^([a-z0-9_]+)[{ ]/gm)].map(([, name]) => name))
-    const used = expressions.flatMap(text => text.match(/\b(?:messagebox|process|nodejs)_[a-z0-9_]+/g) ?? [])
+    const names = new Set(
+      [...(await read()).matchAll(/^([a-z0-9_]+)[{ ]/gm)].map(([, name]) => name),
+    )
+    const used = expressions.flatMap(
+      (text) => text.match(/\b(?:messagebox|process|nodejs)_[a-z0-9_]+/g) ?? [],
+    )
 
     expect(used.length).toBeGreaterThan(40)
-    expect([...new Set(used)].filter(name => !names.has(name))).toEqual([])
+    expect([...new Set(used)].filter((name) => !names.has(name))).toEqual([])
   })
 
   test('and every metric of the server is in it', async () => {
-    const names = [...(await read()).matchAll(/^# TYPE (messagebox_\w+)/gm)].map(([, name]) => name!)
+    const names = [...(await read()).matchAll(/^# TYPE (messagebox_\w+)/gm)].map(
+      ([, name]) => name!,
+    )
     expect(names.length).toBeGreaterThan(Object.keys({ ...GAUGES, ...TOTALS }).length)
-    expect(names.filter(name => !expressions.some(text => text.includes(name)))).toEqual([])
+    expect(names.filter((name) => !expressions.some((text) => text.includes(name)))).toEqual([])
   })
 })

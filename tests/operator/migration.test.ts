@@ -1,34 +1,78 @@
 import { describe, expect, test } from '@jest/globals'
 import pino from 'pino'
-import { createKnex } from '../../src/db/knex'
-import { migrate as runMigrations, settleUsage } from '../../src/db/migrate'
+import { createKnex } from '../../src/db/engine/knex'
+import { migrate as runMigrations, settleUsage } from '../../src/db/engine/migrate'
 import { ENGINES } from '../helpers/databases'
 import { expectCors, expectError } from '../helpers/refusals'
 import { startServer } from '../helpers/server'
 import { handshake, post } from '../helpers/signedRequests'
 
 const KEY = 'open sesame, please'
-const NAMES = ['0001-messages', '0002-quota-usage', '0003-permissions', '0004-payments', '0005-devices', '0006-advertisements', '0007-schema-lease']
+const NAMES = [
+  '0001-messages',
+  '0002-quota-usage',
+  '0003-permissions',
+  '0004-payments',
+  '0005-devices',
+  '0006-advertisements',
+  '0007-schema-lease',
+]
 /** What migrations have made since the first. */
-const TABLES_SINCE = ['quota_usage', 'permissions', 'payment_outpoints', 'payments', 'devices', 'advertisements']
+const TABLES_SINCE = [
+  'quota_usage',
+  'permissions',
+  'payment_outpoints',
+  'payments',
+  'devices',
+  'advertisements',
+]
 
-interface Seen { status: number, headers: Headers, body: Record<string, unknown> }
-
-const migrate = async (host: string, body: unknown): Promise<Seen> => {
-  const response = await fetch(`${host}/migrate`, { method: 'POST', headers: { 'content-type': 'application/json' }, body: typeof body === 'string' ? body : JSON.stringify(body) })
-  return { status: response.status, headers: response.headers, body: await response.json() as Record<string, unknown> }
+interface Seen {
+  status: number
+  headers: Headers
+  body: Record<string, unknown>
 }
 
-describe.each(ENGINES)('on %s', engine => {
+const migrate = async (host: string, body: unknown): Promise<Seen> => {
+  const response = await fetch(`${host}/migrate`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: typeof body === 'string' ? body : JSON.stringify(body),
+  })
+  return {
+    status: response.status,
+    headers: response.headers,
+    body: (await response.json()) as Record<string, unknown>,
+  }
+}
+
+describe.each(ENGINES)('on %s', (engine) => {
   test('with MIGRATE_ON_START=false the operator decides when', async () => {
-    const server = await startServer({ engine, env: { MIGRATE_ON_START: 'false', MIGRATE_KEY: KEY, ROUTING_PREFIX: '/api' } })
+    const server = await startServer({
+      engine,
+      env: { MIGRATE_ON_START: 'false', MIGRATE_KEY: KEY, ROUTING_PREFIX: '/api' },
+    })
     const ready = async (): Promise<Seen> => {
       const response = await fetch(`${server.host}/ready`)
-      return { status: response.status, headers: response.headers, body: await response.json() as Record<string, unknown> }
+      return {
+        status: response.status,
+        headers: response.headers,
+        body: (await response.json()) as Record<string, unknown>,
+      }
     }
     expectError(await ready(), [503, 'ERR_SCHEMA_OUTDATED'])
     const alice = await handshake(server.origin)
-    const send = async (): Promise<number> => (await post(alice, '/api/sendMessage', { message: { recipient: alice.identityKey, messageBox: 'inbox', messageId: 'id', body: 'hello' } })).status
+    const send = async (): Promise<number> =>
+      (
+        await post(alice, '/api/sendMessage', {
+          message: {
+            recipient: alice.identityKey,
+            messageBox: 'inbox',
+            messageId: 'id',
+            body: 'hello',
+          },
+        })
+      ).status
     expect(await send()).toBe(503)
 
     const answer = await migrate(server.host, { migratekey: KEY })
@@ -37,14 +81,21 @@ describe.each(ENGINES)('on %s', engine => {
 
     expect((await ready()).body).toEqual({ status: 'ready' })
     expect(await send()).toBe(200)
-    expect((await migrate(server.host, { migratekey: KEY })).body).toEqual({ status: 'success', result: [expect.any(Number), []] })
+    expect((await migrate(server.host, { migratekey: KEY })).body).toEqual({
+      status: 'success',
+      result: [expect.any(Number), []],
+    })
   })
 
   test('the command migrates while a server waits: what was stored before is counted, and the server begins', async () => {
     const first = await startServer({ engine, env: { INBOX_QUOTA_MESSAGES: '7' } })
     const alice = await handshake(first.origin)
     const send = async (origin: string, messageId: string): Promise<number> => {
-      return (await post({ ...alice, origin }, '/sendMessage', { message: { recipient: alice.identityKey, messageBox: 'inbox', messageId, body: 'hello' } })).status
+      return (
+        await post({ ...alice, origin }, '/sendMessage', {
+          message: { recipient: alice.identityKey, messageBox: 'inbox', messageId, body: 'hello' },
+        })
+      ).status
     }
     for (let i = 0; i < 5; i++) await send(first.origin, `old ${i}`)
     const { knex } = first.server.context
@@ -60,15 +111,35 @@ describe.each(ENGINES)('on %s', engine => {
     await command.destroy()
 
     expect((await fetch(`${first.origin}/ready`)).status).toBe(200)
-    expect(await Promise.all([0, 1, 2, 3].map(async i => await send(first.origin, `new ${i}`)))).toEqual(expect.arrayContaining([200, 200, 429, 429]))
-    expect(Number((await first.server.context.knex('quota_usage').where({ subject: 'inbox' }).first()).messages)).toBe(7)
+    expect(
+      await Promise.all([0, 1, 2, 3].map(async (i) => await send(first.origin, `new ${i}`))),
+    ).toEqual(expect.arrayContaining([200, 200, 429, 429]))
+    expect(
+      Number(
+        (await first.server.context.knex('quota_usage').where({ subject: 'inbox' }).first())
+          .messages,
+      ),
+    ).toBe(7)
   })
 
   test('what goes wrong is logged, and not told', async () => {
     const lines: string[] = []
-    const logger = pino({}, { write: line => { lines.push(line) } })
-    const server = await startServer({ engine, env: { MIGRATE_ON_START: 'false', MIGRATE_KEY: KEY }, overrides: { logger } })
-    await server.server.context.knex.schema.createTable('messages', table => { table.integer('other') })
+    const logger = pino(
+      {},
+      {
+        write: (line) => {
+          lines.push(line)
+        },
+      },
+    )
+    const server = await startServer({
+      engine,
+      env: { MIGRATE_ON_START: 'false', MIGRATE_KEY: KEY },
+      overrides: { logger },
+    })
+    await server.server.context.knex.schema.createTable('messages', (table) => {
+      table.integer('other')
+    })
 
     const answer = await migrate(server.host, { migratekey: KEY })
 
@@ -87,7 +158,7 @@ describe('who may', () => {
     ['no key', {}],
     ['an empty key', { migratekey: '' }],
     ['a key that is no text', { migratekey: [KEY] }],
-    ['null', 'null']
+    ['null', 'null'],
   ])('%s is refused', async (_name, body) => {
     const { host } = await startServer({ env: { MIGRATE_KEY: KEY } })
     expectError(await migrate(host, body), [401, 'ERR_UNAUTHORIZED'])
@@ -96,13 +167,18 @@ describe('who may', () => {
   test('what is no JSON, or far too much of it', async () => {
     const { host } = await startServer({ env: { MIGRATE_KEY: KEY } })
     expectError(await migrate(host, '{'), [400, 'ERR_INVALID_JSON'])
-    expectError(await migrate(host, JSON.stringify({ migratekey: 'x'.repeat(100_000) })), [413, 'ERR_BODY_TOO_LARGE'], { limit: 4096 })
+    expectError(
+      await migrate(host, JSON.stringify({ migratekey: 'x'.repeat(100_000) })),
+      [413, 'ERR_BODY_TOO_LARGE'],
+      { limit: 4096 },
+    )
   })
 
   test('ten attempts a minute, the right key among them', async () => {
     const { host } = await startServer({ env: { MIGRATE_KEY: KEY } })
     const statuses: number[] = []
-    for (let i = 0; i < 10; i++) statuses.push((await migrate(host, { migratekey: `guess ${i}` })).status)
+    for (let i = 0; i < 10; i++)
+      statuses.push((await migrate(host, { migratekey: `guess ${i}` })).status)
 
     expect(statuses).toEqual(statuses.map(() => 401))
     const answer = await migrate(host, { migratekey: KEY })

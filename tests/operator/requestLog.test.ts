@@ -4,12 +4,26 @@ import { handshake, post } from '../helpers/signedRequests'
 import { startServer } from '../helpers/server'
 import { eventually } from '../helpers/processes'
 
-async function logOfASend (level: string): Promise<{ lines: string[], headers: Headers }> {
+async function logOfASend(level: string): Promise<{ lines: string[]; headers: Headers }> {
   const lines: string[] = []
-  const logger = pino({ level }, { write: line => { lines.push(line) } })
+  const logger = pino(
+    { level },
+    {
+      write: (line) => {
+        lines.push(line)
+      },
+    },
+  )
   const { origin } = await startServer({ overrides: { logger } })
   const session = await handshake(origin)
-  const { status, headers } = await post(session, '/sendMessage?search=hidden', { message: { recipient: session.identityKey, messageBox: 'inbox', messageId: 'id', body: 'hidden' } })
+  const { status, headers } = await post(session, '/sendMessage?search=hidden', {
+    message: {
+      recipient: session.identityKey,
+      messageBox: 'inbox',
+      messageId: 'id',
+      body: 'hidden',
+    },
+  })
   expect(status).toBe(200)
   return { lines, headers }
 }
@@ -17,14 +31,28 @@ async function logOfASend (level: string): Promise<{ lines: string[], headers: H
 test('the log has a line for each request with its id, without its body, key or search', async () => {
   const { lines, headers } = await logOfASend('info')
 
-  const line = await eventually(() => lines.find(text => text.includes('/sendMessage')), () => 'the request was not logged', 5000)
+  const line = await eventually(
+    () => lines.find((text) => text.includes('/sendMessage')),
+    () => 'the request was not logged',
+    5000,
+  )
   expect(JSON.parse(line)).toEqual({
-    level: 30, time: expect.any(Number), pid: expect.any(Number), hostname: expect.any(String),
-    requestId: headers.get('x-request-id'), method: 'POST', path: '/sendMessage', status: 200, milliseconds: expect.any(Number), msg: 'request'
+    level: 30,
+    time: expect.any(Number),
+    pid: expect.any(Number),
+    hostname: expect.any(String),
+    requestId: headers.get('x-request-id'),
+    method: 'POST',
+    path: '/sendMessage',
+    status: 200,
+    milliseconds: expect.any(Number),
+    msg: 'request',
   })
   expect(lines.join('')).not.toContain('hidden')
 })
 
 test('above the level info a request leaves no line', async () => {
-  expect((await logOfASend('warn')).lines.filter(text => text.includes('sendMessage'))).toEqual([])
+  expect((await logOfASend('warn')).lines.filter((text) => text.includes('sendMessage'))).toEqual(
+    [],
+  )
 })

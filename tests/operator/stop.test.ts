@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { newWallet, Session } from '../../bench/client'
 import { Connection } from '../../bench/connection'
 import type { FlatEnv } from '../../src/config'
-import { FREE_OF_CHARGE, type Terms } from '../../src/policy'
+import { FREE_OF_CHARGE, type Terms } from '../../src/permissions/rules'
 import { Caller } from '../durability/caller'
 import { createDatabase, ENGINES, type Engine } from '../helpers/databases'
 import { lightSocket } from '../helpers/live'
@@ -15,14 +15,18 @@ import { eventually, ServerProcess } from '../helpers/processes'
 import { onEnd, startServer } from '../helpers/server'
 import { handshake, post, sign } from '../helpers/signedRequests'
 
-async function startProcess (engine: Engine, env: FlatEnv = {}): Promise<ServerProcess> {
+async function startProcess(engine: Engine, env: FlatEnv = {}): Promise<ServerProcess> {
   const database = await createDatabase(engine)
   onEnd(database.drop)
   return await ServerProcess.start({ env: { ...database.env, ENABLE_WEBSOCKETS: 'true', ...env } })
 }
 
 /** The ids in a box, by a server that was started again. */
-async function boxOf (server: ServerProcess, key: Parameters<typeof handshake>[1], messageBox: string): Promise<string[]> {
+async function boxOf(
+  server: ServerProcess,
+  key: Parameters<typeof handshake>[1],
+  messageBox: string,
+): Promise<string[]> {
   const ids: string[] = []
   const session = await handshake(server.origin, key)
   for (let offset: number | null = 0; offset !== null;) {
@@ -33,27 +37,47 @@ async function boxOf (server: ServerProcess, key: Parameters<typeof handshake>[1
   return ids
 }
 
-const sendTo = async (sender: Caller, recipient: string, messageId: string): ReturnType<Caller['post']> => {
-  return await sender.post('/sendMessage', { message: { recipient, messageBox: 'inbox', messageId, body: 'x'.repeat(300) } })
+const sendTo = async (
+  sender: Caller,
+  recipient: string,
+  messageId: string,
+): ReturnType<Caller['post']> => {
+  return await sender.post('/sendMessage', {
+    message: { recipient, messageBox: 'inbox', messageId, body: 'x'.repeat(300) },
+  })
 }
 
-describe.each(ENGINES)('SIGTERM on %s', engine => {
+describe.each(ENGINES)('SIGTERM on %s', (engine) => {
   test('200 requests under way: every one is answered with success, and what was stored is there', async () => {
     const server = await startProcess(engine)
     const port = Number(new URL(server.origin).port)
     const key = PrivateKey.fromRandom()
     const recipient = key.toPublicKey().toString()
-    const sessions = await Promise.all(Array.from({ length: 10 }, async () => await Session.open(port, newWallet())))
+    const sessions = await Promise.all(
+      Array.from({ length: 10 }, async () => await Session.open(port, newWallet())),
+    )
     const ids = Array.from({ length: 200 }, () => randomUUID())
-    const requests = ids.map((messageId, index) => sessions[index % 10]!.sign('/sendMessage', { message: { recipient, messageBox: 'inbox', messageId, body: 'x'.repeat(300) } }))
+    const requests = ids.map((messageId, index) =>
+      sessions[index % 10]!.sign('/sendMessage', {
+        message: { recipient, messageBox: 'inbox', messageId, body: 'x'.repeat(300) },
+      }),
+    )
     const connections = await Promise.all(ids.map(async () => await Connection.open(port)))
-    onEnd(() => { connections.forEach(connection => { connection.close() }) })
+    onEnd(() => {
+      connections.forEach((connection) => {
+        connection.close()
+      })
+    })
 
-    const answers = connections.map(async (connection, index) => await connection.exchange(requests[index]!, true))
+    const answers = connections.map(
+      async (connection, index) => await connection.exchange(requests[index]!, true),
+    )
     const since = Date.now()
     server.signal('SIGTERM')
 
-    const statuses = (await Promise.all(answers)).map((answer, index) => sessions[index % 10]!.verifies(answer) ? answer.status : 'unsigned')
+    const statuses = (await Promise.all(answers)).map((answer, index) =>
+      sessions[index % 10]!.verifies(answer) ? answer.status : 'unsigned',
+    )
     expect(statuses).toEqual(ids.map(() => 200))
     expect(await server.ended()).toBe(0)
     expect(Date.now() - since).toBeLessThan(10_000)
@@ -65,9 +89,11 @@ describe.each(ENGINES)('SIGTERM on %s', engine => {
     const server = await startProcess(engine)
     const port = Number(new URL(server.origin).port)
     const session = await Session.open(port, newWallet())
-    const requests = Array.from({ length: 200 }, () => session.sign('/listMessages', { messageBox: 'inbox' }))
+    const requests = Array.from({ length: 200 }, () =>
+      session.sign('/listMessages', { messageBox: 'inbox' }),
+    )
 
-    const answers = requests.map(async request => {
+    const answers = requests.map(async (request) => {
       const connection = await Connection.open(port).catch(() => undefined)
       const status = (await connection?.exchange(request))?.status
       connection?.close()
@@ -76,7 +102,11 @@ describe.each(ENGINES)('SIGTERM on %s', engine => {
     server.signal('SIGTERM')
 
     // Nobody is cut off; the port may have closed before the last of them came.
-    expect([...new Set((await Promise.all(answers)).map(status => status ?? 'refused'))].filter(status => status !== 200 && status !== 'refused')).toEqual([])
+    expect(
+      [...new Set((await Promise.all(answers)).map((status) => status ?? 'refused'))].filter(
+        (status) => status !== 200 && status !== 'refused',
+      ),
+    ).toEqual([])
     expect(await server.ended()).toBe(0)
   })
 
@@ -84,14 +114,16 @@ describe.each(ENGINES)('SIGTERM on %s', engine => {
     const server = await startProcess(engine)
     const owner = await Caller.connect(server.origin)
     const ids = Array.from({ length: 100 }, () => randomUUID())
-    await Promise.all(ids.map(async id => await sendTo(owner, owner.identityKey, id)))
+    await Promise.all(ids.map(async (id) => await sendTo(owner, owner.identityKey, id)))
 
-    const answers = ids.map(async id => await owner.post('/acknowledgeMessage', { messageIds: [id] }))
+    const answers = ids.map(
+      async (id) => await owner.post('/acknowledgeMessage', { messageIds: [id] }),
+    )
     // Each of them has a connection by the time that half of them are answered.
     await Promise.all(answers.slice(0, 50))
     server.signal('SIGTERM')
 
-    expect((await Promise.all(answers)).map(answer => answer?.status)).toEqual(ids.map(() => 200))
+    expect((await Promise.all(answers)).map((answer) => answer?.status)).toEqual(ids.map(() => 200))
     expect(await server.ended()).toBe(0)
     await server.start()
     expect((await owner.post('/listMessages', { messageBox: 'inbox' }))?.body.messages).toEqual([])
@@ -101,17 +133,27 @@ describe.each(ENGINES)('SIGTERM on %s', engine => {
     const server = await startProcess(engine)
     const key = PrivateKey.fromRandom()
     const recipient = key.toPublicKey().toString()
-    const senders = await Promise.all(Array.from({ length: 20 }, async () => await Caller.connect(server.origin)))
+    const senders = await Promise.all(
+      Array.from({ length: 20 }, async () => await Caller.connect(server.origin)),
+    )
     const stored: string[] = []
     const other: string[] = []
-    const sending = senders.map(async sender => {
+    const sending = senders.map(async (sender) => {
       for (;;) {
         const id = randomUUID()
         const answer = await sendTo(sender, recipient, id)
         if (answer?.status !== 200) {
           if (answer !== undefined) other.push(`${answer.status} ${String(answer.body.code)}`)
           // Refused, rather than cut off: nothing listens where the server was.
-          const refused = await new Promise(resolve => connect(Number(new URL(server.origin).port), '127.0.0.1').once('connect', () => { resolve(false) }).once('error', error => { resolve((error as NodeJS.ErrnoException).code) }))
+          const refused = await new Promise((resolve) =>
+            connect(Number(new URL(server.origin).port), '127.0.0.1')
+              .once('connect', () => {
+                resolve(false)
+              })
+              .once('error', (error) => {
+                resolve((error as NodeJS.ErrnoException).code)
+              }),
+          )
           return refused
         }
         stored.push(id)
@@ -125,24 +167,37 @@ describe.each(ENGINES)('SIGTERM on %s', engine => {
     expect(await server.ended()).toBe(0)
     await server.start()
     const box = new Set(await boxOf(server, key, 'inbox'))
-    expect(stored.filter(id => !box.has(id))).toEqual([])
+    expect(stored.filter((id) => !box.has(id))).toEqual([])
   })
 
   test('live senders get every acknowledgement, and then look for a server again', async () => {
     const server = await startProcess(engine)
-    const sockets = await Promise.all(Array.from({ length: 10 }, async () => await lightSocket(server.origin, { options: { reconnection: false } }).authenticate()))
+    const sockets = await Promise.all(
+      Array.from(
+        { length: 10 },
+        async () =>
+          await lightSocket(server.origin, { options: { reconnection: false } }).authenticate(),
+      ),
+    )
     const recipient = sockets[0]!.identityKey
     const roomId = `${recipient}-inbox`
-    const reasons = sockets.map(async ({ raw }) => await new Promise(resolve => raw.once('disconnect', resolve)))
+    const reasons = sockets.map(
+      async ({ raw }) => await new Promise((resolve) => raw.once('disconnect', resolve)),
+    )
 
     for (const socket of sockets) {
-      for (let i = 0; i < 20; i++) socket.emit('sendMessage', { roomId, message: { messageId: randomUUID(), recipient, body: 'hello' } })
+      for (let i = 0; i < 20; i++)
+        socket.emit('sendMessage', {
+          roomId,
+          message: { messageId: randomUUID(), recipient, body: 'hello' },
+        })
     }
     await sockets[0]!.next(`sendMessageAck-${roomId}`)
     server.signal('SIGTERM')
 
     for (const [index, socket] of sockets.entries()) {
-      for (let i = index === 0 ? 1 : 0; i < 20; i++) expect(await socket.next(`sendMessageAck-${roomId}`)).toMatchObject({ status: 'success' })
+      for (let i = index === 0 ? 1 : 0; i < 20; i++)
+        expect(await socket.next(`sendMessageAck-${roomId}`)).toMatchObject({ status: 'success' })
     }
     // By this reason Socket.IO's client connects again by itself.
     expect(await Promise.all(reasons)).toEqual(sockets.map(() => 'transport close'))
@@ -153,8 +208,12 @@ describe.each(ENGINES)('SIGTERM on %s', engine => {
 test('meanwhile /ready says so, and whoever comes anew is not let in', async () => {
   let open: () => void = () => {}
   let begun: () => void = () => {}
-  const gate = new Promise<void>(resolve => { open = resolve })
-  const working = new Promise<void>(resolve => { begun = resolve })
+  const gate = new Promise<void>((resolve) => {
+    open = resolve
+  })
+  const working = new Promise<void>((resolve) => {
+    begun = resolve
+  })
   const policy = async (): Promise<Terms> => {
     begun()
     await gate
@@ -163,20 +222,50 @@ test('meanwhile /ready says so, and whoever comes anew is not let in', async () 
   const { origin, server } = await startServer({ overrides: { policy, idleGrace: 5000 } })
   const alice = await handshake(origin)
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
-  const ready = async (): Promise<{ status: number, connection: string, body: unknown }> => await new Promise((resolve, reject) => {
-    get(`${origin}/ready`, { agent }, res => {
-      let body = ''
-      res.on('data', chunk => { body += String(chunk) }).on('end', () => { resolve({ status: res.statusCode!, connection: res.headers.connection!, body: JSON.parse(body) }) })
-    }).once('error', reject)
+  const ready = async (): Promise<{ status: number; connection: string; body: unknown }> =>
+    await new Promise((resolve, reject) => {
+      get(`${origin}/ready`, { agent }, (res) => {
+        let body = ''
+        res
+          .on('data', (chunk) => {
+            body += String(chunk)
+          })
+          .on('end', () => {
+            resolve({
+              status: res.statusCode!,
+              connection: res.headers.connection!,
+              body: JSON.parse(body),
+            })
+          })
+      }).once('error', reject)
+    })
+  expect(await ready()).toEqual({
+    status: 200,
+    connection: 'keep-alive',
+    body: { status: 'ready' },
   })
-  expect(await ready()).toEqual({ status: 200, connection: 'keep-alive', body: { status: 'ready' } })
-  const answer = post(alice, '/sendMessage', { message: { recipient: alice.identityKey, messageBox: 'inbox', messageId: 'id', body: 'hello' } })
+  const answer = post(alice, '/sendMessage', {
+    message: { recipient: alice.identityKey, messageBox: 'inbox', messageId: 'id', body: 'hello' },
+  })
   await working
 
   const stopped = server.stop()
-  expect(await ready()).toMatchObject({ status: 503, connection: 'close', body: { status: 'error', code: 'ERR_STOPPING' } })
+  expect(await ready()).toMatchObject({
+    status: 503,
+    connection: 'close',
+    body: { status: 'error', code: 'ERR_STOPPING' },
+  })
   // Whoever had connected before the port closed is still answered.
-  const code = await eventually(async () => await ready().then(({ status }) => { expect(status).toBe(503) }, error => (error as NodeJS.ErrnoException).code), () => 'the port stays open')
+  const code = await eventually(
+    async () =>
+      await ready().then(
+        ({ status }) => {
+          expect(status).toBe(503)
+        },
+        (error) => (error as NodeJS.ErrnoException).code,
+      ),
+    () => 'the port stays open',
+  )
   expect(code).toBe('ECONNREFUSED')
   open()
 
@@ -187,42 +276,71 @@ test('meanwhile /ready says so, and whoever comes anew is not let in', async () 
 
 test('a live send that takes its time is acknowledged before its socket is closed', async () => {
   let begun: () => void = () => {}
-  const working = new Promise<void>(resolve => { begun = resolve })
+  const working = new Promise<void>((resolve) => {
+    begun = resolve
+  })
   const policy = async (): Promise<Terms> => {
     begun()
     // Longer than idle connections are kept, and than new ones are accepted.
     await pause(1500)
     return FREE_OF_CHARGE
   }
-  const { origin, server } = await startServer({ env: { ENABLE_WEBSOCKETS: 'true' }, overrides: { policy, idleGrace: 300 } })
+  const { origin, server } = await startServer({
+    env: { ENABLE_WEBSOCKETS: 'true' },
+    overrides: { policy, idleGrace: 300 },
+  })
   const socket = await lightSocket(origin, { options: { reconnection: false } }).authenticate()
   const roomId = `${socket.identityKey}-inbox`
-  socket.emit('sendMessage', { roomId, message: { messageId: 'id', recipient: socket.identityKey, body: 'hello' } })
+  socket.emit('sendMessage', {
+    roomId,
+    message: { messageId: 'id', recipient: socket.identityKey, body: 'hello' },
+  })
   await working
 
   const stopped = server.stop()
 
-  expect(await socket.next(`sendMessageAck-${roomId}`)).toEqual({ status: 'success', messageId: 'id' })
+  expect(await socket.next(`sendMessageAck-${roomId}`)).toEqual({
+    status: 'success',
+    messageId: 'id',
+  })
   await stopped
 })
 
 test('a second signal, of whichever kind, ends it at once', async () => {
   const server = await startProcess('sqlite', { SHUTDOWN_TIMEOUT: '60' })
   const alice = await handshake(server.origin)
-  const { init } = await sign(alice, { target: '/sendMessage', headers: { 'content-type': 'application/json' }, body: '{}' })
+  const { init } = await sign(alice, {
+    target: '/sendMessage',
+    headers: { 'content-type': 'application/json' },
+    body: '{}',
+  })
   const slow = connect(Number(new URL(server.origin).port), '127.0.0.1').on('error', () => {})
-  slow.write(`POST /sendMessage HTTP/1.1\r\n${Object.entries({ ...init.headers, host: 'localhost', 'content-length': '1000' }).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n{"message":`)
+  slow.write(
+    `POST /sendMessage HTTP/1.1\r\n${Object.entries({
+      ...init.headers,
+      host: 'localhost',
+      'content-length': '1000',
+    })
+      .map(([name, value]) => `${name}: ${value}\r\n`)
+      .join('')}\r\n{"message":`,
+  )
   await fetch(`${server.origin}/health`)
 
   server.signal('SIGTERM')
-  await eventually(() => server.output.includes('"stopping"') || undefined, () => 'the server does not stop')
+  await eventually(
+    () => server.output.includes('"stopping"') || undefined,
+    () => 'the server does not stop',
+  )
   // A second one at once is an echo of the first.
   server.signal('SIGINT')
-  const end = await eventually(async () => {
-    await new Promise(resolve => setTimeout(resolve, 50))
-    server.signal('SIGINT')
-    return server.running ? undefined : await server.ended()
-  }, () => 'the server does not end')
+  const end = await eventually(
+    async () => {
+      await new Promise((resolve) => setTimeout(resolve, 50))
+      server.signal('SIGINT')
+      return server.running ? undefined : await server.ended()
+    },
+    () => 'the server does not end',
+  )
 
   expect(end).toBe('SIGINT')
   slow.destroy()
@@ -231,9 +349,21 @@ test('a second signal, of whichever kind, ends it at once', async () => {
 test('a client that dawdles does not hold the server up for longer than SHUTDOWN_TIMEOUT', async () => {
   const server = await startProcess('sqlite', { SHUTDOWN_TIMEOUT: '2' })
   const alice = await handshake(server.origin)
-  const { init } = await sign(alice, { target: '/sendMessage', headers: { 'content-type': 'application/json' }, body: '{}' })
+  const { init } = await sign(alice, {
+    target: '/sendMessage',
+    headers: { 'content-type': 'application/json' },
+    body: '{}',
+  })
   const slow = connect(Number(new URL(server.origin).port), '127.0.0.1').on('error', () => {})
-  slow.write(`POST /sendMessage HTTP/1.1\r\n${Object.entries({ ...init.headers, host: 'localhost', 'content-length': '1000' }).map(([name, value]) => `${name}: ${value}\r\n`).join('')}\r\n{"message":`)
+  slow.write(
+    `POST /sendMessage HTTP/1.1\r\n${Object.entries({
+      ...init.headers,
+      host: 'localhost',
+      'content-length': '1000',
+    })
+      .map(([name, value]) => `${name}: ${value}\r\n`)
+      .join('')}\r\n{"message":`,
+  )
   await fetch(`${server.origin}/health`)
 
   const since = Date.now()

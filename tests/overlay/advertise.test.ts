@@ -24,35 +24,68 @@ beforeAll(async () => {
   leadLocalPresetTo(node.port)
 })
 
-beforeEach(() => { node.forget() })
+beforeEach(() => {
+  node.forget()
+})
 
-interface Advertising { checkedAt: string | null, topics: string[], fault: string | null }
+interface Advertising {
+  checkedAt: string | null
+  topics: string[]
+  fault: string | null
+}
 
-async function advertising ({ host }: TestServer): Promise<Advertising> {
-  return (await (await fetch(`${host}/info`)).json() as { advertising: Advertising }).advertising
+async function advertising({ host }: TestServer): Promise<Advertising> {
+  return ((await (await fetch(`${host}/info`)).json()) as { advertising: Advertising }).advertising
 }
 
 /** What a server says once it has looked at its advertisements. */
-async function settled (server: TestServer): Promise<Advertising> {
+async function settled(server: TestServer): Promise<Advertising> {
   await until(async () => (await advertising(server)).checkedAt !== null)
   return await advertising(server)
 }
 
-async function funded (satoshis = 10_000): Promise<{ env: FlatEnv, wallet: TestWallet }> {
+async function funded(satoshis = 10_000): Promise<{ env: FlatEnv; wallet: TestWallet }> {
   const key = PrivateKey.fromRandom()
   const wallet = await chain.wallet({ key, satoshis })
-  return { wallet, env: { ...chain.env, NODE_ENV: 'test', SERVER_PRIVATE_KEY: key.toHex(), ADVERTISE: 'true', ENABLE_OVERLAY: 'true', HOSTING_DOMAIN: HOST } }
+  return {
+    wallet,
+    env: {
+      ...chain.env,
+      NODE_ENV: 'test',
+      SERVER_PRIVATE_KEY: key.toHex(),
+      ADVERTISE: 'true',
+      ENABLE_OVERLAY: 'true',
+      HOSTING_DOMAIN: HOST,
+    },
+  }
 }
 
-const standing = (): string[] => node.entries.map(({ topic, fields }) => [topic, ...fields.slice(0, -1).map(field => field.length === 33 ? field.toString('hex') : field.toString())].join(' ')).sort()
+const standing = (): string[] =>
+  node.entries
+    .map(({ topic, fields }) =>
+      [
+        topic,
+        ...fields
+          .slice(0, -1)
+          .map((field) => (field.length === 33 ? field.toString('hex') : field.toString())),
+      ].join(' '),
+    )
+    .sort()
 const wanted = (identityKey: string, host: string): string[] => [
-  `tm_messagebox ${identityKey} ${host}`, `tm_ship SHIP ${identityKey} ${host} tm_messagebox`, `tm_slap SLAP ${identityKey} ${host} ls_messagebox`
+  `tm_messagebox ${identityKey} ${host}`,
+  `tm_ship SHIP ${identityKey} ${host} tm_messagebox`,
+  `tm_slap SLAP ${identityKey} ${host} ls_messagebox`,
 ]
 
 test('at its start it anoints itself and advertises its topic and its service, as topic managers take them', async () => {
   const { env, wallet } = await funded()
   const server = await startServer({ env })
-  expect(await settled(server)).toEqual({ host: HOST, topics: ['tm_ship', 'tm_slap', 'tm_messagebox'], checkedAt: expect.any(String), fault: null })
+  expect(await settled(server)).toEqual({
+    host: HOST,
+    topics: ['tm_ship', 'tm_slap', 'tm_messagebox'],
+    checkedAt: expect.any(String),
+    fault: null,
+  })
   expect(standing()).toEqual(wanted(wallet.identityKey, HOST))
 })
 
@@ -97,37 +130,76 @@ test('what a topic does not take is published later, without buying it again', a
 test('by hand: advertise, list, revoke', async () => {
   const { env, wallet } = await funded()
   const config = parseConfig(env)
-  expect(await advertisements(config)).toEqual({ text: 'the server is not advertised', json: { advertisements: [] } })
-  expect(await advertise(config)).toMatchObject({ text: expect.stringContaining(`${HOST} is advertised now`), json: { bought: ['tm_ship', 'tm_slap', 'tm_messagebox'], revoked: 0, faults: [] } })
-  expect(await advertise(config)).toMatchObject({ text: expect.stringContaining(`${HOST} is advertised already`), json: { bought: [] } })
+  expect(await advertisements(config)).toEqual({
+    text: 'the server is not advertised',
+    json: { advertisements: [] },
+  })
+  expect(await advertise(config)).toMatchObject({
+    text: expect.stringContaining(`${HOST} is advertised now`),
+    json: { bought: ['tm_ship', 'tm_slap', 'tm_messagebox'], revoked: 0, faults: [] },
+  })
+  expect(await advertise(config)).toMatchObject({
+    text: expect.stringContaining(`${HOST} is advertised already`),
+    json: { bought: [] },
+  })
   expect(standing()).toEqual(wanted(wallet.identityKey, HOST))
-  expect((await advertisements(config)).json).toEqual({ advertisements: ['tm_ship', 'tm_slap', 'tm_messagebox'].map(topic => ({ topic, host: HOST, txid: expect.any(String), outputIndex: expect.any(Number), published: true })) })
+  expect((await advertisements(config)).json).toEqual({
+    advertisements: ['tm_ship', 'tm_slap', 'tm_messagebox'].map((topic) => ({
+      topic,
+      host: HOST,
+      txid: expect.any(String),
+      outputIndex: expect.any(Number),
+      published: true,
+    })),
+  })
 
   node.away.add('tm_slap')
-  expect(await revoke(config)).toMatchObject({ failed: true, json: { revoked: 3, faults: [{ topic: 'tm_slap' }] } })
+  expect(await revoke(config)).toMatchObject({
+    failed: true,
+    json: { revoked: 3, faults: [{ topic: 'tm_slap' }] },
+  })
   expect(standing()).toHaveLength(1)
   expect(await revoke(config)).toMatchObject({ text: expect.stringContaining('nothing to revoke') })
 })
 
-test('the operator\'s tool has these commands', async () => {
+test("the operator's tool has these commands", async () => {
   const { env } = await funded()
-  const admin = async (settings: FlatEnv, ...parameters: string[]): Promise<{ code: number, output: string }> => {
-    const unset = Object.fromEntries(VARIABLES.map(name => [name, '']))
-    return await promisify(execFile)(process.execPath, ['-r', './tests/helpers/transpile.js', 'src/cli/admin.ts', ...parameters], { env: { ...process.env, ...unset, ...settings }, timeout: 30_000 })
-      .then(({ stdout }) => ({ code: 0, output: stdout }), ({ code, stdout, stderr }) => ({ code, output: `${stdout}${stderr}` }))
+  const admin = async (
+    settings: FlatEnv,
+    ...parameters: string[]
+  ): Promise<{ code: number; output: string }> => {
+    const unset = Object.fromEntries(VARIABLES.map((name) => [name, '']))
+    return await promisify(execFile)(
+      process.execPath,
+      ['-r', './tests/helpers/transpile.js', 'src/cli/admin.ts', ...parameters],
+      { env: { ...process.env, ...unset, ...settings }, timeout: 30_000 },
+    ).then(
+      ({ stdout }) => ({ code: 0, output: stdout }),
+      ({ code, stdout, stderr }) => ({ code, output: `${stdout}${stderr}` }),
+    )
   }
   const [list, revocation, mistake] = await Promise.all([
-    admin(env, 'advertisements', '--json'), admin(env, 'revoke'), admin({ ...env, HOSTING_DOMAIN: 'http://box.one' }, 'advertise')
+    admin(env, 'advertisements', '--json'),
+    admin(env, 'revoke'),
+    admin({ ...env, HOSTING_DOMAIN: 'http://box.one' }, 'advertise'),
   ])
   expect([list.code, JSON.parse(list.output)]).toEqual([0, { advertisements: [] }])
-  expect(revocation).toEqual({ code: 0, output: expect.stringContaining('there is nothing to revoke') })
-  expect(mistake).toEqual({ code: 1, output: expect.stringContaining('HOSTING_DOMAIN must be an https address') })
+  expect(revocation).toEqual({
+    code: 0,
+    output: expect.stringContaining('there is nothing to revoke'),
+  })
+  expect(mistake).toEqual({
+    code: 1,
+    output: expect.stringContaining('HOSTING_DOMAIN must be an https address'),
+  })
 })
 
 test('of two nodes that buy the same at once, the second advertisement is spent at the next look', async () => {
   const { env, wallet } = await funded()
   await chain.fund(wallet, 10_000)
-  await Promise.all([0, 1].map(async () => await advertise(parseConfig({ ...env, ENABLE_OVERLAY: 'false' }))))
+  await Promise.all(
+    [0, 1].map(async () => await advertise(parseConfig({ ...env, ENABLE_OVERLAY: 'false' }))),
+  )
   expect(standing()).toHaveLength(2)
   const again = await advertise(parseConfig({ ...env, ENABLE_OVERLAY: 'false' }))
   expect(again.json).toMatchObject({ bought: [], revoked: 1, faults: [] })
@@ -137,11 +209,14 @@ test('of two nodes that buy the same at once, the second advertisement is spent 
 test('a wallet without money, or without its storage, stops nothing', async () => {
   const { env } = await funded(0)
   const poor = await startServer({ env })
-  expect(await settled(poor)).toMatchObject({ topics: [], fault: 'The server\'s wallet has not enough money.' })
+  expect(await settled(poor)).toMatchObject({
+    topics: [],
+    fault: "The server's wallet has not enough money.",
+  })
   expect((await fetch(`${poor.host}/ready`)).status).toBe(200)
 
   const lost = await startServer({ env: { ...env, WALLET_STORAGE_URL: 'http://127.0.0.1:9' } })
-  expect(await settled(lost)).toMatchObject({ topics: [], fault: 'The server\'s wallet failed.' })
+  expect(await settled(lost)).toMatchObject({ topics: [], fault: "The server's wallet failed." })
 })
 
 test('a server that does not advertise itself says so', async () => {

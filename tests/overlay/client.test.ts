@@ -18,14 +18,20 @@ beforeAll(async () => {
   leadLocalPresetTo(overlay.server.port)
 })
 
-interface Person extends TestWallet { client: MessageBoxClient }
-
-async function person (host: string): Promise<Person> {
-  const wallet = await chain.wallet({ satoshis: 10_000 })
-  return { ...wallet, client: new MessageBoxClient({ host, walletClient: wallet.wallet, networkPreset: 'local' }) }
+interface Person extends TestWallet {
+  client: MessageBoxClient
 }
 
-const hostsOf = async ({ client, identityKey }: Person): Promise<string[]> => (await client.queryAdvertisements(identityKey)).map(({ host }) => host)
+async function person(host: string): Promise<Person> {
+  const wallet = await chain.wallet({ satoshis: 10_000 })
+  return {
+    ...wallet,
+    client: new MessageBoxClient({ host, walletClient: wallet.wallet, networkPreset: 'local' }),
+  }
+}
+
+const hostsOf = async ({ client, identityKey }: Person): Promise<string[]> =>
+  (await client.queryAdvertisements(identityKey)).map(({ host }) => host)
 
 test('anoints a host, finds it, anoints another in its place, and revokes that', async () => {
   const [alice, bob] = [await person('https://default.alice'), await person('https://default.bob')]
@@ -33,7 +39,9 @@ test('anoints a host, finds it, anoints another in its place, and revokes that',
   expect(await bob.client.resolveHostForRecipient(alice.identityKey)).toBe('https://default.bob')
 
   const { txid } = await alice.client.anointHost(HOST)
-  expect(await bob.client.queryAdvertisements(alice.identityKey)).toMatchObject([{ host: HOST, txid, outputIndex: 0 }])
+  expect(await bob.client.queryAdvertisements(alice.identityKey)).toMatchObject([
+    { host: HOST, txid, outputIndex: 0 },
+  ])
   expect(await bob.client.queryAdvertisements(alice.identityKey, HOST)).toHaveLength(1)
   expect(await bob.client.queryAdvertisements(alice.identityKey, 'https://box.two')).toEqual([])
   expect(await bob.client.resolveHostForRecipient(alice.identityKey)).toBe(HOST)
@@ -52,7 +60,9 @@ test('where two hosts stand, the newest is used', async () => {
   const alice = await person('https://default.alice')
   await alice.client.anointHost(HOST)
   // A wallet that has forgotten its advertisement does not spend it.
-  const [{ outpoint } = { outpoint: '' }] = (await alice.wallet.listOutputs({ basket: 'overlay advertisements' })).outputs
+  const [{ outpoint } = { outpoint: '' }] = (
+    await alice.wallet.listOutputs({ basket: 'overlay advertisements' })
+  ).outputs
   await alice.wallet.relinquishOutput({ basket: 'overlay advertisements', output: outpoint })
   await alice.client.anointHost('https://box.two')
   expect(await hostsOf(alice)).toEqual(['https://box.two', HOST])
@@ -60,28 +70,51 @@ test('where two hosts stand, the newest is used', async () => {
 })
 
 test('a message from somebody who knows no host arrives at the one that its recipient has anointed', async () => {
-  const servers = await Promise.all([0, 1].map(async () => await startServer({ env: { NETWORK: 'local' } })))
+  const servers = await Promise.all(
+    [0, 1].map(async () => await startServer({ env: { NETWORK: 'local' } })),
+  )
   const hosts = await Promise.all(servers.map(async ({ origin }) => await behindTls(origin)))
-  const recipients = await Promise.all(hosts.map(async host => await person(host)))
+  const recipients = await Promise.all(hosts.map(async (host) => await person(host)))
   for (const [place, { client }] of recipients.entries()) await client.anointHost(hosts[place]!)
   const sender = await person('http://127.0.0.1:9')
 
   for (const [place, { identityKey, client }] of recipients.entries()) {
-    await sender.client.sendMessage({ recipient: identityKey, messageBox: 'inbox', body: `to host ${place}` })
-    expect((await client.listMessages({ messageBox: 'inbox' })).map(({ body, sender: from }) => [body, from])).toEqual([[`to host ${place}`, sender.identityKey]])
-    const stored = await Promise.all(servers.map(async ({ server }) => (await server.context.knex('messages').where({ recipient: identityKey })).length))
-    expect(stored).toEqual(servers.map((_server, other) => other === place ? 1 : 0))
+    await sender.client.sendMessage({
+      recipient: identityKey,
+      messageBox: 'inbox',
+      body: `to host ${place}`,
+    })
+    expect(
+      (await client.listMessages({ messageBox: 'inbox' })).map(({ body, sender: from }) => [
+        body,
+        from,
+      ]),
+    ).toEqual([[`to host ${place}`, sender.identityKey]])
+    const stored = await Promise.all(
+      servers.map(
+        async ({ server }) =>
+          (await server.context.knex('messages').where({ recipient: identityKey })).length,
+      ),
+    )
+    expect(stored).toEqual(servers.map((_server, other) => (other === place ? 1 : 0)))
   }
 })
 
-test.each<Release>(['1.1.10', '1.4.5', '2.0.2'])('release %s anoints its host before it is used, and is found', async release => {
-  const wallet = await chain.wallet({ satoshis: 10_000 })
-  const host = await behindTls(overlay.origin)
-  const client = new (RELEASES[release] as typeof MessageBoxClient)({ host, walletClient: wallet.wallet, networkPreset: 'local' })
-  await client.init(host)
-  const { client: other } = await person('https://default.bob')
-  expect(await other.resolveHostForRecipient(wallet.identityKey)).toBe(host)
-})
+test.each<Release>(['1.1.10', '1.4.5', '2.0.2'])(
+  'release %s anoints its host before it is used, and is found',
+  async (release) => {
+    const wallet = await chain.wallet({ satoshis: 10_000 })
+    const host = await behindTls(overlay.origin)
+    const client = new (RELEASES[release] as typeof MessageBoxClient)({
+      host,
+      walletClient: wallet.wallet,
+      networkPreset: 'local',
+    })
+    await client.init(host)
+    const { client: other } = await person('https://default.bob')
+    expect(await other.resolveHostForRecipient(wallet.identityKey)).toBe(host)
+  },
+)
 
 test('where nothing is advertised, the answer is there at once, not when the resolver gives up after five seconds', async () => {
   const { client } = await person('https://default.alice')

@@ -8,10 +8,18 @@ import { startServer, type TestServer } from '../helpers/server'
 const KEY = identityOf(PrivateKey.fromRandom())
 const LOCAL = { NETWORK: 'local', ENABLE_OVERLAY: 'true' }
 
-async function get (origin: string, path: string): Promise<{ status: number, headers: Headers, text: string, body: unknown }> {
+async function get(
+  origin: string,
+  path: string,
+): Promise<{ status: number; headers: Headers; text: string; body: unknown }> {
   const response = await fetch(`${origin}${path}`)
   const text = await response.text()
-  return { status: response.status, headers: response.headers, text, body: /json/.test(response.headers.get('content-type') ?? '') ? JSON.parse(text) : undefined }
+  return {
+    status: response.status,
+    headers: response.headers,
+    text,
+    body: /json/.test(response.headers.get('content-type') ?? '') ? JSON.parse(text) : undefined,
+  }
 }
 
 describe('with the overlay on', () => {
@@ -22,48 +30,102 @@ describe('with the overlay on', () => {
   })
 
   test('it has one topic and one service, at the root alone', async () => {
-    const described = { name: expect.any(String), shortDescription: expect.any(String), version: expect.any(String) }
+    const described = {
+      name: expect.any(String),
+      shortDescription: expect.any(String),
+      version: expect.any(String),
+    }
     const topics = await get(server.origin, '/listTopicManagers')
     expect([topics.status, topics.body]).toEqual([200, { tm_messagebox: described }])
     expectCors(topics.headers)
-    expect((await get(server.origin, '/listLookupServiceProviders')).body).toEqual({ ls_messagebox: described })
+    expect((await get(server.origin, '/listLookupServiceProviders')).body).toEqual({
+      ls_messagebox: described,
+    })
     expectError(await get(server.host, '/listTopicManagers'), [404, 'ERR_NOT_FOUND'])
   })
 
   test('each has its document', async () => {
-    for (const path of ['/getDocumentationForTopicManager?manager=tm_messagebox', '/getDocumentationForLookupServiceProvider?lookupService=ls_messagebox']) {
+    for (const path of [
+      '/getDocumentationForTopicManager?manager=tm_messagebox',
+      '/getDocumentationForLookupServiceProvider?lookupService=ls_messagebox',
+    ]) {
       const { status, headers, text } = await get(server.origin, path)
       expect([status, headers.get('content-type')]).toEqual([200, 'text/markdown; charset=utf-8'])
       expect(text).toMatch(/^# (tm|ls)_messagebox\n/)
     }
-    expectOverlayError(await get(server.origin, '/getDocumentationForTopicManager?manager=tm_ship'), [400, 'ERR_UNKNOWN_TOPIC'])
-    expectOverlayError(await get(server.origin, '/getDocumentationForLookupServiceProvider'), [400, 'ERR_UNKNOWN_SERVICE'])
+    expectOverlayError(
+      await get(server.origin, '/getDocumentationForTopicManager?manager=tm_ship'),
+      [400, 'ERR_UNKNOWN_TOPIC'],
+    )
+    expectOverlayError(await get(server.origin, '/getDocumentationForLookupServiceProvider'), [
+      400,
+      'ERR_UNKNOWN_SERVICE',
+    ])
   })
 
   test.each<[string, unknown, string]>([
-    ['another service', { service: 'ls_ship', query: {} }, 'ERR_UNKNOWN_SERVICE'], ['no service', { query: {} }, 'ERR_UNKNOWN_SERVICE'], ['null', 'null', 'ERR_UNKNOWN_SERVICE'],
-    ['no query', { service: 'ls_messagebox' }, 'ERR_INVALID_QUERY'], ['null as its query', { service: 'ls_messagebox', query: null }, 'ERR_INVALID_QUERY'],
-    ['a query that is no object', { service: 'ls_messagebox', query: 'all' }, 'ERR_INVALID_QUERY'], ['a key that is none', { service: 'ls_messagebox', query: { identityKey: KEY.slice(2) } }, 'ERR_INVALID_QUERY'],
-    ['several keys', { service: 'ls_messagebox', query: { identityKey: [KEY] } }, 'ERR_INVALID_QUERY'], ['a host that is no text', { service: 'ls_messagebox', query: { host: {} } }, 'ERR_INVALID_QUERY'],
-    ['broken JSON', '{', 'ERR_INVALID_JSON']
+    ['another service', { service: 'ls_ship', query: {} }, 'ERR_UNKNOWN_SERVICE'],
+    ['no service', { query: {} }, 'ERR_UNKNOWN_SERVICE'],
+    ['null', 'null', 'ERR_UNKNOWN_SERVICE'],
+    ['no query', { service: 'ls_messagebox' }, 'ERR_INVALID_QUERY'],
+    ['null as its query', { service: 'ls_messagebox', query: null }, 'ERR_INVALID_QUERY'],
+    ['a query that is no object', { service: 'ls_messagebox', query: 'all' }, 'ERR_INVALID_QUERY'],
+    [
+      'a key that is none',
+      { service: 'ls_messagebox', query: { identityKey: KEY.slice(2) } },
+      'ERR_INVALID_QUERY',
+    ],
+    [
+      'several keys',
+      { service: 'ls_messagebox', query: { identityKey: [KEY] } },
+      'ERR_INVALID_QUERY',
+    ],
+    [
+      'a host that is no text',
+      { service: 'ls_messagebox', query: { host: {} } },
+      'ERR_INVALID_QUERY',
+    ],
+    ['broken JSON', '{', 'ERR_INVALID_JSON'],
   ])('a question with %s is refused', async (_name, question, code) => {
     expectOverlayError(await lookup(server.origin, question), [400, code])
   })
 
   test.each<[string, string | undefined]>([
-    ['another topic', '["tm_ship"]'], ['another topic beside it', '["tm_messagebox","tm_ship"]'], ['no topic', '[]'], ['another topic in a list', 'tm_messagebox, tm_ship'], ['broken JSON', '["tm_messagebox"'], ['commas alone', ' , '], ['an object', '{}']
+    ['another topic', '["tm_ship"]'],
+    ['another topic beside it', '["tm_messagebox","tm_ship"]'],
+    ['no topic', '[]'],
+    ['another topic in a list', 'tm_messagebox, tm_ship'],
+    ['broken JSON', '["tm_messagebox"'],
+    ['commas alone', ' , '],
+    ['an object', '{}'],
   ])('a submission to %s is refused', async (_name, topics) => {
-    expectOverlayError(await submit(server.origin, [1], { 'x-topics': topics! }), [400, 'ERR_UNKNOWN_TOPIC'])
+    expectOverlayError(await submit(server.origin, [1], { 'x-topics': topics! }), [
+      400,
+      'ERR_UNKNOWN_TOPIC',
+    ])
   })
 
-  test.each(['["tm_messagebox"]', 'tm_messagebox', ' tm_messagebox ', 'tm_messagebox,tm_messagebox', ' ["tm_messagebox"] ', '["tm_messagebox"], ["tm_messagebox"]', '"tm_messagebox"'])('topics may be written as %s', async topics => {
-    expectOverlayError(await submit(server.origin, [1], { 'x-topics': topics }), [400, 'ERR_INVALID_TRANSACTION'])
+  test.each([
+    '["tm_messagebox"]',
+    'tm_messagebox',
+    ' tm_messagebox ',
+    'tm_messagebox,tm_messagebox',
+    ' ["tm_messagebox"] ',
+    '["tm_messagebox"], ["tm_messagebox"]',
+    '"tm_messagebox"',
+  ])('topics may be written as %s', async (topics) => {
+    expectOverlayError(await submit(server.origin, [1], { 'x-topics': topics }), [
+      400,
+      'ERR_INVALID_TRANSACTION',
+    ])
   })
 
   test('other methods are refused, and the rest still needs an identity', async () => {
     expectOverlayError(await get(server.origin, '/lookup'), [405, 'ERR_METHOD_NOT_ALLOWED'])
     expectOverlayError(await get(server.origin, '/submit'), [405, 'ERR_METHOD_NOT_ALLOWED'])
-    expect((await fetch(`${server.host}/listMessages`, { method: 'POST', body: '{}' })).status).toBe(401)
+    expect(
+      (await fetch(`${server.host}/listMessages`, { method: 'POST', body: '{}' })).status,
+    ).toBe(401)
   })
 })
 
@@ -73,40 +135,89 @@ test('on a local network scripts alone count', async () => {
   const alice = PrivateKey.fromRandom()
   const transaction = await anoint(chain, alice)
   expect((await submit(origin, transaction.toBEEF())).body).toEqual(steak([0]))
-  expect(await find(origin, { identityKey: identityOf(alice) })).toEqual([`${transaction.id('hex')}.0`])
+  expect(await find(origin, { identityKey: identityOf(alice) })).toEqual([
+    `${transaction.id('hex')}.0`,
+  ])
   const { inputs, outputs } = await anoint(chain, alice)
   const { sourceTransaction } = (await anoint(chain, alice)).inputs[0]!
-  const forged = new Transaction(1, [{ sourceTransaction: sourceTransaction!, sourceOutputIndex: 0, unlockingScript: inputs[0]!.unlockingScript!, sequence: 0xffffffff }], outputs)
+  const forged = new Transaction(
+    1,
+    [
+      {
+        sourceTransaction: sourceTransaction!,
+        sourceOutputIndex: 0,
+        unlockingScript: inputs[0]!.unlockingScript!,
+        sequence: 0xffffffff,
+      },
+    ],
+    outputs,
+  )
   expectOverlayError(await submit(origin, forged.toBEEF()), [400, 'ERR_INVALID_TRANSACTION'])
 })
 
-test('on a local network a forged proof takes nobody\'s advertisement away', async () => {
+test("on a local network a forged proof takes nobody's advertisement away", async () => {
   const chain = await TestChain.start()
   const { origin } = await startServer({ env: LOCAL })
   const [alice, mallory] = [PrivateKey.fromRandom(), PrivateKey.fromRandom()]
   const standing = await anoint(chain, alice)
   expect((await submit(origin, standing.toBEEF())).body).toEqual(steak([0]))
 
-  const theft = chain.mine(new Transaction(1, [{ sourceTransaction: standing, sourceOutputIndex: 0, unlockingScript: new UnlockingScript([]), sequence: 0xffffffff }], [
-    { satoshis: 1, lockingScript: new P2PKH().lock(mallory.toPublicKey().toHash()) }
-  ]))
+  const theft = chain.mine(
+    new Transaction(
+      1,
+      [
+        {
+          sourceTransaction: standing,
+          sourceOutputIndex: 0,
+          unlockingScript: new UnlockingScript([]),
+          sequence: 0xffffffff,
+        },
+      ],
+      [{ satoshis: 1, lockingScript: new P2PKH().lock(mallory.toPublicKey().toHash()) }],
+    ),
+  )
   expectOverlayError(await submit(origin, theft.toBEEF()), [400, 'ERR_INVALID_ADVERTISEMENT'])
-  expect(await find(origin, { identityKey: identityOf(alice) })).toEqual([`${standing.id('hex')}.0`])
+  expect(await find(origin, { identityKey: identityOf(alice) })).toEqual([
+    `${standing.id('hex')}.0`,
+  ])
 })
 
 test('an address may submit twenty times a minute, and look up far more often', async () => {
   const { origin } = await startServer({ env: LOCAL })
-  const statuses = await Promise.all(Array.from({ length: 21 }, async () => (await submit(origin, [1], { 'x-topics': '[]' })).status))
-  expect(statuses.filter(status => status === 400).length).toBe(20)
-  expectOverlayError(await submit(origin, [1]), [429, 'ERR_RATE_LIMITED'], { limit: 20, retryAfterMs: expect.any(Number) })
+  const statuses = await Promise.all(
+    Array.from(
+      { length: 21 },
+      async () => (await submit(origin, [1], { 'x-topics': '[]' })).status,
+    ),
+  )
+  expect(statuses.filter((status) => status === 400).length).toBe(20)
+  expectOverlayError(await submit(origin, [1]), [429, 'ERR_RATE_LIMITED'], {
+    limit: 20,
+    retryAfterMs: expect.any(Number),
+  })
   expect(await find(origin, { identityKey: KEY })).toEqual([])
 })
 
 test('it is off unless it is asked for, but for development', async () => {
   const { origin } = await startServer()
-  const listed = ['/listTopicManagers', '/listLookupServiceProviders', '/getDocumentationForTopicManager', '/getDocumentationForLookupServiceProvider']
-  for (const [method, path] of [['POST', '/lookup'], ['POST', '/submit'], ...listed.map(path => ['GET', path])]) {
-    const response = await fetch(`${origin}${path}`, { method, ...(method === 'POST' && { body: '{}' }) })
-    expectError({ status: response.status, headers: response.headers, body: await response.json() }, [404, 'ERR_NOT_FOUND'])
+  const listed = [
+    '/listTopicManagers',
+    '/listLookupServiceProviders',
+    '/getDocumentationForTopicManager',
+    '/getDocumentationForLookupServiceProvider',
+  ]
+  for (const [method, path] of [
+    ['POST', '/lookup'],
+    ['POST', '/submit'],
+    ...listed.map((path) => ['GET', path]),
+  ]) {
+    const response = await fetch(`${origin}${path}`, {
+      method,
+      ...(method === 'POST' && { body: '{}' }),
+    })
+    expectError(
+      { status: response.status, headers: response.headers, body: await response.json() },
+      [404, 'ERR_NOT_FOUND'],
+    )
   }
 })

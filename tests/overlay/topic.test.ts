@@ -1,15 +1,26 @@
 import { LockingScript, MerklePath, OP, P2PKH, PrivateKey, Transaction, Utils } from '@bsv/sdk'
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
 import { randomBytes } from 'node:crypto'
-import { anoint, find, identityOf, lockAdvertisement, lookup, makeTransaction, steak, submit, type OverlayAnswer } from '../helpers/advertiser'
+import {
+  anoint,
+  find,
+  identityOf,
+  lockAdvertisement,
+  lookup,
+  makeTransaction,
+  steak,
+  submit,
+  type OverlayAnswer,
+} from '../helpers/advertiser'
 import { TestChain } from '../helpers/chain'
 import { ENGINES } from '../helpers/databases'
 import { expectOverlayError } from '../helpers/refusals'
 import { joinServer, startServer, type TestServer } from '../helpers/server'
 
-const outpoint = (transaction: Transaction, index = 0): string => `${transaction.id('hex')}.${index}`
+const outpoint = (transaction: Transaction, index = 0): string =>
+  `${transaction.id('hex')}.${index}`
 
-describe.each(ENGINES)('the topic on %s', engine => {
+describe.each(ENGINES)('the topic on %s', (engine) => {
   let chain: TestChain
   let server: TestServer
   let alice: PrivateKey
@@ -17,7 +28,10 @@ describe.each(ENGINES)('the topic on %s', engine => {
 
   beforeAll(async () => {
     chain = await TestChain.start()
-    server = await startServer({ engine, env: { ...chain.env, ENABLE_OVERLAY: 'true', TRUST_PROXY: '1' } })
+    server = await startServer({
+      engine,
+      env: { ...chain.env, ENABLE_OVERLAY: 'true', TRUST_PROXY: '1' },
+    })
   })
 
   // Each test comes from an address of its own, or they would share the rate of one.
@@ -26,29 +40,50 @@ describe.each(ENGINES)('the topic on %s', engine => {
     from = { 'x-forwarded-for': `10.${[...randomBytes(3)].join('.')}` }
   })
 
-  const submitBeef = async (beef: Uint8Array | number[], headers: Record<string, string> = {}): Promise<OverlayAnswer> => await submit(server.origin, beef, { ...from, ...headers })
-  const send = async (transaction: Transaction): Promise<OverlayAnswer> => await submitBeef(transaction.toBEEF())
-  const found = async (key = alice): Promise<string[]> => await find(server.origin, { identityKey: identityOf(key) })
-  const admit = async (transaction: Transaction, ...wanted: Parameters<typeof steak>): Promise<void> => {
+  const submitBeef = async (
+    beef: Uint8Array | number[],
+    headers: Record<string, string> = {},
+  ): Promise<OverlayAnswer> => await submit(server.origin, beef, { ...from, ...headers })
+  const send = async (transaction: Transaction): Promise<OverlayAnswer> =>
+    await submitBeef(transaction.toBEEF())
+  const found = async (key = alice): Promise<string[]> =>
+    await find(server.origin, { identityKey: identityOf(key) })
+  const admit = async (
+    transaction: Transaction,
+    ...wanted: Parameters<typeof steak>
+  ): Promise<void> => {
     const { status, body } = await send(transaction)
     expect([status, body]).toEqual([200, steak(...wanted)])
   }
 
   test('what is submitted is found, by identity, by host and by both, the newest first', async () => {
-    const [first, second] = [await anoint(chain, alice, 'https://one.alice'), await anoint(chain, alice, 'https://two.alice')]
+    const [first, second] = [
+      await anoint(chain, alice, 'https://one.alice'),
+      await anoint(chain, alice, 'https://two.alice'),
+    ]
     expect(await found()).toEqual([])
     await admit(first, [0])
     await admit(second, [0])
     expect(await found()).toEqual([outpoint(second), outpoint(first)])
     expect(await find(server.origin, { host: 'https://one.alice' })).toEqual([outpoint(first)])
-    expect(await find(server.origin, { identityKey: identityOf(alice), host: 'https://two.alice' })).toEqual([outpoint(second)])
-    expect(await find(server.origin, { identityKey: identityOf(PrivateKey.fromRandom()), host: 'https://two.alice' })).toEqual([])
+    expect(
+      await find(server.origin, { identityKey: identityOf(alice), host: 'https://two.alice' }),
+    ).toEqual([outpoint(second)])
+    expect(
+      await find(server.origin, {
+        identityKey: identityOf(PrivateKey.fromRandom()),
+        host: 'https://two.alice',
+      }),
+    ).toEqual([])
     expect((await find(server.origin, {})).slice(0, 2)).toEqual([outpoint(second), outpoint(first)])
   })
 
   test('an output that is no advertisement is left out, and the rest of the transaction is not kept', async () => {
     const funds = chain.mint(alice, 10_000)
-    const [good, forged] = [await lockAdvertisement(alice), await lockAdvertisement(PrivateKey.fromRandom(), { identityKey: identityOf(alice) })]
+    const [good, forged] = [
+      await lockAdvertisement(alice),
+      await lockAdvertisement(PrivateKey.fromRandom(), { identityKey: identityOf(alice) }),
+    ]
     const transaction = await makeTransaction(chain, alice, [forged, good], { funds })
     await admit(transaction, [1])
     expect(await found()).toEqual([outpoint(transaction, 1)])
@@ -56,9 +91,13 @@ describe.each(ENGINES)('the topic on %s', engine => {
 
   test('submitted again, and while it is being submitted, it changes nothing', async () => {
     const transaction = await anoint(chain, alice)
-    const answers = await Promise.all(Array.from({ length: 5 }, async () => await send(transaction)))
+    const answers = await Promise.all(
+      Array.from({ length: 5 }, async () => await send(transaction)),
+    )
     answers.push(await send(transaction), await submitBeef(transaction.toAtomicBEEF()))
-    expect(answers.map(({ status, body }) => [status, body])).toEqual(answers.map(() => [200, steak([0])]))
+    expect(answers.map(({ status, body }) => [status, body])).toEqual(
+      answers.map(() => [200, steak([0])]),
+    )
     expect(await found()).toEqual([outpoint(transaction)])
   })
 
@@ -69,8 +108,14 @@ describe.each(ENGINES)('the topic on %s', engine => {
     writer.writeVarIntNum(beef.length).write(beef).write([1, 2, 3])
     const answer = await submitBeef(writer.toArray(), { 'x-includes-off-chain-values': 'true' })
     expect([answer.status, answer.body]).toEqual([200, steak([0])])
-    expectOverlayError(await submitBeef([0xfd, 0xff, 0xff, 1], { 'x-includes-off-chain-values': 'true' }), [400, 'ERR_INVALID_TRANSACTION'])
-    expectOverlayError(await submitBeef([], { 'x-includes-off-chain-values': 'true' }), [400, 'ERR_INVALID_TRANSACTION'])
+    expectOverlayError(
+      await submitBeef([0xfd, 0xff, 0xff, 1], { 'x-includes-off-chain-values': 'true' }),
+      [400, 'ERR_INVALID_TRANSACTION'],
+    )
+    expectOverlayError(await submitBeef([], { 'x-includes-off-chain-values': 'true' }), [
+      400,
+      'ERR_INVALID_TRANSACTION',
+    ])
   })
 
   test('what a transaction spends is removed, and does not come back', async () => {
@@ -84,7 +129,8 @@ describe.each(ENGINES)('the topic on %s', engine => {
     const revocation = await makeTransaction(chain, alice, [], { spends: [second] })
     await admit(revocation, [], [0])
     expect(await found()).toEqual([])
-    for (const transaction of [first, second]) expect((await send(transaction)).status).toBe(transaction === first ? 409 : 200)
+    for (const transaction of [first, second])
+      expect((await send(transaction)).status).toBe(transaction === first ? 409 : 200)
     await admit(revocation, [], [0])
     expect(await found()).toEqual([])
   })
@@ -101,20 +147,35 @@ describe.each(ENGINES)('the topic on %s', engine => {
 
   test('of many that are submitted at once with what spends them, to any node, none is left standing', async () => {
     const nodes = engine === 'mysql' ? [server, await joinServer(server)] : [server]
-    const sendTo = async ({ origin }: TestServer, transaction: Transaction): Promise<number> => (await submit(origin, transaction.toBEEF(), from)).status
-    const pairs = await Promise.all(Array.from({ length: 5 }, async (_, i) => {
-      const first = await anoint(chain, alice, `https://${i}.alice`)
-      await admit(first, [0])
-      return [first, await makeTransaction(chain, alice, [], { spends: [first] })]
-    }))
-    const answers = await Promise.all(nodes.flatMap(node => pairs.map(async ([first, second]) => await Promise.all([sendTo(node, first!), sendTo(node, second!)]))))
-    expect(answers.filter(([first, second]) => ![200, 409].includes(first) || second !== 200)).toEqual([])
+    const sendTo = async ({ origin }: TestServer, transaction: Transaction): Promise<number> =>
+      (await submit(origin, transaction.toBEEF(), from)).status
+    const pairs = await Promise.all(
+      Array.from({ length: 5 }, async (_, i) => {
+        const first = await anoint(chain, alice, `https://${i}.alice`)
+        await admit(first, [0])
+        return [first, await makeTransaction(chain, alice, [], { spends: [first] })]
+      }),
+    )
+    const answers = await Promise.all(
+      nodes.flatMap((node) =>
+        pairs.map(
+          async ([first, second]) =>
+            await Promise.all([sendTo(node, first!), sendTo(node, second!)]),
+        ),
+      ),
+    )
+    expect(
+      answers.filter(([first, second]) => ![200, 409].includes(first) || second !== 200),
+    ).toEqual([])
     expect(await found()).toEqual([])
   })
 
   test('the second of two transactions that spend the same is refused, unless it is in a block', async () => {
     const first = await anoint(chain, alice, 'https://one.alice')
-    const [kept, other] = [await anoint(chain, alice, 'https://two.alice', [first]), await anoint(chain, alice, 'https://three.alice', [first])]
+    const [kept, other] = [
+      await anoint(chain, alice, 'https://two.alice', [first]),
+      await anoint(chain, alice, 'https://three.alice', [first]),
+    ]
     await admit(first, [0])
     await admit(kept, [0], [0])
     expectOverlayError(await send(other), [409, 'ERR_ADVERTISEMENT_SPENT'])
@@ -123,78 +184,223 @@ describe.each(ENGINES)('the topic on %s', engine => {
     expect(await found()).toEqual([outpoint(other)])
   })
 
-  const advertise = async (...parameters: Parameters<typeof lockAdvertisement>): Promise<number[]> => {
+  const advertise = async (
+    ...parameters: Parameters<typeof lockAdvertisement>
+  ): Promise<number[]> => {
     return (await makeTransaction(chain, alice, [await lockAdvertisement(...parameters)])).toBEEF()
   }
   const withFunds = async (bend: (funds: Transaction) => void): Promise<number[]> => {
     const funds = chain.mint(alice, 10_000)
     bend(funds)
-    return (await makeTransaction(chain, alice, [await lockAdvertisement(alice)], { funds })).toBEEF()
+    return (
+      await makeTransaction(chain, alice, [await lockAdvertisement(alice)], { funds })
+    ).toBEEF()
   }
   const REFUSED: Array<[string, string, RegExp, () => Promise<Uint8Array | number[]>]> = [
-    ['a host with a slash at its end', 'ERR_INVALID_ADVERTISEMENT', /Output 0 .*slash/, async () => (await anoint(chain, alice, 'https://one.alice/')).toBEEF()],
-    ['a host whose path comes to a slash', 'ERR_INVALID_ADVERTISEMENT', /Output 0 .*slash/, async () => (await anoint(chain, alice, 'https://one.alice/a/..')).toBEEF()],
-    ['a host with a backslash', 'ERR_INVALID_ADVERTISEMENT', /Output 0 .*slash/, async () => (await anoint(chain, alice, 'https://one.alice\\')).toBEEF()],
-    ['a host behind three slashes', 'ERR_INVALID_ADVERTISEMENT', /Output 0 .*slash/, async () => (await anoint(chain, alice, 'https:///one.alice')).toBEEF()],
-    ['a signature by another key', 'ERR_INVALID_ADVERTISEMENT', /Output 0 .*signature/, async () => {
-      const script = await lockAdvertisement(alice)
-      const { chunks } = await lockAdvertisement(PrivateKey.fromRandom())
-      script.chunks[4] = chunks[4]!
-      return (await makeTransaction(chain, alice, [script])).toBEEF()
-    }],
-    ['an advertisement of another\'s identity', 'ERR_INVALID_ADVERTISEMENT', /Output 0 .*signature/, async () => await advertise(alice, { identityKey: identityOf(PrivateKey.fromRandom()) })],
-    ['a host that is no URL', 'ERR_INVALID_ADVERTISEMENT', /Output 0 .*URL/, async () => await advertise(alice, { host: 'box.alice' })],
-    ['a host of another scheme', 'ERR_INVALID_ADVERTISEMENT', /Output 0 .*URL/, async () => await advertise(alice, { host: 'file:///etc/passwd' })],
-    ['a host with a blank in it', 'ERR_INVALID_ADVERTISEMENT', /Output 0 .*URL/, async () => await advertise(alice, { host: 'https://box.alice/ x' })],
-    ['far too long a host', 'ERR_INVALID_ADVERTISEMENT', /Output 0 .*URL/, async () => await advertise(alice, { host: `https://box.alice/${'x'.repeat(240)}` })],
-    ['no identity key', 'ERR_INVALID_ADVERTISEMENT', /Output 0 .*identity key/, async () => await advertise(alice, { identityKey: '02'.repeat(33).slice(0, 66).replace(/^02/, '05') })],
-    ['no advertisement at all', 'ERR_INVALID_ADVERTISEMENT', /No output/, async () => (await makeTransaction(chain, alice, [])).toBEEF()],
-    ['a fourth field', 'ERR_INVALID_ADVERTISEMENT', /No output/, async () => {
-      const script = await lockAdvertisement(alice)
-      script.chunks.splice(2, 0, script.chunks[2]!)
-      script.chunks.at(-1)!.op = 0x6d
-      return (await makeTransaction(chain, alice, [script])).toBEEF()
-    }],
-    ['a forged proof', 'ERR_INVALID_TRANSACTION', /the proof of .* does not lead to a block/, async () => await withFunds(funds => {
-      const { blockHeight, path: [[leaf] = []] } = funds.merklePath!
-      funds.merklePath = new MerklePath(blockHeight, [[leaf!, { offset: 1, hash: 'ab'.repeat(32) }]])
-    })],
-    ['a script that does not unlock', 'ERR_INVALID_TRANSACTION', /./, async () => {
-      const [input] = (await anoint(chain, alice)).inputs
-      const { inputs: [{ unlockingScript } = {}], outputs } = await anoint(chain, alice)
-      return new Transaction(1, [{ sourceTransaction: input!.sourceTransaction!, sourceOutputIndex: 0, unlockingScript: unlockingScript!, sequence: 0xffffffff }], outputs).toBEEF()
-    }],
-    ['one output spent twice', 'ERR_INVALID_TRANSACTION', /twice/, async () => {
-      const first = await anoint(chain, alice)
-      return (await makeTransaction(chain, alice, [], { spends: [first, first] })).toBEEF()
-    }],
+    [
+      'a host with a slash at its end',
+      'ERR_INVALID_ADVERTISEMENT',
+      /Output 0 .*slash/,
+      async () => (await anoint(chain, alice, 'https://one.alice/')).toBEEF(),
+    ],
+    [
+      'a host whose path comes to a slash',
+      'ERR_INVALID_ADVERTISEMENT',
+      /Output 0 .*slash/,
+      async () => (await anoint(chain, alice, 'https://one.alice/a/..')).toBEEF(),
+    ],
+    [
+      'a host with a backslash',
+      'ERR_INVALID_ADVERTISEMENT',
+      /Output 0 .*slash/,
+      async () => (await anoint(chain, alice, 'https://one.alice\\')).toBEEF(),
+    ],
+    [
+      'a host behind three slashes',
+      'ERR_INVALID_ADVERTISEMENT',
+      /Output 0 .*slash/,
+      async () => (await anoint(chain, alice, 'https:///one.alice')).toBEEF(),
+    ],
+    [
+      'a signature by another key',
+      'ERR_INVALID_ADVERTISEMENT',
+      /Output 0 .*signature/,
+      async () => {
+        const script = await lockAdvertisement(alice)
+        const { chunks } = await lockAdvertisement(PrivateKey.fromRandom())
+        script.chunks[4] = chunks[4]!
+        return (await makeTransaction(chain, alice, [script])).toBEEF()
+      },
+    ],
+    [
+      "an advertisement of another's identity",
+      'ERR_INVALID_ADVERTISEMENT',
+      /Output 0 .*signature/,
+      async () => await advertise(alice, { identityKey: identityOf(PrivateKey.fromRandom()) }),
+    ],
+    [
+      'a host that is no URL',
+      'ERR_INVALID_ADVERTISEMENT',
+      /Output 0 .*URL/,
+      async () => await advertise(alice, { host: 'box.alice' }),
+    ],
+    [
+      'a host of another scheme',
+      'ERR_INVALID_ADVERTISEMENT',
+      /Output 0 .*URL/,
+      async () => await advertise(alice, { host: 'file:///etc/passwd' }),
+    ],
+    [
+      'a host with a blank in it',
+      'ERR_INVALID_ADVERTISEMENT',
+      /Output 0 .*URL/,
+      async () => await advertise(alice, { host: 'https://box.alice/ x' }),
+    ],
+    [
+      'far too long a host',
+      'ERR_INVALID_ADVERTISEMENT',
+      /Output 0 .*URL/,
+      async () => await advertise(alice, { host: `https://box.alice/${'x'.repeat(240)}` }),
+    ],
+    [
+      'no identity key',
+      'ERR_INVALID_ADVERTISEMENT',
+      /Output 0 .*identity key/,
+      async () =>
+        await advertise(alice, { identityKey: '02'.repeat(33).slice(0, 66).replace(/^02/, '05') }),
+    ],
+    [
+      'no advertisement at all',
+      'ERR_INVALID_ADVERTISEMENT',
+      /No output/,
+      async () => (await makeTransaction(chain, alice, [])).toBEEF(),
+    ],
+    [
+      'a fourth field',
+      'ERR_INVALID_ADVERTISEMENT',
+      /No output/,
+      async () => {
+        const script = await lockAdvertisement(alice)
+        script.chunks.splice(2, 0, script.chunks[2]!)
+        script.chunks.at(-1)!.op = 0x6d
+        return (await makeTransaction(chain, alice, [script])).toBEEF()
+      },
+    ],
+    [
+      'a forged proof',
+      'ERR_INVALID_TRANSACTION',
+      /the proof of .* does not lead to a block/,
+      async () =>
+        await withFunds((funds) => {
+          const {
+            blockHeight,
+            path: [[leaf] = []],
+          } = funds.merklePath!
+          funds.merklePath = new MerklePath(blockHeight, [
+            [leaf!, { offset: 1, hash: 'ab'.repeat(32) }],
+          ])
+        }),
+    ],
+    [
+      'a script that does not unlock',
+      'ERR_INVALID_TRANSACTION',
+      /./,
+      async () => {
+        const [input] = (await anoint(chain, alice)).inputs
+        const {
+          inputs: [{ unlockingScript } = {}],
+          outputs,
+        } = await anoint(chain, alice)
+        return new Transaction(
+          1,
+          [
+            {
+              sourceTransaction: input!.sourceTransaction!,
+              sourceOutputIndex: 0,
+              unlockingScript: unlockingScript!,
+              sequence: 0xffffffff,
+            },
+          ],
+          outputs,
+        ).toBEEF()
+      },
+    ],
+    [
+      'one output spent twice',
+      'ERR_INVALID_TRANSACTION',
+      /twice/,
+      async () => {
+        const first = await anoint(chain, alice)
+        return (await makeTransaction(chain, alice, [], { spends: [first, first] })).toBEEF()
+      },
+    ],
     ['rubbish', 'ERR_INVALID_TRANSACTION', /./, async () => randomBytes(1000)],
     ['nothing', 'ERR_INVALID_TRANSACTION', /./, async () => []],
-    ['something behind the transaction', 'ERR_INVALID_TRANSACTION', /behind/, async () => [...(await anoint(chain, alice)).toBEEF(), 0]]
+    [
+      'something behind the transaction',
+      'ERR_INVALID_TRANSACTION',
+      /behind/,
+      async () => [...(await anoint(chain, alice)).toBEEF(), 0],
+    ],
   ]
 
   // They are refused before the database is asked: on the second engine two of them will do.
-  test.each(engine === 'sqlite' ? REFUSED : REFUSED.slice(0, 2))('%s is refused, and says why', async (_name, code, why, make) => {
-    const answer = await submitBeef(await make())
-    expectOverlayError(answer, [400, code])
-    expect(answer.body.description).toMatch(why)
-    expect(await found()).toEqual([])
-  })
+  test.each(engine === 'sqlite' ? REFUSED : REFUSED.slice(0, 2))(
+    '%s is refused, and says why',
+    async (_name, code, why, make) => {
+      const answer = await submitBeef(await make())
+      expectOverlayError(answer, [400, code])
+      expect(answer.body.description).toMatch(why)
+      expect(await found()).toEqual([])
+    },
+  )
 
   test('megabytes of rubbish are not read', async () => {
-    expectOverlayError(await submitBeef(randomBytes(8 * 1024 * 1024)), [413, 'ERR_BODY_TOO_LARGE'], { limit: 256 * 1024 })
-    expectOverlayError(await lookup(server.origin, JSON.stringify({ service: 'ls_messagebox', query: { host: 'x'.repeat(100_000) } })), [413, 'ERR_BODY_TOO_LARGE'], { limit: 16 * 1024 })
+    expectOverlayError(
+      await submitBeef(randomBytes(8 * 1024 * 1024)),
+      [413, 'ERR_BODY_TOO_LARGE'],
+      { limit: 256 * 1024 },
+    )
+    expectOverlayError(
+      await lookup(
+        server.origin,
+        JSON.stringify({ service: 'ls_messagebox', query: { host: 'x'.repeat(100_000) } }),
+      ),
+      [413, 'ERR_BODY_TOO_LARGE'],
+      { limit: 16 * 1024 },
+    )
   })
 
   test('of a thousand advertisements of one identity, those of twenty hosts stand', async () => {
-    const scripts = await Promise.all(Array.from({ length: 20 }, async (_, i) => await lockAdvertisement(alice, { host: `https://${i}.alice` })))
-    const thousand = await makeTransaction(chain, alice, Array.from({ length: 1000 }, (_, i) => scripts[i % 20]!))
+    const scripts = await Promise.all(
+      Array.from(
+        { length: 20 },
+        async (_, i) => await lockAdvertisement(alice, { host: `https://${i}.alice` }),
+      ),
+    )
+    const thousand = await makeTransaction(
+      chain,
+      alice,
+      Array.from({ length: 1000 }, (_, i) => scripts[i % 20]!),
+    )
     expectOverlayError(await send(thousand), [429, 'ERR_TOO_MANY_ADVERTISEMENTS'], { limit: 5 })
-    expectOverlayError(await send(await makeTransaction(chain, alice, scripts.slice(0, 6))), [429, 'ERR_TOO_MANY_ADVERTISEMENTS'], { limit: 5 })
-    const four = await Promise.all([0, 5, 10, 15].map(async first => await makeTransaction(chain, alice, scripts.slice(first, first + 5))))
+    expectOverlayError(
+      await send(await makeTransaction(chain, alice, scripts.slice(0, 6))),
+      [429, 'ERR_TOO_MANY_ADVERTISEMENTS'],
+      { limit: 5 },
+    )
+    const four = await Promise.all(
+      [0, 5, 10, 15].map(
+        async (first) => await makeTransaction(chain, alice, scripts.slice(first, first + 5)),
+      ),
+    )
     for (const transaction of four) await admit(transaction, [0, 1, 2, 3, 4])
     expect((await found()).length).toBe(20)
-    expectOverlayError(await send(await anoint(chain, alice)), [429, 'ERR_TOO_MANY_ADVERTISEMENTS'], { limit: 20 })
+    expectOverlayError(
+      await send(await anoint(chain, alice)),
+      [429, 'ERR_TOO_MANY_ADVERTISEMENTS'],
+      { limit: 20 },
+    )
     await admit(four[3]!, [0, 1, 2, 3, 4])
     await admit(await anoint(chain, alice, 'https://1.alice'), [0])
     await admit(await anoint(chain, alice, 'https://new.alice', [four[0]!]), [0], [0])
@@ -203,15 +409,33 @@ describe.each(ENGINES)('the topic on %s', engine => {
   })
 
   /** Somebody else's output with the words and the signature of an advertisement. */
-  const copyOf = async ({ outputs: [advertised] }: Transaction, thief: PrivateKey): Promise<LockingScript> =>
-    new LockingScript([...(await lockAdvertisement(thief)).chunks.slice(0, 2), ...advertised!.lockingScript.chunks.slice(2)])
+  const copyOf = async (
+    { outputs: [advertised] }: Transaction,
+    thief: PrivateKey,
+  ): Promise<LockingScript> =>
+    new LockingScript([
+      ...(await lockAdvertisement(thief)).chunks.slice(0, 2),
+      ...advertised!.lockingScript.chunks.slice(2),
+    ])
 
   test('copies of an advertisement neither keep its owner from moving nor take its place', async () => {
     const mallory = PrivateKey.fromRandom()
-    const [first, second] = [await anoint(chain, alice, 'https://old.alice'), await anoint(chain, alice, 'https://old.alice')]
+    const [first, second] = [
+      await anoint(chain, alice, 'https://old.alice'),
+      await anoint(chain, alice, 'https://old.alice'),
+    ]
     await admit(first, [0])
     await admit(second, [0])
-    const copies = await Promise.all(Array.from({ length: 5 }, async () => await makeTransaction(chain, mallory, [await copyOf(first, mallory), ...Array.from({ length: 4 }, () => first.outputs[0]!.lockingScript)])))
+    const copies = await Promise.all(
+      Array.from(
+        { length: 5 },
+        async () =>
+          await makeTransaction(chain, mallory, [
+            await copyOf(first, mallory),
+            ...Array.from({ length: 4 }, () => first.outputs[0]!.lockingScript),
+          ]),
+      ),
+    )
     for (const copy of copies) expect((await send(copy)).status).toBe(200)
     const standing = await found()
     expect([standing.length, standing.at(-1)]).toEqual([5, outpoint(first)])
@@ -223,7 +447,11 @@ describe.each(ENGINES)('the topic on %s', engine => {
     expectOverlayError(await send(second), [429, 'ERR_TOO_MANY_ADVERTISEMENTS'], { limit: 5 })
     await admit(await makeTransaction(chain, alice, [], { spends: [first] }), [], [0])
     await admit(second, [0])
-    const fresh = await makeTransaction(chain, mallory, Array.from({ length: 5 }, () => first.outputs[0]!.lockingScript))
+    const fresh = await makeTransaction(
+      chain,
+      mallory,
+      Array.from({ length: 5 }, () => first.outputs[0]!.lockingScript),
+    )
     expect((await send(fresh)).status).toBe(200)
     await admit(await makeTransaction(chain, alice, [], { spends: [second] }), [], [0])
     expectOverlayError(await send(second), [409, 'ERR_ADVERTISEMENT_SPENT'])
@@ -235,7 +463,10 @@ describe.each(ENGINES)('the topic on %s', engine => {
     await admit(first, [0])
     await admit(await makeTransaction(chain, alice, [], { spends: [first] }), [], [0])
     const copy = await makeTransaction(chain, mallory, [await copyOf(first, mallory)])
-    expectOverlayError(await send(await makeTransaction(chain, mallory, [], { spends: [copy] })), [400, 'ERR_INVALID_ADVERTISEMENT'])
+    expectOverlayError(await send(await makeTransaction(chain, mallory, [], { spends: [copy] })), [
+      400,
+      'ERR_INVALID_ADVERTISEMENT',
+    ])
     // Of spends that were never admitted nothing is kept, so nothing of the owner's is forgotten for them.
     expect((await send(copy)).body).toEqual(steak([0]))
     expectOverlayError(await send(first), [409, 'ERR_ADVERTISEMENT_SPENT'])
@@ -246,26 +477,55 @@ describe.each(ENGINES)('the topic on %s', engine => {
     for (let round = 0; round < 6; round++) {
       const key = PrivateKey.fromRandom()
       const first = await anoint(chain, key)
-      expect((await submit(server.origin, first.toBEEF(), { 'x-forwarded-for': `10.1.1.${round}` })).status).toBe(200)
-      const rivals = await Promise.all(['a', 'b'].map(async host => await anoint(chain, key, `https://${host}.alice`, [first])))
-      const answers = await Promise.all(rivals.map(async (rival, i) => await submit([server, two][i]!.origin, rival.toBEEF(), { 'x-forwarded-for': `10.1.1.${round}` })))
+      expect(
+        (await submit(server.origin, first.toBEEF(), { 'x-forwarded-for': `10.1.1.${round}` }))
+          .status,
+      ).toBe(200)
+      const rivals = await Promise.all(
+        ['a', 'b'].map(async (host) => await anoint(chain, key, `https://${host}.alice`, [first])),
+      )
+      const answers = await Promise.all(
+        rivals.map(
+          async (rival, i) =>
+            await submit([server, two][i]!.origin, rival.toBEEF(), {
+              'x-forwarded-for': `10.1.1.${round}`,
+            }),
+        ),
+      )
       expect(answers.map(({ status }) => status).sort((a, b) => a - b)).toEqual([200, 409])
       expect((await found(key)).length).toBe(1)
     }
   })
 
   test('a transaction that is too large to be kept, or rests on too many, is refused', async () => {
-    const padding = new LockingScript([{ op: 0 }, { op: OP.OP_RETURN }, { op: OP.OP_PUSHDATA4, data: Array.from({ length: 64 * 1024 }, () => 7) }])
-    const large = await send(await makeTransaction(chain, alice, [await lockAdvertisement(alice), padding]))
+    const padding = new LockingScript([
+      { op: 0 },
+      { op: OP.OP_RETURN },
+      { op: OP.OP_PUSHDATA4, data: Array.from({ length: 64 * 1024 }, () => 7) },
+    ])
+    const large = await send(
+      await makeTransaction(chain, alice, [await lockAdvertisement(alice), padding]),
+    )
     expectOverlayError(large, [400, 'ERR_INVALID_TRANSACTION'], { limit: 64 * 1024 })
     let funds = chain.mint(alice, 10_000)
     for (let i = 0; i < 20; i++) {
-      const next = new Transaction(1, [], [{ satoshis: 10_000, lockingScript: new P2PKH().lock(alice.toPublicKey().toHash()) }])
-      next.addInput({ sourceTransaction: funds, sourceOutputIndex: 0, unlockingScriptTemplate: new P2PKH().unlock(alice), sequence: 0xffffffff })
+      const next = new Transaction(
+        1,
+        [],
+        [{ satoshis: 10_000, lockingScript: new P2PKH().lock(alice.toPublicKey().toHash()) }],
+      )
+      next.addInput({
+        sourceTransaction: funds,
+        sourceOutputIndex: 0,
+        unlockingScriptTemplate: new P2PKH().unlock(alice),
+        sequence: 0xffffffff,
+      })
       await next.sign()
       funds = next
     }
-    const chained = await send(await makeTransaction(chain, alice, [await lockAdvertisement(alice)], { funds }))
+    const chained = await send(
+      await makeTransaction(chain, alice, [await lockAdvertisement(alice)], { funds }),
+    )
     expectOverlayError(chained, [400, 'ERR_INVALID_TRANSACTION'])
     expect(chained.body.description).toMatch(/more than 20/)
   })

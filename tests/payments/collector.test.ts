@@ -11,30 +11,53 @@ import { handshake, post } from '../helpers/signedRequests'
 
 let chain: TestChain
 
-beforeAll(async () => { chain = await TestChain.start() })
+beforeAll(async () => {
+  chain = await TestChain.start()
+})
 
 /** A server whose wallet's storage answers like this, and to which 10 satoshis were paid. */
-async function paidServer (storage: RequestListener): Promise<TestServer> {
-  const server = await startServer({ env: { ...chain.env, NETWORK: 'local', WALLET_STORAGE_URL: await serve(storage), DELIVERY_FEES: 'posted=10' } })
+async function paidServer(storage: RequestListener): Promise<TestServer> {
+  const server = await startServer({
+    env: {
+      ...chain.env,
+      NETWORK: 'local',
+      WALLET_STORAGE_URL: await serve(storage),
+      DELIVERY_FEES: 'posted=10',
+    },
+  })
   const key = PrivateKey.fromRandom()
   const payer = await handshake(server.origin, key)
-  const { payment } = await pay(chain, key, [{ satoshis: 10, payee: payer.serverKey, from: 'payer' }])
-  const message = { recipient: payer.identityKey, messageBox: 'posted', messageId: 'paid', body: 'for' }
+  const { payment } = await pay(chain, key, [
+    { satoshis: 10, payee: payer.serverKey, from: 'payer' },
+  ])
+  const message = {
+    recipient: payer.identityKey,
+    messageBox: 'posted',
+    messageId: 'paid',
+    body: 'for',
+  }
   expect((await post(payer, '/sendMessage', { message, payment })).status).toBe(200)
   return server
 }
 
 test('a storage that is out of order delays nobody: the payment waits, with what was wrong', async () => {
-  const { server } = await paidServer((_request, response) => { response.writeHead(503).end() })
-  const rows = async (): Promise<Array<Record<string, unknown>>> => await server.context.knex('payments').select('state', 'attempts', 'last_fault')
+  const { server } = await paidServer((_request, response) => {
+    response.writeHead(503).end()
+  })
+  const rows = async (): Promise<Array<Record<string, unknown>>> =>
+    await server.context.knex('payments').select('state', 'attempts', 'last_fault')
   await until(async () => (await rows())[0]!.attempts === 1)
 
-  expect(await rows()).toEqual([{ state: 'stored', attempts: 1, last_fault: expect.stringMatching(/\w/) }])
+  expect(await rows()).toEqual([
+    { state: 'stored', attempts: 1, last_fault: expect.stringMatching(/\w/) },
+  ])
 })
 
 test('a storage that never answers holds up no stop', async () => {
   let asked = false
-  const { server } = await paidServer(() => { asked = true })
+  const { server } = await paidServer(() => {
+    asked = true
+  })
   await until(() => asked)
   const since = performance.now()
   await server.stop()

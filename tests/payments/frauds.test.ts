@@ -13,7 +13,7 @@ import { handshake, post, type Answer, type HandSession } from '../helpers/signe
 const FEE = 10
 const PRICE = 100
 
-describe.each(ENGINES)('payments on %s', engine => {
+describe.each(ENGINES)('payments on %s', (engine) => {
   let chain: TestChain
   let server: TestServer
   let payerKey: PrivateKey
@@ -28,23 +28,45 @@ describe.each(ENGINES)('payments on %s', engine => {
     payer = await handshake(server.origin, payerKey)
     recipient = await handshake(server.origin)
     stranger = PrivateKey.fromRandom().toPublicKey().toString()
-    expect((await post(recipient, '/permissions/set', { messageBox: 'posted', recipientFee: PRICE })).status).toBe(200)
+    expect(
+      (await post(recipient, '/permissions/set', { messageBox: 'posted', recipientFee: PRICE }))
+        .status,
+    ).toBe(200)
   })
 
   const toServer = (satoshis = FEE): Due => ({ satoshis, payee: payer.serverKey, from: 'payer' })
-  const toRecipient = (satoshis = PRICE, payee = recipient.identityKey): Due => ({ satoshis, payee, from: 'anyone' })
-  const messageOf = (messageId: string): object => ({ recipient: recipient.identityKey, messageBox: 'posted', messageId, body: 'paid for' })
+  const toRecipient = (satoshis = PRICE, payee = recipient.identityKey): Due => ({
+    satoshis,
+    payee,
+    from: 'anyone',
+  })
+  const messageOf = (messageId: string): object => ({
+    recipient: recipient.identityKey,
+    messageBox: 'posted',
+    messageId,
+    body: 'paid for',
+  })
 
-  async function send (payment: unknown, messageId: string = randomUUID()): Promise<Answer> {
+  async function send(payment: unknown, messageId: string = randomUUID()): Promise<Answer> {
     return await post(payer, '/sendMessage', { message: messageOf(messageId), payment })
   }
 
   /** A refusal says more where amounts are concerned. */
-  function expectFraud (answer: Answer, status: number, code: string, amounts?: [due: number, paid: number]): void {
-    expectRefusal(answer, status, code, amounts === undefined ? {} : { due: amounts[0], paid: amounts[1] })
+  function expectFraud(
+    answer: Answer,
+    status: number,
+    code: string,
+    amounts?: [due: number, paid: number],
+  ): void {
+    expectRefusal(
+      answer,
+      status,
+      code,
+      amounts === undefined ? {} : { due: amounts[0], paid: amounts[1] },
+    )
   }
 
-  async function listed (): Promise<Array<{ messageId: string, body: string }>> {
+  async function listed(): Promise<Array<{ messageId: string; body: string }>> {
     return (await post(recipient, '/listMessages', { messageBox: 'posted' })).body.messages as never
   }
 
@@ -54,87 +76,272 @@ describe.each(ENGINES)('payments on %s', engine => {
   /** Changes a payment that would hold. */
   type Bend = (made: MadePayment) => unknown
 
-  const made = async (dues: Due[], bend: Bend = ({ payment }) => payment): Promise<unknown> => bend(await pay(chain, payerKey, dues))
+  const made = async (dues: Due[], bend: Bend = ({ payment }) => payment): Promise<unknown> =>
+    bend(await pay(chain, payerKey, dues))
   const good = (): Due[] => [toServer(), toRecipient()]
 
-  type Fraud = [name: string, status: number, code: string, makePayment: () => Promise<unknown>, amounts?: [due: number, paid: number]]
+  type Fraud = [
+    name: string,
+    status: number,
+    code: string,
+    makePayment: () => Promise<unknown>,
+    amounts?: [due: number, paid: number],
+  ]
 
   const FRAUDS: Fraud[] = [
     ['no payment', 400, 'ERR_MISSING_PAYMENT_TX', async () => undefined],
-    ['a payment without a transaction', 400, 'ERR_MISSING_PAYMENT_TX', async () => await made(good(), ({ payment }) => ({ ...payment, tx: undefined }))],
-    ['no outputs named', 400, 'ERR_MISSING_DELIVERY_OUTPUT', async () => await made(good(), ({ payment }) => ({ ...payment, outputs: [] }))],
-    ['nothing for the recipient', 400, 'ERR_INSUFFICIENT_OUTPUTS', async () => await made([toServer()])],
-    ['1 satoshi for a fee of 10', 400, 'ERR_INSUFFICIENT_PAYMENT', async () => await made([toServer(1), toRecipient()]), [FEE, 1]],
-    ['too little for the recipient', 400, 'ERR_INSUFFICIENT_PAYMENT', async () => await made([toServer(), toRecipient(PRICE - 1)]), [PRICE, PRICE - 1]],
-    ['the fee paid to oneself', 400, 'ERR_PAYMENT_NOT_TO_PAYEE', async () => await made([{ ...toServer(), payee: payer.identityKey }, toRecipient()])],
-    ['the price paid to a stranger', 400, 'ERR_PAYMENT_NOT_TO_PAYEE', async () => await made([toServer(), toRecipient(PRICE, stranger)])],
-    ['the price locked by the payer\'s own key', 400, 'ERR_PAYMENT_NOT_TO_PAYEE', async () => await made([toServer(), { ...toRecipient(), from: 'payer' }])],
-    ['a basket insertion', 400, 'ERR_PAYMENT_NOT_TO_PAYEE', async () => await made(good(), ({ payment: { outputs: [first, second], ...payment } }) => ({ ...payment, outputs: [{ ...first, protocol: 'basket insertion', insertionRemittance: { basket: 'mine' } }, second] }))],
-    ['one output counted twice', 400, 'ERR_PAYMENT_NOT_TO_PAYEE', async () => await made([toServer(), toRecipient(PRICE / 2)], ({ payment: { outputs: [first, second], ...payment } }) => ({ ...payment, outputs: [first, second, second] }))],
-    ['an output that is not there', 400, 'ERR_PAYMENT_NOT_TO_PAYEE', async () => await made(good(), ({ payment: { outputs: [first, second], ...payment } }) => ({ ...payment, outputs: [first, { ...second, outputIndex: 7 }] }))],
-    ['a wrong signature', 400, 'ERR_INVALID_PAYMENT', async () => await made(good(), ({ transaction, payment }) => {
-      // The signatures stay as they were, over other amounts.
-      const [first, ...others] = transaction.outputs
-      const inputs = transaction.inputs.map(({ unlockingScriptTemplate: _template, ...input }) => input)
-      const forged = new Transaction(transaction.version, inputs, [{ ...first!, satoshis: FEE + 1 }, ...others], transaction.lockTime)
-      return { ...payment, tx: forged.toAtomicBEEF() }
-    })],
-    ['outputs above inputs', 400, 'ERR_INVALID_PAYMENT', async () => await made([toServer(9_950), toRecipient()])],
-    ['one outpoint in two inputs', 400, 'ERR_INVALID_PAYMENT', async () => {
-      const funds = chain.mint(payerKey, PRICE)
-      return (await pay(chain, payerKey, good(), { spend: [funds, funds] })).payment
-    }],
-    ['a forged merkle path', 400, 'ERR_INVALID_PAYMENT', async () => {
-      const funds = chain.mint(payerKey, 10_000)
-      const { blockHeight, path: [[leaf] = []] } = funds.merklePath!
-      funds.merklePath = new MerklePath(blockHeight, [[leaf!, { offset: 1, hash: 'ab'.repeat(32) }]])
-      return (await pay(chain, payerKey, good(), { funds })).payment
-    }],
-    ['funds in a block that the service does not know', 503, 'ERR_PAYMENTS_UNAVAILABLE', async () => {
-      const funds = chain.mint(payerKey, 10_000)
-      const { path } = funds.merklePath!
-      funds.merklePath = new MerklePath(900_000, path)
-      return (await pay(chain, payerKey, good(), { funds })).payment
-    }],
-    ['a transaction that is not final', 400, 'ERR_INVALID_PAYMENT', async () => await made(good(), ({ transaction, payment }) => {
-      const inputs = transaction.inputs.map(({ unlockingScriptTemplate: _template, ...input }) => ({ ...input, sequence: 0 }))
-      return { ...payment, tx: new Transaction(transaction.version, inputs, transaction.outputs, 4_000_000_000).toAtomicBEEF() }
-    })],
-    ['a stranger\'s transaction in the BEEF, in a block that the service does not know', 503, 'ERR_PAYMENTS_UNAVAILABLE', async () => await made(good(), ({ transaction, payment }) => {
-      const beef = new Beef()
-      const alien = chain.mint(payerKey, 5)
-      alien.merklePath = new MerklePath(900_000, alien.merklePath!.path)
-      beef.mergeTransaction(alien)
-      beef.mergeTransaction(transaction)
-      return { ...payment, tx: beef.toBinaryAtomic(transaction.id('hex')) }
-    })],
-    ['rubbish', 400, 'ERR_INVALID_PAYMENT', async () => await made(good(), ({ payment }) => ({ ...payment, tx: [1, 2, 3] }))],
-    ['something behind the transaction', 400, 'ERR_INVALID_PAYMENT', async () => await made(good(), ({ payment }) => ({ ...payment, tx: [...payment.tx, 0] }))],
-    ['a double spend', 400, 'ERR_PAYMENT_REJECTED', async () => {
-      const funds = chain.mint(payerKey, 10_000)
-      expect((await send((await pay(chain, payerKey, good(), { funds })).payment)).status).toBe(200)
-      return (await pay(chain, payerKey, good(), { funds })).payment
-    }]
+    [
+      'a payment without a transaction',
+      400,
+      'ERR_MISSING_PAYMENT_TX',
+      async () => await made(good(), ({ payment }) => ({ ...payment, tx: undefined })),
+    ],
+    [
+      'no outputs named',
+      400,
+      'ERR_MISSING_DELIVERY_OUTPUT',
+      async () => await made(good(), ({ payment }) => ({ ...payment, outputs: [] })),
+    ],
+    [
+      'nothing for the recipient',
+      400,
+      'ERR_INSUFFICIENT_OUTPUTS',
+      async () => await made([toServer()]),
+    ],
+    [
+      '1 satoshi for a fee of 10',
+      400,
+      'ERR_INSUFFICIENT_PAYMENT',
+      async () => await made([toServer(1), toRecipient()]),
+      [FEE, 1],
+    ],
+    [
+      'too little for the recipient',
+      400,
+      'ERR_INSUFFICIENT_PAYMENT',
+      async () => await made([toServer(), toRecipient(PRICE - 1)]),
+      [PRICE, PRICE - 1],
+    ],
+    [
+      'the fee paid to oneself',
+      400,
+      'ERR_PAYMENT_NOT_TO_PAYEE',
+      async () => await made([{ ...toServer(), payee: payer.identityKey }, toRecipient()]),
+    ],
+    [
+      'the price paid to a stranger',
+      400,
+      'ERR_PAYMENT_NOT_TO_PAYEE',
+      async () => await made([toServer(), toRecipient(PRICE, stranger)]),
+    ],
+    [
+      "the price locked by the payer's own key",
+      400,
+      'ERR_PAYMENT_NOT_TO_PAYEE',
+      async () => await made([toServer(), { ...toRecipient(), from: 'payer' }]),
+    ],
+    [
+      'a basket insertion',
+      400,
+      'ERR_PAYMENT_NOT_TO_PAYEE',
+      async () =>
+        await made(
+          good(),
+          ({
+            payment: {
+              outputs: [first, second],
+              ...payment
+            },
+          }) => ({
+            ...payment,
+            outputs: [
+              { ...first, protocol: 'basket insertion', insertionRemittance: { basket: 'mine' } },
+              second,
+            ],
+          }),
+        ),
+    ],
+    [
+      'one output counted twice',
+      400,
+      'ERR_PAYMENT_NOT_TO_PAYEE',
+      async () =>
+        await made(
+          [toServer(), toRecipient(PRICE / 2)],
+          ({
+            payment: {
+              outputs: [first, second],
+              ...payment
+            },
+          }) => ({ ...payment, outputs: [first, second, second] }),
+        ),
+    ],
+    [
+      'an output that is not there',
+      400,
+      'ERR_PAYMENT_NOT_TO_PAYEE',
+      async () =>
+        await made(
+          good(),
+          ({
+            payment: {
+              outputs: [first, second],
+              ...payment
+            },
+          }) => ({ ...payment, outputs: [first, { ...second, outputIndex: 7 }] }),
+        ),
+    ],
+    [
+      'a wrong signature',
+      400,
+      'ERR_INVALID_PAYMENT',
+      async () =>
+        await made(good(), ({ transaction, payment }) => {
+          // The signatures stay as they were, over other amounts.
+          const [first, ...others] = transaction.outputs
+          const inputs = transaction.inputs.map(
+            ({ unlockingScriptTemplate: _template, ...input }) => input,
+          )
+          const forged = new Transaction(
+            transaction.version,
+            inputs,
+            [{ ...first!, satoshis: FEE + 1 }, ...others],
+            transaction.lockTime,
+          )
+          return { ...payment, tx: forged.toAtomicBEEF() }
+        }),
+    ],
+    [
+      'outputs above inputs',
+      400,
+      'ERR_INVALID_PAYMENT',
+      async () => await made([toServer(9_950), toRecipient()]),
+    ],
+    [
+      'one outpoint in two inputs',
+      400,
+      'ERR_INVALID_PAYMENT',
+      async () => {
+        const funds = chain.mint(payerKey, PRICE)
+        return (await pay(chain, payerKey, good(), { spend: [funds, funds] })).payment
+      },
+    ],
+    [
+      'a forged merkle path',
+      400,
+      'ERR_INVALID_PAYMENT',
+      async () => {
+        const funds = chain.mint(payerKey, 10_000)
+        const {
+          blockHeight,
+          path: [[leaf] = []],
+        } = funds.merklePath!
+        funds.merklePath = new MerklePath(blockHeight, [
+          [leaf!, { offset: 1, hash: 'ab'.repeat(32) }],
+        ])
+        return (await pay(chain, payerKey, good(), { funds })).payment
+      },
+    ],
+    [
+      'funds in a block that the service does not know',
+      503,
+      'ERR_PAYMENTS_UNAVAILABLE',
+      async () => {
+        const funds = chain.mint(payerKey, 10_000)
+        const { path } = funds.merklePath!
+        funds.merklePath = new MerklePath(900_000, path)
+        return (await pay(chain, payerKey, good(), { funds })).payment
+      },
+    ],
+    [
+      'a transaction that is not final',
+      400,
+      'ERR_INVALID_PAYMENT',
+      async () =>
+        await made(good(), ({ transaction, payment }) => {
+          const inputs = transaction.inputs.map(
+            ({ unlockingScriptTemplate: _template, ...input }) => ({ ...input, sequence: 0 }),
+          )
+          return {
+            ...payment,
+            tx: new Transaction(
+              transaction.version,
+              inputs,
+              transaction.outputs,
+              4_000_000_000,
+            ).toAtomicBEEF(),
+          }
+        }),
+    ],
+    [
+      "a stranger's transaction in the BEEF, in a block that the service does not know",
+      503,
+      'ERR_PAYMENTS_UNAVAILABLE',
+      async () =>
+        await made(good(), ({ transaction, payment }) => {
+          const beef = new Beef()
+          const alien = chain.mint(payerKey, 5)
+          alien.merklePath = new MerklePath(900_000, alien.merklePath!.path)
+          beef.mergeTransaction(alien)
+          beef.mergeTransaction(transaction)
+          return { ...payment, tx: beef.toBinaryAtomic(transaction.id('hex')) }
+        }),
+    ],
+    [
+      'rubbish',
+      400,
+      'ERR_INVALID_PAYMENT',
+      async () => await made(good(), ({ payment }) => ({ ...payment, tx: [1, 2, 3] })),
+    ],
+    [
+      'something behind the transaction',
+      400,
+      'ERR_INVALID_PAYMENT',
+      async () => await made(good(), ({ payment }) => ({ ...payment, tx: [...payment.tx, 0] })),
+    ],
+    [
+      'a double spend',
+      400,
+      'ERR_PAYMENT_REJECTED',
+      async () => {
+        const funds = chain.mint(payerKey, 10_000)
+        expect((await send((await pay(chain, payerKey, good(), { funds })).payment)).status).toBe(
+          200,
+        )
+        return (await pay(chain, payerKey, good(), { funds })).payment
+      },
+    ],
   ]
 
   test('a message that is paid for arrives with its payment, and what it rests on is broadcast', async () => {
     const { payment, transaction } = await pay(chain, payerKey, [toServer(), toRecipient()])
     const answer = await send(payment, 'paid')
-    expect([answer.status, answer.body]).toEqual([200, expect.objectContaining({ status: 'success' })])
+    expect([answer.status, answer.body]).toEqual([
+      200,
+      expect.objectContaining({ status: 'success' }),
+    ])
     const [message] = (await listed()).filter(({ messageId }) => messageId === 'paid')
-    expect(JSON.parse(message!.body)).toEqual({ message: 'paid for', payment: { ...payment, outputs: [payment.outputs[1]] } })
+    expect(JSON.parse(message!.body)).toEqual({
+      message: 'paid for',
+      payment: { ...payment, outputs: [payment.outputs[1]] },
+    })
     expect(chain.broadcast).toContain(transaction.id('hex'))
   })
 
-  test.each(FRAUDS)('%s is refused, and nothing is stored', async (...[, status, code, makePayment, amounts]: Fraud) => {
-    const payment = await makePayment()
-    const before = (await listed()).length
-    expectFraud(await send(payment), status, code, amounts)
-    expect((await listed()).length).toBe(before)
-  })
+  test.each(FRAUDS)(
+    '%s is refused, and nothing is stored',
+    async (...[, status, code, makePayment, amounts]: Fraud) => {
+      const payment = await makePayment()
+      const before = (await listed()).length
+      expectFraud(await send(payment), status, code, amounts)
+      expect((await listed()).length).toBe(before)
+    },
+  )
 
   test.each(FRAUDS)('%s is refused live', async (_name, _status, code, makePayment) => {
-    const socket = await lightSocket(server.origin, { key: Buffer.from(payerKey.toHex().padStart(64, '0'), 'hex') }).authenticate()
+    const socket = await lightSocket(server.origin, {
+      key: Buffer.from(payerKey.toHex().padStart(64, '0'), 'hex'),
+    }).authenticate()
     const payment = await makePayment()
     const before = (await listed()).length
     const roomId = `${recipient.identityKey}-posted`
@@ -149,25 +356,34 @@ describe.each(ENGINES)('payments on %s', engine => {
       expect((await send(payment, 'once')).status).toBe(200)
       expect((await send(payment, 'once')).status).toBe(200)
       expectRefusal(await send(payment, 'twice'), 409, 'ERR_PAYMENT_REPLAYED')
-      expect((await listed()).filter(({ messageId }) => /once|twice/.test(messageId)).length).toBe(1)
+      expect((await listed()).filter(({ messageId }) => /once|twice/.test(messageId)).length).toBe(
+        1,
+      )
     })
 
     test('pays for one of 20 messages at once', async () => {
       const { payment } = await pay(chain, payerKey, [toServer(), toRecipient()])
-      const answers = await Promise.all(Array.from({ length: 20 }, async (_, i) => {
-        // On a busy machine the time for checking may be over.
-        for (;;) {
-          const answer = await send(payment, `race-${i}`)
-          if (answer.status !== 503) return answer
-        }
-      }))
+      const answers = await Promise.all(
+        Array.from({ length: 20 }, async (_, i) => {
+          // On a busy machine the time for checking may be over.
+          for (;;) {
+            const answer = await send(payment, `race-${i}`)
+            if (answer.status !== 503) return answer
+          }
+        }),
+      )
       expect(answers.filter(({ status }) => status === 200).length).toBe(1)
       expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200, 409]))
-      expect((await listed()).filter(({ messageId }) => messageId.startsWith('race-')).length).toBe(1)
+      expect((await listed()).filter(({ messageId }) => messageId.startsWith('race-')).length).toBe(
+        1,
+      )
     })
   })
 
-  describe.each([['the broadcaster', 'arcAway'], ['the service of headers', 'headersAway']] as const)('while %s is away', (_name, away) => {
+  describe.each([
+    ['the broadcaster', 'arcAway'],
+    ['the service of headers', 'headersAway'],
+  ] as const)('while %s is away', (_name, away) => {
     test('nothing is delivered, and the payment can be used afterwards', async () => {
       const { payment } = await pay(chain, payerKey, [toServer(), toRecipient()])
       chain[away] = true
@@ -183,7 +399,7 @@ describe.each(ENGINES)('payments on %s', engine => {
     ['nothing', ''],
     ['another transaction', JSON.stringify({ txid: '00'.repeat(32), txStatus: 'SEEN_ON_NETWORK' })],
     ['what is not passed on yet', JSON.stringify({ txStatus: 'RECEIVED' })],
-    ['parents that it does not know yet', JSON.stringify({ txStatus: 'SEEN_IN_ORPHAN_MEMPOOL' })]
+    ['parents that it does not know yet', JSON.stringify({ txStatus: 'SEEN_IN_ORPHAN_MEMPOOL' })],
   ])('while the broadcaster speaks of %s, nothing is delivered', async (_name, answer) => {
     const { payment } = await pay(chain, payerKey, good())
     chain.arcAnswer = answer
@@ -197,19 +413,36 @@ describe.each(ENGINES)('payments on %s', engine => {
     const { blockHeight, path } = funds.merklePath!
     funds.merklePath = new MerklePath(blockHeight + 1, path)
     // Its owner may be ahead of the service: that is no fraud.
-    expectRefusal(await send((await pay(chain, payerKey, good(), { funds })).payment), 503, 'ERR_PAYMENTS_UNAVAILABLE')
+    expectRefusal(
+      await send((await pay(chain, payerKey, good(), { funds })).payment),
+      503,
+      'ERR_PAYMENTS_UNAVAILABLE',
+    )
     const { payment } = await pay(chain, payerKey, good())
 
     expect((await send(payment)).status).toBe(200)
   })
 
   test('the same message with other outputs of the same transaction takes no claim over', async () => {
-    const { payment: { outputs: [server, first, second], ...payment } } = await pay(chain, payerKey, [toServer(), toRecipient(), toRecipient()])
+    const {
+      payment: {
+        outputs: [server, first, second],
+        ...payment
+      },
+    } = await pay(chain, payerKey, [toServer(), toRecipient(), toRecipient()])
     let open = (): void => {}
-    chain.arcTurn = new Promise(resolve => { open = resolve })
+    chain.arcTurn = new Promise((resolve) => {
+      open = resolve
+    })
     const waiting = send({ ...payment, outputs: [server, first] }, 'held')
-    await until(async () => (await serverKnex()('payments').where({ state: 'claimed' })).length === 1)
-    expectRefusal(await send({ ...payment, outputs: [server, second] }, 'held'), 409, 'ERR_PAYMENT_REPLAYED')
+    await until(
+      async () => (await serverKnex()('payments').where({ state: 'claimed' })).length === 1,
+    )
+    expectRefusal(
+      await send({ ...payment, outputs: [server, second] }, 'held'),
+      409,
+      'ERR_PAYMENT_REPLAYED',
+    )
     open()
     chain.arcTurn = Promise.resolve()
 
@@ -220,24 +453,48 @@ describe.each(ENGINES)('payments on %s', engine => {
 
   test('what is paid for a copy that is there already can pay for another message', async () => {
     const eve = await handshake(server.origin)
-    const message = { ...messageOf('copied'), recipients: [recipient.identityKey, eve.identityKey], messageId: ['copied', 'fresh'] }
+    const message = {
+      ...messageOf('copied'),
+      recipients: [recipient.identityKey, eve.identityKey],
+      messageId: ['copied', 'fresh'],
+    }
     expect((await send((await pay(chain, payerKey, good())).payment, 'copied')).status).toBe(200)
     const { payment } = await pay(chain, payerKey, [toServer(), toRecipient()])
 
     const answer = await post(payer, '/sendMessage', { message, payment })
-    expect(answer.body.results).toEqual([{ recipient: recipient.identityKey, messageId: 'copied', duplicate: true }, { recipient: eve.identityKey, messageId: 'fresh' }])
+    expect(answer.body.results).toEqual([
+      { recipient: recipient.identityKey, messageId: 'copied', duplicate: true },
+      { recipient: eve.identityKey, messageId: 'fresh' },
+    ])
     const again = await pay(chain, payerKey, [toServer()], { funds: chain.mint(payerKey, 10_000) })
     expectFraud(await send(again.payment), 400, 'ERR_INSUFFICIENT_OUTPUTS')
-    expect(await serverKnex()('payment_outpoints').where({ outpoint: `${outpointId(payment)}.1` })).toEqual([])
-    expect(await serverKnex()('payment_outpoints').where({ outpoint: `${outpointId(payment)}.0` })).toHaveLength(1)
+    expect(
+      await serverKnex()('payment_outpoints').where({ outpoint: `${outpointId(payment)}.1` }),
+    ).toEqual([])
+    expect(
+      await serverKnex()('payment_outpoints').where({ outpoint: `${outpointId(payment)}.0` }),
+    ).toHaveLength(1)
   })
 
   test('a message that would be too much in all is refused before its payment is broadcast', async () => {
-    const recipients = [recipient.identityKey, ...Array.from({ length: 30 }, () => PrivateKey.fromRandom().toPublicKey().toString())]
+    const recipients = [
+      recipient.identityKey,
+      ...Array.from({ length: 30 }, () => PrivateKey.fromRandom().toPublicKey().toString()),
+    ]
     const { payment, transaction } = await pay(chain, payerKey, good())
-    const message = { recipients, messageBox: 'posted', messageId: recipients.map(() => randomUUID()), body: 'x'.repeat(3_000_000) }
+    const message = {
+      recipients,
+      messageBox: 'posted',
+      messageId: recipients.map(() => randomUUID()),
+      body: 'x'.repeat(3_000_000),
+    }
 
-    expectRefusal(await post(payer, '/sendMessage', { message, payment }), 413, 'ERR_BODY_TOO_LARGE', { limit: 64 * 1024 * 1024 })
+    expectRefusal(
+      await post(payer, '/sendMessage', { message, payment }),
+      413,
+      'ERR_BODY_TOO_LARGE',
+      { limit: 64 * 1024 * 1024 },
+    )
     expect(chain.broadcast).not.toContain(transaction.id('hex'))
     expect((await send(payment)).status).toBe(200)
   })
@@ -247,16 +504,41 @@ describe.each(ENGINES)('payments on %s', engine => {
     let meanwhile: () => Promise<void> = async () => {}
 
     beforeAll(async () => {
-      held = await startServer({ engine, env: chain.env, overrides: { async reached (milestone) { if (milestone === 'claimed') await meanwhile() } } })
+      held = await startServer({
+        engine,
+        env: chain.env,
+        overrides: {
+          async reached(milestone) {
+            if (milestone === 'claimed') await meanwhile()
+          },
+        },
+      })
     })
 
-    test.each([[-1, 403, 'ERR_DELIVERY_BLOCKED'], [200, 400, 'ERR_INSUFFICIENT_PAYMENT']])('%i holds, and the payer can use the money', async (recipientFee, status, code) => {
+    test.each([
+      [-1, 403, 'ERR_DELIVERY_BLOCKED'],
+      [200, 400, 'ERR_INSUFFICIENT_PAYMENT'],
+    ])('%i holds, and the payer can use the money', async (recipientFee, status, code) => {
       const [sender, owner] = [await handshake(held.origin, payerKey), await handshake(held.origin)]
-      const set = async (fee: number): Promise<unknown> => await post(owner, '/permissions/set', { messageBox: 'door', recipientFee: fee })
+      const set = async (fee: number): Promise<unknown> =>
+        await post(owner, '/permissions/set', { messageBox: 'door', recipientFee: fee })
       await set(PRICE)
-      const { payment, transaction } = await pay(chain, payerKey, [toRecipient(PRICE, owner.identityKey)])
-      const knock = async (): Promise<Answer> => await post(sender, '/sendMessage', { message: { recipient: owner.identityKey, messageBox: 'door', messageId: 'knock', body: 'hello' }, payment })
-      meanwhile = async () => { await set(recipientFee) }
+      const { payment, transaction } = await pay(chain, payerKey, [
+        toRecipient(PRICE, owner.identityKey),
+      ])
+      const knock = async (): Promise<Answer> =>
+        await post(sender, '/sendMessage', {
+          message: {
+            recipient: owner.identityKey,
+            messageBox: 'door',
+            messageId: 'knock',
+            body: 'hello',
+          },
+          payment,
+        })
+      meanwhile = async () => {
+        await set(recipientFee)
+      }
       const answer = await knock()
       meanwhile = async () => {}
 
@@ -267,7 +549,7 @@ describe.each(ENGINES)('payments on %s', engine => {
     })
   })
 
-  test('anyone\'s key is the generator', () => {
+  test("anyone's key is the generator", () => {
     expect(new PrivateKey(1).toPublicKey().toString()).toBe(ANYONE)
   })
 })

@@ -21,52 +21,149 @@ beforeAll(async () => {
   payer = await handshake(server.origin, payerKey)
 })
 
-async function send (payment: unknown, session = payer): Promise<Answer> {
-  const message = { recipient: session.identityKey, messageBox: 'posted', messageId: randomUUID(), body: 'paid for' }
+async function send(payment: unknown, session = payer): Promise<Answer> {
+  const message = {
+    recipient: session.identityKey,
+    messageBox: 'posted',
+    messageId: randomUUID(),
+    body: 'paid for',
+  }
   return await post(session, '/sendMessage', { message, payment })
 }
 
 /** Sends a transaction as a payment whose first output is said to be the server's. */
-async function sendTransaction (transaction: Transaction): Promise<Answer> {
-  const paymentRemittance = { derivationPrefix: 'AAAA', derivationSuffix: 'BBBB', senderIdentityKey: payer.identityKey }
-  return await send({ tx: transaction.toAtomicBEEF(), outputs: [{ outputIndex: 0, protocol: 'wallet payment', paymentRemittance }] })
+async function sendTransaction(transaction: Transaction): Promise<Answer> {
+  const paymentRemittance = {
+    derivationPrefix: 'AAAA',
+    derivationSuffix: 'BBBB',
+    senderIdentityKey: payer.identityKey,
+  }
+  return await send({
+    tx: transaction.toAtomicBEEF(),
+    outputs: [{ outputIndex: 0, protocol: 'wallet payment', paymentRemittance }],
+  })
 }
 
 /** A row of transactions, each of which spends the one before, above one that is in a block. */
-function rowOf (length: number): Transaction {
+function rowOf(length: number): Transaction {
   let transaction = chain.mint(payerKey, 1000)
   transaction.outputs[0]!.lockingScript = ANYBODY_MAY
-  transaction = chain.mine(new Transaction(1, transaction.inputs.map(input => ({ ...input })), [{ satoshis: 1000, lockingScript: ANYBODY_MAY }], transaction.lockTime))
+  transaction = chain.mine(
+    new Transaction(
+      1,
+      transaction.inputs.map((input) => ({ ...input })),
+      [{ satoshis: 1000, lockingScript: ANYBODY_MAY }],
+      transaction.lockTime,
+    ),
+  )
   for (let made = 0; made < length; made++) {
-    transaction = new Transaction(1, [{ sourceTransaction: transaction, sourceOutputIndex: 0, unlockingScript: new UnlockingScript([]), sequence: 0xffffffff }], [{ satoshis: 1000, lockingScript: ANYBODY_MAY }])
+    transaction = new Transaction(
+      1,
+      [
+        {
+          sourceTransaction: transaction,
+          sourceOutputIndex: 0,
+          unlockingScript: new UnlockingScript([]),
+          sequence: 0xffffffff,
+        },
+      ],
+      [{ satoshis: 1000, lockingScript: ANYBODY_MAY }],
+    )
   }
   return transaction
 }
 
 /** A transaction that spends an output with this script; one that is in a block. */
-function spending (script: LockingScript): Transaction {
-  const funds = chain.mine(new Transaction(1, [{ sourceTXID: randomBytes(32).toString('hex'), sourceOutputIndex: 0, unlockingScript: new UnlockingScript([]), sequence: 0 }], [{ satoshis: 1000, lockingScript: script }]))
-  return new Transaction(1, [{ sourceTransaction: funds, sourceOutputIndex: 0, unlockingScript: new UnlockingScript([]), sequence: 0xffffffff }], [{ satoshis: 1000, lockingScript: ANYBODY_MAY }])
+function spending(script: LockingScript): Transaction {
+  const funds = chain.mine(
+    new Transaction(
+      1,
+      [
+        {
+          sourceTXID: randomBytes(32).toString('hex'),
+          sourceOutputIndex: 0,
+          unlockingScript: new UnlockingScript([]),
+          sequence: 0,
+        },
+      ],
+      [{ satoshis: 1000, lockingScript: script }],
+    ),
+  )
+  return new Transaction(
+    1,
+    [
+      {
+        sourceTransaction: funds,
+        sourceOutputIndex: 0,
+        unlockingScript: new UnlockingScript([]),
+        sequence: 0xffffffff,
+      },
+    ],
+    [{ satoshis: 1000, lockingScript: ANYBODY_MAY }],
+  )
 }
 
 test('a row of 100 transactions without a proof is verified to its end, one of 101 is not', async () => {
-  expect(await sendTransaction(rowOf(100))).toMatchObject({ status: 400, body: { code: 'ERR_PAYMENT_NOT_TO_PAYEE' } })
-  expect(await sendTransaction(rowOf(101))).toMatchObject({ status: 400, body: { code: 'ERR_INVALID_PAYMENT', description: expect.stringContaining('more than 100 transactions') } })
+  expect(await sendTransaction(rowOf(100))).toMatchObject({
+    status: 400,
+    body: { code: 'ERR_PAYMENT_NOT_TO_PAYEE' },
+  })
+  expect(await sendTransaction(rowOf(101))).toMatchObject({
+    status: 400,
+    body: {
+      code: 'ERR_INVALID_PAYMENT',
+      description: expect.stringContaining('more than 100 transactions'),
+    },
+  })
 })
 
 test('a transaction with more than 1000 inputs is refused before a script runs', async () => {
-  const funds = chain.mine(new Transaction(1, [{ sourceTXID: randomBytes(32).toString('hex'), sourceOutputIndex: 0, unlockingScript: new UnlockingScript([]), sequence: 0 }], Array.from({ length: 1001 }, () => ({ satoshis: 1, lockingScript: ANYBODY_MAY }))))
-  const inputs = funds.outputs.map((_output, sourceOutputIndex) => ({ sourceTransaction: funds, sourceOutputIndex, unlockingScript: new UnlockingScript([]), sequence: 0xffffffff }))
+  const funds = chain.mine(
+    new Transaction(
+      1,
+      [
+        {
+          sourceTXID: randomBytes(32).toString('hex'),
+          sourceOutputIndex: 0,
+          unlockingScript: new UnlockingScript([]),
+          sequence: 0,
+        },
+      ],
+      Array.from({ length: 1001 }, () => ({ satoshis: 1, lockingScript: ANYBODY_MAY })),
+    ),
+  )
+  const inputs = funds.outputs.map((_output, sourceOutputIndex) => ({
+    sourceTransaction: funds,
+    sourceOutputIndex,
+    unlockingScript: new UnlockingScript([]),
+    sequence: 0xffffffff,
+  }))
 
-  expect(await sendTransaction(new Transaction(1, inputs, [{ satoshis: 10, lockingScript: ANYBODY_MAY }])))
-    .toMatchObject({ status: 400, body: { code: 'ERR_INVALID_PAYMENT', description: expect.stringContaining('more than 1000 inputs') } })
+  expect(
+    await sendTransaction(
+      new Transaction(1, inputs, [{ satoshis: 10, lockingScript: ANYBODY_MAY }]),
+    ),
+  ).toMatchObject({
+    status: 400,
+    body: {
+      code: 'ERR_INVALID_PAYMENT',
+      description: expect.stringContaining('more than 1000 inputs'),
+    },
+  })
 })
 
 test('a transaction with more than 2000 outputs is refused', async () => {
   const transaction = spending(ANYBODY_MAY)
-  for (let more = 0; more < 2000; more++) transaction.addOutput({ satoshis: 0, lockingScript: ANYBODY_MAY })
+  for (let more = 0; more < 2000; more++)
+    transaction.addOutput({ satoshis: 0, lockingScript: ANYBODY_MAY })
 
-  expect(await sendTransaction(transaction)).toMatchObject({ status: 400, body: { code: 'ERR_INVALID_PAYMENT', description: expect.stringContaining('more than 2000 outputs') } })
+  expect(await sendTransaction(transaction)).toMatchObject({
+    status: 400,
+    body: {
+      code: 'ERR_INVALID_PAYMENT',
+      description: expect.stringContaining('more than 2000 outputs'),
+    },
+  })
 })
 
 test('a payment of more than 1 MiB is refused unread, as numbers and in base64', async () => {
@@ -82,8 +179,15 @@ test('a BEEF that claims more than it holds is refused', async () => {
   // After the version: billions of proofs, of which none follows.
   const claiming = Buffer.concat([beef.subarray(0, 4), Buffer.from('feffffffff', 'hex')])
 
-  for (const tx of [claiming, randomBytes(1000), Buffer.concat([Buffer.from('01010101', 'hex'), randomBytes(32), claiming])]) {
-    expect(await send({ tx: [...tx], outputs: [{}] })).toMatchObject({ status: 400, body: { code: 'ERR_INVALID_PAYMENT' } })
+  for (const tx of [
+    claiming,
+    randomBytes(1000),
+    Buffer.concat([Buffer.from('01010101', 'hex'), randomBytes(32), claiming]),
+  ]) {
+    expect(await send({ tx: [...tx], outputs: [{}] })).toMatchObject({
+      status: 400,
+      body: { code: 'ERR_INVALID_PAYMENT' },
+    })
   }
 })
 
@@ -91,7 +195,10 @@ test('a script that wants more memory than it may have is refused', async () => 
   // 1, 2, 4, … bytes: 40 doublings would be a terabyte.
   const doubling = LockingScript.fromHex(`51${'767e'.repeat(40)}`)
 
-  expect(await sendTransaction(spending(doubling))).toMatchObject({ status: 400, body: { code: 'ERR_INVALID_PAYMENT' } })
+  expect(await sendTransaction(spending(doubling))).toMatchObject({
+    status: 400,
+    body: { code: 'ERR_INVALID_PAYMENT' },
+  })
 })
 
 test('a script that asks for gigabytes costs its own process at most: the server goes on', async () => {
@@ -101,39 +208,85 @@ test('a script that asks for gigabytes costs its own process at most: the server
 
   expect(answer).toMatchObject({ status: 400, body: { code: 'ERR_INVALID_PAYMENT' } })
   expect((await fetch(`${server.origin}/health`)).status).toBe(200)
-  const { payment } = await pay(chain, payerKey, [{ satoshis: 10, payee: payer.serverKey, from: 'payer' }])
+  const { payment } = await pay(chain, payerKey, [
+    { satoshis: 10, payee: payer.serverKey, from: 'payer' },
+  ])
   expect((await send(payment)).status).toBe(200)
 })
 
 test('what is spent, and not there, is noticed before a script runs', async () => {
-  const hashing = LockingScript.fromHex(`4ea0860100${'00'.repeat(100_000)}${'76a875'.repeat(100_000)}`)
+  const hashing = LockingScript.fromHex(
+    `4ea0860100${'00'.repeat(100_000)}${'76a875'.repeat(100_000)}`,
+  )
   const transaction = spending(hashing)
   const { sourceTransaction } = transaction.inputs[0]!
-  const floating = new Transaction(1, [{ sourceTXID: randomBytes(32).toString('hex'), sourceOutputIndex: 0, unlockingScript: new UnlockingScript([]), sequence: 0xffffffff }], sourceTransaction!.outputs)
-  transaction.inputs[0] = { ...transaction.inputs[0]!, sourceTransaction: floating, sourceTXID: floating.id('hex') }
-  const paymentRemittance = { derivationPrefix: 'AAAA', derivationSuffix: 'BBBB', senderIdentityKey: payer.identityKey }
+  const floating = new Transaction(
+    1,
+    [
+      {
+        sourceTXID: randomBytes(32).toString('hex'),
+        sourceOutputIndex: 0,
+        unlockingScript: new UnlockingScript([]),
+        sequence: 0xffffffff,
+      },
+    ],
+    sourceTransaction!.outputs,
+  )
+  transaction.inputs[0] = {
+    ...transaction.inputs[0]!,
+    sourceTransaction: floating,
+    sourceTXID: floating.id('hex'),
+  }
+  const paymentRemittance = {
+    derivationPrefix: 'AAAA',
+    derivationSuffix: 'BBBB',
+    senderIdentityKey: payer.identityKey,
+  }
 
-  expect(await send({ tx: transaction.toAtomicBEEF(true), outputs: [{ outputIndex: 0, protocol: 'wallet payment', paymentRemittance }] }))
-    .toMatchObject({ status: 400, body: { code: 'ERR_INVALID_PAYMENT', description: expect.stringContaining('is not there') } })
+  expect(
+    await send({
+      tx: transaction.toAtomicBEEF(true),
+      outputs: [{ outputIndex: 0, protocol: 'wallet payment', paymentRemittance }],
+    }),
+  ).toMatchObject({
+    status: 400,
+    body: { code: 'ERR_INVALID_PAYMENT', description: expect.stringContaining('is not there') },
+  })
 })
 
 test('2^40 ways to one transaction are one transaction', async () => {
   let parent = spending(ANYBODY_MAY)
   parent.addOutput({ satoshis: 0, lockingScript: ANYBODY_MAY })
   for (let layer = 0; layer < 40; layer++) {
-    const inputs = [0, 1].map(sourceOutputIndex => ({ sourceTransaction: parent, sourceOutputIndex, unlockingScript: new UnlockingScript([]), sequence: 0xffffffff }))
-    parent = new Transaction(1, inputs, [0, 1].map(() => ({ satoshis: 0, lockingScript: ANYBODY_MAY })))
+    const inputs = [0, 1].map((sourceOutputIndex) => ({
+      sourceTransaction: parent,
+      sourceOutputIndex,
+      unlockingScript: new UnlockingScript([]),
+      sequence: 0xffffffff,
+    }))
+    parent = new Transaction(
+      1,
+      inputs,
+      [0, 1].map(() => ({ satoshis: 0, lockingScript: ANYBODY_MAY })),
+    )
   }
 
-  expect(await sendTransaction(parent)).toMatchObject({ status: 400, body: { code: 'ERR_PAYMENT_NOT_TO_PAYEE' } })
+  expect(await sendTransaction(parent)).toMatchObject({
+    status: 400,
+    body: { code: 'ERR_PAYMENT_NOT_TO_PAYEE' },
+  })
 })
 
 test('a script that takes its time is cut off, while the event loop goes on and others wait for it alone', async () => {
   // 100,000 bytes, hashed 100,000 times: minutes of work.
-  const hashing = LockingScript.fromHex(`4ea0860100${'00'.repeat(100_000)}${'76a875'.repeat(100_000)}`)
+  const hashing = LockingScript.fromHex(
+    `4ea0860100${'00'.repeat(100_000)}${'76a875'.repeat(100_000)}`,
+  )
   const other = PrivateKey.fromRandom()
   const honest = await handshake(server.origin, other)
-  const { payment } = await pay(chain, other, [{ satoshis: 10, payee: honest.serverKey, from: 'payer' }])
+  const { payment } = await pay(chain, other, [
+    { satoshis: 10, payee: honest.serverKey, from: 'payer' },
+  ])
   let slowest = 0
   let busy = true
   const watch = (async () => {
@@ -144,11 +297,17 @@ test('a script that takes its time is cut off, while the event loop goes on and 
     }
   })()
 
-  const [hostile, paid] = await Promise.all([sendTransaction(spending(hashing)), send(payment, honest)])
+  const [hostile, paid] = await Promise.all([
+    sendTransaction(spending(hashing)),
+    send(payment, honest),
+  ])
   busy = false
   await watch
 
-  expect(hostile).toMatchObject({ status: 400, body: { code: 'ERR_INVALID_PAYMENT', description: expect.stringContaining('takes too long') } })
+  expect(hostile).toMatchObject({
+    status: 400,
+    body: { code: 'ERR_INVALID_PAYMENT', description: expect.stringContaining('takes too long') },
+  })
   expect(paid.status).toBe(200)
   expect(slowest).toBeLessThan(1000)
 })

@@ -5,7 +5,7 @@ import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { parseConfig } from '../../src/config'
 import type { Milestone } from '../../src/payments/cashier'
-import { createKnex } from '../../src/db/knex'
+import { createKnex } from '../../src/db/engine/knex'
 import { MessageBoxServer } from '../../src/server'
 import { TestChain } from '../helpers/chain'
 import { createDatabase, ENGINES, type Engine, type TestDatabase } from '../helpers/databases'
@@ -18,20 +18,37 @@ import { handshake, post, type HandSession } from '../helpers/signedRequests'
 import { UNMETERED } from '../helpers/unmetered'
 import { WalletChain } from '../helpers/walletChain'
 
-const PROGRAM = ['-r', join(__dirname, '..', 'helpers', 'transpile.js'), join(__dirname, 'serveAndDie.ts')]
+const PROGRAM = [
+  '-r',
+  join(__dirname, '..', 'helpers', 'transpile.js'),
+  join(__dirname, 'serveAndDie.ts'),
+]
 
 const MILESTONES: Milestone[] = ['verified', 'claimed', 'accepted', 'stored']
 /** On MySQL those around which its transactions differ from SQLite's. */
 const ON_MYSQL: Milestone[] = ['claimed', 'stored']
-const CASES = ENGINES.flatMap(engine => (engine === 'sqlite' ? MILESTONES : ON_MYSQL).map((milestone): [Milestone, Engine] => [milestone, engine]))
+const CASES = ENGINES.flatMap((engine) =>
+  (engine === 'sqlite' ? MILESTONES : ON_MYSQL).map((milestone): [Milestone, Engine] => [
+    milestone,
+    engine,
+  ]),
+)
 
-async function serve (env: NodeJS.ProcessEnv, milestone: Milestone): Promise<{ origin: string, child: Child }> {
-  const child = new Child(process.execPath, [...PROGRAM, milestone], { env: { ...process.env, ...env } })
-  const port = await eventually(() => /serves (\d+)/.exec(child.output)?.[1], () => `The server does not serve:\n${child.output}`)
+async function serve(
+  env: NodeJS.ProcessEnv,
+  milestone: Milestone,
+): Promise<{ origin: string; child: Child }> {
+  const child = new Child(process.execPath, [...PROGRAM, milestone], {
+    env: { ...process.env, ...env },
+  })
+  const port = await eventually(
+    () => /serves (\d+)/.exec(child.output)?.[1],
+    () => `The server does not serve:\n${child.output}`,
+  )
   return { origin: `http://127.0.0.1:${port}`, child }
 }
 
-async function statesOf (database: TestDatabase): Promise<string[]> {
+async function statesOf(database: TestDatabase): Promise<string[]> {
   const knex = createKnex(database.config)
   const rows = await knex('payments').select('state')
   await knex.destroy()
@@ -40,52 +57,108 @@ async function statesOf (database: TestDatabase): Promise<string[]> {
 
 hushClient()
 
-test.each(CASES)('a payment that is %s when the server is killed delivers its message once, on %s', async (milestone, engine) => {
-  const database = await createDatabase(engine)
-  onEnd(database.drop)
-  const chain = await TestChain.start()
-  const env = { NODE_ENV: 'test', LOG_LEVEL: 'silent', ...UNMETERED, ...database.env, ...chain.env, DELIVERY_FEES: 'posted=10', SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'), PORT: '0' }
-  const [payerKey, recipientKey] = [PrivateKey.fromRandom(), PrivateKey.fromRandom()]
-  const first = await serve(env, milestone)
-  const payer = await handshake(first.origin, payerKey)
-  const message = { recipient: recipientKey.toPublicKey().toString(), messageBox: 'posted', messageId: 'paid', body: 'once' }
-  const { payment } = await pay(chain, payerKey, [{ satoshis: 10, payee: payer.serverKey, from: 'payer' }])
-  const send = async (session: HandSession, messageId: string): Promise<number> => (await post(session, '/sendMessage', { message: { ...message, messageId }, payment })).status
+test.each(CASES)(
+  'a payment that is %s when the server is killed delivers its message once, on %s',
+  async (milestone, engine) => {
+    const database = await createDatabase(engine)
+    onEnd(database.drop)
+    const chain = await TestChain.start()
+    const env = {
+      NODE_ENV: 'test',
+      LOG_LEVEL: 'silent',
+      ...UNMETERED,
+      ...database.env,
+      ...chain.env,
+      DELIVERY_FEES: 'posted=10',
+      SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'),
+      PORT: '0',
+    }
+    const [payerKey, recipientKey] = [PrivateKey.fromRandom(), PrivateKey.fromRandom()]
+    const first = await serve(env, milestone)
+    const payer = await handshake(first.origin, payerKey)
+    const message = {
+      recipient: recipientKey.toPublicKey().toString(),
+      messageBox: 'posted',
+      messageId: 'paid',
+      body: 'once',
+    }
+    const { payment } = await pay(chain, payerKey, [
+      { satoshis: 10, payee: payer.serverKey, from: 'payer' },
+    ])
+    const send = async (session: HandSession, messageId: string): Promise<number> =>
+      (await post(session, '/sendMessage', { message: { ...message, messageId }, payment })).status
 
-  await expect(send(payer, 'paid')).rejects.toThrow()
-  expect(await first.child.ended()).toBe('SIGKILL')
+    await expect(send(payer, 'paid')).rejects.toThrow()
+    expect(await first.child.ended()).toBe('SIGKILL')
 
-  const second = await MessageBoxServer.create(parseConfig(env), { idleGrace: 0 })
-  onEnd(async () => { await second.stop() })
-  const origin = `http://127.0.0.1:${await second.start()}`
-  const again = { ...payer, origin }
-  const statuses = [await send(again, 'paid'), await send(again, 'paid'), await send(again, 'another')]
-  const { messages } = (await post(await handshake(origin, recipientKey), '/listMessages', { messageBox: 'posted' })).body as { messages: Array<{ messageId: string }> }
+    const second = await MessageBoxServer.create(parseConfig(env), { idleGrace: 0 })
+    onEnd(async () => {
+      await second.stop()
+    })
+    const origin = `http://127.0.0.1:${await second.start()}`
+    const again = { ...payer, origin }
+    const statuses = [
+      await send(again, 'paid'),
+      await send(again, 'paid'),
+      await send(again, 'another'),
+    ]
+    const { messages } = (
+      await post(await handshake(origin, recipientKey), '/listMessages', { messageBox: 'posted' })
+    ).body as { messages: Array<{ messageId: string }> }
 
-  expect(statuses).toEqual([200, 200, 409])
-  expect(messages.map(({ messageId }) => messageId)).toEqual(['paid'])
-  // What is the server's waits in the database for its wallet.
-  expect(await statesOf(database)).toEqual(['stored'])
-})
+    expect(statuses).toEqual([200, 200, 409])
+    expect(messages.map(({ messageId }) => messageId)).toEqual(['paid'])
+    // What is the server's waits in the database for its wallet.
+    expect(await statesOf(database)).toEqual(['stored'])
+  },
+)
 
-test.each<Milestone>(['stored', 'internalized', 'settled'])('the wallet has the money once when the server is killed as a payment is %s', async milestone => {
-  const database = await createDatabase('sqlite')
-  onEnd(database.drop)
-  const chain = await WalletChain.start()
-  const key = PrivateKey.fromRandom()
-  const env = { NODE_ENV: 'test', LOG_LEVEL: 'silent', ...UNMETERED, ...database.env, ...chain.env, DELIVERY_FEES: 'posted=10', SERVER_PRIVATE_KEY: key.toHex(), PORT: '0' }
-  const payer = await chain.wallet({ satoshis: 10_000 })
-  const first = await serve(env, milestone)
-  const client = new MessageBoxClient({ host: first.origin, walletClient: payer.wallet, networkPreset: 'local' })
-  // The wallet is asked behind the answer, which may have left by the time that the server dies.
-  await client.sendMessage({ recipient: payer.identityKey, messageBox: 'posted', body: 'to myself', checkPermissions: true }, first.origin).catch(() => {})
-  expect(await first.child.ended()).toBe('SIGKILL')
+test.each<Milestone>(['stored', 'internalized', 'settled'])(
+  'the wallet has the money once when the server is killed as a payment is %s',
+  async (milestone) => {
+    const database = await createDatabase('sqlite')
+    onEnd(database.drop)
+    const chain = await WalletChain.start()
+    const key = PrivateKey.fromRandom()
+    const env = {
+      NODE_ENV: 'test',
+      LOG_LEVEL: 'silent',
+      ...UNMETERED,
+      ...database.env,
+      ...chain.env,
+      DELIVERY_FEES: 'posted=10',
+      SERVER_PRIVATE_KEY: key.toHex(),
+      PORT: '0',
+    }
+    const payer = await chain.wallet({ satoshis: 10_000 })
+    const first = await serve(env, milestone)
+    const client = new MessageBoxClient({
+      host: first.origin,
+      walletClient: payer.wallet,
+      networkPreset: 'local',
+    })
+    // The wallet is asked behind the answer, which may have left by the time that the server dies.
+    await client
+      .sendMessage(
+        {
+          recipient: payer.identityKey,
+          messageBox: 'posted',
+          body: 'to myself',
+          checkPermissions: true,
+        },
+        first.origin,
+      )
+      .catch(() => {})
+    expect(await first.child.ended()).toBe('SIGKILL')
 
-  const second = await MessageBoxServer.create(parseConfig(env), { idleGrace: 0 })
-  onEnd(async () => { await second.stop() })
-  await second.start()
-  const { balance } = await chain.wallet({ key })
-  await until(async () => (await statesOf(database))[0] === 'settled')
+    const second = await MessageBoxServer.create(parseConfig(env), { idleGrace: 0 })
+    onEnd(async () => {
+      await second.stop()
+    })
+    await second.start()
+    const { balance } = await chain.wallet({ key })
+    await until(async () => (await statesOf(database))[0] === 'settled')
 
-  expect(await balance()).toBe(10)
-})
+    expect(await balance()).toBe(10)
+  },
+)

@@ -7,16 +7,29 @@ import { Child } from '../helpers/processes'
 import { startServer } from '../helpers/server'
 import { handshake, post } from '../helpers/signedRequests'
 
-test('npm run payments shows what waits for the server\'s wallet', async () => {
+test("npm run payments shows what waits for the server's wallet", async () => {
   const chain = await TestChain.start()
-  const { origin, database } = await startServer({ env: { ...chain.env, DELIVERY_FEES: 'posted=10' } })
+  const { origin, database } = await startServer({
+    env: { ...chain.env, DELIVERY_FEES: 'posted=10' },
+  })
   const key = PrivateKey.fromRandom()
   const payer = await handshake(origin, key)
-  const { payment, transaction } = await pay(chain, key, [{ satoshis: 10, payee: payer.serverKey, from: 'payer' }])
-  const message = { recipient: payer.identityKey, messageBox: 'posted', messageId: 'paid', body: 'for me' }
+  const { payment, transaction } = await pay(chain, key, [
+    { satoshis: 10, payee: payer.serverKey, from: 'payer' },
+  ])
+  const message = {
+    recipient: payer.identityKey,
+    messageBox: 'posted',
+    messageId: 'paid',
+    body: 'for me',
+  }
   expect((await post(payer, '/sendMessage', { message, payment })).status).toBe(200)
 
-  const script = new Child(process.execPath, [join(__dirname, '../../scripts/run.js'), 'src/cli/payments'], { env: { ...process.env, NODE_ENV: 'test', ...database.env } })
+  const script = new Child(
+    process.execPath,
+    [join(__dirname, '../../scripts/run.js'), 'src/cli/admin', 'payments'],
+    { env: { ...process.env, NODE_ENV: 'test', ...database.env } },
+  )
 
   expect(await script.ended()).toBe(0)
   expect(script.output).toContain('payments that are not settled: 1')

@@ -4,11 +4,11 @@ import { MessageBoxServer } from '../../src/server'
 
 const [, , fatal] = process.argv
 
-async function main (): Promise<void> {
+async function main(): Promise<void> {
   const server = await MessageBoxServer.create(parseConfig(readEnv(process.env)), {
-    async reached (milestone) {
+    async reached(milestone) {
       if (milestone === fatal) process.kill(process.pid, 'SIGKILL')
-    }
+    },
   })
   process.stdout.write(`serves ${await server.start()}\n`)
 }

@@ -14,38 +14,67 @@ let server: TestServer
 let serverWallet: TestWallet
 let payer: Person
 
-interface Person extends TestWallet { client: MessageBoxClient }
+interface Person extends TestWallet {
+  client: MessageBoxClient
+}
 
-async function person (satoshis = 0): Promise<Person> {
+async function person(satoshis = 0): Promise<Person> {
   const made = await chain.wallet({ satoshis })
-  return { ...made, client: new MessageBoxClient({ host: server.host, walletClient: made.wallet, networkPreset: 'local' }) }
+  return {
+    ...made,
+    client: new MessageBoxClient({
+      host: server.host,
+      walletClient: made.wallet,
+      networkPreset: 'local',
+    }),
+  }
 }
 
 beforeAll(async () => {
   hushClient()
   chain = await WalletChain.start()
   const key = PrivateKey.fromRandom()
-  server = await startServer({ env: { ...chain.env, SERVER_PRIVATE_KEY: key.toHex(), DELIVERY_FEES: `posted=${DELIVERY_FEE}` } })
+  server = await startServer({
+    env: { ...chain.env, SERVER_PRIVATE_KEY: key.toHex(), DELIVERY_FEES: `posted=${DELIVERY_FEE}` },
+  })
   serverWallet = await chain.wallet({ key })
   payer = await person(1_000_000)
 })
 
 /** Runs something, and tells by how much balances have changed; the server takes its own in afterwards. */
-async function gains (people: TestWallet[], run: () => Promise<unknown>): Promise<number[]> {
+async function gains(people: TestWallet[], run: () => Promise<unknown>): Promise<number[]> {
   const before = await Promise.all(people.map(async ({ balance }) => await balance()))
   await run()
-  await until(async () => (await server.server.context.knex('payments').whereNot('state', 'settled')).length === 0)
-  return await Promise.all(people.map(async ({ balance }, index) => await balance() - before[index]!))
+  await until(
+    async () =>
+      (await server.server.context.knex('payments').whereNot('state', 'settled')).length === 0,
+  )
+  return await Promise.all(
+    people.map(async ({ balance }, index) => (await balance()) - before[index]!),
+  )
 }
 
 test('sendMessage with checkPermissions pays the recipient and the server', async () => {
   const recipient = await person()
-  await recipient.client.setMessageBoxPermission({ messageBox: 'posted', recipientFee: 25 }, server.host)
+  await recipient.client.setMessageBoxPermission(
+    { messageBox: 'posted', recipientFee: 25 },
+    server.host,
+  )
   let bodies: unknown[] = []
 
   const grown = await gains([recipient, serverWallet], async () => {
-    await payer.client.sendMessage({ recipient: recipient.identityKey, messageBox: 'posted', body: 'paid for', checkPermissions: true }, server.host)
-    bodies = (await recipient.client.listMessages({ messageBox: 'posted', host: server.host })).map(({ body }) => body)
+    await payer.client.sendMessage(
+      {
+        recipient: recipient.identityKey,
+        messageBox: 'posted',
+        body: 'paid for',
+        checkPermissions: true,
+      },
+      server.host,
+    )
+    bodies = (await recipient.client.listMessages({ messageBox: 'posted', host: server.host })).map(
+      ({ body }) => body,
+    )
   })
 
   expect(bodies).toEqual(['paid for'])
@@ -54,14 +83,29 @@ test('sendMessage with checkPermissions pays the recipient and the server', asyn
 
 test('sendMesagetoRecepients pays each recipient what it charges, and the server once', async () => {
   const [modest, dear, free] = [await person(), await person(), await person()]
-  await modest.client.setMessageBoxPermission({ messageBox: 'posted', recipientFee: 5 }, server.host)
+  await modest.client.setMessageBoxPermission(
+    { messageBox: 'posted', recipientFee: 5 },
+    server.host,
+  )
   await dear.client.setMessageBoxPermission({ messageBox: 'posted', recipientFee: 70 }, server.host)
   const people = [modest, dear, free]
   let heard: unknown[] = []
 
   const grown = await gains([...people, serverWallet], async () => {
-    await payer.client.sendMesagetoRecepients({ recipients: people.map(({ identityKey }) => identityKey), messageBox: 'posted', body: 'to all of you' }, server.host)
-    heard = await Promise.all(people.map(async ({ client }) => (await client.listMessages({ messageBox: 'posted', host: server.host }))[0]?.body))
+    await payer.client.sendMesagetoRecepients(
+      {
+        recipients: people.map(({ identityKey }) => identityKey),
+        messageBox: 'posted',
+        body: 'to all of you',
+      },
+      server.host,
+    )
+    heard = await Promise.all(
+      people.map(
+        async ({ client }) =>
+          (await client.listMessages({ messageBox: 'posted', host: server.host }))[0]?.body,
+      ),
+    )
   })
 
   expect(heard).toEqual(['to all of you', 'to all of you', 'to all of you'])
@@ -70,11 +114,14 @@ test('sendMesagetoRecepients pays each recipient what it charges, and the server
 
 test('PeerPayClient sends a payment through a box, and its recipient accepts it', async () => {
   const recipient = await person()
-  const [sending, receiving] = [payer, recipient].map(({ wallet }) => offline(new PeerPayClient({ messageBoxHost: server.host, walletClient: wallet })))
+  const [sending, receiving] = [payer, recipient].map(({ wallet }) =>
+    offline(new PeerPayClient({ messageBoxHost: server.host, walletClient: wallet })),
+  )
 
   const grown = await gains([recipient], async () => {
     await sending!.sendPayment({ recipient: recipient.identityKey, amount: 500 }, server.host)
-    for (const payment of await receiving!.listIncomingPayments(server.host)) await receiving!.acceptPayment(payment)
+    for (const payment of await receiving!.listIncomingPayments(server.host))
+      await receiving!.acceptPayment(payment)
   })
 
   expect(grown).toEqual([500])
@@ -82,7 +129,7 @@ test('PeerPayClient sends a payment through a box, and its recipient accepts it'
 })
 
 /** This client has no setting that keeps it from asking public overlay nodes where somebody's host is. */
-function offline (client: PeerPayClient): PeerPayClient {
+function offline(client: PeerPayClient): PeerPayClient {
   Reflect.set(client, 'lookupResolver', new LookupResolver({ networkPreset: 'local' }))
   return client
 }

@@ -1,47 +1,105 @@
 import { describe, expect, test } from '@jest/globals'
 import { join } from 'node:path'
-import { createKnex } from '../../src/db/knex'
+import { createKnex } from '../../src/db/engine/knex'
 import { createDatabase, ENGINES, type Engine, type TestDatabase } from '../helpers/databases'
-import { BAD_MESSAGE, BROKEN, canRunGoogle, NO_TOKEN, serviceAccount, TestGoogle, UNREGISTERED } from '../helpers/google'
+import {
+  BAD_MESSAGE,
+  BROKEN,
+  canRunGoogle,
+  NO_TOKEN,
+  serviceAccount,
+  TestGoogle,
+  UNREGISTERED,
+} from '../helpers/google'
 import { lightSocket, until } from '../helpers/live'
 import { Child, ServerProcess } from '../helpers/processes'
 import { onEnd } from '../helpers/server'
-import { handshake, post, sign, submit, type Answer, type HandSession } from '../helpers/signedRequests'
+import {
+  handshake,
+  post,
+  sign,
+  submit,
+  type Answer,
+  type HandSession,
+} from '../helpers/signedRequests'
 
-interface Pushing { google: TestGoogle, server: ServerProcess, database: TestDatabase }
+interface Pushing {
+  google: TestGoogle
+  server: ServerProcess
+  database: TestDatabase
+}
 
-async function startPushing (engine: Engine = 'sqlite', env: Record<string, string> = {}): Promise<Pushing> {
+async function startPushing(
+  engine: Engine = 'sqlite',
+  env: Record<string, string> = {},
+): Promise<Pushing> {
   const google = await TestGoogle.start()
   const database = await createDatabase(engine)
   onEnd(database.drop)
-  return { google, database, server: await ServerProcess.start({ env: { ...database.env, ...google.env, ...env } }) }
+  return {
+    google,
+    database,
+    server: await ServerProcess.start({ env: { ...database.env, ...google.env, ...env } }),
+  }
 }
 
-const send = async (session: HandSession, recipient: string | string[], messageId: string | string[], messageBox = 'notifications'): Promise<Answer> =>
-  await post(session, '/sendMessage', { message: { recipient, messageId, messageBox, body: 'for the recipient alone' } })
+const send = async (
+  session: HandSession,
+  recipient: string | string[],
+  messageId: string | string[],
+  messageBox = 'notifications',
+): Promise<Answer> =>
+  await post(session, '/sendMessage', {
+    message: { recipient, messageId, messageBox, body: 'for the recipient alone' },
+  })
 
-async function registered (session: HandSession, ...tokens: string[]): Promise<void> {
-  for (const fcmToken of tokens) expect((await post(session, '/registerDevice', { fcmToken })).status).toBe(200)
+async function registered(session: HandSession, ...tokens: string[]): Promise<void> {
+  for (const fcmToken of tokens)
+    expect((await post(session, '/registerDevice', { fcmToken })).status).toBe(200)
 }
 
-const devicesOf = async (session: HandSession): Promise<Array<{ fcmToken: string, active: boolean, lastUsed: string }>> =>
-  (await submit(session, await sign(session, { method: 'GET', target: '/devices' }))).body.devices as never
+const devicesOf = async (
+  session: HandSession,
+): Promise<Array<{ fcmToken: string; active: boolean; lastUsed: string }>> =>
+  (await submit(session, await sign(session, { method: 'GET', target: '/devices' }))).body
+    .devices as never
 
-const inactive = async (session: HandSession): Promise<string[]> => (await devicesOf(session)).filter(({ active }) => !active).map(({ fcmToken }) => fcmToken).sort()
+const inactive = async (session: HandSession): Promise<string[]> =>
+  (await devicesOf(session))
+    .filter(({ active }) => !active)
+    .map(({ fcmToken }) => fcmToken)
+    .sort()
 
 ;(canRunGoogle() ? describe : (): void => {})('push', () => {
-  describe.each(ENGINES)('on %s', engine => {
+  describe.each(ENGINES)('on %s', (engine) => {
     test('every active device of the recipient is told once, with title, id and sender; dead ones are not asked again', async () => {
       const { google, server, database } = await startPushing(engine, { ENABLE_WEBSOCKETS: 'true' })
-      const [alice, bob, carol] = [await handshake(server.origin), await handshake(server.origin), await handshake(server.origin)]
-      await registered(bob, 'bob-phone', 'bob-tablet', 'bob-gone', 'bob-none', 'bob-odd', 'forgotten')
+      const [alice, bob, carol] = [
+        await handshake(server.origin),
+        await handshake(server.origin),
+        await handshake(server.origin),
+      ]
+      await registered(
+        bob,
+        'bob-phone',
+        'bob-tablet',
+        'bob-gone',
+        'bob-none',
+        'bob-odd',
+        'forgotten',
+      )
       await post(bob, '/unregisterDevice', { fcmToken: 'forgotten' })
       await registered(carol, 'carol-phone')
-      google.answers.set('bob-gone', UNREGISTERED).set('bob-none', NO_TOKEN).set('bob-odd', BAD_MESSAGE)
+      google.answers
+        .set('bob-gone', UNREGISTERED)
+        .set('bob-none', NO_TOKEN)
+        .set('bob-odd', BAD_MESSAGE)
 
       expect((await send(alice, bob.identityKey, 'elsewhere', 'letters')).status).toBe(200)
       expect((await send(alice, bob.identityKey, 'first')).status).toBe(200)
-      expect((await send(alice, bob.identityKey, 'first')).body).toMatchObject({ results: [{ duplicate: true }] })
+      expect((await send(alice, bob.identityKey, 'first')).body).toMatchObject({
+        results: [{ duplicate: true }],
+      })
       await until(async () => (await inactive(bob)).length === 2)
       expect(await inactive(bob)).toEqual(['...bob-gone', '...bob-none'])
 
@@ -53,28 +111,42 @@ const inactive = async (session: HandSession): Promise<string[]> => (await devic
       await knex.destroy()
       await send(alice, [bob.identityKey, carol.identityKey], ['second', 'second'])
       await until(() => google.tokensOf('second').length === 5)
-      const used = async (): Promise<number> => (await devicesOf(bob)).filter(({ lastUsed }) => Date.parse(lastUsed) > Date.now() - 60_000).length
-      await until(async () => await used() === 4)
+      const used = async (): Promise<number> =>
+        (await devicesOf(bob)).filter(({ lastUsed }) => Date.parse(lastUsed) > Date.now() - 60_000)
+          .length
+      await until(async () => (await used()) === 4)
 
       const dave = await lightSocket(server.origin).authenticate()
-      dave.emit('sendMessage', { roomId: `${carol.identityKey}-notifications`, message: { messageId: 'live', recipient: carol.identityKey, body: 'for the recipient alone' } })
+      dave.emit('sendMessage', {
+        roomId: `${carol.identityKey}-notifications`,
+        message: {
+          messageId: 'live',
+          recipient: carol.identityKey,
+          body: 'for the recipient alone',
+        },
+      })
       await until(() => google.tokensOf('live').length > 0)
       // A server that stops ends what it has begun: nothing comes after this.
       await server.kill('SIGTERM')
 
       const ids = [...new Set(google.pushed.map(({ data }) => data.messageId!))]
-      expect(Object.fromEntries(ids.map(id => [id, google.tokensOf(id)]))).toEqual({
+      expect(Object.fromEntries(ids.map((id) => [id, google.tokensOf(id)]))).toEqual({
         first: ['bob-gone', 'bob-none', 'bob-odd', 'bob-phone', 'bob-tablet'],
         second: ['bob-gone', 'bob-odd', 'bob-phone', 'bob-tablet', 'carol-phone'],
-        live: ['carol-phone']
+        live: ['carol-phone'],
       })
       for (const { notification, data } of google.pushed) {
         expect(notification).toEqual({ title: 'New message' })
-        expect(data).toEqual({ messageId: expect.any(String), messageBox: 'notifications', sender: data.messageId === 'live' ? dave.identityKey : alice.identityKey })
+        expect(data).toEqual({
+          messageId: expect.any(String),
+          messageBox: 'notifications',
+          sender: data.messageId === 'live' ? dave.identityKey : alice.identityKey,
+        })
       }
       expect(google.received.join()).not.toContain('for the recipient alone')
       expect(server.output).toContain('messaging/invalid-argument')
-      for (const secret of ['bob-', 'granted', 'PRIVATE KEY', 'for the recipient alone']) expect(server.output).not.toContain(secret)
+      for (const secret of ['bob-', 'granted', 'PRIVATE KEY', 'for the recipient alone'])
+        expect(server.output).not.toContain(secret)
     })
   })
 
@@ -83,7 +155,12 @@ const inactive = async (session: HandSession): Promise<string[]> => (await devic
     const alice = await handshake(server.origin)
     await registered(alice, 'phone')
     google.hold()
-    const sends = await Promise.all(Array.from({ length: 30 }, async (_, i) => await send(alice, alice.identityKey, `held-${i}`, 'alarms')))
+    const sends = await Promise.all(
+      Array.from(
+        { length: 30 },
+        async (_, i) => await send(alice, alice.identityKey, `held-${i}`, 'alarms'),
+      ),
+    )
     expect(new Set(sends.map(({ status }) => status))).toEqual(new Set([200]))
     await until(() => google.open === 20)
     google.release()
@@ -94,11 +171,11 @@ const inactive = async (session: HandSession): Promise<string[]> => (await devic
     expect((await send(alice, alice.identityKey, 'failing')).status).toBe(200)
     await until(() => server.output.includes('messaging/internal-error'))
     // Four attempts, each after twice the time.
-    const attempts = google.received.filter(text => text.includes('"failing"'))
+    const attempts = google.received.filter((text) => text.includes('"failing"'))
     expect(attempts).toHaveLength(4)
 
     expect((await send(alice, alice.identityKey, 'retried')).status).toBe(200)
-    await until(() => google.received.some(text => text.includes('"retried"')))
+    await until(() => google.received.some((text) => text.includes('"retried"')))
     google.answers.clear()
     await until(() => google.tokensOf('retried').length === 2)
     expect(await inactive(alice)).toEqual([])
@@ -126,15 +203,29 @@ const inactive = async (session: HandSession): Promise<string[]> => (await devic
 })
 
 test('firebase-admin is loaded where push is on, and only there', async () => {
-  const on = { ENABLE_FIREBASE: 'true', FIREBASE_SERVICE_ACCOUNT_JSON: JSON.stringify(serviceAccount) }
-  const children = [{}, on].map(env => new Child(process.execPath, ['-r', join(__dirname, '../helpers/transpile.js'), '-e', `
-    const { parseConfig } = require(${JSON.stringify(join(__dirname, '../../src/config.ts'))})
+  const on = {
+    ENABLE_FIREBASE: 'true',
+    FIREBASE_SERVICE_ACCOUNT_JSON: JSON.stringify(serviceAccount),
+  }
+  const children = [{}, on].map(
+    (env) =>
+      new Child(process.execPath, [
+        '-r',
+        join(__dirname, '../helpers/transpile.js'),
+        '-e',
+        `
+    const { parseConfig } = require(${JSON.stringify(join(__dirname, '../../src/config/index.ts'))})
     const { MessageBoxServer } = require(${JSON.stringify(join(__dirname, '../../src/server.ts'))})
     const env = { NODE_ENV: 'test', KNEX_DB_CLIENT: 'better-sqlite3', KNEX_DB_CONNECTION: '{"filename":":memory:"}', LOG_LEVEL: 'silent', ...${JSON.stringify(env)} }
     MessageBoxServer.create(parseConfig(env)).then(async server => {
       console.log('loaded', Object.keys(require.cache).filter(path => path.includes('firebase-admin')).length, server.context.info.features.push)
       await server.stop()
-    })`]))
-  expect(await Promise.all(children.map(async child => await child.ended()))).toEqual([0, 0])
-  expect(children.map(({ output }) => output)).toEqual([expect.stringMatching(/loaded 0 false/), expect.stringMatching(/loaded [1-9]\d* true/)])
+    })`,
+      ]),
+  )
+  expect(await Promise.all(children.map(async (child) => await child.ended()))).toEqual([0, 0])
+  expect(children.map(({ output }) => output)).toEqual([
+    expect.stringMatching(/loaded 0 false/),
+    expect.stringMatching(/loaded [1-9]\d* true/),
+  ])
 })

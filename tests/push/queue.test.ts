@@ -1,22 +1,36 @@
 import { expect, test } from '@jest/globals'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Queue } from '../../src/push/queue'
-import { Tally } from '../../src/push/tally'
+import { Tally } from '../../src/push/throttledLog'
 
 /** Work that goes on until it is told to end. */
-function heldWork (): { begun: number[], work: (item: number) => Promise<void>, end: () => void } {
+function heldWork(): { begun: number[]; work: (item: number) => Promise<void>; end: () => void } {
   const [begun, ends]: [number[], Array<() => void>] = [[], []]
   return {
     begun,
-    work: async item => { begun.push(item); await new Promise<void>(resolve => { ends.push(resolve) }) },
-    end: () => { ends.shift()!() }
+    work: async (item) => {
+      begun.push(item)
+      await new Promise<void>((resolve) => {
+        ends.push(resolve)
+      })
+    },
+    end: () => {
+      ends.shift()!()
+    },
   }
 }
 
 test('so many are worked on, so many wait, and there is no room for more', async () => {
   const { begun, work, end } = heldWork()
   const queue = new Queue(work, { working: 2, waiting: 3, waitingOfOne: 3 })
-  expect([1, 2, 3, 4, 5, 6].map(item => queue.add('a', item))).toEqual([true, true, true, true, true, false])
+  expect([1, 2, 3, 4, 5, 6].map((item) => queue.add('a', item))).toEqual([
+    true,
+    true,
+    true,
+    true,
+    true,
+    false,
+  ])
   expect(begun).toEqual([1, 2])
   end()
   await new Promise(setImmediate)
@@ -34,7 +48,7 @@ test('so many are worked on, so many wait, and there is no room for more', async
 test('one owner cannot take all the room', async () => {
   const { begun, work, end } = heldWork()
   const queue = new Queue(work, { working: 1, waiting: 3, waitingOfOne: 2 })
-  expect([1, 2, 3, 4].map(item => queue.add('a', item))).toEqual([true, true, true, false])
+  expect([1, 2, 3, 4].map((item) => queue.add('a', item))).toEqual([true, true, true, false])
   expect(queue.add('b', 5)).toBe(true)
   for (let i = 0; i < 2; i++) {
     end()
@@ -61,10 +75,20 @@ test('a close waits for what is under way, for a while, and drops the rest', asy
 
 test('the first of many is logged at once, the others are counted', async () => {
   const lines: object[] = []
-  const tally = new Tally({ warn: (fields: object) => { lines.push(fields) } } as never, 20)
+  const tally = new Tally(
+    {
+      warn: (fields: object) => {
+        lines.push(fields)
+      },
+    } as never,
+    20,
+  )
   for (let i = 0; i < 5; i++) tally.add('it failed', 'one')
   tally.add('it failed', 'another')
-  expect(lines).toEqual([{ fault: 'one', times: 1 }, { fault: 'another', times: 1 }])
+  expect(lines).toEqual([
+    { fault: 'one', times: 1 },
+    { fault: 'another', times: 1 },
+  ])
   await pause(25)
   tally.add('it failed', 'one')
   expect(lines.at(-1)).toEqual({ fault: 'one', times: 5 })

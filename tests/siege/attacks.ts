@@ -10,25 +10,45 @@ import { frame, post, tinyChunks, type Stranger } from './stranger'
 export type Attack = (stranger: Stranger, goesOn: () => boolean) => Promise<void>
 
 /** Headers of a session that exists, with a signature that does not hold. */
-async function unsigned (stranger: Stranger): Promise<Record<string, string>> {
+async function unsigned(stranger: Stranger): Promise<Record<string, string>> {
   const session = await stranger.session()
   const signed = session?.sign('/sendMessage', {}).toString('latin1') ?? ''
-  const headers = Object.fromEntries([...signed.matchAll(/^(x-bsv-auth-[^:]+): (.*)\r$/gm)].map(([, name, value]) => [name!, value!]))
+  const headers = Object.fromEntries(
+    [...signed.matchAll(/^(x-bsv-auth-[^:]+): (.*)\r$/gm)].map(([, name, value]) => [
+      name!,
+      value!,
+    ]),
+  )
   return { ...headers, 'content-type': 'application/json', [AUTH_HEADERS.signature]: '00' }
 }
 
 /** Keeps so many pieces of work going. */
-async function many (count: number, goesOn: () => boolean, work: (index: number) => Promise<void>): Promise<void> {
-  await Promise.all(Array.from({ length: count }, async (_value, index) => {
-    while (goesOn()) {
-      await work(index)
-      await pause(1)
-    }
-  }))
+async function many(
+  count: number,
+  goesOn: () => boolean,
+  work: (index: number) => Promise<void>,
+): Promise<void> {
+  await Promise.all(
+    Array.from({ length: count }, async (_value, index) => {
+      while (goesOn()) {
+        await work(index)
+        await pause(1)
+      }
+    }),
+  )
 }
 
 /** Sends signed requests of one identity, again and again, and reads the answers or not. */
-async function askSigned (stranger: Stranger, goesOn: () => boolean, { target, content, clients, reads }: { target: string, content: () => object, clients: number, reads: boolean }): Promise<void> {
+async function askSigned(
+  stranger: Stranger,
+  goesOn: () => boolean,
+  {
+    target,
+    content,
+    clients,
+    reads,
+  }: { target: string; content: () => object; clients: number; reads: boolean },
+): Promise<void> {
   const session = await stranger.session()
   if (session === undefined) return
   await many(clients, goesOn, async () => {
@@ -45,15 +65,41 @@ async function askSigned (stranger: Stranger, goesOn: () => boolean, { target, c
 }
 
 const key = (): string => newWallet().identityKey
-const message = (recipient: string | string[], body: string): object => ({ message: { recipient, messageBox: 'inbox', messageId: Array.isArray(recipient) ? recipient.map(() => randomUUID()) : randomUUID(), body } })
+const message = (recipient: string | string[], body: string): object => ({
+  message: {
+    recipient,
+    messageBox: 'inbox',
+    messageId: Array.isArray(recipient) ? recipient.map(() => randomUUID()) : randomUUID(),
+    body,
+  },
+})
 
-async function openSockets (stranger: Stranger, count: number, wallet: Buffer, reads: boolean): Promise<LightSocket[]> {
+async function openSockets(
+  stranger: Stranger,
+  count: number,
+  wallet: Buffer,
+  reads: boolean,
+): Promise<LightSocket[]> {
   const sockets: LightSocket[] = []
   for (let made = 0; made < count; made++) {
-    const socket = new LightSocket(`http://127.0.0.1:${stranger.port}`, { key: wallet, options: { reconnection: false, localAddress: stranger.address } as object })
+    const socket = new LightSocket(`http://127.0.0.1:${stranger.port}`, {
+      key: wallet,
+      options: { reconnection: false, localAddress: stranger.address } as object,
+    })
     sockets.push(socket)
-    await Promise.race([socket.authenticate().then(() => { socket.emit('joinRoom', `${socket.identityKey}-inbox`) }, () => {}), pause(1000)])
-    if (!reads) (socket.raw.io.engine.transport as unknown as { ws?: { _socket: Socket } }).ws?._socket.pause()
+    await Promise.race([
+      socket.authenticate().then(
+        () => {
+          socket.emit('joinRoom', `${socket.identityKey}-inbox`)
+        },
+        () => {},
+      ),
+      pause(1000),
+    ])
+    if (!reads)
+      (
+        socket.raw.io.engine.transport as unknown as { ws?: { _socket: Socket } }
+      ).ws?._socket.pause()
   }
   return sockets
 }
@@ -62,18 +108,28 @@ export const ATTACKS: Record<string, Attack> = {
   'bodies in chunks of one byte, with a session': async (stranger, goesOn) => {
     await many(4, goesOn, async () => {
       const socket = await stranger.open()
-      await stranger.write(socket, post('/sendMessage', { ...await unsigned(stranger), 'transfer-encoding': 'chunked' }))
+      await stranger.write(
+        socket,
+        post('/sendMessage', { ...(await unsigned(stranger)), 'transfer-encoding': 'chunked' }),
+      )
       const chunks = tinyChunks(10_000)
-      for (let sent = 0; sent < 10_000_000 && goesOn() && !socket.destroyed; sent += 10_000) await stranger.write(socket, chunks)
+      for (let sent = 0; sent < 10_000_000 && goesOn() && !socket.destroyed; sent += 10_000)
+        await stranger.write(socket, chunks)
       socket.destroy()
     })
   },
   'bodies in chunks of one byte, without a session': async (stranger, goesOn) => {
-    await many(40, goesOn, async index => {
+    await many(40, goesOn, async (index) => {
       const socket = await stranger.open()
-      await stranger.write(socket, post(['/.well-known/auth', '/sendMessage', '/nothing', '/submit'][index % 4]!, { 'transfer-encoding': 'chunked' }))
+      await stranger.write(
+        socket,
+        post(['/.well-known/auth', '/sendMessage', '/nothing', '/submit'][index % 4]!, {
+          'transfer-encoding': 'chunked',
+        }),
+      )
       const chunks = tinyChunks(10_000)
-      for (let sent = 0; sent < 70_000 && goesOn() && !socket.destroyed; sent += 10_000) await stranger.write(socket, chunks)
+      for (let sent = 0; sent < 70_000 && goesOn() && !socket.destroyed; sent += 10_000)
+        await stranger.write(socket, chunks)
       await pause(300)
       socket.destroy()
     })
@@ -82,9 +138,14 @@ export const ATTACKS: Record<string, Attack> = {
     const body = Buffer.from('42["authMessage"]\x1e'.repeat(900_000))
     await many(2, goesOn, async () => {
       const sid = await stranger.poll()
-      await stranger.ask(`${post(`/socket.io/?EIO=4&transport=polling&sid=${sid}`, { 'content-length': 2 })}40`)
+      await stranger.ask(
+        `${post(`/socket.io/?EIO=4&transport=polling&sid=${sid}`, { 'content-length': 2 })}40`,
+      )
       const socket = await stranger.open()
-      await stranger.write(socket, post(`/socket.io/?EIO=4&transport=polling&sid=${sid}`, { 'content-length': body.length }))
+      await stranger.write(
+        socket,
+        post(`/socket.io/?EIO=4&transport=polling&sid=${sid}`, { 'content-length': body.length }),
+      )
       await stranger.write(socket, body)
       await pause(200)
       socket.destroy()
@@ -94,8 +155,12 @@ export const ATTACKS: Record<string, Attack> = {
     await many(10, goesOn, async () => {
       const sid = await stranger.poll()
       const socket = await stranger.open()
-      await stranger.write(socket, post(`/socket.io/?EIO=4&transport=polling&sid=${sid}`, { 'transfer-encoding': 'chunked' }))
-      for (let sent = 0; sent < 20 && goesOn() && !socket.destroyed; sent++) await stranger.write(socket, tinyChunks(10_000))
+      await stranger.write(
+        socket,
+        post(`/socket.io/?EIO=4&transport=polling&sid=${sid}`, { 'transfer-encoding': 'chunked' }),
+      )
+      for (let sent = 0; sent < 20 && goesOn() && !socket.destroyed; sent++)
+        await stranger.write(socket, tinyChunks(10_000))
       socket.destroy()
     })
   },
@@ -103,7 +168,10 @@ export const ATTACKS: Record<string, Attack> = {
     await many(5, goesOn, async () => {
       const sid = await stranger.poll()
       const socket = await stranger.open()
-      await stranger.write(socket, post(`/socket.io/?EIO=4&transport=polling&sid=${sid}`, { 'content-length': 67_108_864 }))
+      await stranger.write(
+        socket,
+        post(`/socket.io/?EIO=4&transport=polling&sid=${sid}`, { 'content-length': 67_108_864 }),
+      )
       if (Math.random() < 0.5) socket.destroy()
       else await pause(1000)
     })
@@ -121,12 +189,19 @@ export const ATTACKS: Record<string, Attack> = {
       const socket = await stranger.webSocket()
       await stranger.write(socket, frame('40'))
       await stranger.write(socket, frame('4510-["authMessage",{"_placeholder":true,"num":0}]'))
-      for (let sent = 0; sent < 9 && !socket.destroyed; sent++) await stranger.write(socket, frame(Buffer.alloc(4_000_000), { opcode: 2 }))
+      for (let sent = 0; sent < 9 && !socket.destroyed; sent++)
+        await stranger.write(socket, frame(Buffer.alloc(4_000_000), { opcode: 2 }))
       await pause(300)
     })
   },
   'floods of tiny frames, pings and fragments': async (stranger, goesOn) => {
-    const floods = [frame('3'), frame('6'), frame('42["x"]'), frame('', { opcode: 9 }), frame('x', { opcode: 0, fin: false })].map(one => Buffer.concat(Array.from({ length: 5000 }, () => one)))
+    const floods = [
+      frame('3'),
+      frame('6'),
+      frame('42["x"]'),
+      frame('', { opcode: 9 }),
+      frame('x', { opcode: 0, fin: false }),
+    ].map((one) => Buffer.concat(Array.from({ length: 5000 }, () => one)))
     await many(4, goesOn, async () => {
       const socket = await stranger.webSocket()
       await stranger.write(socket, frame('40'))
@@ -137,22 +212,32 @@ export const ATTACKS: Record<string, Attack> = {
   },
   'upgrades that are refused, ignored or asked for again': async (stranger, goesOn) => {
     const sid = await stranger.poll()
-    await many(10, goesOn, async index => {
+    await many(10, goesOn, async (index) => {
       if (index % 2 === 0) await stranger.webSocket(`&sid=${sid}`)
       else await stranger.webSocket('&sid=unknown')
       await pause(20)
     })
   },
-  'upgrades that are never completed, behind connections however they are named': async (stranger, goesOn) => {
-    const [begun, rest] = [frame('x'.repeat(8_400_000)).subarray(0, 14), Buffer.alloc(8_000_000, 'a')]
-    await many(10, goesOn, async index => {
+  'upgrades that are never completed, behind connections however they are named': async (
+    stranger,
+    goesOn,
+  ) => {
+    const [begun, rest] = [
+      frame('x'.repeat(8_400_000)).subarray(0, 14),
+      Buffer.alloc(8_000_000, 'a'),
+    ]
+    await many(10, goesOn, async (index) => {
       const sid = await stranger.poll()
-      const named = index % 2 === 0 ? sid : sid.replace(/^./, first => `%${first.charCodeAt(0).toString(16)}`)
+      const named =
+        index % 2 === 0 ? sid : sid.replace(/^./, (first) => `%${first.charCodeAt(0).toString(16)}`)
       const socket = await stranger.webSocket(`&sid=${named}`)
       await stranger.write(socket, begun)
       await stranger.write(socket, rest)
       const poll = await stranger.open()
-      await stranger.write(poll, post(`/socket.io/?EIO=4&transport=polling&sid=${named}`, { 'content-length': rest.length }))
+      await stranger.write(
+        poll,
+        post(`/socket.io/?EIO=4&transport=polling&sid=${named}`, { 'content-length': rest.length }),
+      )
       await stranger.write(poll, rest)
       await pause(100)
       poll.destroy()
@@ -162,7 +247,8 @@ export const ATTACKS: Record<string, Attack> = {
     const session = await stranger.session()
     if (session === undefined) return
     const body = '"'.repeat(500_000)
-    for (let sent = 0; sent < 12; sent++) await stranger.ask(session.sign('/sendMessage', message(session.wallet.identityKey, body)))
+    for (let sent = 0; sent < 12; sent++)
+      await stranger.ask(session.sign('/sendMessage', message(session.wallet.identityKey, body)))
     await many(60, goesOn, async () => {
       const socket = await stranger.open()
       socket.pause()
@@ -173,7 +259,10 @@ export const ATTACKS: Record<string, Attack> = {
   'lists of the largest pages': async (stranger, goesOn) => {
     const session = await stranger.session()
     if (session === undefined) return
-    for (let sent = 0; sent < 8; sent++) await stranger.ask(session.sign('/sendMessage', message(session.wallet.identityKey, 'x'.repeat(900_000))))
+    for (let sent = 0; sent < 8; sent++)
+      await stranger.ask(
+        session.sign('/sendMessage', message(session.wallet.identityKey, 'x'.repeat(900_000))),
+      )
     await many(10, goesOn, async () => {
       const socket = await stranger.open()
       socket.resume()
@@ -184,18 +273,35 @@ export const ATTACKS: Record<string, Attack> = {
   },
   'sends to 100 recipients, large': async (stranger, goesOn) => {
     const recipients = Array.from({ length: 100 }, key)
-    await askSigned(stranger, goesOn, { target: '/sendMessage', content: () => message(recipients, 'x'.repeat(500_000)), clients: 4, reads: true })
+    await askSigned(stranger, goesOn, {
+      target: '/sendMessage',
+      content: () => message(recipients, 'x'.repeat(500_000)),
+      clients: 4,
+      reads: true,
+    })
   },
   'sends to 100 recipients, small': async (stranger, goesOn) => {
     const recipients = Array.from({ length: 100 }, key)
-    await askSigned(stranger, goesOn, { target: '/sendMessage', content: () => message(recipients, 'x'), clients: 20, reads: true })
+    await askSigned(stranger, goesOn, {
+      target: '/sendMessage',
+      content: () => message(recipients, 'x'),
+      clients: 20,
+      reads: true,
+    })
   },
   'payments of 10 MB of brackets, and of quotes': async (stranger, goesOn) => {
     const session = await stranger.session()
     if (session === undefined) return
-    const bodies = [`[${'[],'.repeat(3_400_000)}[]]`, `"${'\\"'.repeat(5_000_000)}"`, `[${'"",'.repeat(2_000_000)}""]`]
-      .map(tx => Buffer.from(`{"message":{"recipient":"${key()}","messageBox":"inbox","messageId":"x","body":"x"},"payment":{"tx":${tx}}}`))
-    await many(3, goesOn, async index => {
+    const bodies = [
+      `[${'[],'.repeat(3_400_000)}[]]`,
+      `"${'\\"'.repeat(5_000_000)}"`,
+      `[${'"",'.repeat(2_000_000)}""]`,
+    ].map((tx) =>
+      Buffer.from(
+        `{"message":{"recipient":"${key()}","messageBox":"inbox","messageId":"x","body":"x"},"payment":{"tx":${tx}}}`,
+      ),
+    )
+    await many(3, goesOn, async (index) => {
       const socket = await stranger.open()
       socket.resume()
       await stranger.write(socket, session.sign('/sendMessage', bodies[index]!))
@@ -204,7 +310,9 @@ export const ATTACKS: Record<string, Attack> = {
     })
   },
   'rubbish requests, as fast as they go': async (stranger, goesOn) => {
-    const rubbish = Buffer.from('POST /sendMessage HTTP/1.1\r\nhost: x\r\nx-bsv-auth-request-id: x\r\ncontent-length: 2\r\n\r\n{}GET /health HTTP/1.1\r\nhost: x\r\n\r\nGET /docs HTTP/1.1\r\nhost: x\r\n\r\n')
+    const rubbish = Buffer.from(
+      'POST /sendMessage HTTP/1.1\r\nhost: x\r\nx-bsv-auth-request-id: x\r\ncontent-length: 2\r\n\r\n{}GET /health HTTP/1.1\r\nhost: x\r\n\r\nGET /docs HTTP/1.1\r\nhost: x\r\n\r\n',
+    )
     await many(20, goesOn, async () => {
       const socket = await stranger.open()
       socket.resume()
@@ -216,7 +324,9 @@ export const ATTACKS: Record<string, Attack> = {
     })
   },
   'handshakes, as fast as they go': async (stranger, goesOn) => {
-    await many(20, goesOn, async () => { await stranger.session() })
+    await many(20, goesOn, async () => {
+      await stranger.session()
+    })
   },
   'pages that are not read': async (stranger, goesOn) => {
     await many(100, goesOn, async () => {
@@ -231,7 +341,14 @@ export const ATTACKS: Record<string, Attack> = {
     const sockets = await openSockets(stranger, 60, wallet, false)
     const [sender] = await openSockets(stranger, 1, wallet, true)
     while (goesOn()) {
-      sender!.emit('sendMessage', { roomId: `${sender!.identityKey}-inbox`, message: { messageId: randomUUID(), recipient: sender!.identityKey, body: 'x'.repeat(900_000) } })
+      sender!.emit('sendMessage', {
+        roomId: `${sender!.identityKey}-inbox`,
+        message: {
+          messageId: randomUUID(),
+          recipient: sender!.identityKey,
+          body: 'x'.repeat(900_000),
+        },
+      })
       await pause(300)
     }
     for (const socket of [...sockets, sender!]) socket.close()
@@ -239,7 +356,14 @@ export const ATTACKS: Record<string, Attack> = {
   'sends that are far too large for a socket': async (stranger, goesOn) => {
     await many(3, goesOn, async () => {
       const [socket] = await openSockets(stranger, 1, randomBytes(32), true)
-      const data = { roomId: `${socket!.identityKey}-inbox`, message: { messageId: randomUUID(), recipient: socket!.identityKey, body: 'x'.repeat(5_500_000) } }
+      const data = {
+        roomId: `${socket!.identityKey}-inbox`,
+        message: {
+          messageId: randomUUID(),
+          recipient: socket!.identityKey,
+          body: 'x'.repeat(5_500_000),
+        },
+      }
       for (let sent = 0; sent < 3; sent++) socket!.emit('sendMessage', data)
       await pause(1000)
       socket!.close()
@@ -250,14 +374,20 @@ export const ATTACKS: Record<string, Attack> = {
     const sockets = await openSockets(stranger, 60, wallet, true)
     const sender = sockets.at(-1)!
     while (goesOn()) {
-      for (let sent = 0; sent < 4; sent++) sender.emit('sendMessage', { roomId: `${sender.identityKey}-inbox`, message: { messageId: randomUUID(), recipient: sender.identityKey, body: 'x' } })
+      for (let sent = 0; sent < 4; sent++)
+        sender.emit('sendMessage', {
+          roomId: `${sender.identityKey}-inbox`,
+          message: { messageId: randomUUID(), recipient: sender.identityKey, body: 'x' },
+        })
       await pause(50)
     }
     for (const socket of sockets) socket.close()
   },
   '1,500 connections at once': async (stranger, goesOn) => {
     while (goesOn()) {
-      const sockets = await Promise.all(Array.from({ length: 1500 }, async () => await stranger.open()))
+      const sockets = await Promise.all(
+        Array.from({ length: 1500 }, async () => await stranger.open()),
+      )
       for (const socket of sockets) socket.write('GET /info HTTP/1.1\r\nhost: x\r\n\r\n')
       await pause(1000)
       for (const socket of sockets) socket.destroy()
@@ -273,5 +403,5 @@ export const ATTACKS: Record<string, Attack> = {
       }
       socket.destroy()
     })
-  }
+  },
 }

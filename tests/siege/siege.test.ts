@@ -8,7 +8,7 @@ const DURATION = 9
 /** Other tests run beside this one and take what the server needs, so that times say little. `npm run siege` holds them to the bounds. */
 const MEDIAN_MS = 2 * BOUNDS.medianMs
 
-const fronts = Object.keys(FRONTS).filter(front => {
+const fronts = Object.keys(FRONTS).filter((front) => {
   if (canRun(front)) return true
   const text = `NO ${front} HERE: WHETHER A SERVER BEHIND IT HOLDS`
   if (process.env.CI === 'true') throw new Error(`${text} CANNOT BE TESTED`)
@@ -21,7 +21,9 @@ test('all attacks in turn, directly and through the proxies of deploy/', async (
   for (const front of fronts) {
     const siege = await besiege({ seconds: DURATION, front: FRONTS[front] })
     const { attacks, times, ...counts } = siege
-    process.stdout.write(`siege, ${front} in front: ${JSON.stringify({ ...summarize(times), ...counts })}\n${attacks}`)
+    process.stdout.write(
+      `siege, ${front} in front: ${JSON.stringify({ ...summarize(times), ...counts })}\n${attacks}`,
+    )
     sieges.push(siege)
   }
 

@@ -52,10 +52,29 @@ const SEND_TIMEOUT_MS = 10_000
 const RECOVERY_MS = 10_000
 const CALM_MS = 20
 
-export async function besiege ({ seconds, attacks = Object.keys(ATTACKS), front, env = {}, build = false, strangers = 1 }: SiegePlan): Promise<Siege> {
+export async function besiege({
+  seconds,
+  attacks = Object.keys(ATTACKS),
+  front,
+  env = {},
+  build = false,
+  strangers = 1,
+}: SiegePlan): Promise<Siege> {
   const database = await createDatabase('sqlite')
   const proxied: FlatEnv = front === undefined ? {} : { TRUST_PROXY: '1' }
-  const server = await ServerProcess.start({ build, env: { ...DEFAULT_LIMITS, ...database.env, ENABLE_WEBSOCKETS: 'true', ENABLE_OVERLAY: 'true', NETWORK: 'local', LOG_LEVEL: 'info', ...proxied, ...env } })
+  const server = await ServerProcess.start({
+    build,
+    env: {
+      ...DEFAULT_LIMITS,
+      ...database.env,
+      ENABLE_WEBSOCKETS: 'true',
+      ENABLE_OVERLAY: 'true',
+      NETWORK: 'local',
+      LOG_LEVEL: 'info',
+      ...proxied,
+      ...env,
+    },
+  })
   const serverPort = Number(new URL(server.origin).port)
   const running = await front?.(serverPort)
   try {
@@ -64,7 +83,19 @@ export async function besiege ({ seconds, attacks = Object.keys(ATTACKS), front,
     await honest.go(1000)
     honest.reset()
     const memory = watchMemory(server.pid!)
-    const attackers = Array.from({ length: strangers }, (_value, index) => new Child(process.execPath, ['-r', 'ts-node/register/transpile-only', join(__dirname, 'attacker.ts'), String(port), `127.0.0.${9 + index}`, String(seconds), ...attacks]))
+    const attackers = Array.from(
+      { length: strangers },
+      (_value, index) =>
+        new Child(process.execPath, [
+          '-r',
+          'ts-node/register/transpile-only',
+          join(__dirname, 'attacker.ts'),
+          String(port),
+          `127.0.0.${9 + index}`,
+          String(seconds),
+          ...attacks,
+        ]),
+    )
     await honest.go(seconds * 1000)
     const during = honest.reset()
     for (const attacker of attackers) await attacker.end()
@@ -72,7 +103,12 @@ export async function besiege ({ seconds, attacks = Object.keys(ATTACKS), front,
     honest.end()
     const memoryMb = memory.end()
     if (!server.running) throw new Error(`The server has ended:\n${server.output}`)
-    return { ...during, memoryMb, recoveredMs, attacks: attackers.map(({ output }) => output).join('') }
+    return {
+      ...during,
+      memoryMb,
+      recoveredMs,
+      attacks: attackers.map(({ output }) => output).join(''),
+    }
   } finally {
     await running?.end()
     await server.kill()
@@ -90,22 +126,30 @@ class Honest {
   #connection: Connection | undefined
   readonly #socket: LightSocket
 
-  private constructor (private readonly port: number, private readonly session: Session, socket: LightSocket) {
+  private constructor(
+    private readonly port: number,
+    private readonly session: Session,
+    socket: LightSocket,
+  ) {
     this.#socket = socket
-    socket.raw.on('authMessage', () => { this.#heard++ })
+    socket.raw.on('authMessage', () => {
+      this.#heard++
+    })
   }
 
-  static async start (port: number): Promise<Honest> {
+  static async start(port: number): Promise<Honest> {
     const wallet = newWallet()
     const session = await Session.open(port, wallet, HONEST)
-    const socket = await new LightSocket(`http://127.0.0.1:${port}`, { options: { localAddress: HONEST } as object }).authenticate()
+    const socket = await new LightSocket(`http://127.0.0.1:${port}`, {
+      options: { localAddress: HONEST } as object,
+    }).authenticate()
     socket.emit('joinRoom', `${socket.identityKey}-inbox`)
     await socket.next('joinedRoom')
     return new Honest(port, session, socket)
   }
 
   /** Sends every 50 ms for so long, whether or not there was an answer. */
-  async go (milliseconds: number): Promise<void> {
+  async go(milliseconds: number): Promise<void> {
     const end = Date.now() + milliseconds
     const under: Array<Promise<void>> = []
     while (Date.now() < end) {
@@ -116,7 +160,7 @@ class Honest {
   }
 
   /** How long it takes until the median of a second is as it is when it is calm. */
-  async recover (): Promise<number> {
+  async recover(): Promise<number> {
     const since = Date.now()
     while (Date.now() - since < RECOVERY_MS) {
       this.reset()
@@ -126,9 +170,14 @@ class Honest {
     return Infinity
   }
 
-  reset (): Pick<Siege, 'failed' | 'heard' | 'times' | 'worstAt'> {
+  reset(): Pick<Siege, 'failed' | 'heard' | 'times' | 'worstAt'> {
     const worstAt = Math.round((this.#worst.since - this.#start) / 100) / 10
-    const counts = { failed: this.#failed, heard: this.#heard, times: this.#times.sort((a, b) => a - b), worstAt }
+    const counts = {
+      failed: this.#failed,
+      heard: this.#heard,
+      times: this.#times.sort((a, b) => a - b),
+      worstAt,
+    }
     this.#times = []
     this.#worst = { took: 0, since: 0 }
     this.#start = performance.now()
@@ -137,17 +186,31 @@ class Honest {
     return counts
   }
 
-  end (): void {
+  end(): void {
     this.#connection?.close()
     this.#socket.close()
   }
 
-  async #send (): Promise<void> {
-    const request = this.session.sign('/sendMessage', { message: { recipient: this.#socket.identityKey, messageBox: 'inbox', messageId: randomUUID(), body: 'hello' } })
+  async #send(): Promise<void> {
+    const request = this.session.sign('/sendMessage', {
+      message: {
+        recipient: this.#socket.identityKey,
+        messageBox: 'inbox',
+        messageId: randomUUID(),
+        body: 'hello',
+      },
+    })
     const since = performance.now()
-    const connection = this.#connection ?? await Connection.open(this.port, HONEST).catch(() => undefined)
+    const connection =
+      this.#connection ?? (await Connection.open(this.port, HONEST).catch(() => undefined))
     this.#connection = undefined
-    const answer = connection === undefined ? undefined : await Promise.race([connection.exchange(request).catch(() => undefined), pause(SEND_TIMEOUT_MS, undefined, { ref: false })])
+    const answer =
+      connection === undefined
+        ? undefined
+        : await Promise.race([
+            connection.exchange(request).catch(() => undefined),
+            pause(SEND_TIMEOUT_MS, undefined, { ref: false }),
+          ])
     const took = performance.now() - since
     this.#times.push(took)
     if (took > this.#worst.took) this.#worst = { took, since }
@@ -158,28 +221,39 @@ class Honest {
   }
 }
 
-export interface Summary { asked: number, medianMs: number, p90Ms: number, p99Ms: number, worstMs: number }
+export interface Summary {
+  asked: number
+  medianMs: number
+  p90Ms: number
+  p99Ms: number
+  worstMs: number
+}
 
 /** @param times in milliseconds, the shortest first */
-export function summarize (times: number[]): Summary {
-  const at = (part: number): number => Math.round((times[Math.min(times.length - 1, Math.floor(times.length * part))] ?? 0) * 10) / 10
+export function summarize(times: number[]): Summary {
+  const at = (part: number): number =>
+    Math.round((times[Math.min(times.length - 1, Math.floor(times.length * part))] ?? 0) * 10) / 10
   return { asked: times.length, medianMs: at(0.5), p90Ms: at(0.9), p99Ms: at(0.99), worstMs: at(1) }
 }
 
-function watchMemory (pid: number): { end: () => number } {
+function watchMemory(pid: number): { end: () => number } {
   let largest = 0
   const look = (): void => {
     try {
-      largest = Math.max(largest, Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) / 1024)
+      largest = Math.max(
+        largest,
+        Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))?.[1] ?? 0) /
+          1024,
+      )
     } catch {
       // The server has ended, which the siege tells.
     }
   }
   const timer = setInterval(look, 50)
   return {
-    end () {
+    end() {
       clearInterval(timer)
       return Math.round(largest)
-    }
+    },
   }
 }

@@ -1,12 +1,22 @@
 import { expect, test } from '@jest/globals'
-import { FairLine } from '../../src/fairLine'
+import { FairLine } from '../../src/lib/fairQueue'
 
 test('owners take turns, however much one of them has brought', async () => {
   const line = new FairLine()
   const done: string[] = []
-  const bring = async (owner: string, name: string): Promise<void> => { await line.run(owner, async () => { done.push(name) }) }
+  const bring = async (owner: string, name: string): Promise<void> => {
+    await line.run(owner, async () => {
+      done.push(name)
+    })
+  }
 
-  await Promise.all([...['a1', 'a2', 'a3'].map(async name => { await bring('a', name) }), bring('b', 'b1'), bring('c', 'c1')])
+  await Promise.all([
+    ...['a1', 'a2', 'a3'].map(async (name) => {
+      await bring('a', name)
+    }),
+    bring('b', 'b1'),
+    bring('c', 'c1'),
+  ])
 
   expect(done).toEqual(['a1', 'b1', 'c1', 'a2', 'a3'])
   expect(line.size).toBe(0)
@@ -14,7 +24,9 @@ test('owners take turns, however much one of them has brought', async () => {
 
 test('work that fails is told to its owner, and the next one has its turn', async () => {
   const line = new FairLine()
-  const failing = line.run('a', async () => { throw new Error('no') })
+  const failing = line.run('a', async () => {
+    throw new Error('no')
+  })
   const next = line.run('a', async () => 'yes')
 
   await expect(failing).rejects.toThrow('no')
@@ -25,13 +37,15 @@ test('one at a time', async () => {
   const line = new FairLine()
   let working = 0
   let most = 0
-  await Promise.all(['a', 'a', 'b', 'c', 'b'].map(async owner => {
-    await line.run(owner, async () => {
-      most = Math.max(most, ++working)
-      await new Promise(setImmediate)
-      working--
-    })
-  }))
+  await Promise.all(
+    ['a', 'a', 'b', 'c', 'b'].map(async (owner) => {
+      await line.run(owner, async () => {
+        most = Math.max(most, ++working)
+        await new Promise(setImmediate)
+        working--
+      })
+    }),
+  )
 
   expect(most).toBe(1)
 })

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { isoTime } from '../../src/isoTime'
+import { isoTime } from '../../src/lib/isoTime'
 
 const DAY_MS = 24 * 60 * 60 * 1000
 const YEAR_2100 = Date.UTC(2100, 0)
@@ -10,11 +10,18 @@ test('writes any time as Date does', () => {
 })
 
 test('writes the edges of days, leap days and years', () => {
-  const days = [0, 1, Date.UTC(2024, 1, 29), Date.UTC(2026, 11, 31), Date.UTC(9999, 11, 31), Date.UTC(12026, 1)]
-  const times = days.flatMap(day => [day, day + 1, day + 59_999, day + DAY_MS - 1, day + DAY_MS])
+  const days = [
+    0,
+    1,
+    Date.UTC(2024, 1, 29),
+    Date.UTC(2026, 11, 31),
+    Date.UTC(9999, 11, 31),
+    Date.UTC(12026, 1),
+  ]
+  const times = days.flatMap((day) => [day, day + 1, day + 59_999, day + DAY_MS - 1, day + DAY_MS])
   expect(times.map(isoTime)).toEqual(times.map(toText))
 })
 
-function toText (time: number): string {
+function toText(time: number): string {
   return new Date(time).toISOString()
 }

@@ -5,13 +5,22 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { parse } from 'yaml'
-import { ERRORS, type ErrorCode } from '../../src/errors'
+import { ERRORS, type ErrorCode } from '../../src/contract/errors'
 import { OPERATIONS } from '../../src/openapi/document'
 import { codesOf, NO_OPERATION } from '../../src/openapi/errors'
-import { usualDocument } from '../../src/openapi/usual'
-import { parseAcknowledgeRequest, parseListRequest, parseSendRequest } from '../../src/validate'
-import { parseDevice, parseToken } from '../../src/validateDevices'
-import { parsePermissionQuery, parsePermissionsQuery, parseQuoteQuery, parseRule } from '../../src/validatePermissions'
+import { usualDocument } from '../../src/openapi/defaultDocument'
+import {
+  parseAcknowledgeRequest,
+  parseListRequest,
+  parseSendRequest,
+} from '../../src/contract/messages'
+import { parseDevice, parseToken } from '../../src/push/requests'
+import {
+  parsePermissionQuery,
+  parsePermissionsQuery,
+  parseQuoteQuery,
+  parseRule,
+} from '../../src/permissions/requests'
 import { faultOf } from '../helpers/documented'
 
 const ROOT = join(__dirname, '..', '..')
@@ -19,18 +28,28 @@ const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
 const document = usualDocument()
 
 /** What only the socket says; see docs/asyncapi.yaml. */
-const OF_THE_SOCKET: ErrorCode[] = ['ERR_INVALID_ROOM', 'ERR_NOT_YOUR_ROOM', 'ERR_TOO_MANY_ROOMS', 'ERR_TOO_MANY_PACKETS']
+const OF_THE_SOCKET: ErrorCode[] = [
+  'ERR_INVALID_ROOM',
+  'ERR_NOT_YOUR_ROOM',
+  'ERR_TOO_MANY_ROOMS',
+  'ERR_TOO_MANY_PACKETS',
+]
 
 test('is a valid OpenAPI 3.1 document', async () => {
   // The parser is an ES module, which Jest does not load.
-  const program = 'import parser from "@apidevtools/swagger-parser"; await parser.validate(process.argv[1]); console.log("valid")'
-  const { stdout } = await promisify(execFile)(process.execPath, ['--input-type=module', '--eval', program, join(ROOT, 'docs/openapi.json')], { cwd: ROOT })
+  const program =
+    'import parser from "@apidevtools/swagger-parser"; await parser.validate(process.argv[1]); console.log("valid")'
+  const { stdout } = await promisify(execFile)(
+    process.execPath,
+    ['--input-type=module', '--eval', program, join(ROOT, 'docs/openapi.json')],
+    { cwd: ROOT },
+  )
   expect(stdout).toBe('valid\n')
 })
 
 test.each([
   ['docs/openapi.json', () => document],
-  ['docs/asyncapi.json', () => parse(read('docs/asyncapi.yaml')) as object]
+  ['docs/asyncapi.json', () => parse(read('docs/asyncapi.yaml')) as object],
 ])('%s is the one that "npm run build" would write', (path, made) => {
   expect(read(path)).toBe(`${JSON.stringify(made(), null, 2)}\n`)
 })
@@ -44,12 +63,28 @@ const examples = OPERATIONS.flatMap(({ path, method, answers, body, query }) => 
   const place = ['paths', path, method]
   const media = ['content', 'application/json', 'schema']
   return [
-    ...Object.entries(body?.examples ?? {}).map(([name, value]) => ({ name, path: [...place, 'requestBody', ...media], value })),
-    ...Object.entries(answers).flatMap(([status, answer]) => Object.entries(answer.examples ?? {}).map(([name, value]) => ({ name, path: [...place, 'responses', status, ...media], value }))),
-    ...Object.entries(query?.examples ?? {}).flatMap(([name, values]) => Object.entries(values as object).map(([parameter, value]) => {
-      const index = Object.keys(query!.schema.properties as object).indexOf(parameter)
-      return { name, path: [...place, 'parameters', String(index), 'schema'], value: value as unknown }
-    }))
+    ...Object.entries(body?.examples ?? {}).map(([name, value]) => ({
+      name,
+      path: [...place, 'requestBody', ...media],
+      value,
+    })),
+    ...Object.entries(answers).flatMap(([status, answer]) =>
+      Object.entries(answer.examples ?? {}).map(([name, value]) => ({
+        name,
+        path: [...place, 'responses', status, ...media],
+        value,
+      })),
+    ),
+    ...Object.entries(query?.examples ?? {}).flatMap(([name, values]) =>
+      Object.entries(values as object).map(([parameter, value]) => {
+        const index = Object.keys(query!.schema.properties as object).indexOf(parameter)
+        return {
+          name,
+          path: [...place, 'parameters', String(index), 'schema'],
+          value: value as unknown,
+        }
+      }),
+    ),
   ]
 })
 
@@ -57,24 +92,33 @@ test.each(examples)('the example "$name" fits $path', ({ path, value }) => {
   expect(faultOf(path, value)).toBeUndefined()
 })
 
-test.each(Object.entries(document.components.examples as Record<string, { value: unknown }>))('the example of %s', (code, { value }) => {
-  expect(faultOf(['components', 'schemas', code], value)).toBeUndefined()
-})
+test.each(Object.entries(document.components.examples as Record<string, { value: unknown }>))(
+  'the example of %s',
+  (code, { value }) => {
+    expect(faultOf(['components', 'schemas', code], value)).toBeUndefined()
+  },
+)
 
 const PARSERS: Record<string, (request: never) => unknown> = {
   sendMessage: parseSendRequest,
   listMessages: parseListRequest,
   acknowledgeMessage: parseAcknowledgeRequest,
-  setPermission: request => parseRule('', request),
+  setPermission: (request) => parseRule('', request),
   registerDevice: parseDevice,
   unregisterDevice: parseToken,
   getPermission: parsePermissionQuery,
-  listPermissions: (query: Record<string, unknown>) => parsePermissionsQuery(Object.fromEntries(Object.entries(query).map(([name, value]) => [name, String(value)]))),
-  quote: parseQuoteQuery
+  listPermissions: (query: Record<string, unknown>) =>
+    parsePermissionsQuery(
+      Object.fromEntries(Object.entries(query).map(([name, value]) => [name, String(value)])),
+    ),
+  quote: parseQuoteQuery,
 }
 
 describe.each(OPERATIONS.filter(({ id }) => id in PARSERS))('$id', ({ id, body, query }) => {
-  test.each(Object.entries((body ?? query)!.examples))('the example "%s" is accepted', (_name, example) => {
-    expect(PARSERS[id]!(example as never)).toBeDefined()
-  })
+  test.each(Object.entries((body ?? query)!.examples))(
+    'the example "%s" is accepted',
+    (_name, example) => {
+      expect(PARSERS[id]!(example as never)).toBeDefined()
+    },
+  )
 })

@@ -1,27 +1,42 @@
-import { size } from '../../figures'
-import { selectBoxes } from '../../db/inspection'
-import type { IdentityKey } from '../../protocol'
+import { size } from '../../lib/format'
+import { selectBoxes } from '../../db/maintenance/inspection'
+import type { IdentityKey } from '../../contract/protocol'
 import { count, printable, quoted, table, time } from '../wording'
 import { withDatabase, type Outcome } from './command'
 
 /** A recipient's boxes that hold something. */
-export async function boxes (recipient: IdentityKey, { limit, after = '' }: { limit: number, after?: string }): Promise<Outcome> {
+export async function boxes(
+  recipient: IdentityKey,
+  { limit, after = '' }: { limit: number; after?: string },
+): Promise<Outcome> {
   return await withDatabase(async ({ knex }) => {
     const found = await selectBoxes(knex, recipient, after, limit + 1)
-    const shown = found.slice(0, limit).map(box => ({ ...box, oldest: time(box.oldest), newest: time(box.newest) }))
+    const shown = found
+      .slice(0, limit)
+      .map((box) => ({ ...box, oldest: time(box.oldest), newest: time(box.newest) }))
     const next = found.length > limit ? shown.at(-1)!.messageBox : null
-    const rows = shown.map(({ messageBox, messages, bytes, oldest, newest }) => [printable(messageBox), messages.toLocaleString('en-US'), size(bytes), oldest ?? '-', newest ?? '-'])
+    const rows = shown.map(({ messageBox, messages, bytes, oldest, newest }) => [
+      printable(messageBox),
+      messages.toLocaleString('en-US'),
+      size(bytes),
+      oldest ?? '-',
+      newest ?? '-',
+    ])
     return {
       json: { recipient, boxes: shown, next },
       text: [
         `${recipient} has ${next === null ? '' : 'more than '}${count(shown.length, 'box that holds', 'boxes that hold')} something${next === null ? '' : `: ${goOn(next)}`}`,
-        ...(rows.length === 0 ? [] : [table([['BOX', 'MESSAGES', 'BODIES', 'OLDEST', 'NEWEST'], ...rows])])
-      ].join('\n')
+        ...(rows.length === 0
+          ? []
+          : [table([['BOX', 'MESSAGES', 'BODIES', 'OLDEST', 'NEWEST'], ...rows])]),
+      ].join('\n'),
     }
   })
 }
 
-function goOn (box: string): string {
+function goOn(box: string): string {
   const word = quoted(box)
-  return word === undefined ? 'the last one\'s name cannot be shown as it is, and --json tells it in "next"' : `go on with --after ${word}`
+  return word === undefined
+    ? 'the last one\'s name cannot be shown as it is, and --json tells it in "next"'
+    : `go on with --after ${word}`
 }

@@ -2,8 +2,8 @@ import { existsSync } from 'node:fs'
 import { resolve } from 'node:path'
 import type { Knex } from 'knex'
 import type { Config } from '../../config'
-import { createKnex } from '../../db/knex'
-import { readSchemaState } from '../../db/migrate'
+import { createKnex } from '../../db/engine/knex'
+import { readSchemaState } from '../../db/engine/migrate'
 import { describeDatabase } from '../describe'
 import { readConfig } from '../environment'
 import { UsageError } from '../failure'
@@ -27,19 +27,27 @@ export interface OpenDatabase {
  * Opens the configured database for one command.
  * @throws UsageError where there is none, or where its schema is not this server's
  */
-export async function withDatabase<T> (work: (database: OpenDatabase) => Promise<T>): Promise<T> {
+export async function withDatabase<T>(work: (database: OpenDatabase) => Promise<T>): Promise<T> {
   const config = readConfig()
   const { client, connection } = config.db
   const file = String(connection.filename)
   if (client === 'better-sqlite3' && !existsSync(file)) {
-    throw new UsageError(`There is no database at ${resolve(file)}: run this where the server runs, with its environment.`)
+    throw new UsageError(
+      `There is no database at ${resolve(file)}: run this where the server runs, with its environment.`,
+    )
   }
   const knex = createKnex(config.db)
   try {
     const name = describeDatabase(config.db)
     const { missing, unknown } = await readSchemaState(knex)
-    if (unknown.length > 0) throw new UsageError(`${name}: the schema is newer than this program (${unknown.join(', ')}). Use the server's own version of it.`)
-    if (missing.length > 0) throw new UsageError(`${name}: the schema is not up to date. Run "migrate" first, or start the server.`)
+    if (unknown.length > 0)
+      throw new UsageError(
+        `${name}: the schema is newer than this program (${unknown.join(', ')}). Use the server's own version of it.`,
+      )
+    if (missing.length > 0)
+      throw new UsageError(
+        `${name}: the schema is not up to date. Run "migrate" first, or start the server.`,
+      )
     return await work({ config, knex, name })
   } finally {
     await knex.destroy()

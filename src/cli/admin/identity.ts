@@ -5,10 +5,12 @@ import { table } from '../wording'
 import type { Outcome } from './command'
 
 /** Who the configured server is. */
-export function identity (): Outcome {
+export function identity(): Outcome {
   const { auth, network, http } = readConfig()
   if (auth.privateKey === undefined) {
-    throw new UsageError('SERVER_PRIVATE_KEY is not set: each start of the server makes an identity of its own. Make a key with "keygen".')
+    throw new UsageError(
+      'SERVER_PRIVATE_KEY is not set: each start of the server makes an identity of its own. Make a key with "keygen".',
+    )
   }
   const { identityKey } = new NativeWallet(auth.privateKey)
   const cryptography = usesNativeSecp256k1 ? 'native' : 'javascript'
@@ -19,7 +21,12 @@ export function identity (): Outcome {
       ['identity key', identityKey],
       ['network', network],
       ['address', hostingDomain ?? 'HOSTING_DOMAIN is not set'],
-      ['secp256k1', usesNativeSecp256k1 ? 'native' : 'in JavaScript, about ten times slower: there is no native build for this platform']
-    ])
+      [
+        'secp256k1',
+        usesNativeSecp256k1
+          ? 'native'
+          : 'in JavaScript, about ten times slower: there is no native build for this platform',
+      ],
+    ]),
   }
 }

@@ -1,12 +1,12 @@
-import { createKnex } from '../../db/knex'
-import { migrate as bringUpToDate, settleUsage } from '../../db/migrate'
+import { createKnex } from '../../db/engine/knex'
+import { migrate as bringUpToDate, settleUsage } from '../../db/engine/migrate'
 import { describeDatabase } from '../describe'
 import { readConfig } from '../environment'
 import type { Progress } from '../terminal'
 import type { Outcome } from './command'
 
 /** Brings the configured database's schema up to date, as a start of the server does. */
-export async function migrate (progress: Progress): Promise<Outcome> {
+export async function migrate(progress: Progress): Promise<Outcome> {
   const { db, mailbox } = readConfig()
   const knex = createKnex(db)
   try {
@@ -21,7 +21,7 @@ export async function migrate (progress: Progress): Promise<Outcome> {
     const database = describeDatabase(db)
     return {
       json: { database, migrations: names, counted },
-      text: `${database}: ${names.length === 0 ? 'the schema is up to date' : `the schema was brought up to date (${names.join(', ')})`}`
+      text: `${database}: ${names.length === 0 ? 'the schema is up to date' : `the schema was brought up to date (${names.join(', ')})`}`,
     }
   } finally {
     progress.done()

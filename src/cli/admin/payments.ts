@@ -1,24 +1,43 @@
-import { findUnsettled, type UnsettledPayment } from '../../db/payments'
+import { findUnsettled, type UnsettledPayment } from '../../db/payments/sql'
 import { printable } from '../wording'
 import { withDatabase, type Outcome } from './command'
 
 const MOST = 1000
 
 /** The payments that are not done with: claimed for a message that is not stored, or not yet in the server's wallet. */
-export async function payments (): Promise<Outcome> {
+export async function payments(): Promise<Outcome> {
   return await withDatabase(async ({ knex, name }) => {
     const found = await findUnsettled(knex, MOST)
-    const head = found.length === 0 ? 'every payment is settled' : `payments that are not settled: ${found.length === MOST ? `the ${MOST} oldest` : found.length}`
+    const head =
+      found.length === 0
+        ? 'every payment is settled'
+        : `payments that are not settled: ${found.length === MOST ? `the ${MOST} oldest` : found.length}`
     return {
-      json: { database: name, payments: found.map(payment => ({ ...payment, createdAt: new Date(payment.createdAt).toISOString(), dueAt: new Date(payment.dueAt).toISOString() })) },
-      text: [`${name}: ${head}`, ...found.map(describe)].join('\n')
+      json: {
+        database: name,
+        payments: found.map((payment) => ({
+          ...payment,
+          createdAt: new Date(payment.createdAt).toISOString(),
+          dueAt: new Date(payment.dueAt).toISOString(),
+        })),
+      },
+      text: [`${name}: ${head}`, ...found.map(describe)].join('\n'),
     }
   })
 }
 
-function describe ({ txid, sender, state, attempts, fault, createdAt, dueAt }: UnsettledPayment): string {
-  const how = state === 'claimed'
-    ? `claimed until ${new Date(dueAt).toISOString()}, then free again`
-    : `stored, not in the wallet after ${attempts} attempts, next at ${new Date(dueAt).toISOString()}${fault === null ? '' : `: ${printable(fault)}`}`
+function describe({
+  txid,
+  sender,
+  state,
+  attempts,
+  fault,
+  createdAt,
+  dueAt,
+}: UnsettledPayment): string {
+  const how =
+    state === 'claimed'
+      ? `claimed until ${new Date(dueAt).toISOString()}, then free again`
+      : `stored, not in the wallet after ${attempts} attempts, next at ${new Date(dueAt).toISOString()}${fault === null ? '' : `: ${printable(fault)}`}`
   return `${txid} from ${sender} at ${new Date(createdAt).toISOString()}: ${how}`
 }

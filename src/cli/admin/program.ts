@@ -1,8 +1,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
 import { ConfigError, parseConfig, type Config } from '../../config'
-import { isName, toIdentityKey } from '../../values'
-import type { IdentityKey } from '../../protocol'
-import { duration, parseUrl } from '../../settings'
+import { isName, toIdentityKey } from '../../contract/primitives'
+import type { IdentityKey } from '../../contract/protocol'
+import { duration, parseUrl } from '../../config/parsers'
 import { version } from '../../../package.json'
 import { diagnose, describeDiagnosis } from '../doctor'
 import { readConfig, readSettings } from '../environment'
@@ -22,7 +22,8 @@ import { stats } from './stats'
 /** Shows what a command came to. */
 export type Show = (outcome: Outcome) => void
 
-const ABOUT = 'Looks after a MessageBox server: it reads the server\'s own settings, from the environment and a file .env in the working directory, and works on the database itself, whether or not the server runs. No command shows a message\'s body. In the folder of the code, "npm run --silent admin -- COMMAND" is the same, such as "npm run --silent admin -- stats --json".'
+const ABOUT =
+  'Looks after a MessageBox server: it reads the server\'s own settings, from the environment and a file .env in the working directory, and works on the database itself, whether or not the server runs. No command shows a message\'s body. In the folder of the code, "npm run --silent admin -- COMMAND" is the same, such as "npm run --silent admin -- stats --json".'
 
 const MANUAL = `
 With --json standard output holds one JSON document and nothing else: what the command found, or
@@ -36,12 +37,17 @@ Exit codes:
 "messagebox-admin COMMAND --help" tells more about a command, with examples.`
 
 /** The options of a box's or message's list. */
-const LIMIT = (most: number, usual: number): Option => new Option('--limit <number>', `how many to show, up to ${most}`).default(usual).argParser(whole(1, most))
+const LIMIT = (most: number, usual: number): Option =>
+  new Option('--limit <number>', `how many to show, up to ${most}`)
+    .default(usual)
+    .argParser(whole(1, most))
 
 /** The commands; each hands what it came to to `show`. */
-export function createProgram (show: Show, quiet: boolean): Command {
+export function createProgram(show: Show, quiet: boolean): Command {
   const progress = createProgress({ quiet })
-  const program = new Command('messagebox-admin').description(ABOUT).version(version)
+  const program = new Command('messagebox-admin')
+    .description(ABOUT)
+    .version(version)
     .option('--json', 'one JSON document on standard output')
     .addHelpText('after', MANUAL)
     .configureHelp({ showGlobalOptions: true })
@@ -49,108 +55,236 @@ export function createProgram (show: Show, quiet: boolean): Command {
   addQuestions(program, show)
   addChanges(program, show, progress)
   addAdvertising(program, show, progress)
-  program.command('doctor').summary('checks everything the server needs, and says what to do').description('Checks settings, key, database, Redis, services, port and proxy, and says what to do about each finding. It changes nothing, and takes up to 15 seconds.')
+  program
+    .command('doctor')
+    .summary('checks everything the server needs, and says what to do')
+    .description(
+      'Checks settings, key, database, Redis, services, port and proxy, and says what to do about each finding. It changes nothing, and takes up to 15 seconds.',
+    )
     .option('--url <url>', 'the public address to check, in place of HOSTING_DOMAIN', parseAddress)
-    .addHelpText('after', examples('doctor', 'doctor --url https://box.example.com', 'doctor --json | jq \'.findings[] | select(.severity == "problem")\''))
+    .addHelpText(
+      'after',
+      examples(
+        'doctor',
+        'doctor --url https://box.example.com',
+        'doctor --json | jq \'.findings[] | select(.severity == "problem")\'',
+      ),
+    )
     .action(async ({ url }: { url?: string }) => {
       progress.show('checking, up to 15 seconds')
       const diagnosis = await diagnose(readSettings(), { url })
       progress.done()
-      show({ json: diagnosis, text: describeDiagnosis(diagnosis), failed: diagnosis.status === 'problem' })
+      show({
+        json: diagnosis,
+        text: describeDiagnosis(diagnosis),
+        failed: diagnosis.status === 'problem',
+      })
     })
   return program
 }
 
-function addQuestions (program: Command, show: Show): void {
-  program.command('stats').summary('how much there is of everything').description('How many messages, boxes, recipients, senders, rules, devices and payments there are. With quotas on it reads their counts, which are exact and cheap.')
+function addQuestions(program: Command, show: Show): void {
+  program
+    .command('stats')
+    .summary('how much there is of everything')
+    .description(
+      'How many messages, boxes, recipients, senders, rules, devices and payments there are. With quotas on it reads their counts, which are exact and cheap.',
+    )
     .option('--exact', 'count the messages themselves, however long it takes')
     .addHelpText('after', examples('stats', 'stats --exact --json'))
-    .action(async options => { show(await stats(options)) })
-  program.command('boxes').summary('the boxes of a recipient that hold something').description('The boxes of a recipient that hold something: messages, bytes of bodies, oldest and newest.')
-    .argument('<key>', 'the recipient\'s identity key', parseKey)
-    .addOption(LIMIT(1000, 100)).option('--after <box>', 'go on behind this box', parseBox)
+    .action(async (options) => {
+      show(await stats(options))
+    })
+  program
+    .command('boxes')
+    .summary('the boxes of a recipient that hold something')
+    .description(
+      'The boxes of a recipient that hold something: messages, bytes of bodies, oldest and newest.',
+    )
+    .argument('<key>', "the recipient's identity key", parseKey)
+    .addOption(LIMIT(1000, 100))
+    .option('--after <box>', 'go on behind this box', parseBox)
     .addHelpText('after', examples(`boxes ${KEY}`))
-    .action(async (key, options) => { show(await boxes(key, options)) })
-  program.command('messages').summary('the messages of a box, without their bodies').description('The messages of a box in order of arrival: id, sender, bytes and time, never a body.')
-    .argument('<key>', 'the recipient\'s identity key', parseKey).argument('<box>', 'the name of the box', parseBox)
-    .addOption(LIMIT(1000, 50)).option('--after <number>', 'go on where the last page ended', whole(0, Number.MAX_SAFE_INTEGER))
-    .addHelpText('after', examples(`messages ${KEY} inbox`, `messages ${KEY} inbox --limit 1000 --json`))
-    .action(async (key, box, options) => { show(await messages(key, box, options)) })
-  program.command('devices').summary('the devices of an identity').description('The devices of an identity, without their whole tokens.')
+    .action(async (key, options) => {
+      show(await boxes(key, options))
+    })
+  program
+    .command('messages')
+    .summary('the messages of a box, without their bodies')
+    .description(
+      'The messages of a box in order of arrival: id, sender, bytes and time, never a body.',
+    )
+    .argument('<key>', "the recipient's identity key", parseKey)
+    .argument('<box>', 'the name of the box', parseBox)
+    .addOption(LIMIT(1000, 50))
+    .option(
+      '--after <number>',
+      'go on where the last page ended',
+      whole(0, Number.MAX_SAFE_INTEGER),
+    )
+    .addHelpText(
+      'after',
+      examples(`messages ${KEY} inbox`, `messages ${KEY} inbox --limit 1000 --json`),
+    )
+    .action(async (key, box, options) => {
+      show(await messages(key, box, options))
+    })
+  program
+    .command('devices')
+    .summary('the devices of an identity')
+    .description('The devices of an identity, without their whole tokens.')
     .argument('<key>', 'the identity key', parseKey)
     .addHelpText('after', examples(`devices ${KEY}`))
-    .action(async key => { show(await devices(key)) })
-  program.command('payments').summary('the payments that are not settled').description('The payments that are claimed for a message, or not yet in the server\'s wallet.')
+    .action(async (key) => {
+      show(await devices(key))
+    })
+  program
+    .command('payments')
+    .summary('the payments that are not settled')
+    .description("The payments that are claimed for a message, or not yet in the server's wallet.")
     .addHelpText('after', examples('payments'))
-    .action(async () => { show(await payments()) })
-  program.command('identity').summary('the server\'s identity key').description('The server\'s identity key, network and address, and whether its cryptography is native.')
+    .action(async () => {
+      show(await payments())
+    })
+  program
+    .command('identity')
+    .summary("the server's identity key")
+    .description(
+      "The server's identity key, network and address, and whether its cryptography is native.",
+    )
     .addHelpText('after', examples('identity', 'identity --json | jq --raw-output .identityKey'))
-    .action(() => { show(identity()) })
-  program.command('keygen').summary('makes a SERVER_PRIVATE_KEY').description('Makes a SERVER_PRIVATE_KEY. It is shown, and kept nowhere.')
+    .action(() => {
+      show(identity())
+    })
+  program
+    .command('keygen')
+    .summary('makes a SERVER_PRIVATE_KEY')
+    .description('Makes a SERVER_PRIVATE_KEY. It is shown, and kept nowhere.')
     .addHelpText('after', examples('keygen', 'keygen >> .env'))
-    .action(() => { show(keygen()) })
+    .action(() => {
+      show(keygen())
+    })
 }
 
-function addChanges (program: Command, show: Show, progress: Progress): void {
-  program.command('purge').summary('removes messages for good, after asking').description('Removes messages for good, whether or not they were read. It says how many, and asks. All that is given has to hold; give one filter at least. The server may go on working.')
+function addChanges(program: Command, show: Show, progress: Progress): void {
+  program
+    .command('purge')
+    .summary('removes messages for good, after asking')
+    .description(
+      'Removes messages for good, whether or not they were read. It says how many, and asks. All that is given has to hold; give one filter at least. The server may go on working.',
+    )
     .option('--recipient <key>', 'messages of this identity key', parseKey)
     .option('--box <box>', 'messages in boxes of this name', parseBox)
-    .option('--older-than <time>', 'messages stored longer ago, such as 30d or "12 hours"', use(duration('1 second', '36500 days', '30d, 12h')))
+    .option(
+      '--older-than <time>',
+      'messages stored longer ago, such as 30d or "12 hours"',
+      use(duration('1 second', '36500 days', '30d, 12h')),
+    )
     .option('--yes', 'do not ask; needed where there is no terminal')
     .option('--dry-run', 'only say how many')
-    .addHelpText('after', examples('purge --older-than 90d --dry-run', `purge --recipient ${KEY} --box inbox`, 'purge --box spam --older-than "1 day" --yes --json'))
-    .action(async options => { show(await purge(options, progress)) })
-  program.command('migrate').summary('brings the schema up to date').description('Brings the database\'s schema up to date, as a start of the server does.')
-    .addHelpText('after', examples('migrate', `KNEX_DB_CONNECTION='{"host":"127.0.0.1","user":"admin","password":"…","database":"messagebox"}' ${NAME} migrate`))
-    .action(async () => { show(await migrate(progress)) })
+    .addHelpText(
+      'after',
+      examples(
+        'purge --older-than 90d --dry-run',
+        `purge --recipient ${KEY} --box inbox`,
+        'purge --box spam --older-than "1 day" --yes --json',
+      ),
+    )
+    .action(async (options) => {
+      show(await purge(options, progress))
+    })
+  program
+    .command('migrate')
+    .summary('brings the schema up to date')
+    .description("Brings the database's schema up to date, as a start of the server does.")
+    .addHelpText(
+      'after',
+      examples(
+        'migrate',
+        `KNEX_DB_CONNECTION='{"host":"127.0.0.1","user":"admin","password":"…","database":"messagebox"}' ${NAME} migrate`,
+      ),
+    )
+    .action(async () => {
+      show(await migrate(progress))
+    })
 }
 
-function addAdvertising (program: Command, show: Show, progress: Progress): void {
+function addAdvertising(program: Command, show: Show, progress: Progress): void {
   const run = async (command: () => Promise<Outcome>): Promise<void> => {
-    progress.show('asking the server\'s wallet and the overlay network, up to two minutes')
-    const outcome = await command().finally(() => { progress.done() })
+    progress.show("asking the server's wallet and the overlay network, up to two minutes")
+    const outcome = await command().finally(() => {
+      progress.done()
+    })
     show(outcome)
   }
-  program.command('advertise').summary('advertises the server on the overlay network').description('Does at once what ADVERTISE=true has the server do daily: anoints the server\'s identity at HOSTING_DOMAIN and, with ENABLE_OVERLAY, advertises its topic and its lookup service; revokes what is at another address. It costs money. What stands is not bought again.')
+  program
+    .command('advertise')
+    .summary('advertises the server on the overlay network')
+    .description(
+      "Does at once what ADVERTISE=true has the server do daily: anoints the server's identity at HOSTING_DOMAIN and, with ENABLE_OVERLAY, advertises its topic and its lookup service; revokes what is at another address. It costs money. What stands is not bought again.",
+    )
     .addHelpText('after', examples('advertise', 'advertise --json'))
-    .action(async () => { await run(async () => await advertise(readAdvertisingConfig())) })
-  program.command('revoke').summary('revokes all advertisements of the server').description('Spends all advertisements of the server that its wallet has. Set ADVERTISE=false first, or the server advertises itself again.')
+    .action(async () => {
+      await run(async () => await advertise(readAdvertisingConfig()))
+    })
+  program
+    .command('revoke')
+    .summary('revokes all advertisements of the server')
+    .description(
+      'Spends all advertisements of the server that its wallet has. Set ADVERTISE=false first, or the server advertises itself again.',
+    )
     .addHelpText('after', examples('revoke'))
-    .action(async () => { await run(async () => await revoke(readConfig())) })
-  program.command('advertisements').summary('the advertisements of the server').description('The advertisements of the server that its wallet has, and whether the overlay network knows of them.')
+    .action(async () => {
+      await run(async () => await revoke(readConfig()))
+    })
+  program
+    .command('advertisements')
+    .summary('the advertisements of the server')
+    .description(
+      'The advertisements of the server that its wallet has, and whether the overlay network knows of them.',
+    )
     .addHelpText('after', examples('advertisements', 'advertisements --json'))
-    .action(async () => { await run(async () => await advertisements(readConfig())) })
+    .action(async () => {
+      await run(async () => await advertisements(readConfig()))
+    })
 }
 
 const NAME = 'messagebox-admin'
 const KEY = '02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5'
 
-function examples (...lines: string[]): string {
-  return `\nFor example:\n${lines.map(line => `  ${line.includes(NAME) ? line : `${NAME} ${line}`}`).join('\n')}`
+function examples(...lines: string[]): string {
+  return `\nFor example:\n${lines.map((line) => `  ${line.includes(NAME) ? line : `${NAME} ${line}`}`).join('\n')}`
 }
 
-function parseKey (value: string): IdentityKey {
+function parseKey(value: string): IdentityKey {
   const key = toIdentityKey(value)
-  if (key === undefined) throw new InvalidArgumentError('It must be an identity key: a secp256k1 public key in hex.')
+  if (key === undefined)
+    throw new InvalidArgumentError('It must be an identity key: a secp256k1 public key in hex.')
   return key
 }
 
-function parseBox (value: string): string {
+function parseBox(value: string): string {
   const box = value.trim()
-  if (!isName(box)) throw new InvalidArgumentError('It must be the name of a box: 1 to 255 characters that are not blank.')
+  if (!isName(box))
+    throw new InvalidArgumentError(
+      'It must be the name of a box: 1 to 255 characters that are not blank.',
+    )
   return box
 }
 
-function whole (least: number, most: number): (value: string) => number {
-  return value => {
+function whole(least: number, most: number): (value: string) => number {
+  return (value) => {
     const number = Number(value)
-    if (!/^\d+$/.test(value) || number < least || number > most) throw new InvalidArgumentError(`It must be a whole number${most === Number.MAX_SAFE_INTEGER ? '' : ` from ${least} to ${most}`}.`)
+    if (!/^\d+$/.test(value) || number < least || number > most)
+      throw new InvalidArgumentError(
+        `It must be a whole number${most === Number.MAX_SAFE_INTEGER ? '' : ` from ${least} to ${most}`}.`,
+      )
     return number
   }
 }
 
 /** A public address. What was given is not repeated, as commander would: it may hold a password. */
-function parseAddress (value: string): string {
+function parseAddress(value: string): string {
   try {
     return parseUrl(value)
   } catch (error) {
@@ -159,19 +293,21 @@ function parseAddress (value: string): string {
 }
 
 /** The settings as ADVERTISE=true would have them. Whoever has not set it is not told of it. */
-function readAdvertisingConfig (): Config {
+function readAdvertisingConfig(): Config {
   const settings = readSettings()
   try {
     return parseConfig({ ...settings, ADVERTISE: 'true' })
   } catch (error) {
     if (!(error instanceof ConfigError) || settings.ADVERTISE === 'true') throw error
-    throw new ConfigError(error.problems.map(problem => problem.replace('with ADVERTISE=true', 'to advertise')))
+    throw new ConfigError(
+      error.problems.map((problem) => problem.replace('with ADVERTISE=true', 'to advertise')),
+    )
   }
 }
 
 /** One of the settings' parsers, whose errors go on behind a name. */
-function use<T> (parse: (value: string) => T): (value: string) => T {
-  return value => {
+function use<T>(parse: (value: string) => T): (value: string) => T {
+  return (value) => {
     try {
       return parse(value)
     } catch (error) {

@@ -1,6 +1,6 @@
-import { size } from '../../figures'
-import { planPurge, purge as removePlanned, type PurgePlan } from '../../db/purge'
-import type { IdentityKey } from '../../protocol'
+import { size } from '../../lib/format'
+import { planPurge, purge as removePlanned, type PurgePlan } from '../../db/maintenance/purge'
+import type { IdentityKey } from '../../contract/protocol'
 import { ask, canAsk, type Progress } from '../terminal'
 import { count, printable, time } from '../wording'
 import { withDatabase, type Outcome } from './command'
@@ -18,30 +18,77 @@ export interface PurgeOptions {
 export class WrongUsage extends Error {}
 
 /** Removes messages, after saying how many and being told to. */
-export async function purge ({ recipient, box, olderThan, yes = false, dryRun = false }: PurgeOptions, progress: Progress): Promise<Outcome> {
-  if (recipient === undefined && box === undefined && olderThan === undefined) throw new WrongUsage('Say which messages: --recipient, --box, --older-than, or several of them.')
-  if (!yes && !dryRun && !canAsk()) throw new WrongUsage('There is no terminal to ask at: add --yes to remove the messages, or --dry-run to count them.')
+export async function purge(
+  { recipient, box, olderThan, yes = false, dryRun = false }: PurgeOptions,
+  progress: Progress,
+): Promise<Outcome> {
+  if (recipient === undefined && box === undefined && olderThan === undefined)
+    throw new WrongUsage(
+      'Say which messages: --recipient, --box, --older-than, or several of them.',
+    )
+  if (!yes && !dryRun && !canAsk())
+    throw new WrongUsage(
+      'There is no terminal to ask at: add --yes to remove the messages, or --dry-run to count them.',
+    )
   return await withDatabase(async ({ knex, name }) => {
-    const filter = { recipient, messageBox: box, before: olderThan === undefined ? undefined : Date.now() - olderThan }
-    const plan = await planPurge(knex, filter, looked => { progress.show(`counting: ${count(looked, 'message')} looked at`) })
+    const filter = {
+      recipient,
+      messageBox: box,
+      before: olderThan === undefined ? undefined : Date.now() - olderThan,
+    }
+    const plan = await planPurge(knex, filter, (looked) => {
+      progress.show(`counting: ${count(looked, 'message')} looked at`)
+    })
     progress.done()
     const answer = (removed: number, text: string, failed = false): Outcome => {
-      return { json: { database: name, recipient, box, before: filter.before === undefined ? undefined : time(filter.before), messages: plan.messages, bytes: plan.bytes, removed }, text, failed }
+      return {
+        json: {
+          database: name,
+          recipient,
+          box,
+          before: filter.before === undefined ? undefined : time(filter.before),
+          messages: plan.messages,
+          bytes: plan.bytes,
+          removed,
+        },
+        text,
+        failed,
+      }
     }
-    if (plan.messages === 0 || dryRun) return answer(0, `${describePlan(plan)} in ${name}. Nothing was removed.`)
-    if (!yes && !await ask(`Remove ${describePlan(plan)} from ${name}? They cannot be brought back.`)) return answer(0, 'Nothing was removed.', true)
-    const removed = await removePlanned(knex, plan, done => { progress.show(`removing: ${done.toLocaleString('en-US')} of ${count(plan.messages, 'message')}`) })
+    if (plan.messages === 0 || dryRun)
+      return answer(0, `${describePlan(plan)} in ${name}. Nothing was removed.`)
+    if (
+      !yes &&
+      !(await ask(`Remove ${describePlan(plan)} from ${name}? They cannot be brought back.`))
+    )
+      return answer(0, 'Nothing was removed.', true)
+    const removed = await removePlanned(knex, plan, (done) => {
+      progress.show(
+        `removing: ${done.toLocaleString('en-US')} of ${count(plan.messages, 'message')}`,
+      )
+    })
     progress.done()
     const gone = plan.messages - removed
-    return answer(removed, `${count(removed, 'message was', 'messages were')} removed from ${name}.${gone === 0 ? '' : ` ${count(gone, 'other was', 'others were')} acknowledged meanwhile.`}`)
+    return answer(
+      removed,
+      `${count(removed, 'message was', 'messages were')} removed from ${name}.${gone === 0 ? '' : ` ${count(gone, 'other was', 'others were')} acknowledged meanwhile.`}`,
+    )
   })
 }
 
-function describePlan ({ filter: { recipient, messageBox, before }, messages, bytes }: PurgePlan): string {
+function describePlan({
+  filter: { recipient, messageBox, before },
+  messages,
+  bytes,
+}: PurgePlan): string {
   const which = [
     ...(recipient === undefined ? [] : [`of ${recipient}`]),
-    ...(messageBox === undefined ? [] : [`in ${recipient === undefined ? 'all boxes named' : 'the box'} "${printable(messageBox)}"`]),
-    ...(before === undefined ? [] : [`stored before ${time(before)!}`])
+    ...(messageBox === undefined
+      ? []
+      : [
+          `in ${recipient === undefined ? 'all boxes named' : 'the box'} "${printable(messageBox)}"`,
+        ]),
+    ...(before === undefined ? [] : [`stored before ${time(before)!}`]),
   ]
   return `${count(messages, 'message')} ${which.join(', ')} (${size(bytes)} of bodies)`
 }

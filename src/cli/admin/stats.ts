@@ -1,14 +1,29 @@
-import { size } from '../../figures'
-import { countOthers, readSpan, readTotals } from '../../db/inspection'
+import { size } from '../../lib/format'
+import { countOthers, readSpan, readTotals } from '../../db/maintenance/inspection'
 import { table, time } from '../wording'
 import { withDatabase, type Outcome } from './command'
 
 /** How much there is of everything. */
-export async function stats ({ exact = false }: { exact?: boolean }): Promise<Outcome> {
+export async function stats({ exact = false }: { exact?: boolean }): Promise<Outcome> {
   return await withDatabase(async ({ knex, name }) => {
-    const [totals, span, { rules, devices, payments }] = [await readTotals(knex, exact), await readSpan(knex), await countOthers(knex)]
-    const json = { database: name, ...totals, oldest: time(span.oldest), newest: time(span.newest), rules, devices, payments }
-    const number = (value: number | null): string => value === null ? 'not counted, it would take long: use --exact' : value.toLocaleString('en-US')
+    const [totals, span, { rules, devices, payments }] = [
+      await readTotals(knex, exact),
+      await readSpan(knex),
+      await countOthers(knex),
+    ]
+    const json = {
+      database: name,
+      ...totals,
+      oldest: time(span.oldest),
+      newest: time(span.newest),
+      rules,
+      devices,
+      payments,
+    }
+    const number = (value: number | null): string =>
+      value === null
+        ? 'not counted, it would take long: use --exact'
+        : value.toLocaleString('en-US')
     const rows = [
       ['messages', number(totals.messages)],
       ['bodies', totals.bytes === null ? number(null) : size(totals.bytes)],
@@ -19,9 +34,15 @@ export async function stats ({ exact = false }: { exact?: boolean }): Promise<Ou
       ['newest', json.newest ?? 'none'],
       ['rules', number(rules)],
       ['devices', number(devices)],
-      ['payments', `${number(payments.claimed)} claimed, ${number(payments.stored)} not yet in the wallet, ${number(payments.settled)} settled`]
+      [
+        'payments',
+        `${number(payments.claimed)} claimed, ${number(payments.stored)} not yet in the wallet, ${number(payments.settled)} settled`,
+      ],
     ]
-    const source = totals.source === 'quotas' ? 'messages, bodies, recipients and senders as the quotas count them' : 'counted from the messages'
+    const source =
+      totals.source === 'quotas'
+        ? 'messages, bodies, recipients and senders as the quotas count them'
+        : 'counted from the messages'
     return { json, text: `${name} (${source})\n${table(rows)}` }
   })
 }

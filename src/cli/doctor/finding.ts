@@ -19,9 +19,11 @@ export interface Report {
   problem: (code: string, found: string, advice: string) => void
 }
 
-export function createReport (check: string, findings: Finding[]): Report {
-  const take = (severity: Severity) => (code: string, found: string, advice?: string): void => {
-    findings.push({ check, severity, code, found, ...(advice !== undefined && { advice }) })
-  }
+export function createReport(check: string, findings: Finding[]): Report {
+  const take =
+    (severity: Severity) =>
+    (code: string, found: string, advice?: string): void => {
+      findings.push({ check, severity, code, found, ...(advice !== undefined && { advice }) })
+    }
   return { ok: take('ok'), warning: take('warning'), problem: take('problem') }
 }

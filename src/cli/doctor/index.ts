@@ -1,10 +1,11 @@
 /** The doctor: looks at everything that a server needs, and says what to do about each finding. It changes nothing. */
-import { codeOf } from '../../db/faults'
-import type { Config, FlatEnv, Variable } from '../../config'
-import { within } from '../../deadline'
+import { codeOf } from '../../db/engine/faults'
+import type { FlatEnv } from '../../config'
+import { within } from '../../lib/timeout'
 import { describeFailure } from '../failure'
+import type { Check, Patient } from './check'
 import { checkDatabase } from './database'
-import { createReport, type Finding, type Report, type Severity } from './finding'
+import { createReport, type Finding, type Severity } from './finding'
 import { checkMachine } from './machine'
 import { checkPort } from './port'
 import { checkProxy } from './proxy'
@@ -15,20 +16,6 @@ import { checkSettings, readBrokenConfig } from './settings'
 /** How long all checks together may take, in milliseconds. */
 const PATIENCE = 12_000
 
-/** What there is to examine. */
-export interface Patient {
-  env: FlatEnv
-  /** As far as it could be understood; what could not is as if it were not set. */
-  config: Config
-  problems: string[]
-  /** The variables that were not understood. */
-  broken: Set<Variable>
-  /** The public address; undefined where there is none. */
-  url: string | undefined
-}
-
-export type Check = (patient: Patient, report: Report) => Promise<void> | void
-
 const CHECKS: Record<string, Check> = {
   settings: checkSettings,
   machine: checkMachine,
@@ -36,7 +23,7 @@ const CHECKS: Record<string, Check> = {
   redis: checkRedis,
   payments: checkServices,
   port: checkPort,
-  proxy: checkProxy
+  proxy: checkProxy,
 }
 
 export interface Diagnosis {
@@ -49,36 +36,57 @@ export interface Diagnosis {
  * Makes every check, whatever comes of the others.
  * @param url the public address to look at, in place of HOSTING_DOMAIN
  */
-export async function diagnose (env: FlatEnv, { url }: { url?: string } = {}): Promise<Diagnosis> {
+export async function diagnose(env: FlatEnv, { url }: { url?: string } = {}): Promise<Diagnosis> {
   const reading = readBrokenConfig(env)
   const patient: Patient = { env, ...reading, url: url ?? reading.config.http.hostingDomain }
-  const results = await Promise.all(Object.entries(CHECKS).map(async ([name, check]) => {
-    const findings: Finding[] = []
-    const report = createReport(name, findings)
-    try {
-      await within((async () => { await check(patient, report) })(), PATIENCE, `This takes longer than ${PATIENCE / 1000} seconds: the check was given up.`)
-    } catch (error) {
-      report.problem('check-failed', `The check could not be finished (${codeOf(error)}): ${describeFailure(error)}`, 'Correct what else was found, and try again.')
-    }
-    // What a check that was given up finds later is not told any more.
-    return [...findings]
-  }))
+  const results = await Promise.all(
+    Object.entries(CHECKS).map(async ([name, check]) => {
+      const findings: Finding[] = []
+      const report = createReport(name, findings)
+      try {
+        await within(
+          (async () => {
+            await check(patient, report)
+          })(),
+          PATIENCE,
+          `This takes longer than ${PATIENCE / 1000} seconds: the check was given up.`,
+        )
+      } catch (error) {
+        report.problem(
+          'check-failed',
+          `The check could not be finished (${codeOf(error)}): ${describeFailure(error)}`,
+          'Correct what else was found, and try again.',
+        )
+      }
+      // What a check that was given up finds later is not told any more.
+      return [...findings]
+    }),
+  )
   const findings = results.flat()
-  const status = (['problem', 'warning'] as const).find(severity => findings.some(finding => finding.severity === severity)) ?? 'ok'
+  const status =
+    (['problem', 'warning'] as const).find((severity) =>
+      findings.some((finding) => finding.severity === severity),
+    ) ?? 'ok'
   return { status, findings }
 }
 
 const MARKS: Record<Severity, string> = { ok: 'ok     ', warning: 'WARNING', problem: 'PROBLEM' }
 
-export function describeDiagnosis ({ findings }: Diagnosis): string {
+export function describeDiagnosis({ findings }: Diagnosis): string {
   const lines = findings.flatMap(({ check, severity, found, advice }) => [
     `${MARKS[severity]}  ${check.padEnd(8)}  ${indent(found)}`,
-    ...(advice === undefined ? [] : [`${' '.repeat(19)}-> ${indent(advice)}`])
+    ...(advice === undefined ? [] : [`${' '.repeat(19)}-> ${indent(advice)}`]),
   ])
-  const [problems, warnings] = (['problem', 'warning'] as const).map(severity => findings.filter(finding => finding.severity === severity).length)
-  return [...lines, '', `${problems} ${problems === 1 ? 'problem' : 'problems'}, ${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`].join('\n')
+  const [problems, warnings] = (['problem', 'warning'] as const).map(
+    (severity) => findings.filter((finding) => finding.severity === severity).length,
+  )
+  return [
+    ...lines,
+    '',
+    `${problems} ${problems === 1 ? 'problem' : 'problems'}, ${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`,
+  ].join('\n')
 }
 
-function indent (text: string): string {
+function indent(text: string): string {
   return text.replaceAll('\n', `\n${' '.repeat(19)}`)
 }

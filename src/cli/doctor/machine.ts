@@ -1,10 +1,10 @@
-import { size } from '../../figures'
+import { size } from '../../lib/format'
 import { statfsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { usesNativeSecp256k1 } from '../../auth/wallet'
-import { GIB, MIB } from '../../settings'
+import { GIB, MIB } from '../../config/parsers'
 import type { Report } from './finding'
-import type { Patient } from './index'
+import type { Patient } from './check'
 
 /** The releases that the tests run on. */
 const TESTED_NODES = [20, 22, 24]
@@ -17,17 +17,33 @@ const TOO_LITTLE = 100 * MIB
 const NETWORK_FILE_SYSTEMS = [0x6969, 0x517b, 0xff534d42, 0xfe534d42]
 
 /** Node, the cryptography, the disk. */
-export function checkMachine ({ config, broken }: Patient, report: Report): void {
+export function checkMachine({ config, broken }: Patient, report: Report): void {
   const major = Number(process.versions.node.split('.')[0])
-  if (major < TESTED_NODES[0]!) report.problem('old-node', `Node ${process.version} is too old for this server.`, 'Install Node 22 or 24.')
-  else if (!TESTED_NODES.includes(major)) report.warning('untested-node', `The server is not tested on Node ${process.version}.`, `Use Node ${TESTED_NODES.join(', ')}.`)
+  if (major < TESTED_NODES[0]!)
+    report.problem(
+      'old-node',
+      `Node ${process.version} is too old for this server.`,
+      'Install Node 22 or 24.',
+    )
+  else if (!TESTED_NODES.includes(major))
+    report.warning(
+      'untested-node',
+      `The server is not tested on Node ${process.version}.`,
+      `Use Node ${TESTED_NODES.join(', ')}.`,
+    )
   else report.ok('node', `Node ${process.version} is supported.`)
   if (usesNativeSecp256k1) report.ok('native-cryptography', 'secp256k1 is native.')
-  else report.warning('slow-cryptography', 'secp256k1 has no native build for this platform: signatures are about ten times slower.', 'Run "npm ci" where python3, make and a C++ compiler are installed.')
-  if (config.db.client === 'better-sqlite3' && !broken.has('KNEX_DB_CONNECTION')) checkDisk(dirname(resolve(String(config.db.connection.filename))), report)
+  else
+    report.warning(
+      'slow-cryptography',
+      'secp256k1 has no native build for this platform: signatures are about ten times slower.',
+      'Run "npm ci" where python3, make and a C++ compiler are installed.',
+    )
+  if (config.db.client === 'better-sqlite3' && !broken.has('KNEX_DB_CONNECTION'))
+    checkDisk(dirname(resolve(String(config.db.connection.filename))), report)
 }
 
-function checkDisk (folder: string, report: Report): void {
+function checkDisk(folder: string, report: Report): void {
   let disk
   try {
     disk = statfsSync(folder)
@@ -36,8 +52,19 @@ function checkDisk (folder: string, report: Report): void {
     return
   }
   const free = disk.bavail * disk.bsize
-  if (NETWORK_FILE_SYSTEMS.includes(disk.type)) report.problem('network-disk', `${folder} is on a network share, where SQLite is not safe.`, 'Move the database to a local disk, or use MySQL.')
-  if (free < TOO_LITTLE) report.problem('disk-full', `${folder} has ${size(free)} left.`, 'Make room, or move the database: the server cannot store messages on a full disk.')
-  else if (free < LITTLE) report.warning('disk-low', `${folder} has ${size(free)} left.`, 'Make room before it is full.')
+  if (NETWORK_FILE_SYSTEMS.includes(disk.type))
+    report.problem(
+      'network-disk',
+      `${folder} is on a network share, where SQLite is not safe.`,
+      'Move the database to a local disk, or use MySQL.',
+    )
+  if (free < TOO_LITTLE)
+    report.problem(
+      'disk-full',
+      `${folder} has ${size(free)} left.`,
+      'Make room, or move the database: the server cannot store messages on a full disk.',
+    )
+  else if (free < LITTLE)
+    report.warning('disk-low', `${folder} has ${size(free)} left.`, 'Make room before it is full.')
   else report.ok('disk', `${folder} has ${size(free)} left.`)
 }

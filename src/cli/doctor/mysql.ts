@@ -1,20 +1,28 @@
-import { size } from '../../figures'
+import { size } from '../../lib/format'
 import type { Knex } from 'knex'
-import { createKnex } from '../../db/knex'
+import { createKnex } from '../../db/engine/knex'
 import { describeDatabase } from '../describe'
 import { describeFailure } from '../failure'
 import { foreign } from '../wording'
 import { compareClock } from './clock'
-import { checkSchema } from './database'
+import { checkSchema } from './schema'
 import type { Report } from './finding'
-import type { Patient } from './index'
+import type { Patient } from './check'
 
 /** How long a statement may take, in milliseconds. */
 const TIMEOUT = 4000
 
-const TABLES = ['messages', 'quota_usage', 'permissions', 'payments', 'payment_outpoints', 'devices', 'advertisements']
+const TABLES = [
+  'messages',
+  'quota_usage',
+  'permissions',
+  'payments',
+  'payment_outpoints',
+  'devices',
+  'advertisements',
+]
 
-export async function checkMysql (patient: Patient, report: Report): Promise<void> {
+export async function checkMysql(patient: Patient, report: Report): Promise<void> {
   const { db } = patient.config
   const knex = createKnex(db)
   try {
@@ -25,58 +33,125 @@ export async function checkMysql (patient: Patient, report: Report): Promise<voi
     await checkTime(knex, report)
     await checkTables(knex, patient, report)
   } catch (error) {
-    report.problem('database', `${describeDatabase(db)}: ${describeFailure(error)}`, 'Correct KNEX_DB_CONNECTION, or the database. DEPLOYING.md shows how both are set up.')
+    report.problem(
+      'database',
+      `${describeDatabase(db)}: ${describeFailure(error)}`,
+      'Correct KNEX_DB_CONNECTION, or the database. DEPLOYING.md shows how both are set up.',
+    )
   } finally {
     await knex.destroy()
   }
 }
 
-async function connect (knex: Knex): Promise<string> {
+async function connect(knex: Knex): Promise<string> {
   const [[row]] = await knex.raw('select version() as version').timeout(TIMEOUT)
   return foreign(row.version)
 }
 
-function checkVersion (version: string, report: Report): void {
+function checkVersion(version: string, report: Report): void {
   const [major = 0, minor = 0] = version.split('.').map(Number)
   const isMaria = /mariadb/i.test(version)
   const fits = isMaria ? major > 10 || (major === 10 && minor >= 6) : major >= 8
-  if (!fits) report.problem('old-database', `${isMaria ? 'MariaDB' : 'MySQL'} ${version} is too old.`, 'Use MySQL 8, or MariaDB 10.6 or later.')
+  if (!fits)
+    report.problem(
+      'old-database',
+      `${isMaria ? 'MariaDB' : 'MySQL'} ${version} is too old.`,
+      'Use MySQL 8, or MariaDB 10.6 or later.',
+    )
 }
 
-async function checkVariables (knex: Knex, { config }: Patient, report: Report): Promise<void> {
-  const names = ['innodb_flush_log_at_trx_commit', 'sync_binlog', 'log_bin', 'max_allowed_packet', 'read_only', 'binlog_format']
-  const [rows] = await knex.raw(`show global variables where Variable_name in (${names.map(() => '?').join(', ')})`, names).timeout(TIMEOUT)
-  const values = new Map((rows as Array<{ Variable_name: string, Value: string }>).map(row => [row.Variable_name, row.Value]))
+async function checkVariables(knex: Knex, { config }: Patient, report: Report): Promise<void> {
+  const names = [
+    'innodb_flush_log_at_trx_commit',
+    'sync_binlog',
+    'log_bin',
+    'max_allowed_packet',
+    'read_only',
+    'binlog_format',
+  ]
+  const [rows] = await knex
+    .raw(`show global variables where Variable_name in (${names.map(() => '?').join(', ')})`, names)
+    .timeout(TIMEOUT)
+  const values = new Map(
+    (rows as Array<{ Variable_name: string; Value: string }>).map((row) => [
+      row.Variable_name,
+      row.Value,
+    ]),
+  )
   const flush = values.get('innodb_flush_log_at_trx_commit')
-  if (flush !== '1') report.problem('not-durable', `innodb_flush_log_at_trx_commit is ${flush ?? 'unknown'}: messages that were answered with 200 can be lost when the database's machine fails.`, 'Set it to 1 in the database\'s configuration.')
+  if (flush !== '1')
+    report.problem(
+      'not-durable',
+      `innodb_flush_log_at_trx_commit is ${flush ?? 'unknown'}: messages that were answered with 200 can be lost when the database's machine fails.`,
+      "Set it to 1 in the database's configuration.",
+    )
   if (values.get('log_bin') === 'ON' && values.get('sync_binlog') !== '1') {
-    report.warning('binlog-not-durable', `sync_binlog is ${values.get('sync_binlog') ?? 'unknown'}: the binary log can lack messages after a power failure, and replicas with it.`, 'Set sync_binlog=1 in the database\'s configuration.')
+    report.warning(
+      'binlog-not-durable',
+      `sync_binlog is ${values.get('sync_binlog') ?? 'unknown'}: the binary log can lack messages after a power failure, and replicas with it.`,
+      "Set sync_binlog=1 in the database's configuration.",
+    )
   }
   if (values.get('log_bin') === 'ON' && values.get('binlog_format') === 'STATEMENT') {
-    report.problem('binlog-format', 'binlog_format is STATEMENT, with which the database takes no writes in READ COMMITTED.', 'Set binlog_format=ROW in the database\'s configuration.')
+    report.problem(
+      'binlog-format',
+      'binlog_format is STATEMENT, with which the database takes no writes in READ COMMITTED.',
+      "Set binlog_format=ROW in the database's configuration.",
+    )
   }
   const packet = Number(values.get('max_allowed_packet'))
   if (packet < 2 * config.http.maxBodyBytes) {
-    report.warning('small-packets', `max_allowed_packet is ${size(packet)}, less than twice MAX_BODY_SIZE (${size(config.http.maxBodyBytes)}): the largest messages can be refused.`, 'Raise max_allowed_packet in the database\'s configuration, or lower MAX_BODY_SIZE.')
+    report.warning(
+      'small-packets',
+      `max_allowed_packet is ${size(packet)}, less than twice MAX_BODY_SIZE (${size(config.http.maxBodyBytes)}): the largest messages can be refused.`,
+      "Raise max_allowed_packet in the database's configuration, or lower MAX_BODY_SIZE.",
+    )
   }
-  if (/^(on|1)/i.test(values.get('read_only') ?? '')) report.problem('read-only', 'The database is read-only: it is a replica, or was locked.', 'Connect to the primary.')
+  if (/^(on|1)/i.test(values.get('read_only') ?? ''))
+    report.problem(
+      'read-only',
+      'The database is read-only: it is a replica, or was locked.',
+      'Connect to the primary.',
+    )
 }
 
-async function checkTime (knex: Knex, report: Report): Promise<void> {
+async function checkTime(knex: Knex, report: Report): Promise<void> {
   const asked = Date.now()
   const [[row]] = await knex.raw('select unix_timestamp(now(3)) as now').timeout(TIMEOUT)
-  compareClock('the database\'s', Number(row.now) * 1000, asked, Date.now(), report)
+  compareClock("the database's", Number(row.now) * 1000, asked, Date.now(), report)
 }
 
-async function checkTables (knex: Knex, patient: Patient, report: Report): Promise<void> {
-  const done = await knex.schema.hasTable('knex_migrations') ? (await knex('knex_migrations').select('name').orderBy('id')).map(({ name }) => name as string) : undefined
+async function checkTables(knex: Knex, patient: Patient, report: Report): Promise<void> {
+  const done = (await knex.schema.hasTable('knex_migrations'))
+    ? (await knex('knex_migrations').select('name').orderBy('id')).map(({ name }) => name as string)
+    : undefined
   await checkSchema(done, patient, report)
-  const [texts] = await knex.raw('select character_set_name as charset from information_schema.columns where table_schema = database() and table_name = \'messages\' and column_name = \'body\'').timeout(TIMEOUT)
+  const [texts] = await knex
+    .raw(
+      "select character_set_name as charset from information_schema.columns where table_schema = database() and table_name = 'messages' and column_name = 'body'",
+    )
+    .timeout(TIMEOUT)
   const charset = (texts as Array<{ charset: string }>)[0]?.charset
-  if (charset !== undefined && charset !== 'utf8mb4') report.problem('character-set', `Bodies are stored in ${charset}, which cannot hold all of them.`, 'alter table messages modify body longtext character set utf8mb4 collate utf8mb4_bin not null')
-  const [rows] = await knex.raw('select table_name as name, engine as engine from information_schema.tables where table_schema = database() and table_type = \'BASE TABLE\' and engine <> \'InnoDB\'').timeout(TIMEOUT)
-  const other = (rows as Array<{ name: string, engine: string }>).filter(({ name }) => TABLES.includes(name))
-  if (other.length > 0) report.problem('engine', `Tables without transactions: ${other.map(({ name, engine }) => `${name} (${engine})`).join(', ')}.`, 'Stop the server and run "ALTER TABLE … ENGINE=InnoDB" for each.')
+  if (charset !== undefined && charset !== 'utf8mb4')
+    report.problem(
+      'character-set',
+      `Bodies are stored in ${charset}, which cannot hold all of them.`,
+      'alter table messages modify body longtext character set utf8mb4 collate utf8mb4_bin not null',
+    )
+  const [rows] = await knex
+    .raw(
+      "select table_name as name, engine as engine from information_schema.tables where table_schema = database() and table_type = 'BASE TABLE' and engine <> 'InnoDB'",
+    )
+    .timeout(TIMEOUT)
+  const other = (rows as Array<{ name: string; engine: string }>).filter(({ name }) =>
+    TABLES.includes(name),
+  )
+  if (other.length > 0)
+    report.problem(
+      'engine',
+      `Tables without transactions: ${other.map(({ name, engine }) => `${name} (${engine})`).join(', ')}.`,
+      'Stop the server and run "ALTER TABLE … ENGINE=InnoDB" for each.',
+    )
   if (done === undefined || done.length === 0) return
   // Nobody has this key; it is taken back all the same.
   const trx = await knex.transaction()

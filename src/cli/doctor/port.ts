@@ -1,37 +1,70 @@
 import { createServer } from 'node:net'
 import { foreign } from '../wording'
 import type { Report } from './finding'
-import type { Patient } from './index'
+import type { Patient } from './check'
 import { identityOf } from './settings'
 import { ask } from './web'
 
 /** Whether the port is free, or this very server's. */
-export async function checkPort (patient: Patient, report: Report): Promise<void> {
+export async function checkPort(patient: Patient, report: Report): Promise<void> {
   const { port, prefix } = patient.config.http
   if (port === 0 || patient.broken.has('PORT')) return
   const fault = await tryToListen(port)
-  if (fault === undefined) return report.ok('port-free', `Port ${port} is free: no server runs there.`)
-  if (fault !== 'EADDRINUSE') return report.problem('port-not-allowed', `This user may not open port ${port} (${fault}).`, 'Choose a port from 1024 on with PORT, and put a proxy in front.')
-  const taken = (what: string): void => { report.problem('port-taken', `Port ${port} is taken ${what}.`, 'Stop what uses it, or choose another with PORT.') }
+  if (fault === undefined)
+    return report.ok('port-free', `Port ${port} is free: no server runs there.`)
+  if (fault !== 'EADDRINUSE')
+    return report.problem(
+      'port-not-allowed',
+      `This user may not open port ${port} (${fault}).`,
+      'Choose a port from 1024 on with PORT, and put a proxy in front.',
+    )
+  const taken = (what: string): void => {
+    report.problem(
+      'port-taken',
+      `Port ${port} is taken ${what}.`,
+      'Stop what uses it, or choose another with PORT.',
+    )
+  }
   const info = await ask(`http://127.0.0.1:${port}${prefix}/info`).catch(() => undefined)
-  if (info === undefined || typeof info.json.identityKey !== 'string') return taken('by another program, or by a server with another ROUTING_PREFIX')
+  if (info === undefined || typeof info.json.identityKey !== 'string')
+    return taken('by another program, or by a server with another ROUTING_PREFIX')
   const identityKey = identityOf(patient)
-  if (identityKey !== undefined && info.json.identityKey !== identityKey) return taken(`by a server of another identity, ${foreign(info.json.identityKey)}`)
-  report.ok('server-runs', `The server runs on port ${port}, version ${foreign(info.json.version)}.`)
+  if (identityKey !== undefined && info.json.identityKey !== identityKey)
+    return taken(`by a server of another identity, ${foreign(info.json.identityKey)}`)
+  report.ok(
+    'server-runs',
+    `The server runs on port ${port}, version ${foreign(info.json.version)}.`,
+  )
   await checkReady(`http://127.0.0.1:${port}${prefix}/ready`, report)
 }
 
 /** The code of what keeps us from listening; undefined where nothing does. */
-async function tryToListen (port: number): Promise<string | undefined> {
+async function tryToListen(port: number): Promise<string | undefined> {
   const server = createServer()
-  return await new Promise(resolve => {
-    server.once('error', (error: NodeJS.ErrnoException) => { resolve(error.code ?? error.message) })
-    server.listen(port, () => { server.close(() => { resolve(undefined) }) })
+  return await new Promise((resolve) => {
+    server.once('error', (error: NodeJS.ErrnoException) => {
+      resolve(error.code ?? error.message)
+    })
+    server.listen(port, () => {
+      server.close(() => {
+        resolve(undefined)
+      })
+    })
   })
 }
 
-async function checkReady (url: string, report: Report): Promise<void> {
+async function checkReady(url: string, report: Report): Promise<void> {
   const { status, json } = await ask(url)
-  if (status !== 200) report.problem('not-ready', `The server is not ready: ${foreign(json.code)}.`, 'Its log tells more.')
-  else if (json.status !== 'ready') report.warning('degraded', `The server is ${foreign(json.status)}: Redis is ${foreign(json.redis)} for it.`, 'Look at Redis, and at what the server logs of it.')
+  if (status !== 200)
+    report.problem(
+      'not-ready',
+      `The server is not ready: ${foreign(json.code)}.`,
+      'Its log tells more.',
+    )
+  else if (json.status !== 'ready')
+    report.warning(
+      'degraded',
+      `The server is ${foreign(json.status)}: Redis is ${foreign(json.redis)} for it.`,
+      'Look at Redis, and at what the server logs of it.',
+    )
 }

@@ -3,9 +3,9 @@ import { createHash, randomBytes } from 'node:crypto'
 import { AUTH_VERSION, toBytes } from '../../auth/brc103'
 import { AUTH_HEADERS, hashRequest, hashResponse } from '../../auth/brc104'
 import { NativeWallet, type KeyName } from '../../auth/wallet'
-import { HANDSHAKE_PATH } from '../../protocol'
-import { Secret } from '../../secret'
-import { toIdentityKey } from '../../values'
+import { HANDSHAKE_PATH } from '../../contract/protocol'
+import { Secret } from '../../lib/secret'
+import { toIdentityKey } from '../../contract/primitives'
 import { ask, type Answer } from './web'
 
 /** Whether what arrived is what was signed. */
@@ -20,7 +20,7 @@ export interface ProbeRequest {
 }
 
 /** The key of an authentication message, as BRC-103 names it. */
-function keyName (nonce: string, yourNonce: string, counterparty: string): KeyName {
+function keyName(nonce: string, yourNonce: string, counterparty: string): KeyName {
   return { protocolID: [2, 'auth message signature'], keyID: `${nonce} ${yourNonce}`, counterparty }
 }
 
@@ -31,52 +31,87 @@ export class Probe {
   #serverNonce = ''
 
   /** @param origin scheme, host and port */
-  constructor (private readonly origin: string) {}
+  constructor(private readonly origin: string) {}
 
   /** Makes a session. `seal` tells whether the answer is one that a server of BRC-103 has signed for us. */
-  async handshake (): Promise<{ answer: Answer, seal: Seal }> {
+  async handshake(): Promise<{ answer: Answer; seal: Seal }> {
     const answer = await ask(`${this.origin}${HANDSHAKE_PATH}`, {
       method: 'POST',
       headers: { 'content-type': 'application/json' },
-      body: JSON.stringify({ version: AUTH_VERSION, messageType: 'initialRequest', identityKey: this.#wallet.identityKey, initialNonce: this.#nonce })
+      body: JSON.stringify({
+        version: AUTH_VERSION,
+        messageType: 'initialRequest',
+        identityKey: this.#wallet.identityKey,
+        initialNonce: this.#nonce,
+      }),
     })
     const { identityKey, initialNonce, signature } = answer.json
     const key = toIdentityKey(identityKey)
-    if (answer.status !== 200 || key === undefined || typeof initialNonce !== 'string') return { answer, seal: 'missing' }
+    if (answer.status !== 200 || key === undefined || typeof initialNonce !== 'string')
+      return { answer, seal: 'missing' }
     this.#serverKey = key
     this.#serverNonce = initialNonce
-    const hash = createHash('sha256').update(Buffer.from(this.#nonce, 'base64')).update(Buffer.from(initialNonce, 'base64')).digest()
-    const holds = this.#wallet.verifyHash(hash, toBytes(signature), keyName(this.#nonce, initialNonce, key))
+    const hash = createHash('sha256')
+      .update(Buffer.from(this.#nonce, 'base64'))
+      .update(Buffer.from(initialNonce, 'base64'))
+      .digest()
+    const holds = this.#wallet.verifyHash(
+      hash,
+      toBytes(signature),
+      keyName(this.#nonce, initialNonce, key),
+    )
     return { answer, seal: holds ? 'valid' : 'broken' }
   }
 
   /** Sends a signed request. `seal` tells whether the answer arrived as the server has signed it. */
-  async request ({ method, target, headers = {}, body = '' }: ProbeRequest, timeout?: number): Promise<{ answer: Answer, seal: Seal }> {
+  async request(
+    { method, target, headers = {}, body = '' }: ProbeRequest,
+    timeout?: number,
+  ): Promise<{ answer: Answer; seal: Seal }> {
     const requestId = randomBytes(32)
     const nonce = randomBytes(32).toString('base64')
-    const sent: Record<string, string> = { ...headers, ...(method === 'POST' && { 'content-type': 'application/json' }) }
+    const sent: Record<string, string> = {
+      ...headers,
+      ...(method === 'POST' && { 'content-type': 'application/json' }),
+    }
     const hash = hashRequest({ requestId, method, target, headers: sent, body: Buffer.from(body) })
-    const signature = this.#wallet.signHash(hash, keyName(nonce, this.#serverNonce, this.#serverKey))
-    const answer = await ask(`${this.origin}${target}`, {
-      method,
-      headers: {
-        ...sent,
-        [AUTH_HEADERS.version]: AUTH_VERSION,
-        [AUTH_HEADERS.identityKey]: this.#wallet.identityKey,
-        [AUTH_HEADERS.nonce]: nonce,
-        [AUTH_HEADERS.yourNonce]: this.#serverNonce,
-        [AUTH_HEADERS.requestId]: requestId.toString('base64'),
-        [AUTH_HEADERS.signature]: signature.toString('hex')
+    const signature = this.#wallet.signHash(
+      hash,
+      keyName(nonce, this.#serverNonce, this.#serverKey),
+    )
+    const answer = await ask(
+      `${this.origin}${target}`,
+      {
+        method,
+        headers: {
+          ...sent,
+          [AUTH_HEADERS.version]: AUTH_VERSION,
+          [AUTH_HEADERS.identityKey]: this.#wallet.identityKey,
+          [AUTH_HEADERS.nonce]: nonce,
+          [AUTH_HEADERS.yourNonce]: this.#serverNonce,
+          [AUTH_HEADERS.requestId]: requestId.toString('base64'),
+          [AUTH_HEADERS.signature]: signature.toString('hex'),
+        },
+        ...(method === 'POST' && { body }),
       },
-      ...(method === 'POST' && { body })
-    }, timeout)
+      timeout,
+    )
     return { answer, seal: this.#sealOf(answer, requestId) }
   }
 
-  #sealOf ({ status, headers, body }: Answer, requestId: Buffer): Seal {
-    const [nonce, signature] = [headers.get(AUTH_HEADERS.nonce), headers.get(AUTH_HEADERS.signature)]
+  #sealOf({ status, headers, body }: Answer, requestId: Buffer): Seal {
+    const [nonce, signature] = [
+      headers.get(AUTH_HEADERS.nonce),
+      headers.get(AUTH_HEADERS.signature),
+    ]
     if (nonce === null || signature === null) return 'missing'
     const hash = hashResponse({ requestId, status, headers: Object.fromEntries(headers), body })
-    return this.#wallet.verifyHash(hash, Buffer.from(signature, 'hex'), keyName(nonce, this.#nonce, this.#serverKey)) ? 'valid' : 'broken'
+    return this.#wallet.verifyHash(
+      hash,
+      Buffer.from(signature, 'hex'),
+      keyName(nonce, this.#nonce, this.#serverKey),
+    )
+      ? 'valid'
+      : 'broken'
   }
 }

@@ -3,7 +3,7 @@ import { isIP } from 'node:net'
 import { address, foreign } from '../wording'
 import { compareClock } from './clock'
 import type { Report } from './finding'
-import type { Patient } from './index'
+import type { Patient } from './check'
 import { Probe } from './probe'
 import { checkRequests, SEE } from './requests'
 import { identityOf } from './settings'
@@ -11,43 +11,69 @@ import { checkTrust } from './trust'
 import { tryToUpgrade } from './upgrade'
 import { ask, type Answer } from './web'
 
-export async function checkProxy (patient: Patient, report: Report): Promise<void> {
+export async function checkProxy(patient: Patient, report: Report): Promise<void> {
   const { url, config } = patient
-  if (url === undefined) return report.ok('no-address', 'HOSTING_DOMAIN is not set: no public address was looked at. "--url" names one.')
+  if (url === undefined)
+    return report.ok(
+      'no-address',
+      'HOSTING_DOMAIN is not set: no public address was looked at. "--url" names one.',
+    )
   const { origin, protocol, hostname, pathname } = new URL(url)
   const { prefix } = config.http
   const path = pathname.replace(/\/+$/, '')
   const base = path.endsWith(prefix) ? path : `${path}${prefix}`
-  if (protocol === 'http:' && !isLocal(hostname)) report.warning('no-tls', `${address(url)} is not served over TLS: requests are signed, not encrypted.`, 'Put a TLS proxy in front, and name the https:// address in HOSTING_DOMAIN.')
+  if (protocol === 'http:' && !isLocal(hostname))
+    report.warning(
+      'no-tls',
+      `${address(url)} is not served over TLS: requests are signed, not encrypted.`,
+      'Put a TLS proxy in front, and name the https:// address in HOSTING_DOMAIN.',
+    )
   const info = await findServer(origin, base, report)
   if (info === undefined) return
   compareIdentity(patient, info, report)
   const date = Date.parse(info.headers.get('date') ?? '')
   // It has whole seconds: what it names lasts until the next one.
-  if (!Number.isNaN(date)) compareClock(`${hostname}'s`, date + 999, info.asked, info.answered + 999, report)
+  if (!Number.isNaN(date))
+    compareClock(`${hostname}'s`, date + 999, info.asked, info.answered + 999, report)
   checkCors(info, report)
   const probe = new Probe(origin)
-  if (!await checkHandshake(probe, origin, report)) return
+  if (!(await checkHandshake(probe, origin, report))) return
   await checkRequests(probe, base, patient, report)
   await checkTrust(patient, origin, base, report)
   if (Object(info.json.features).live === true) await checkUpgrade(origin, report)
 }
 
-function isLocal (hostname: string): boolean {
-  return hostname === 'localhost' || hostname === '[::1]' || (isIP(hostname) === 4 && /^(127|10|192\.168)\./.test(hostname))
+function isLocal(hostname: string): boolean {
+  return (
+    hostname === 'localhost' ||
+    hostname === '[::1]' ||
+    (isIP(hostname) === 4 && /^(127|10|192\.168)\./.test(hostname))
+  )
 }
 
 /** The answer of /info; undefined where this server does not answer at all. */
-async function findServer (origin: string, base: string, report: Report): Promise<Answer | undefined> {
+async function findServer(
+  origin: string,
+  base: string,
+  report: Report,
+): Promise<Answer | undefined> {
   let health: Answer
   try {
     health = await ask(`${origin}${base}/health`)
   } catch (error) {
-    report.problem('unreachable', `Nothing can be reached at ${origin}: ${(error as Error).message}.`, 'Correct HOSTING_DOMAIN, DNS, the proxy or its certificate. From inside a private network the public address may not be reachable: try from outside, with --url.')
+    report.problem(
+      'unreachable',
+      `Nothing can be reached at ${origin}: ${(error as Error).message}.`,
+      'Correct HOSTING_DOMAIN, DNS, the proxy or its certificate. From inside a private network the public address may not be reachable: try from outside, with --url.',
+    )
     return undefined
   }
   if (health.status >= 300 && health.status < 400) {
-    report.problem('redirect', `${origin}${base}/health redirects to ${foreign(health.headers.get('location') ?? 'somewhere else')}: clients do not follow with a signed request.`, 'Name the address that it redirects to in HOSTING_DOMAIN.')
+    report.problem(
+      'redirect',
+      `${origin}${base}/health redirects to ${foreign(health.headers.get('location') ?? 'somewhere else')}: clients do not follow with a signed request.`,
+      'Name the address that it redirects to in HOSTING_DOMAIN.',
+    )
     return undefined
   }
   if (health.status !== 200 || health.json.status !== 'ok') {
@@ -60,40 +86,84 @@ async function findServer (origin: string, base: string, report: Report): Promis
   return undefined
 }
 
-function describeStranger (where: string, { status, json }: Answer): [string, string, string] {
+function describeStranger(where: string, { status, json }: Answer): [string, string, string] {
   if (json.status === 'error' && typeof json.code === 'string') {
-    return ['wrong-prefix', `A MessageBox server answers, but not at ${where}: ${foreign(json.code)}.`, `Pass the path on as it came, and set ROUTING_PREFIX as the server has it. ${SEE}`]
+    return [
+      'wrong-prefix',
+      `A MessageBox server answers, but not at ${where}: ${foreign(json.code)}.`,
+      `Pass the path on as it came, and set ROUTING_PREFIX as the server has it. ${SEE}`,
+    ]
   }
-  if (status === 502 || status === 503 || status === 504) return ['proxy-without-server', `The proxy answers ${status} at ${where}: it does not reach the server.`, 'Start the server, or correct the address and port that the proxy passes requests on to.']
-  return ['other-server', `Something else than a MessageBox server answers at ${where} (${status}).`, `Correct HOSTING_DOMAIN or ROUTING_PREFIX, or have the proxy pass this path on. ${SEE}`]
+  if (status === 502 || status === 503 || status === 504)
+    return [
+      'proxy-without-server',
+      `The proxy answers ${status} at ${where}: it does not reach the server.`,
+      'Start the server, or correct the address and port that the proxy passes requests on to.',
+    ]
+  return [
+    'other-server',
+    `Something else than a MessageBox server answers at ${where} (${status}).`,
+    `Correct HOSTING_DOMAIN or ROUTING_PREFIX, or have the proxy pass this path on. ${SEE}`,
+  ]
 }
 
-function compareIdentity (patient: Patient, { json }: Answer, report: Report): void {
+function compareIdentity(patient: Patient, { json }: Answer, report: Report): void {
   const identityKey = identityOf(patient)
   if (identityKey === undefined) return
-  if (json.identityKey === identityKey) report.ok('address', `This server answers at ${address(patient.url!)}.`)
-  else report.problem('other-identity', `Another MessageBox server answers at ${address(patient.url!)}: its identity key is ${foreign(json.identityKey)}.`, 'Correct HOSTING_DOMAIN or where the proxy passes requests on to, or run the doctor with that server\'s own settings.')
+  if (json.identityKey === identityKey)
+    report.ok('address', `This server answers at ${address(patient.url!)}.`)
+  else
+    report.problem(
+      'other-identity',
+      `Another MessageBox server answers at ${address(patient.url!)}: its identity key is ${foreign(json.identityKey)}.`,
+      "Correct HOSTING_DOMAIN or where the proxy passes requests on to, or run the doctor with that server's own settings.",
+    )
 }
 
-function checkCors ({ headers }: Answer, report: Report): void {
+function checkCors({ headers }: Answer, report: Report): void {
   const origins = headers.get('access-control-allow-origin')
-  if (origins === null) report.problem('cors', 'The proxy removes the CORS headers: browsers refuse every answer.', `Let them through. ${SEE}`)
-  else if (origins !== '*') report.problem('cors', `The proxy adds CORS headers of its own (${foreign(origins)}): browsers refuse answers with two sets.`, `Let the server set them alone. ${SEE}`)
+  if (origins === null)
+    report.problem(
+      'cors',
+      'The proxy removes the CORS headers: browsers refuse every answer.',
+      `Let them through. ${SEE}`,
+    )
+  else if (origins !== '*')
+    report.problem(
+      'cors',
+      `The proxy adds CORS headers of its own (${foreign(origins)}): browsers refuse answers with two sets.`,
+      `Let the server set them alone. ${SEE}`,
+    )
 }
 
-async function checkHandshake (probe: Probe, origin: string, report: Report): Promise<boolean> {
+async function checkHandshake(probe: Probe, origin: string, report: Report): Promise<boolean> {
   const { answer, seal } = await probe.handshake()
   if (seal === 'valid') {
     report.ok('handshake', `The handshake at ${origin}/.well-known/auth succeeds.`)
     return true
   }
-  if (seal === 'broken') report.problem('handshake-changed', 'The handshake does not hold: what the proxy passed on is not what was sent.', `Pass bodies on as they are. ${SEE}`)
-  else report.problem('no-handshake', `The handshake at ${origin}/.well-known/auth fails (${answer.status}${typeof answer.json.code === 'string' ? ` ${foreign(answer.json.code)}` : ''}): nobody can authenticate.`, `Have the proxy pass /.well-known/auth on, at the root of the host, whatever ROUTING_PREFIX is. ${SEE}`)
+  if (seal === 'broken')
+    report.problem(
+      'handshake-changed',
+      'The handshake does not hold: what the proxy passed on is not what was sent.',
+      `Pass bodies on as they are. ${SEE}`,
+    )
+  else
+    report.problem(
+      'no-handshake',
+      `The handshake at ${origin}/.well-known/auth fails (${answer.status}${typeof answer.json.code === 'string' ? ` ${foreign(answer.json.code)}` : ''}): nobody can authenticate.`,
+      `Have the proxy pass /.well-known/auth on, at the root of the host, whatever ROUTING_PREFIX is. ${SEE}`,
+    )
   return false
 }
 
-async function checkUpgrade (origin: string, report: Report): Promise<void> {
+async function checkUpgrade(origin: string, report: Report): Promise<void> {
   const fault = await tryToUpgrade(origin)
   if (fault === undefined) report.ok('websocket', 'A WebSocket opens.')
-  else report.problem('no-websocket', `A WebSocket does not open: ${fault}. Live messages need it.`, `Pass upgrades on, below /socket.io. ${SEE}`)
+  else
+    report.problem(
+      'no-websocket',
+      `A WebSocket does not open: ${fault}. Live messages need it.`,
+      `Pass upgrades on, below /socket.io. ${SEE}`,
+    )
 }

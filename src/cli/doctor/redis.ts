@@ -1,7 +1,7 @@
 import { createClient } from '@redis/client'
 import { foreign } from '../wording'
 import type { Report } from './finding'
-import type { Patient } from './index'
+import type { Patient } from './check'
 
 /** How long Redis may take, in milliseconds. */
 const TIMEOUT = 3000
@@ -9,27 +9,42 @@ const TIMEOUT = 3000
 const LEAST_VERSION = 6
 
 /** Whether the Redis that nodes share is there. */
-export async function checkRedis ({ config, broken }: Patient, report: Report): Promise<void> {
+export async function checkRedis({ config, broken }: Patient, report: Report): Promise<void> {
   const { url } = config.redis
   if (broken.has('REDIS_URL')) return
-  if (url === undefined) return report.ok('no-redis', 'REDIS_URL is not set: this is the only node.')
+  if (url === undefined)
+    return report.ok('no-redis', 'REDIS_URL is not set: this is the only node.')
   const { host } = new URL(url.reveal())
-  const client = createClient({ url: url.reveal(), socket: { connectTimeout: TIMEOUT, socketTimeout: TIMEOUT, reconnectStrategy: false } })
+  const client = createClient({
+    url: url.reveal(),
+    socket: { connectTimeout: TIMEOUT, socketTimeout: TIMEOUT, reconnectStrategy: false },
+  })
   let fault: Error | undefined
-  client.on('error', (error: Error) => { fault = error })
+  client.on('error', (error: Error) => {
+    fault = error
+  })
   try {
     await client.connect()
     const version = /redis_version:(\S+)/.exec(await client.info('server'))?.[1] ?? 'unknown'
-    if (Number.parseInt(version) < LEAST_VERSION) report.warning('old-redis', `Redis at ${host} is ${foreign(version)}.`, `Use Redis ${LEAST_VERSION} or later.`)
+    if (Number.parseInt(version) < LEAST_VERSION)
+      report.warning(
+        'old-redis',
+        `Redis at ${host} is ${foreign(version)}.`,
+        `Use Redis ${LEAST_VERSION} or later.`,
+      )
     else report.ok('redis', `Redis ${foreign(version)} answers at ${host}.`)
   } catch (error) {
-    report.problem('redis', `Redis does not answer at ${host}: ${describe(fault ?? error as Error)}.`, 'Start it, or correct REDIS_URL: address, password, "rediss://" for TLS. Meanwhile each node goes on alone.')
+    report.problem(
+      'redis',
+      `Redis does not answer at ${host}: ${describe(fault ?? (error as Error))}.`,
+      'Start it, or correct REDIS_URL: address, password, "rediss://" for TLS. Meanwhile each node goes on alone.',
+    )
   } finally {
     if (client.isOpen) client.destroy()
   }
 }
 
 /** Never the URL, which may hold a password. */
-function describe ({ message, code, name }: NodeJS.ErrnoException): string {
-  return foreign(message === '' ? code ?? name : message)
+function describe({ message, code, name }: NodeJS.ErrnoException): string {
+  return foreign(message === '' ? (code ?? name) : message)
 }

@@ -1,24 +1,28 @@
 import { randomBytes } from 'node:crypto'
 import { NativeWallet } from '../../auth/wallet'
 import type { DatabaseConfig } from '../../config'
-import { createKnex } from '../../db/knex'
-import { hasPrices } from '../../db/inspection'
-import { HANDSHAKE_PATH } from '../../protocol'
-import { Secret } from '../../secret'
+import { createKnex } from '../../db/engine/knex'
+import { hasPrices } from '../../db/maintenance/inspection'
+import { HANDSHAKE_PATH } from '../../contract/protocol'
+import { Secret } from '../../lib/secret'
 import { address, foreign } from '../wording'
 import type { Report } from './finding'
-import type { Patient } from './index'
+import type { Patient } from './check'
 import { hasPricesOnSqlite } from './sqlite'
 import { ask, type Answer } from './web'
 
 /** What payments need: block headers, the network, and a wallet's storage. */
-export async function checkServices (patient: Patient, report: Report): Promise<void> {
+export async function checkServices(patient: Patient, report: Report): Promise<void> {
   const { chaintracksUrl, arcUrl } = patient.config.payments
-  if (chaintracksUrl === undefined || arcUrl === undefined) report.ok('no-payments', 'Payments are off: this network has no services for them here.')
+  if (chaintracksUrl === undefined || arcUrl === undefined)
+    report.ok('no-payments', 'Payments are off: this network has no services for them here.')
   else {
     // Recipients may charge at any time; while nobody does, it hurts nobody that a service is away.
-    const miss = await areNeeded(patient) ? report.problem : report.warning
-    await Promise.all([checkChaintracks(chaintracksUrl, report, miss), checkArc(arcUrl, patient, report, miss)])
+    const miss = (await areNeeded(patient)) ? report.problem : report.warning
+    await Promise.all([
+      checkChaintracks(chaintracksUrl, report, miss),
+      checkArc(arcUrl, patient, report, miss),
+    ])
   }
   await checkStorage(patient, report)
 }
@@ -26,18 +30,20 @@ export async function checkServices (patient: Patient, report: Report): Promise<
 type Miss = Report['problem']
 
 /** Where prices cannot be looked up, the check of the database tells why. */
-async function areNeeded ({ config, broken }: Patient): Promise<boolean> {
+async function areNeeded({ config, broken }: Patient): Promise<boolean> {
   const { deliveryFees, db } = config
   if (Object.keys(deliveryFees).length > 0) return true
   if (broken.has('KNEX_DB_CONNECTION')) return false
   try {
-    return db.client === 'mysql2' ? await hasPricesOnMysql(db) : hasPricesOnSqlite(String(db.connection.filename))
+    return db.client === 'mysql2'
+      ? await hasPricesOnMysql(db)
+      : hasPricesOnSqlite(String(db.connection.filename))
   } catch {
     return false
   }
 }
 
-async function hasPricesOnMysql (db: DatabaseConfig): Promise<boolean> {
+async function hasPricesOnMysql(db: DatabaseConfig): Promise<boolean> {
   const knex = createKnex(db)
   try {
     return await hasPrices(knex)
@@ -46,40 +52,91 @@ async function hasPricesOnMysql (db: DatabaseConfig): Promise<boolean> {
   }
 }
 
-async function checkChaintracks (url: string, report: Report, miss: Miss): Promise<void> {
-  const advice = 'Correct CHAINTRACKS_URL, or let this machine reach it. Messages that cost something are refused meanwhile.'
+async function checkChaintracks(url: string, report: Report, miss: Miss): Promise<void> {
+  const advice =
+    'Correct CHAINTRACKS_URL, or let this machine reach it. Messages that cost something are refused meanwhile.'
   const answer = await tryToAsk(`${url}/getPresentHeight`)
-  if (answer instanceof Error) miss('chaintracks', `Chaintracks does not answer at ${address(url)}: ${answer.message}.`, advice)
-  else if (answer.json.status !== 'success') miss('chaintracks', `What answers at ${address(url)} is no Chaintracks (${answer.status}).`, advice)
-  else report.ok('chaintracks', `Chaintracks answers at ${address(url)}: block ${foreign(answer.json.value)}.`)
+  if (answer instanceof Error)
+    miss(
+      'chaintracks',
+      `Chaintracks does not answer at ${address(url)}: ${answer.message}.`,
+      advice,
+    )
+  else if (answer.json.status !== 'success')
+    miss(
+      'chaintracks',
+      `What answers at ${address(url)} is no Chaintracks (${answer.status}).`,
+      advice,
+    )
+  else
+    report.ok(
+      'chaintracks',
+      `Chaintracks answers at ${address(url)}: block ${foreign(answer.json.value)}.`,
+    )
 }
 
-async function checkArc (url: string, { config }: Patient, report: Report, miss: Miss): Promise<void> {
+async function checkArc(
+  url: string,
+  { config }: Patient,
+  report: Report,
+  miss: Miss,
+): Promise<void> {
   const { arcApiKey } = config.payments
-  const answer = await tryToAsk(`${url}/v1/policy`, arcApiKey === undefined ? {} : { headers: { authorization: `Bearer ${arcApiKey.reveal()}` } })
-  const advice = 'Correct ARC_URL, or let this machine reach it. Messages that cost something are refused meanwhile.'
-  if (answer instanceof Error) miss('arc', `ARC does not answer at ${address(url)}: ${answer.message}.`, advice)
-  else if (answer.status === 401 || answer.status === 403) miss('arc-key', `ARC at ${address(url)} refuses the key (${answer.status}).`, 'Set the right ARC_API_KEY.')
-  else if (answer.status !== 200) miss('arc', `What answers at ${address(url)} is no ARC, or one that fails (${answer.status}).`, advice)
+  const answer = await tryToAsk(
+    `${url}/v1/policy`,
+    arcApiKey === undefined ? {} : { headers: { authorization: `Bearer ${arcApiKey.reveal()}` } },
+  )
+  const advice =
+    'Correct ARC_URL, or let this machine reach it. Messages that cost something are refused meanwhile.'
+  if (answer instanceof Error)
+    miss('arc', `ARC does not answer at ${address(url)}: ${answer.message}.`, advice)
+  else if (answer.status === 401 || answer.status === 403)
+    miss(
+      'arc-key',
+      `ARC at ${address(url)} refuses the key (${answer.status}).`,
+      'Set the right ARC_API_KEY.',
+    )
+  else if (answer.status !== 200)
+    miss(
+      'arc',
+      `What answers at ${address(url)} is no ARC, or one that fails (${answer.status}).`,
+      advice,
+    )
   else report.ok('arc', `ARC answers at ${address(url)}.`)
 }
 
 /** A storage answers a handshake, as every server of BRC-104 does. */
-async function checkStorage ({ config, broken }: Patient, report: Report): Promise<void> {
+async function checkStorage({ config, broken }: Patient, report: Report): Promise<void> {
   const { storageUrl } = config.wallet
   if (storageUrl === undefined || broken.has('WALLET_STORAGE_URL')) return
   const { identityKey } = new NativeWallet(new Secret(randomBytes(32).toString('hex')))
   const answer = await tryToAsk(`${new URL(storageUrl).origin}${HANDSHAKE_PATH}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },
-    body: JSON.stringify({ version: '0.1', messageType: 'initialRequest', identityKey, initialNonce: randomBytes(48).toString('base64') })
+    body: JSON.stringify({
+      version: '0.1',
+      messageType: 'initialRequest',
+      identityKey,
+      initialNonce: randomBytes(48).toString('base64'),
+    }),
   })
-  const advice = 'Correct WALLET_STORAGE_URL, or let this machine reach it. What the server is paid waits in the table "payments" meanwhile.'
-  if (answer instanceof Error) report.problem('wallet-storage', `The wallet's storage does not answer at ${address(storageUrl)}: ${answer.message}.`, advice)
-  else if (typeof answer.json.initialNonce !== 'string') report.problem('wallet-storage', `What answers at ${address(storageUrl)} is no wallet storage (${answer.status}).`, advice)
+  const advice =
+    'Correct WALLET_STORAGE_URL, or let this machine reach it. What the server is paid waits in the table "payments" meanwhile.'
+  if (answer instanceof Error)
+    report.problem(
+      'wallet-storage',
+      `The wallet's storage does not answer at ${address(storageUrl)}: ${answer.message}.`,
+      advice,
+    )
+  else if (typeof answer.json.initialNonce !== 'string')
+    report.problem(
+      'wallet-storage',
+      `What answers at ${address(storageUrl)} is no wallet storage (${answer.status}).`,
+      advice,
+    )
   else report.ok('wallet-storage', `The wallet's storage answers at ${address(storageUrl)}.`)
 }
 
-async function tryToAsk (url: string, init?: RequestInit): Promise<Answer | Error> {
+async function tryToAsk(url: string, init?: RequestInit): Promise<Answer | Error> {
   return await ask(url, init).catch((error: Error) => error)
 }

@@ -1,7 +1,14 @@
 import { randomBytes } from 'node:crypto'
 import { NativeWallet } from '../../auth/wallet'
-import { ConfigError, parseConfig, VARIABLES, type Config, type FlatEnv, type Variable } from '../../config'
-import type { Patient } from './index'
+import {
+  ConfigError,
+  parseConfig,
+  VARIABLES,
+  type Config,
+  type FlatEnv,
+  type Variable,
+} from '../../config'
+import type { Patient } from './check'
 import type { Report } from './finding'
 
 /** These two belong together: half of a connection would be another database. */
@@ -10,7 +17,7 @@ const DATABASE: Variable[] = ['KNEX_DB_CLIENT', 'KNEX_DB_CONNECTION']
 export type Reading = Pick<Patient, 'config' | 'problems' | 'broken'>
 
 /** Reads settings as far as they can be understood. */
-export function readBrokenConfig (env: FlatEnv): Reading {
+export function readBrokenConfig(env: FlatEnv): Reading {
   const broken = new Set<Variable>()
   const problems: string[] = []
   for (;;) {
@@ -18,68 +25,109 @@ export function readBrokenConfig (env: FlatEnv): Reading {
       return { config: parseRest(env, broken), problems, broken }
     } catch (error) {
       if (!(error instanceof ConfigError)) throw error
-      const names = namesOf(error.problems).filter(name => !broken.has(name))
+      const names = namesOf(error.problems).filter((name) => !broken.has(name))
       if (names.length === 0) throw error
-      names.forEach(name => broken.add(name))
-      problems.push(...error.problems.filter(problem => !problems.includes(problem)))
+      names.forEach((name) => broken.add(name))
+      problems.push(...error.problems.filter((problem) => !problems.includes(problem)))
     }
   }
 }
 
 /** The variables that problems speak of; without some of them, others may no longer fit together. */
-function namesOf (problems: string[]): Variable[] {
-  const words = new Set(problems.flatMap(problem => problem.match(/\w+/g) ?? []))
-  const names = VARIABLES.filter(name => words.has(name))
-  return names.some(name => DATABASE.includes(name)) ? [...names, ...DATABASE] : names
+function namesOf(problems: string[]): Variable[] {
+  const words = new Set(problems.flatMap((problem) => problem.match(/\w+/g) ?? []))
+  const names = VARIABLES.filter((name) => words.has(name))
+  return names.some((name) => DATABASE.includes(name)) ? [...names, ...DATABASE] : names
 }
 
-function parseRest (env: FlatEnv, broken: Set<Variable>): Config {
-  const rest = Object.fromEntries(Object.entries(env).filter(([name]) => !broken.has(name as Variable))) as FlatEnv
+function parseRest(env: FlatEnv, broken: Set<Variable>): Config {
+  const rest = Object.fromEntries(
+    Object.entries(env).filter(([name]) => !broken.has(name as Variable)),
+  ) as FlatEnv
   // Without a key nothing can be parsed in production: this one stands in, and is not looked at.
-  return parseConfig({ ...rest, ...(broken.has('SERVER_PRIVATE_KEY') && { SERVER_PRIVATE_KEY: randomBytes(32).toString('hex') }) })
+  return parseConfig({
+    ...rest,
+    ...(broken.has('SERVER_PRIVATE_KEY') && {
+      SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'),
+    }),
+  })
 }
 
 /** The identity key of the settings; undefined where they have none. */
-export function identityOf ({ config, broken }: Pick<Patient, 'config' | 'broken'>): string | undefined {
+export function identityOf({
+  config,
+  broken,
+}: Pick<Patient, 'config' | 'broken'>): string | undefined {
   const { privateKey } = config.auth
-  return privateKey === undefined || broken.has('SERVER_PRIVATE_KEY') ? undefined : new NativeWallet(privateKey).identityKey
+  return privateKey === undefined || broken.has('SERVER_PRIVATE_KEY')
+    ? undefined
+    : new NativeWallet(privateKey).identityKey
 }
 
-const WHERE = 'Correct it where the server gets its environment from (.env, the unit\'s EnvironmentFile, the container). .env.example describes every variable.'
+const WHERE =
+  "Correct it where the server gets its environment from (.env, the unit's EnvironmentFile, the container). .env.example describes every variable."
 
 /** Whether the settings can be used, and fit together. */
-export function checkSettings (patient: Patient, report: Report): void {
+export function checkSettings(patient: Patient, report: Report): void {
   const { config, problems } = patient
   for (const problem of problems) report.problem('bad-setting', `${problem}.`, WHERE)
   if (problems.length === 0) report.ok('settings-valid', 'Every setting can be used.')
   checkKey(patient, report)
   checkEnvironment(patient, report)
-  const { deliveryFees, payments: { chaintracksUrl, arcUrl }, wallet } = config
+  const {
+    deliveryFees,
+    payments: { chaintracksUrl, arcUrl },
+    wallet,
+  } = config
   if (Object.keys(deliveryFees).length === 0) return
   if (chaintracksUrl === undefined || arcUrl === undefined) {
-    report.problem('fees-without-services', 'DELIVERY_FEES asks for payments, but nothing checks them on this network: every message that costs something is refused.', 'Set CHAINTRACKS_URL and ARC_URL, or remove DELIVERY_FEES.')
+    report.problem(
+      'fees-without-services',
+      'DELIVERY_FEES asks for payments, but nothing checks them on this network: every message that costs something is refused.',
+      'Set CHAINTRACKS_URL and ARC_URL, or remove DELIVERY_FEES.',
+    )
   } else if (wallet.storageUrl === undefined) {
-    report.warning('fees-without-wallet', 'DELIVERY_FEES is set, but the server has no wallet: what it is paid waits in the table "payments".', 'Set WALLET_STORAGE_URL.')
+    report.warning(
+      'fees-without-wallet',
+      'DELIVERY_FEES is set, but the server has no wallet: what it is paid waits in the table "payments".',
+      'Set WALLET_STORAGE_URL.',
+    )
   }
 }
 
-function checkKey (patient: Patient, report: Report): void {
+function checkKey(patient: Patient, report: Report): void {
   const identityKey = identityOf(patient)
   if (identityKey !== undefined) report.ok('key', `The identity key is ${identityKey}.`)
   else if (!patient.broken.has('SERVER_PRIVATE_KEY')) {
-    report.warning('no-key', 'SERVER_PRIVATE_KEY is not set: each start has an identity of its own, and ends all sessions.', 'Make a key with "keygen" and set it.')
+    report.warning(
+      'no-key',
+      'SERVER_PRIVATE_KEY is not set: each start has an identity of its own, and ends all sessions.',
+      'Make a key with "keygen" and set it.',
+    )
   }
 }
 
-function checkEnvironment ({ env, config, broken, url }: Patient, report: Report): void {
+function checkEnvironment({ env, config, broken, url }: Patient, report: Report): void {
   const isPublic = config.env === 'production' || config.env === 'staging'
   if (!isPublic && url?.startsWith('https:') === true) {
-    report.warning('not-production', `NODE_ENV is ${env.NODE_ENV ?? 'not set'}, but the server has a public address.`, 'Set NODE_ENV=production.')
+    report.warning(
+      'not-production',
+      `NODE_ENV is ${env.NODE_ENV ?? 'not set'}, but the server has a public address.`,
+      'Set NODE_ENV=production.',
+    )
   }
   if (broken.has('KNEX_DB_CONNECTION') || config.db.client === 'mysql2') return
   if (config.redis.url !== undefined) {
-    report.problem('nodes-on-sqlite', 'REDIS_URL is for many nodes, and SQLite is for one.', 'Give all nodes the same MySQL, or remove REDIS_URL.')
+    report.problem(
+      'nodes-on-sqlite',
+      'REDIS_URL is for many nodes, and SQLite is for one.',
+      'Give all nodes the same MySQL, or remove REDIS_URL.',
+    )
   } else if (isPublic) {
-    report.warning('production-on-sqlite', 'Production runs on SQLite: one process, on one machine.', 'This is fine for one node; for more, or for replicas, use MySQL.')
+    report.warning(
+      'production-on-sqlite',
+      'Production runs on SQLite: one process, on one machine.',
+      'This is fine for one node; for more, or for replicas, use MySQL.',
+    )
   }
 }

@@ -1,13 +1,16 @@
 import { randomUUID } from 'node:crypto'
 import type { Report } from './finding'
-import type { Patient } from './index'
+import type { Patient } from './check'
 import { SEE } from './requests'
 import { ask } from './web'
 
-interface Echo { sent: string, received: string | null }
+interface Echo {
+  sent: string
+  received: string | null
+}
 
 /** The server takes over the id of a request from a proxy that it believes, and from nobody else. */
-async function askWithId (origin: string, base: string): Promise<Echo> {
+async function askWithId(origin: string, base: string): Promise<Echo> {
   const sent = `doctor-${randomUUID()}`
   const { headers } = await ask(`${origin}${base}/health`, { headers: { 'x-request-id': sent } })
   return { sent, received: headers.get('x-request-id') }
@@ -17,17 +20,34 @@ async function askWithId (origin: string, base: string): Promise<Echo> {
 const OWN_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 /** Whether the server believes the proxy about whose request it passes on, and nobody else. */
-export async function checkTrust ({ url, config }: Patient, origin: string, base: string, report: Report): Promise<void> {
+export async function checkTrust(
+  { url, config }: Patient,
+  origin: string,
+  base: string,
+  report: Report,
+): Promise<void> {
   const { sent, received } = await askWithId(origin, base)
   const { protocol, port } = new URL(url!)
   const { trustProxy } = config.http
   // The server itself speaks plain HTTP, on its own port.
   const isProxied = protocol === 'https:' || Number(port === '' ? 80 : port) !== config.http.port
   if (isProxied && trustProxy === 0) {
-    report.warning('proxy-not-trusted', 'TRUST_PROXY is not set, and there is a proxy: all clients count as one address, and share its rate.', `Set TRUST_PROXY=1, or to the number of proxies. ${SEE}`)
+    report.warning(
+      'proxy-not-trusted',
+      'TRUST_PROXY is not set, and there is a proxy: all clients count as one address, and share its rate.',
+      `Set TRUST_PROXY=1, or to the number of proxies. ${SEE}`,
+    )
   } else if (isProxied && received !== sent && OWN_ID.test(received ?? '')) {
-    report.warning('proxy-not-believed', 'TRUST_PROXY is set, but the server does not seem to believe this proxy: it may have another address.', 'Compare TRUST_PROXY with the address that the proxy connects from. A proxy that gives requests ids of its own explains it, too.')
+    report.warning(
+      'proxy-not-believed',
+      'TRUST_PROXY is set, but the server does not seem to believe this proxy: it may have another address.',
+      'Compare TRUST_PROXY with the address that the proxy connects from. A proxy that gives requests ids of its own explains it, too.',
+    )
   } else if (!isProxied && trustProxy !== 0) {
-    report.warning('trusts-anybody', 'TRUST_PROXY is set, but there is no proxy in front: clients can make up the address they count as.', 'Put the proxy in front, or remove TRUST_PROXY.')
+    report.warning(
+      'trusts-anybody',
+      'TRUST_PROXY is set, but there is no proxy in front: clients can make up the address they count as.',
+      'Put the proxy in front, or remove TRUST_PROXY.',
+    )
   }
 }

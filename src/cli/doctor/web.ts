@@ -14,18 +14,29 @@ export interface Answer {
 }
 
 /** @throws Error that says in words why there is no answer */
-export async function ask (url: string, init: RequestInit = {}, timeout = TIMEOUT): Promise<Answer> {
+export async function ask(url: string, init: RequestInit = {}, timeout = TIMEOUT): Promise<Answer> {
   const asked = Date.now()
   try {
-    const response = await fetch(url, { redirect: 'manual', signal: AbortSignal.timeout(timeout), ...init })
+    const response = await fetch(url, {
+      redirect: 'manual',
+      signal: AbortSignal.timeout(timeout),
+      ...init,
+    })
     const body = Buffer.from(await response.arrayBuffer())
-    return { status: response.status, headers: response.headers, body, json: toObject(body), asked, answered: Date.now() }
+    return {
+      status: response.status,
+      headers: response.headers,
+      body,
+      json: toObject(body),
+      asked,
+      answered: Date.now(),
+    }
   } catch (error) {
     throw new Error(describeFault(error as Error), { cause: error })
   }
 }
 
-function toObject (body: Buffer): Record<string, unknown> {
+function toObject(body: Buffer): Record<string, unknown> {
   try {
     return Object(JSON.parse(body.toString())) as Record<string, unknown>
   } catch {
@@ -50,11 +61,13 @@ const FAULTS: Record<string, string> = {
   UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate comes without those between it and its root',
   UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its certificate comes from nobody whom this machine trusts',
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
-  EPROTO: 'it does not speak TLS'
+  EPROTO: 'it does not speak TLS',
 }
 
-function describeFault (error: Error): string {
-  const cause = (error.cause ?? error) as NodeJS.ErrnoException & { errors?: NodeJS.ErrnoException[] }
+function describeFault(error: Error): string {
+  const cause = (error.cause ?? error) as NodeJS.ErrnoException & {
+    errors?: NodeJS.ErrnoException[]
+  }
   const { code = cause.name, message } = cause.errors?.[0] ?? cause
   return FAULTS[code] ?? FAULTS[error.name] ?? `${code}: ${message}`
 }

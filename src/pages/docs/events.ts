@@ -1,71 +1,133 @@
 /** GET /docs/events: what happens over the socket, from the very document that /asyncapi.json has. */
 import { EVENTS_SAMPLE, PRELUDE, SAMPLE_HOST } from '../../openapi/operation'
-import type { JsonSchema } from '../../schema'
+import type { JsonSchema } from '../../contract/schema'
 import { html, type Content, type Html } from '../html'
 import type { Page, Site } from '../layout'
 import { fieldTable, resolverOf, typeOf, type Resolve } from './fields'
 import { codeBlock, line, prose } from './prose'
 
-interface Reference { $ref: string }
+interface Reference {
+  $ref: string
+}
 
 export interface EventsDocument {
-  info: { title: string, description: string }
-  channels: { socket: { address: string, messages: Record<string, unknown> } }
-  operations: Record<string, { action: string, summary: string, messages: Reference[], reply?: { messages: Reference[] } }>
-  components: { messages: Record<string, Event>, schemas: Record<string, JsonSchema> }
+  info: { title: string; description: string }
+  channels: { socket: { address: string; messages: Record<string, unknown> } }
+  operations: Record<
+    string,
+    { action: string; summary: string; messages: Reference[]; reply?: { messages: Reference[] } }
+  >
+  components: { messages: Record<string, Event>; schemas: Record<string, JsonSchema> }
 }
 
-interface Event { name: string, summary?: string, payload: JsonSchema }
+interface Event {
+  name: string
+  summary?: string
+  payload: JsonSchema
+}
 
 /** @param live whether the server has a socket at all */
-export function eventsPage (document: EventsDocument, { prefix }: Site, live: boolean): Page {
-  return { title: 'Events', path: '/docs/events', wide: true, content: content(document, prefix, live) }
+export function eventsPage(document: EventsDocument, { prefix }: Site, live: boolean): Page {
+  return {
+    title: 'Events',
+    path: '/docs/events',
+    wide: true,
+    content: content(document, prefix, live),
+  }
 }
 
-function content (document: EventsDocument, prefix: string, live: boolean): Html {
+function content(document: EventsDocument, prefix: string, live: boolean): Html {
   const resolve = resolverOf(document)
   const operations = Object.entries(document.operations)
   return html`<h1>Events of the socket</h1>
-<p class="lead">Live messages over Socket.IO. The same as <a href="${prefix}/asyncapi.json">AsyncAPI 3</a>; the rest of the API is <a href="${prefix}/docs">over HTTP</a>.</p>
-<p>${live ? 'Live messages are on here.' : 'Live messages are off on this server: they take ENABLE_WEBSOCKETS=true.'}</p>
-<nav aria-label="Contents" class="contents"><ul>
-<li><a href="#basics">Basics</a></li>
-<li><a href="#client">With the released client</a></li>
-<li><a href="#operations">Events</a><ul>${operations.map(([id, { messages }]) => html`<li><a href="#${id}">${eventsOf(messages, document).map(({ name }) => name).join(', ')}</a></li>`)}</ul></li>
-<li><a href="#types">Types</a></li>
-</ul></nav>
-<section aria-labelledby="basics"><h2 id="basics">Basics</h2>
-${prose(document.info.description.trim())}</section>
-<section aria-labelledby="client"><h2 id="client">With the released client</h2>
-${codeBlock(`${PRELUDE.replace(SAMPLE_HOST, `${SAMPLE_HOST}${prefix}`)}\n${EVENTS_SAMPLE}\n`, 'a program that listens')}</section>
-<section aria-labelledby="operations"><h2 id="operations">Events</h2>
-${operations.map(operation => operationPart(operation, document, resolve))}</section>
-<section aria-labelledby="types"><h2 id="types">Types</h2>
-${Object.entries(document.components.schemas).map(([name, schema]) => html`<h3 id="${name}">${name}</h3>
-${schema.type === 'object' ? fieldTable(schema, resolve, `Fields of ${name}`) : html`<p>${typeOf(schema)}. ${line((schema.description ?? '') as string)}</p>`}
-`)}</section>`
+    <p class="lead">
+      Live messages over Socket.IO. The same as <a href="${prefix}/asyncapi.json">AsyncAPI 3</a>;
+      the rest of the API is <a href="${prefix}/docs">over HTTP</a>.
+    </p>
+    <p>
+      ${live ? 'Live messages are on here.' : 'Live messages are off on this server: they take ENABLE_WEBSOCKETS=true.'}
+    </p>
+    <nav aria-label="Contents" class="contents">
+      <ul>
+        <li><a href="#basics">Basics</a></li>
+        <li><a href="#client">With the released client</a></li>
+        <li>
+          <a href="#operations">Events</a>
+          <ul>
+            ${operations.map(
+              ([id, { messages }]) =>
+                html`<li>
+                  <a href="#${id}"
+                    >${eventsOf(messages, document)
+                      .map(({ name }) => name)
+                      .join(', ')}</a
+                  >
+                </li>`,
+            )}
+          </ul>
+        </li>
+        <li><a href="#types">Types</a></li>
+      </ul>
+    </nav>
+    <section aria-labelledby="basics">
+      <h2 id="basics">Basics</h2>
+      ${prose(document.info.description.trim())}
+    </section>
+    <section aria-labelledby="client">
+      <h2 id="client">With the released client</h2>
+      ${codeBlock(`${PRELUDE.replace(SAMPLE_HOST, `${SAMPLE_HOST}${prefix}`)}\n${EVENTS_SAMPLE}\n`, 'a program that listens')}
+    </section>
+    <section aria-labelledby="operations">
+      <h2 id="operations">Events</h2>
+      ${operations.map((operation) => operationPart(operation, document, resolve))}
+    </section>
+    <section aria-labelledby="types">
+      <h2 id="types">Types</h2>
+      ${Object.entries(document.components.schemas).map(
+        ([name, schema]) =>
+          html`<h3 id="${name}">${name}</h3>
+            ${schema.type === 'object' ? fieldTable(schema, resolve, `Fields of ${name}`) : html`<p>${typeOf(schema)}. ${line((schema.description ?? '') as string)}</p>`} `,
+      )}
+    </section>`
 }
 
-function operationPart ([id, { action, summary, messages, reply }]: [string, EventsDocument['operations'][string]], document: EventsDocument, resolve: Resolve): Html {
+function operationPart(
+  [id, { action, summary, messages, reply }]: [string, EventsDocument['operations'][string]],
+  document: EventsDocument,
+  resolve: Resolve,
+): Html {
   const sent = eventsOf(messages, document)
-  return html`<details class="operation"><summary><h3><span class="badge">${action === 'receive' ? 'to the server' : 'from the server'}</span> ${sent.map(({ name }) => html`<code>${name}</code> `)}<span class="quiet">${summary}</span></h3></summary>
-<div id="${id}">
-${sent.map(event => eventPart(event, resolve))}
-${reply !== undefined && [html`<h4>Answers</h4>`, eventsOf(reply.messages, document).map(event => [html`<p><code>${event.name}</code></p>`, eventPart(event, resolve)])]}
-</div></details>
-`
+  return html`<details class="operation">
+    <summary>
+      <h3>
+        <span class="badge">${action === 'receive' ? 'to the server' : 'from the server'}</span>
+        ${sent.map(({ name }) => html`<code>${name}</code> `)}<span class="quiet">${summary}</span>
+      </h3>
+    </summary>
+    <div id="${id}">
+      ${sent.map((event) => eventPart(event, resolve))}
+      ${reply !== undefined && [html`<h4>Answers</h4>`, eventsOf(reply.messages, document).map((event) => [html`<p><code>${event.name}</code></p>`, eventPart(event, resolve)])]}
+    </div>
+  </details> `
 }
 
-function eventPart ({ name, summary, payload }: Event, resolve: Resolve): Content {
-  return [summary !== undefined && html`<p>${line(summary)}</p>`, fieldTable(payload.$ref === undefined ? payload : inline(payload, resolve), resolve, `Data of ${name}`)]
+function eventPart({ name, summary, payload }: Event, resolve: Resolve): Content {
+  return [
+    summary !== undefined && html`<p>${line(summary)}</p>`,
+    fieldTable(
+      payload.$ref === undefined ? payload : inline(payload, resolve),
+      resolve,
+      `Data of ${name}`,
+    ),
+  ]
 }
 
 /** An object is written out where it is used; anything else is known by its name. */
-function inline (reference: JsonSchema, resolve: Resolve): JsonSchema {
+function inline(reference: JsonSchema, resolve: Resolve): JsonSchema {
   const named = resolve(reference.$ref as string)
   return named.type === 'object' ? named : reference
 }
 
-function eventsOf (references: Reference[], document: EventsDocument): Event[] {
+function eventsOf(references: Reference[], document: EventsDocument): Event[] {
   return references.map(({ $ref }) => document.components.messages[$ref.split('/').at(-1)!]!)
 }

@@ -1,24 +1,33 @@
 import { html, type Content } from '../html'
 
 /** A line of text in which `backticks` mark what is code. */
-export function line (text: string): Content {
-  return text.split('`').map((part, at) => at % 2 === 0 ? part : html`<code>${part}</code>`)
+export function line(text: string): Content {
+  return text.split('`').map((part, at) => (at % 2 === 0 ? part : html`<code>${part}</code>`))
 }
 
 /** A text of paragraphs, with empty lines between them; lines that begin with a dash are a list. */
-export function prose (text: string): Content {
-  return text.split('\n\n').map(paragraph => {
+export function prose(text: string): Content {
+  return text.split('\n\n').map((paragraph) => {
     const [first = '', ...rest] = paragraph.split('\n- ')
-    const list = rest.length > 0 && html`<ul>${rest.map(item => html`<li>${line(item)}</li>`)}</ul>`
-    return html`<p>${line(first.replaceAll('\n', ' '))}</p>${list}\n`
+    const list =
+      rest.length > 0 &&
+      html`<ul>
+        ${rest.map((item) => html`<li>${line(item)}</li>`)}
+      </ul>`
+    return html`<p>${line(first.replaceAll('\n', ' '))}</p>
+      ${list} `
   })
 }
 
 /** Code to read and to copy. */
-export function codeBlock (code: string, what: string): Content {
-  return html`<pre tabindex="0" role="group" aria-label="${what}"><code data-copy="${what}">${code}</code></pre>`
+export function codeBlock(code: string, what: string): Content {
+  return html`<pre
+    tabindex="0"
+    role="group"
+    aria-label="${what}"
+  ><code data-copy="${what}">${code}</code></pre>`
 }
 
-export function jsonBlock (value: unknown, what: string): Content {
+export function jsonBlock(value: unknown, what: string): Content {
   return codeBlock(JSON.stringify(value, null, 2), what)
 }

@@ -1,0 +1,18 @@
+// Makes what pages load ready to be served, in dist/web: files as they are, programs bundled.
+const { mkdirSync, writeFileSync } = require('node:fs')
+const { join } = require('node:path')
+const { sourcesIn } = require('../dist/src/pages/sources')
+
+const root = join(__dirname, '..')
+const target = join(root, 'dist', 'web')
+
+async function build() {
+  mkdirSync(target, { recursive: true })
+  for (const [name, read] of sourcesIn(join(root, 'web')))
+    writeFileSync(join(target, name), await read())
+}
+
+build().catch((error) => {
+  process.stderr.write(`${error.stack}\n`)
+  process.exit(1)
+})

@@ -1,0 +1,16 @@
+import type { Config, FlatEnv, Variable } from '../../config'
+import type { Report } from './finding'
+
+/** What there is to examine. */
+export interface Patient {
+  env: FlatEnv
+  /** As far as it could be understood; what could not is as if it were not set. */
+  config: Config
+  problems: string[]
+  /** The variables that were not understood. */
+  broken: Set<Variable>
+  /** The public address; undefined where there is none. */
+  url: string | undefined
+}
+
+export type Check = (patient: Patient, report: Report) => Promise<void> | void

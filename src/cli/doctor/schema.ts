@@ -1,0 +1,32 @@
+import { compareSchema } from '../../db/engine/migrate'
+import type { Report } from './finding'
+import type { Patient } from './check'
+
+/** @param done the names of the migrations that have run; undefined where there is no table of them */
+export async function checkSchema(
+  done: string[] | undefined,
+  { config }: Patient,
+  report: Report,
+): Promise<void> {
+  const { missing, unknown } = await compareSchema(done ?? [])
+  const how = config.migrate.onStart
+    ? 'Start the server, which does it, or run "migrate".'
+    : 'Run "migrate": with MIGRATE_ON_START=false a start of the server does not do it.'
+  if (unknown.length > 0) {
+    report.problem(
+      'schema-newer',
+      `The schema is newer than this server: ${unknown.join(', ')}.`,
+      'Run the newer version of the server, or restore the backup that was made before the upgrade. Migrations go forward only.',
+    )
+  } else if (missing.length > 0) {
+    report.problem(
+      'not-migrated',
+      done === undefined || done.length === 0
+        ? 'The database has no tables of this server yet.'
+        : `The schema is not up to date: ${missing.join(', ')} did not run.`,
+      how,
+    )
+  } else {
+    report.ok('schema', 'The schema is up to date.')
+  }
+}

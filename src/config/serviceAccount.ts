@@ -1,0 +1,59 @@
+/** A service account of Google's, as its JSON file holds it. No error repeats any of it. */
+import { createPrivateKey } from 'node:crypto'
+import { readFileSync } from 'node:fs'
+import { Secret } from '../lib/secret'
+
+export interface ServiceAccount {
+  clientEmail: string
+  /** In PEM. */
+  privateKey: Secret
+  projectId?: string
+}
+
+/** @throws Error whose message goes on behind the name of a variable */
+export function parseServiceAccount(json: string): ServiceAccount {
+  const {
+    client_email: clientEmail,
+    private_key: privateKey,
+    project_id: projectId,
+  } = parseObject(json)
+  if (!isText(clientEmail) || !isText(privateKey))
+    throw new Error('must hold a service account: an object with client_email and private_key')
+  try {
+    createPrivateKey(privateKey)
+  } catch {
+    throw new Error('holds a private_key that is no key in PEM')
+  }
+  return {
+    clientEmail,
+    privateKey: new Secret(privateKey),
+    ...(isText(projectId) && { projectId }),
+  }
+}
+
+/** The same from a file, read once. */
+export function readServiceAccount(path: string): ServiceAccount {
+  let json: string
+  try {
+    json = readFileSync(path, 'utf8')
+  } catch (error) {
+    throw new Error(
+      `must be a file that can be read (${String((error as NodeJS.ErrnoException).code)})`,
+    )
+  }
+  return parseServiceAccount(json)
+}
+
+function parseObject(json: string): Record<string, unknown> {
+  let parsed: unknown
+  try {
+    parsed = JSON.parse(json)
+  } catch {
+    throw new Error('must hold the JSON of a service account')
+  }
+  return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, unknown>) : {}
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string' && value !== ''
+}

@@ -1,0 +1,64 @@
+/** The values of which requests are made: what each of them is, and what is none. */
+import { publicKeyConvert } from 'secp256k1'
+import { ApiError } from './errors'
+import { MAX_NAME_LENGTH, type IdentityKey } from './protocol'
+
+/** An object of which nothing else is known. */
+export type Fields = Record<string, unknown>
+
+/**
+ * An identity key in its canonical form: compressed, lower-case hex; undefined where the value is no public
+ * key on the curve. Upper case and the uncompressed form are understood.
+ */
+export function toIdentityKey(value: unknown): IdentityKey | undefined {
+  if (typeof value !== 'string' || !KEY_PATTERN.test(value)) return undefined
+  try {
+    return Buffer.from(publicKeyConvert(Buffer.from(value, 'hex'), true)).toString('hex')
+  } catch {
+    return undefined
+  }
+}
+
+/** A public key as it is spelt; whether it is on the curve is another matter. */
+export const KEY_PATTERN = /^(0[23][0-9a-f]{64}|04[0-9a-f]{128})$/i
+
+/** @throws ApiError where the fields are nested too deeply to be written */
+export function toJson(fields: Fields): string {
+  try {
+    return JSON.stringify(fields)
+  } catch {
+    throw new ApiError('ERR_INVALID_MESSAGE_BODY', 'What is sent is nested too deeply.')
+  }
+}
+
+/** Whether a value can be the name of a box, or a message's id. */
+export function isName(value: unknown): value is string {
+  if (typeof value !== 'string' || value.trim() === '' || !isWellFormed(value)) return false
+  return (
+    value.length <= MAX_NAME_LENGTH ||
+    (value.length <= 2 * MAX_NAME_LENGTH && [...value].length <= MAX_NAME_LENGTH)
+  )
+}
+
+/** Whether a text can be written in UTF-8 without loss: it holds no half of a surrogate pair. */
+export function isWellFormed(text: string): boolean {
+  return !/\p{Surrogate}/u.test(text)
+}
+
+export function toList(value: unknown): unknown[] {
+  if (value === undefined || value === null || value === '') return []
+  return Array.isArray(value) ? value : [value]
+}
+
+export function asFields(value: unknown): Fields | undefined {
+  return typeof value === 'object' &&
+    value !== null &&
+    !Array.isArray(value) &&
+    !Buffer.isBuffer(value)
+    ? (value as Fields)
+    : undefined
+}
+
+export function isInteger(value: unknown): value is number {
+  return Number.isSafeInteger(value)
+}

@@ -1,0 +1,162 @@
+/** The table of devices: a registration belongs to an identity and a token. */
+import { createHash } from 'node:crypto'
+import type { Knex } from 'knex'
+import type { DeviceRegistration, IdentityKey, Page } from '../../contract/protocol'
+import { QUERY_TIMEOUT } from '../engine/dialect'
+import { query } from '../engine/query'
+
+/** How many devices an identity may have: the one that was longest unused makes room. */
+export const MAX_DEVICES = 100
+const ALL: Page = { limit: MAX_DEVICES, offset: 0 }
+
+/** Times are milliseconds since 1970. */
+export interface Device extends DeviceRegistration {
+  id: number
+  active: boolean
+  createdAt: number
+  updatedAt: number
+  lastUsed: number
+}
+
+/** All errors are from the catalogue. */
+export interface DeviceStore {
+  /** Registers a device, or refreshes it; resolves to the number of its row. */
+  register: (identityKey: IdentityKey, device: DeviceRegistration) => Promise<number>
+  /** The devices of an identity, all or a page of them, the one that was updated last first. */
+  list: (identityKey: IdentityKey, page?: Page) => Promise<Device[]>
+  /** Forgets a device; false where there is none. */
+  unregister: (identityKey: IdentityKey, fcmToken: string) => Promise<boolean>
+  /** Nothing is pushed to this device any more, unless it was registered again since it was listed. */
+  deactivate: (device: Device) => Promise<void>
+  /** Something was pushed to this device. */
+  markUsed: (device: Device) => Promise<void>
+}
+
+export function createDeviceStore(knex: Knex): DeviceStore {
+  return {
+    register: async (identityKey, device) =>
+      await query(
+        'register device',
+        async () => await register(knex, identityKey, device, Date.now()),
+      ),
+    list: async (identityKey, page = ALL) =>
+      await query('list devices', async () => await list(knex, identityKey, page)),
+    unregister: async (identityKey, fcmToken) =>
+      await query(
+        'unregister device',
+        async () =>
+          (await knex('devices')
+            .where(keyOf(identityKey, fcmToken))
+            .delete()
+            .timeout(QUERY_TIMEOUT)) > 0,
+      ),
+    deactivate: async ({ id, updatedAt }) =>
+      await query('deactivate device', async () => {
+        await knex('devices')
+          .where({ id, updated_at: updatedAt })
+          .update({ active: false, updated_at: Date.now() })
+          .timeout(QUERY_TIMEOUT)
+      }),
+    markUsed: async ({ id }) =>
+      await query('mark device', async () => {
+        await knex('devices').where({ id }).update({ last_used: Date.now() }).timeout(QUERY_TIMEOUT)
+      }),
+  }
+}
+
+async function register(
+  knex: Knex,
+  identityKey: IdentityKey,
+  { fcmToken, deviceId, platform }: DeviceRegistration,
+  now: number,
+): Promise<number> {
+  const key = keyOf(identityKey, fcmToken)
+  // In one transaction: another request of the same identity may be about to forget it.
+  const id = await knex.transaction(async (trx) => {
+    await trx('devices')
+      .insert({
+        ...key,
+        fcm_token: fcmToken,
+        device_id: deviceId,
+        platform,
+        active: true,
+        created_at: now,
+        updated_at: now,
+        last_used: now,
+      })
+      .onConflict(['identity_key', 'token_hash'])
+      .merge(['device_id', 'platform', 'active', 'updated_at', 'last_used'])
+      .timeout(QUERY_TIMEOUT)
+    // Firebase gives a device a new token now and then; the old one would be pushed to as well.
+    if (deviceId !== null) {
+      await trx('devices')
+        .where({ identity_key: identityKey, device_id: deviceId, platform })
+        .whereNot({ token_hash: key.token_hash })
+        .delete()
+        .timeout(QUERY_TIMEOUT)
+    }
+    const row = await trx('devices').first('id').where(key).timeout(QUERY_TIMEOUT)
+    return Number(row.id)
+  })
+  await makeRoom(knex, identityKey)
+  return id
+}
+
+/** Forgets the devices that are more than an identity may have. */
+async function makeRoom(knex: Knex, identityKey: IdentityKey): Promise<void> {
+  const rows = await knex('devices')
+    .select('id')
+    .where({ identity_key: identityKey })
+    .orderBy([
+      { column: 'last_used', order: 'desc' },
+      { column: 'id', order: 'desc' },
+    ])
+    .offset(MAX_DEVICES)
+    .limit(MAX_DEVICES)
+    .timeout(QUERY_TIMEOUT)
+  if (rows.length > 0)
+    await knex('devices')
+      .whereIn(
+        'id',
+        rows.map(({ id }) => id),
+      )
+      .delete()
+      .timeout(QUERY_TIMEOUT)
+}
+
+async function list(
+  knex: Knex,
+  identityKey: IdentityKey,
+  { limit, offset }: Page,
+): Promise<Device[]> {
+  const rows = await knex('devices')
+    .select('*')
+    .where({ identity_key: identityKey })
+    .orderBy([
+      { column: 'updated_at', order: 'desc' },
+      { column: 'id', order: 'desc' },
+    ])
+    .limit(limit)
+    .offset(offset)
+    .timeout(QUERY_TIMEOUT)
+  return rows.map((row) => ({
+    id: Number(row.id),
+    fcmToken: row.fcm_token,
+    deviceId: row.device_id,
+    platform: row.platform,
+    active: Boolean(row.active),
+    createdAt: Number(row.created_at),
+    updatedAt: Number(row.updated_at),
+    lastUsed: Number(row.last_used),
+  }))
+}
+
+function keyOf(
+  identityKey: IdentityKey,
+  fcmToken: string,
+): { identity_key: string; token_hash: string } {
+  return {
+    identity_key: identityKey,
+    token_hash: createHash('sha256').update(fcmToken).digest('hex'),
+  }
+}

@@ -1,0 +1,100 @@
+/**
+ * The lock under which one node prepares a MySQL database while others wait. It is a row, since a Galera cluster
+ * replicates rows, and not MySQL's named locks; and it is a lease, so that a node which was killed does not keep it.
+ */
+import { randomUUID } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Knex } from 'knex'
+import { StartError } from '../../contract/errors'
+import { isConflict } from './faults'
+import { retryConflicts } from './retries'
+
+/** How long a lease holds that is not renewed: as long as a migration may keep a cluster from writing anything else. */
+export const LEASE_MS = 20_000
+/** How often a node that waits asks. */
+const INTERVAL_MS = 100
+/** How often a lease is renewed before it would run out. */
+const RENEWALS_A_LEASE = 4
+
+/**
+ * Runs work while no other node does.
+ * @param timeoutMs how long to wait for the others
+ * @throws StartError with `message` if they take longer
+ */
+export async function withLease<T>(
+  knex: Knex,
+  { leaseMs, timeoutMs, message }: { leaseMs: number; timeoutMs: number; message: string },
+  work: (checkLease: CheckLease) => Promise<T>,
+): Promise<T> {
+  const holder = randomUUID()
+  await createTable(knex)
+  const end = performance.now() + timeoutMs
+  while (!(await take(knex, holder, leaseMs))) {
+    if (performance.now() > end) throw new StartError(message)
+    await pause(INTERVAL_MS)
+  }
+  const renew = async (): Promise<boolean> => await update(knex, 'holder = ?', holder, leaseMs)
+  let renewal: Promise<unknown> = Promise.resolve()
+  // What cannot be renewed runs out; the work itself meets the same fault.
+  const timer = setInterval(() => {
+    renewal = renew().catch(() => {})
+  }, leaseMs / RENEWALS_A_LEASE).unref()
+  try {
+    return await work(async () => {
+      if (!(await renew()))
+        throw new StartError(
+          'Another node has taken over to prepare the database, since this one took too long: start again.',
+        )
+    })
+  } finally {
+    clearInterval(timer)
+    await renewal
+    // A lease that cannot be given back runs out.
+    await retryConflicts(async () => {
+      await knex('schema_lease').where({ id: 1, holder }).update({ holder: null })
+    }).catch(() => {})
+  }
+}
+
+/** Throws a StartError if another node has the lease by now. */
+export type CheckLease = () => Promise<void>
+
+async function createTable(knex: Knex): Promise<void> {
+  // An account without rights on the schema may use it, but not ask for it to be made.
+  if (!(await knex.schema.hasTable('schema_lease'))) await createLeaseTable(knex)
+  await retryConflicts(async () => {
+    await knex.raw('insert ignore into schema_lease (id) values (1)')
+  })
+}
+
+export async function createLeaseTable(knex: Knex): Promise<void> {
+  await knex.raw(`create table if not exists schema_lease (
+    id tinyint not null,
+    holder char(36) character set ascii collate ascii_bin null,
+    expires_at datetime(3) null,
+    primary key (id)
+  ) engine=InnoDB`)
+}
+
+async function take(knex: Knex, holder: string, leaseMs: number): Promise<boolean> {
+  return await update(knex, '(holder is null or expires_at < utc_timestamp(3))', holder, leaseMs)
+}
+
+/** @returns whether the holder has the lease now */
+async function update(
+  knex: Knex,
+  condition: string,
+  holder: string,
+  leaseMs: number,
+): Promise<boolean> {
+  try {
+    const [{ affectedRows }] = await knex.raw(
+      `update schema_lease set holder = ?, expires_at = date_add(utc_timestamp(3), interval ? microsecond) where id = 1 and ${condition}`,
+      [holder, leaseMs * 1000, ...(condition.includes('?') ? [holder] : [])],
+    )
+    return affectedRows === 1
+  } catch (error) {
+    if (isConflict(error)) return false
+    throw error
+  }
+}

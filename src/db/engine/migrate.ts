@@ -1,0 +1,195 @@
+/** Brings the schema up to date; safe when several nodes start at once, and after a crash in the middle. */
+import { setTimeout as pause } from 'node:timers/promises'
+import type { Knex } from 'knex'
+import { migrationSource } from '../../../migrations'
+import type { DatabaseConfig, Quotas } from '../../config'
+import { StartError } from '../../contract/errors'
+import { codeOf } from './faults'
+import { createKnex } from './knex'
+import { LEASE_MS, withLease, type CheckLease } from './lease'
+import { isLimited } from '../quotas'
+import { forgetUsage, isCounted, recount } from '../quotas/sql'
+
+/** How long a node waits for another one that is migrating, in seconds. */
+const LOCK_TIMEOUT = 60
+/** How often it looks whether that one is done, in milliseconds, where the database does not tell. */
+const LOCK_INTERVAL = 20
+
+const STILL_LOCKED = `Another node has been preparing the database for ${LOCK_TIMEOUT} seconds: try again when it is done`
+
+/** Told of each migration before it runs: its name, which one it is, and how many there are to run. */
+export type OnMigration = (name: string, number: number, count: number) => void
+
+/**
+ * @param leaseMs after how long another node may take over from one that was killed
+ * @returns Knex's number of the batch, and the names of the migrations that ran now
+ */
+export async function migrate(
+  knex: Knex,
+  config: DatabaseConfig,
+  onMigration: OnMigration = () => {},
+  leaseMs?: number,
+): Promise<[batch: number, names: string[]]> {
+  const { missing, unknown } = await readSchemaState(knex)
+  if (unknown.length > 0) throw describeUnknown(unknown)
+  // A replica that takes no writes can serve a schema that is as it should be.
+  if (missing.length === 0) return [await lastBatch(knex), []]
+  return await withLock(
+    knex,
+    config,
+    async (checkLease) => {
+      const options = {
+        migrationSource: tellOf(knex, onMigration, checkLease),
+        tableName: 'knex_migrations',
+      }
+      // The holder of our lock is alone, so a lock of Knex's own can only be one that a crash left behind.
+      if (await knex.schema.hasTable('knex_migrations_lock'))
+        await knex.migrate.forceFreeMigrationsLock(options)
+      return (await knex.migrate.latest(options)) as [number, string[]]
+    },
+    leaseMs,
+  )
+}
+
+/** The migrations of this server that have not run, and those that have run and that it does not know: a newer one's. */
+export interface SchemaState {
+  missing: string[]
+  unknown: string[]
+}
+
+export async function readSchemaState(knex: Knex): Promise<SchemaState> {
+  const rows: Array<{ name: string }> = (await knex.schema.hasTable('knex_migrations'))
+    ? await knex('knex_migrations').select('name').orderBy('id')
+    : []
+  return await compareSchema(rows.map(({ name }) => name))
+}
+
+/** @param done the names of the migrations that have run */
+export async function compareSchema(done: string[]): Promise<SchemaState> {
+  const known = (await migrationSource.getMigrations([])).map((migration) =>
+    migrationSource.getMigrationName(migration),
+  )
+  return {
+    missing: known.filter((name) => !done.includes(name)),
+    unknown: done.filter((name) => !known.includes(name)),
+  }
+}
+
+async function lastBatch(knex: Knex): Promise<number> {
+  const [{ batch }] = (await knex('knex_migrations').max({ batch: 'batch' })) as [{ batch: number }]
+  return Number(batch)
+}
+
+/** How this server names its migrations. */
+const OUR_NAME = /^\d{4}-[a-z-]+$/
+
+function describeUnknown(names: string[]): StartError {
+  return new StartError(
+    names.every((name) => OUR_NAME.test(name))
+      ? `The database was brought up to date by a newer version of this server: this one does not know ${names.join(', ')}. Run the newer one, or restore the backup from before.`
+      : `The database belongs to another program, whose migrations it holds (${names.slice(0, 3).join(', ')}): name a database of its own in KNEX_DB_CONNECTION.`,
+  )
+}
+
+/** Whether every migration has run. */
+export async function isMigrated(knex: Knex): Promise<boolean> {
+  return (await readSchemaState(knex)).missing.length === 0
+}
+
+function tellOf(
+  knex: Knex,
+  onMigration: OnMigration,
+  checkLease: CheckLease,
+): typeof migrationSource {
+  let pending: string[] = []
+  let number = 0
+  return {
+    ...migrationSource,
+    async getMigrations(extensions) {
+      pending = (await readSchemaState(knex)).missing
+      return await migrationSource.getMigrations(extensions)
+    },
+    async getMigration(entry) {
+      const name = migrationSource.getMigrationName(entry)
+      const migration = await migrationSource.getMigration(entry)
+      return {
+        ...migration,
+        up: async (trx) => {
+          await checkLease()
+          onMigration(name, ++number, pending.length)
+          await migration.up(trx)
+        },
+      }
+    },
+  }
+}
+
+/**
+ * Counts what is stored, where there are quotas and nothing was counted before; forgets the counts where there are
+ * none, since nobody keeps them any more. To be called before this node stores or removes anything.
+ * @returns whether everything was counted now
+ */
+export async function settleUsage(
+  knex: Knex,
+  config: DatabaseConfig,
+  quotas: Quotas,
+): Promise<boolean> {
+  if (!(await isUnsettled(knex, quotas))) return false
+  return await withLock(knex, config, async () => {
+    // Another node may have settled it meanwhile.
+    if (!(await isUnsettled(knex, quotas))) return false
+    if (!isLimited(quotas)) await forgetUsage(knex)
+    else await recount(knex)
+    return isLimited(quotas)
+  })
+}
+
+/** Whether there are counts that are not kept any more, or messages that are not counted yet. */
+async function isUnsettled(knex: Knex, quotas: Quotas): Promise<boolean> {
+  const { messages, usage } = await isCounted(knex)
+  return isLimited(quotas) ? messages && !usage : usage
+}
+
+async function withLock<T>(
+  knex: Knex,
+  config: DatabaseConfig,
+  work: (checkLease: CheckLease) => Promise<T>,
+  leaseMs = LEASE_MS,
+): Promise<T> {
+  return config.client === 'mysql2'
+    ? await withLease(
+        knex,
+        { leaseMs, timeoutMs: LOCK_TIMEOUT * 1000, message: STILL_LOCKED },
+        work,
+      )
+    : await withSqliteLock(config, async () => await work(async () => {}))
+}
+
+/** A second database file beside the first, whose write lock the system frees when its process ends. */
+async function withSqliteLock<T>(config: DatabaseConfig, work: () => Promise<T>): Promise<T> {
+  const filename = config.connection.filename as string
+  if (filename === ':memory:') return await work()
+  const lock = createKnex({ client: config.client, connection: { filename: `${filename}.lock` } })
+  try {
+    await takeSqliteLock(lock)
+    return await work()
+  } finally {
+    await lock.destroy()
+  }
+}
+
+/** SQLite's own waiting would hold up the whole process, and with it a node that holds the lock from in here. */
+async function takeSqliteLock(lock: Knex): Promise<void> {
+  await lock.raw('pragma busy_timeout = 0')
+  const end = Date.now() + LOCK_TIMEOUT * 1000
+  for (;;) {
+    try {
+      await lock.raw('begin exclusive')
+      return
+    } catch (error) {
+      if (!codeOf(error).startsWith('SQLITE_BUSY')) throw error
+      if (Date.now() > end) throw new StartError(STILL_LOCKED)
+    }
+    await pause(LOCK_INTERVAL)
+  }
+}

@@ -1,0 +1,86 @@
+/** The database's schema over the life of a server: brought up to date at the start, or when its operator says so. */
+import type { Knex } from 'knex'
+import type { Logger } from 'pino'
+import type { DatabaseConfig, Quotas } from '../../config'
+import { codeOf } from './faults'
+import { isMigrated, migrate, settleUsage } from './migrate'
+
+/** How often a server on an old schema looks whether it was brought up to date, in milliseconds. */
+const INTERVAL = 5000
+
+export interface SchemaParts {
+  knex: Knex
+  db: DatabaseConfig
+  quotas: Quotas
+  logger: Logger
+}
+
+export class Schema {
+  #ready = false
+  #checking: Promise<void> | undefined
+  #timer: NodeJS.Timeout | undefined
+  readonly #listeners: Array<() => void> = []
+
+  constructor(private readonly parts: SchemaParts) {}
+
+  /** Whether messages may be stored, listed and removed: before, they would not be counted. */
+  get ready(): boolean {
+    return this.#ready
+  }
+
+  /** Calls somebody when the tables are there, and what they count is right. */
+  whenReady(listener: () => void): void {
+    this.#listeners.push(listener)
+  }
+
+  /** @returns the number of the batch, and the names of the migrations that ran now */
+  async migrate(): Promise<[batch: number, names: string[]]> {
+    const { knex, db, logger } = this.parts
+    const result = await migrate(knex, db)
+    const [, names] = result
+    if (names.length > 0) logger.info({ names }, 'the schema was brought up to date')
+    await this.#settle()
+    return result
+  }
+
+  /** Takes the schema as it is. A server on an old one answers 503, and looks again until somebody has migrated. */
+  async open(): Promise<void> {
+    await this.check()
+    if (this.#ready) return
+    this.parts.logger.warn('the schema is not up to date: run "npm run migrate", or POST /migrate')
+    this.#timer = setInterval(() => {
+      this.check().catch((error: unknown) => {
+        this.parts.logger.error(
+          { operation: 'migrations', fault: codeOf(error) },
+          'the database failed',
+        )
+      })
+    }, INTERVAL).unref()
+  }
+
+  /** Looks whether the schema has become ready; one look serves all who ask meanwhile. */
+  async check(): Promise<void> {
+    if (this.#ready) return
+    this.#checking ??= this.#look().finally(() => {
+      this.#checking = undefined
+    })
+    await this.#checking
+  }
+
+  close(): void {
+    clearInterval(this.#timer)
+  }
+
+  async #look(): Promise<void> {
+    if (await isMigrated(this.parts.knex)) await this.#settle()
+  }
+
+  async #settle(): Promise<void> {
+    const { knex, db, quotas, logger } = this.parts
+    if (await settleUsage(knex, db, quotas))
+      logger.info('what is stored was counted, for the quotas')
+    this.close()
+    this.#ready = true
+    for (const listener of this.#listeners.splice(0)) listener()
+  }
+}

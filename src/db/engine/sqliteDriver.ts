@@ -1,0 +1,54 @@
+/**
+ * SQLite's driver for the Node that runs. better-sqlite3 12 aborts the process on Node 24.19 and later when it collects
+ * a statement, and better-sqlite3 13 does not run on Node 20: both are here, the second under a name of its own.
+ */
+import { setTimeout as pause } from 'node:timers/promises'
+import type Database from 'better-sqlite3'
+import type { Knex } from 'knex'
+
+const FIRST_NODE_OF_13 = 22
+
+export function sqliteDriver(): typeof Database {
+  const major = Number(process.versions.node.split('.')[0])
+  return major >= FIRST_NODE_OF_13 ? require('better-sqlite3-13') : require('better-sqlite3')
+}
+
+const KnexSqlite = require('knex/lib/dialects/better-sqlite3') as typeof Knex.Client
+
+const { _query: runQuery } = KnexSqlite.prototype as unknown as {
+  _query: (this: Knex.Client, connection: unknown, query: unknown) => Promise<unknown>
+}
+
+/** How long a statement waits for the lock of another process, and how often it looks. Shorter than queries may take. */
+const BUSY_MS = 3500
+const BUSY_INTERVAL_MS = 10
+
+/** Waits for the lock of another process outside of the driver, which would stop this process's only thread. */
+export async function retryWhileBusy<T>(work: () => T | Promise<T>): Promise<T> {
+  for (const end = performance.now() + BUSY_MS; ;) {
+    try {
+      return await work()
+    } catch (error) {
+      if ((error as { code?: string }).code !== 'SQLITE_BUSY' || performance.now() > end)
+        throw error
+    }
+    await pause(BUSY_INTERVAL_MS)
+  }
+}
+
+/** Knex's dialect for SQLite, with that driver. */
+export class SqliteClient extends KnexSqlite {
+  /** While another process holds the lock, statements are tried again between other work. */
+  async _query(connection: unknown, query: unknown): Promise<unknown> {
+    return await retryWhileBusy(async () => await runQuery.call(this, connection, query))
+  }
+
+  _driver(): unknown {
+    return sqliteDriver()
+  }
+
+  /** Knex's own would tell people to install a package that is there. */
+  initializeDriver(): void {
+    this.driver = this._driver()
+  }
+}

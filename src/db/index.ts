@@ -1,0 +1,53 @@
+import { createAdvertisementStore, type AdvertisementStore } from './advertisements'
+import { createDeviceStore, type DeviceStore } from './devices'
+import type { Knex } from 'knex'
+import type { Logger } from 'pino'
+import type { Config } from '../config'
+import type { Metrics } from '../metrics'
+import { GroupCommit } from './messages/groupCommit'
+import { Housekeeping } from './maintenance/retention'
+import { createLedger } from './quotas'
+import { createRemoval } from './messages/remove'
+import { createRuleStore, type RuleStore } from './permissions'
+import { Schema } from './engine/schema'
+import { createMessageStore, type MessageStore } from './messages'
+
+export interface Storage {
+  schema: Schema
+  store: MessageStore
+  housekeeping: Housekeeping
+  rules: RuleStore
+  devices: DeviceStore
+  advertisements: AdvertisementStore
+}
+
+/** Everything that works on the database, around one ledger of what is stored. */
+export function createStorage(
+  { db, mailbox }: Pick<Config, 'db' | 'mailbox'>,
+  { knex, logger, metrics }: { knex: Knex; logger: Logger; metrics: Metrics },
+): Storage {
+  const { maxPageBytes, quotas, retention } = mailbox
+  const ledger = createLedger(quotas)
+  const commits = new GroupCommit(knex, ledger, metrics.committed)
+  const removal = createRemoval(knex, ledger, (keys) => commits.isSlow(keys), metrics.committed)
+  const housekeeping = new Housekeeping({
+    knex,
+    removal,
+    ledger,
+    retention,
+    logger,
+    onExpired: metrics.expired,
+  })
+  const schema = new Schema({ knex, db, quotas, logger })
+  schema.whenReady(() => {
+    housekeeping.start()
+  })
+  return {
+    schema,
+    housekeeping,
+    rules: createRuleStore(knex, mailbox.maxRules),
+    devices: createDeviceStore(knex),
+    advertisements: createAdvertisementStore(knex),
+    store: createMessageStore({ knex, commits, removal, schema, maxPageBytes }),
+  }
+}

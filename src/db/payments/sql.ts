@@ -1,0 +1,245 @@
+/** The SQL of payments: which outputs pay for which message, and how far each payment has come. */
+import type { Knex } from 'knex'
+import type { IdentityKey } from '../../contract/protocol'
+import { QUERY_TIMEOUT } from '../engine/dialect'
+
+/** An output that the server's wallet is to take in, as BRC-100 names it. */
+export interface ServerOutput {
+  outputIndex: number
+  derivationPrefix: string
+  derivationSuffix: string
+  senderIdentityKey: IdentityKey
+}
+
+/** A payment that is to be claimed for a message. */
+export interface NewPayment {
+  txid: string
+  sender: IdentityKey
+  /** A hash of the message's sender, box, recipients and ids. */
+  messageKey: string
+  messageIds: string[]
+  outpoints: string[]
+  /** The transaction, where an output of it is the server's. */
+  beef: Buffer | null
+  serverOutputs: ServerOutput[]
+}
+
+export type PaymentState = 'claimed' | 'stored' | 'settled'
+
+/** A payment as far as others have to know of it. */
+export interface KnownPayment {
+  id: string
+  messageKey: string
+  state: PaymentState
+  /** For a claim, until when it is held; for a stored payment, when to try next to take it in: milliseconds since 1970. */
+  dueAt: number
+  updatedAt: number
+}
+
+/** What a claim is held by: its payment, and a token that changes hands with it. */
+export interface Claim {
+  id: string
+  token: string
+}
+
+/**
+ * Claims outputs for a message, all or none.
+ * @param until when the claim may be taken away, in milliseconds since 1970
+ * @throws the database's error for a duplicate key where one of them is claimed already
+ */
+export async function insertPayment(
+  knex: Knex,
+  { id, token }: Claim,
+  payment: NewPayment,
+  until: number,
+  now: number,
+): Promise<void> {
+  const { txid, sender, messageKey, messageIds, outpoints, beef, serverOutputs } = payment
+  await knex.transaction(async (trx) => {
+    await trx('payment_outpoints')
+      .insert(outpoints.map((outpoint) => ({ outpoint, payment_id: id })))
+      .timeout(QUERY_TIMEOUT)
+    await trx('payments')
+      .insert({
+        id,
+        txid,
+        sender,
+        message_key: messageKey,
+        message_ids: JSON.stringify(messageIds),
+        state: 'claimed',
+        token,
+        beef,
+        server_outputs: serverOutputs.length === 0 ? null : JSON.stringify(serverOutputs),
+        attempts: 0,
+        due_at: until,
+        created_at: now,
+        updated_at: now,
+      })
+      .timeout(QUERY_TIMEOUT)
+  })
+}
+
+/** The payments that hold any of these outputs. */
+export async function findByOutpoints(db: Knex, outpoints: string[]): Promise<KnownPayment[]> {
+  const rows = await db('payments')
+    .distinct('payments.id', 'message_key', 'state', 'due_at', 'updated_at')
+    .join('payment_outpoints', 'payment_outpoints.payment_id', 'payments.id')
+    .whereIn('payment_outpoints.outpoint', outpoints)
+    .limit(outpoints.length)
+    .timeout(QUERY_TIMEOUT)
+  return rows.map((row) => ({
+    id: row.id,
+    messageKey: row.message_key,
+    state: row.state,
+    dueAt: Number(row.due_at),
+    updatedAt: Number(row.updated_at),
+  }))
+}
+
+/** The outputs that a payment holds. */
+export async function outpointsOf(db: Knex, id: string): Promise<string[]> {
+  const rows = await db('payment_outpoints')
+    .select('outpoint')
+    .where({ payment_id: id })
+    .timeout(QUERY_TIMEOUT)
+  return rows.map(({ outpoint }) => outpoint as string)
+}
+
+/** Lets outputs of a payment go: they have paid for nothing. */
+export async function freeOutpoints(db: Knex, id: string, outpoints: string[]): Promise<void> {
+  await db('payment_outpoints')
+    .where({ payment_id: id })
+    .whereIn('outpoint', outpoints)
+    .delete()
+    .timeout(QUERY_TIMEOUT)
+}
+
+/** Takes a claim over for the same message; false where it has gone, or its message is stored by now. */
+export async function takeOver(
+  db: Knex,
+  { id, token }: Claim,
+  until: number,
+  now: number,
+): Promise<boolean> {
+  return (
+    (await db('payments')
+      .where({ id, state: 'claimed' })
+      .update({ token, due_at: until, updated_at: now })
+      .timeout(QUERY_TIMEOUT)) === 1
+  )
+}
+
+/** Ends a claim as its message is stored, within that transaction; false where the claim is no longer held. */
+export async function markStored(
+  trx: Knex,
+  { id, token }: Claim,
+  state: 'stored' | 'settled',
+  now: number,
+): Promise<boolean> {
+  return (
+    (await trx('payments')
+      .where({ id, token, state: 'claimed' })
+      .update({ state, due_at: now, updated_at: now })
+      .timeout(QUERY_TIMEOUT)) === 1
+  )
+}
+
+/** Gives claims up that are still held: by this token, or by anybody whose time has passed. Their outputs can pay for something else. */
+export async function releaseClaims(
+  knex: Knex,
+  which: Claim | { dueBefore: number },
+  limit: number,
+): Promise<number> {
+  return await knex.transaction(async (trx) => {
+    const held = trx('payments').select('id').where({ state: 'claimed' }).limit(limit).forUpdate()
+    const rows = await (
+      'token' in which ? held.where(which) : held.where('due_at', '<', which.dueBefore)
+    ).timeout(QUERY_TIMEOUT)
+    const ids = rows.map(({ id }) => id as string)
+    if (ids.length === 0) return 0
+    await trx('payment_outpoints').whereIn('payment_id', ids).delete().timeout(QUERY_TIMEOUT)
+    return await trx('payments').whereIn('id', ids).delete().timeout(QUERY_TIMEOUT)
+  })
+}
+
+/** A stored payment whose output the server's wallet has yet to take in. */
+export interface DuePayment {
+  id: string
+  txid: string
+  beef: Buffer
+  serverOutputs: ServerOutput[]
+  attempts: number
+}
+
+export async function findDue(db: Knex, now: number, limit: number): Promise<DuePayment[]> {
+  const rows = await db('payments')
+    .select('id', 'txid', 'beef', 'server_outputs', 'attempts')
+    .where({ state: 'stored' })
+    .where('due_at', '<=', now)
+    .orderBy('due_at')
+    .limit(limit)
+    .timeout(QUERY_TIMEOUT)
+  return rows.map((row) => ({
+    id: row.id,
+    txid: row.txid,
+    beef: row.beef,
+    serverOutputs: JSON.parse(row.server_outputs),
+    attempts: row.attempts,
+  }))
+}
+
+/** The wallet has taken the output in; the transaction itself is its affair now. */
+export async function markSettled(db: Knex, id: string, now: number): Promise<void> {
+  await db('payments')
+    .where({ id, state: 'stored' })
+    .update({ state: 'settled', beef: null, last_fault: null, updated_at: now })
+    .timeout(QUERY_TIMEOUT)
+}
+
+export async function postpone(
+  db: Knex,
+  id: string,
+  dueAt: number,
+  fault: string,
+  now: number,
+): Promise<void> {
+  await db('payments')
+    .where({ id, state: 'stored' })
+    .update({
+      due_at: dueAt,
+      last_fault: fault.slice(0, 1000),
+      attempts: db.raw('attempts + 1'),
+      updated_at: now,
+    })
+    .timeout(QUERY_TIMEOUT)
+}
+
+/** A payment that somebody may have to look at. Times are milliseconds since 1970. */
+export interface UnsettledPayment {
+  txid: string
+  sender: IdentityKey
+  state: 'claimed' | 'stored'
+  attempts: number
+  fault: string | null
+  createdAt: number
+  dueAt: number
+}
+
+/** The payments that are not settled, the oldest first. */
+export async function findUnsettled(db: Knex, limit: number): Promise<UnsettledPayment[]> {
+  const rows = await db('payments')
+    .select('txid', 'sender', 'state', 'attempts', 'last_fault', 'created_at', 'due_at')
+    .whereIn('state', ['claimed', 'stored'])
+    .orderBy('created_at')
+    .limit(limit)
+    .timeout(QUERY_TIMEOUT)
+  return rows.map((row) => ({
+    txid: row.txid,
+    sender: row.sender,
+    state: row.state,
+    attempts: row.attempts,
+    fault: row.last_fault,
+    createdAt: Number(row.created_at),
+    dueAt: Number(row.due_at),
+  }))
+}
