@@ -75,7 +75,7 @@ export default tseslint.config(
   },
   {
     files: [
-      'src/auth/wallet.ts',
+      'src/auth/serverKey.ts',
       'src/logger.ts',
       'src/tracing/index.ts',
       'src/push/index.ts',

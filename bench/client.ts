@@ -1,13 +1,13 @@
 /** Clients of the protocol, fast enough to sign thousands of requests before a clock starts. */
 import { createHash, randomBytes } from 'node:crypto'
 import { AUTH_HEADERS, hashRequest, hashResponse } from '../src/auth/brc104'
-import { NativeWallet, type KeyName } from '../src/auth/wallet'
+import { NativeServerKey, type KeyName } from '../src/auth/serverKey'
 import { HANDSHAKE_PATH } from '../src/contract/protocol'
 import { Secret } from '../src/lib/secret'
 import { Connection, type Answer } from './connection'
 
-export function newWallet(): NativeWallet {
-  return new NativeWallet(new Secret(randomBytes(32).toString('hex')))
+export function newWallet(): NativeServerKey {
+  return new NativeServerKey(new Secret(randomBytes(32).toString('hex')))
 }
 
 /** A handshake, as the released client asks for one. */
@@ -32,7 +32,7 @@ export function handshakeRequest(
 /** What one identity and one server have agreed on. */
 export class Session {
   private constructor(
-    readonly wallet: NativeWallet,
+    readonly wallet: NativeServerKey,
     private readonly clientNonce: string,
     private readonly serverNonce: string,
     private readonly serverKey: string,
@@ -42,7 +42,11 @@ export class Session {
    * Makes a handshake, and checks the server's signature on it.
    * @param localAddress the address of this machine to connect from
    */
-  static async open(port: number, wallet: NativeWallet, localAddress?: string): Promise<Session> {
+  static async open(
+    port: number,
+    wallet: NativeServerKey,
+    localAddress?: string,
+  ): Promise<Session> {
     const clientNonce = randomBytes(48).toString('base64')
     const connection = await Connection.open(port, localAddress)
     const answer = await connection.exchange(

@@ -1,8 +1,8 @@
 /** The SDK's ProtoWallet in the place of the server's own: the same protocol with all cryptography in JavaScript. */
 import { PrivateKey, ProtoWallet, type WalletProtocol } from '@bsv/sdk'
-import type { AuthWallet, KeyName } from '../src/auth/wallet'
+import type { ServerKey, KeyName } from '../src/auth/serverKey'
 
-export function protoWallet(privateKey: string): AuthWallet {
+export function protoWallet(privateKey: string): ServerKey {
   const key = PrivateKey.fromString(privateKey, 'hex')
   const wallet = new ProtoWallet(key)
   const named = ({

@@ -1,5 +1,5 @@
 /** Rounds of measurements that alternate between two subjects, so that a drift of the machine touches both. */
-import type { NativeWallet } from '../src/auth/wallet'
+import type { NativeServerKey } from '../src/auth/serverKey'
 import type { FlatEnv } from '../src/config'
 import { Session } from './client'
 import type { Closing } from './closing'
@@ -22,7 +22,7 @@ export interface Candidate {
 
 export interface Setting {
   plan: Plan
-  wallets: NativeWallet[]
+  wallets: NativeServerKey[]
   serverCore: string | undefined
   closing: Closing
 }

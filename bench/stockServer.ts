@@ -36,7 +36,7 @@ function stock({ auth, http }: Config): Overrides {
 }
 
 function proto({ auth }: Config): Overrides {
-  return { wallet: protoWallet(auth.privateKey!.reveal()) }
+  return { serverKey: protoWallet(auth.privateKey!.reveal()) }
 }
 
 main().catch((error: unknown) => {

@@ -8,7 +8,7 @@ import { httpAuth } from './auth/http'
 import { MemoryReplayGuard, type ReplayGuard } from './auth/replay'
 import { deriveMembershipKey, deriveSealingKey, SessionSealer } from './auth/session'
 import { SharedReplayGuard } from './auth/sharedReplay'
-import { NativeWallet, type AuthWallet } from './auth/wallet'
+import { NativeServerKey, type ServerKey } from './auth/serverKey'
 import type { Config } from './config'
 import { createKnex } from './db/engine/knex'
 import { createStorage, type Storage } from './db'
@@ -52,7 +52,7 @@ export interface Context extends Storage {
   tracing: Tracing
   knex: Knex
   redis: SharedRedis | undefined
-  wallet: AuthWallet
+  serverKey: ServerKey
   brc103: Brc103
   /** Express middlewares that answer the handshake and set `req.auth.identityKey`. */
   auth: RequestHandler[]
@@ -77,7 +77,7 @@ export interface Context extends Storage {
 /** What whoever embeds the server may put in place of its own parts. */
 export interface Overrides {
   logger?: Logger
-  wallet?: AuthWallet
+  serverKey?: ServerKey
   auth?: RequestHandler[]
   policy?: Policy
   /** Told how far each payment has come; it goes on when that resolves. */
@@ -90,8 +90,8 @@ export interface Overrides {
 export async function createContext(config: Config, overrides: Overrides = {}): Promise<Context> {
   const logger = overrides.logger ?? createLogger(config)
   const privateKey = config.auth.privateKey ?? makeKey(logger)
-  const wallet = overrides.wallet ?? new NativeWallet(privateKey)
-  const info = describeServer(config, wallet.identityKey)
+  const serverKey = overrides.serverKey ?? new NativeServerKey(privateKey)
+  const info = describeServer(config, serverKey.identityKey)
   const labels = { version: info.version, network: info.network }
   const { metrics, registry } =
     config.metrics.port === undefined
@@ -107,7 +107,7 @@ export async function createContext(config: Config, overrides: Overrides = {}): 
   const redis =
     config.redis.url === undefined
       ? undefined
-      : new SharedRedis(config.redis.url, wallet.identityKey.slice(0, 16), logger)
+      : new SharedRedis(config.redis.url, serverKey.identityKey.slice(0, 16), logger)
 
   const knex = createKnex(config.db)
   const storage = createStorage(config, { knex, logger, metrics })
@@ -126,7 +126,7 @@ export async function createContext(config: Config, overrides: Overrides = {}): 
   const payments = createPayments(config, {
     knex,
     store: storage.store,
-    wallet,
+    serverKey,
     privateKey,
     verification: limits.verification,
     logger,
@@ -134,7 +134,7 @@ export async function createContext(config: Config, overrides: Overrides = {}): 
   })
   storage.schema.whenReady(payments.start)
   const overlay = createOverlay(config, { store: storage.advertisements, limits })
-  const advertiser = createAdvertiser(config, { serverWallet: payments.wallet, wallet, logger })
+  const advertiser = createAdvertiser(config, { serverWallet: payments.wallet, serverKey, logger })
   const push = config.push.enabled
     ? startPush(config.push, { devices: storage.devices, logger })
     : noPush
@@ -149,8 +149,8 @@ export async function createContext(config: Config, overrides: Overrides = {}): 
     metrics,
   })
   const brc103 = new Brc103(
-    wallet,
-    new SessionSealer(await deriveSealingKey(wallet)),
+    serverKey,
+    new SessionSealer(await deriveSealingKey(serverKey)),
     createReplayGuard(redis),
   )
   const auth =
@@ -175,7 +175,7 @@ export async function createContext(config: Config, overrides: Overrides = {}): 
     tracing,
     knex,
     redis,
-    wallet,
+    serverKey,
     brc103,
     auth,
     limits,
@@ -188,7 +188,7 @@ export async function createContext(config: Config, overrides: Overrides = {}): 
     hub,
     mailbox: tracing.trace(inner),
     live: overrides.live ?? {},
-    sealer: new MembershipSealer(await deriveMembershipKey(wallet)),
+    sealer: new MembershipSealer(await deriveMembershipKey(serverKey)),
     onHandshake: () => {
       metrics.handshake('socket')
     },

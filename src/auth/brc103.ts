@@ -9,7 +9,7 @@ import { describe, fieldsOf, publicKey } from '../contract/schema'
 import { toIdentityKey } from '../contract/primitives'
 import type { ReplayGuard } from './replay'
 import { MAX_CLIENT_NONCE, type Session, type SessionSealer } from './session'
-import type { AuthWallet, KeyName } from './wallet'
+import type { ServerKey, KeyName } from './serverKey'
 
 export const AUTH_VERSION = '0.1'
 
@@ -89,7 +89,7 @@ export interface InitialResponse {
 
 export class Brc103 {
   constructor(
-    private readonly wallet: AuthWallet,
+    private readonly serverKey: ServerKey,
     private readonly sealer: SessionSealer,
     private readonly replays: ReplayGuard,
   ) {}
@@ -124,7 +124,7 @@ export class Brc103 {
         ? this.sealer.seal(identityKey, initialNonce)
         : { identityKey, clientNonce: initialNonce, serverNonce: this.sealer.makeConnectionNonce() }
     const hash = hashNonces(initialNonce, session.serverNonce)
-    const signature = await this.wallet.signHash(
+    const signature = await this.serverKey.signHash(
       hash,
       signatureKey(initialNonce, session.serverNonce, identityKey),
     )
@@ -133,7 +133,7 @@ export class Brc103 {
       response: {
         version: AUTH_VERSION,
         messageType: 'initialResponse',
-        identityKey: this.wallet.identityKey,
+        identityKey: this.serverKey.identityKey,
         initialNonce: session.serverNonce,
         yourNonce: initialNonce,
         requestedCertificates: { certifiers: [], types: {} },
@@ -147,7 +147,7 @@ export class Brc103 {
     return {
       version: AUTH_VERSION,
       messageType: 'initialRequest',
-      identityKey: this.wallet.identityKey,
+      identityKey: this.serverKey.identityKey,
       initialNonce: this.sealer.makeConnectionNonce(),
       requestedCertificates: { certifiers: [], types: {} },
     }
@@ -176,7 +176,7 @@ export class Brc103 {
     }
     const hash = hashNonces(request.initialNonce, initialNonce)
     if (
-      !(await this.wallet.verifyHash(
+      !(await this.serverKey.verifyHash(
         hash,
         toBytes(signature),
         signatureKey(request.initialNonce, initialNonce, identityKey),
@@ -249,7 +249,7 @@ export class Brc103 {
    */
   async verifyGeneral(session: Session, claims: MessageClaims, hash: Buffer): Promise<void> {
     const nonce = claims.nonce as string
-    const valid = await this.wallet.verifyHash(
+    const valid = await this.serverKey.verifyHash(
       hash,
       claims.signature,
       signatureKey(nonce, session.serverNonce, session.identityKey),
@@ -267,13 +267,13 @@ export class Brc103 {
    */
   async signGeneral(session: Session, hash: Buffer): Promise<SignedClaims> {
     const nonce = randomBytes(32).toString('base64')
-    const signature = await this.wallet.signHash(
+    const signature = await this.serverKey.signHash(
       hash,
       signatureKey(nonce, session.clientNonce, session.identityKey),
     )
     return {
       version: AUTH_VERSION,
-      identityKey: this.wallet.identityKey,
+      identityKey: this.serverKey.identityKey,
       nonce,
       yourNonce: session.clientNonce,
       signature,
@@ -283,7 +283,7 @@ export class Brc103 {
   /** Never our own key: in our own name, what we answer would be a message signed by the one whom we answer. */
   #peerKey(claimed: unknown): IdentityKey | undefined {
     const key = toIdentityKey(claimed)
-    return key === this.wallet.identityKey ? undefined : key
+    return key === this.serverKey.identityKey ? undefined : key
   }
 
   #unseal(nonce: string, claimedKey: string): Session | undefined {

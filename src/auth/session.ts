@@ -14,7 +14,7 @@
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { IdentityKey } from '../contract/protocol'
-import type { AuthWallet } from './wallet'
+import type { ServerKey } from './serverKey'
 
 export interface Session {
   /** The identity that the handshake named, and that every message of the session must be signed by. */
@@ -187,8 +187,8 @@ function hmac(key: Buffer, data: Buffer): Buffer {
 }
 
 /** The key under which a server's sessions are sealed: the same on every node and after every restart. */
-export async function deriveSealingKey(wallet: AuthWallet): Promise<Buffer> {
-  return await wallet.createHmac(Buffer.from('sealed sessions'), {
+export async function deriveSealingKey(serverKey: ServerKey): Promise<Buffer> {
+  return await serverKey.createHmac(Buffer.from('sealed sessions'), {
     protocolID: [2, 'messagebox session sealing'],
     keyID: '1',
     counterparty: 'self',
@@ -196,8 +196,8 @@ export async function deriveSealingKey(wallet: AuthWallet): Promise<Buffer> {
 }
 
 /** The key under which the rooms of sockets are sealed. */
-export async function deriveMembershipKey(wallet: AuthWallet): Promise<Buffer> {
-  return await wallet.createHmac(Buffer.from('sealed memberships'), {
+export async function deriveMembershipKey(serverKey: ServerKey): Promise<Buffer> {
+  return await serverKey.createHmac(Buffer.from('sealed memberships'), {
     protocolID: [2, 'messagebox membership sealing'],
     keyID: '1',
     counterparty: 'self',

@@ -1,9 +1,9 @@
-import { usesNativeSecp256k1 } from '../auth/wallet'
+import { usesNativeSecp256k1 } from '../auth/serverKey'
 import type { Context } from '../context'
 import { describeDatabase } from './describe'
 
 /** Says, once the port is open, what runs here: readable in development, a log line elsewhere. */
-export function announce({ config, wallet, logger }: Context, port: number): void {
+export function announce({ config, serverKey, logger }: Context, port: number): void {
   const url = config.http.hostingDomain ?? `http://localhost:${port}${config.http.prefix}`
   const database = describeDatabase(config.db)
   const cryptography = usesNativeSecp256k1 ? 'native libsecp256k1' : 'JavaScript'
@@ -16,7 +16,7 @@ export function announce({ config, wallet, logger }: Context, port: number): voi
       {
         url,
         port,
-        identityKey: wallet.identityKey,
+        identityKey: serverKey.identityKey,
         database,
         network: config.network,
         live: config.live.enabled,
@@ -32,7 +32,7 @@ export function announce({ config, wallet, logger }: Context, port: number): voi
       '',
       `  MessageBox server at ${url}`,
       '',
-      `  identity key  ${wallet.identityKey}`,
+      `  identity key  ${serverKey.identityKey}`,
       `  database      ${database}`,
       `  network       ${config.network}`,
       `  live messages ${config.live.enabled ? 'on' : 'off'}`,

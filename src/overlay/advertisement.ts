@@ -1,7 +1,7 @@
 /** What an output has to be to be an advertisement: a PushDrop of an identity key, a host and a signature over both. */
 import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
-import { anyone } from '../auth/wallet'
+import { anyone } from '../auth/serverKey'
 import type { Advertised } from '../db/advertisements/sql'
 import { toIdentityKey } from '../contract/primitives'
 import { decodePushDrop } from './pushDrop'

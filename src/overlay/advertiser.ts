@@ -1,6 +1,6 @@
 /** Advertises the server in the background: at its start and daily, and sooner where something went wrong. */
 import type { Logger } from 'pino'
-import type { AuthWallet } from '../auth/wallet'
+import type { ServerKey } from '../auth/serverKey'
 import type { Config } from '../config'
 import { within } from '../lib/timeout'
 import type { ServerWallet } from '../payments/wallet'
@@ -35,13 +35,13 @@ export interface Advertiser {
 export interface AdvertiserParts {
   /** Undefined where there is none. */
   serverWallet: ServerWallet | undefined
-  wallet: AuthWallet
+  serverKey: ServerKey
   logger: Logger
 }
 
 export function createAdvertiser(
   config: Config,
-  { serverWallet, wallet, logger }: AdvertiserParts,
+  { serverWallet, serverKey, logger }: AdvertiserParts,
 ): Advertiser {
   const { hostingDomain } = config.http
   if (!config.advertise || hostingDomain === undefined || serverWallet === undefined)
@@ -52,7 +52,7 @@ export function createAdvertiser(
     hostingDomain,
     async () =>
       await advertise(
-        { wallet: await serverWallet.get(), identityKey: wallet.identityKey, network },
+        { wallet: await serverWallet.get(), identityKey: serverKey.identityKey, network },
         wanted,
       ),
     logger,

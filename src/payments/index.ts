@@ -1,6 +1,6 @@
 import type { Knex } from 'knex'
 import type { Logger } from 'pino'
-import type { AuthWallet } from '../auth/wallet'
+import type { ServerKey } from '../auth/serverKey'
 import type { Config } from '../config'
 import { createPaymentStore } from '../db/payments'
 import type { MessageStore } from '../db/messages'
@@ -28,7 +28,7 @@ export interface Payments {
 export interface PaymentParts {
   knex: Knex
   store: MessageStore
-  wallet: AuthWallet
+  serverKey: ServerKey
   privateKey: Secret
   /** Bounds the time that transactions of one address take to verify. */
   verification: RateLimiter
@@ -39,7 +39,7 @@ export interface PaymentParts {
 /** Everything that has to do with money, as far as the configuration allows for it. */
 export function createPayments(config: Config, parts: PaymentParts): Payments {
   const { chaintracksUrl, arcUrl, arcApiKey } = config.payments
-  const { knex, store, wallet, privateKey, verification, logger, reached } = parts
+  const { knex, store, serverKey, privateKey, verification, logger, reached } = parts
   if (chaintracksUrl === undefined || arcUrl === undefined)
     return { enabled: false, wallet: undefined, deliver: noCashier, start() {}, async close() {} }
   const payments = createPaymentStore(knex)
@@ -55,7 +55,7 @@ export function createPayments(config: Config, parts: PaymentParts): Payments {
       verify: verifyPayments(verifier),
       logger,
       reached,
-      locks: createLocks(wallet),
+      locks: createLocks(serverKey),
       network: new ArcBroadcaster(arcUrl, arcApiKey),
       onStored: () => {
         collector.wake()

@@ -1,6 +1,6 @@
-/** To whom an output belongs: BRC-29's keys, over the native wallet. */
+/** To whom an output belongs: BRC-29's keys, over the native serverKey. */
 import { createHash } from 'node:crypto'
-import { anyone, type AuthWallet } from '../auth/wallet'
+import { anyone, type ServerKey } from '../auth/serverKey'
 import { ApiError } from '../contract/errors'
 import type { IdentityKey } from '../contract/protocol'
 import type { PaidOutput } from './payment'
@@ -27,9 +27,9 @@ export interface Locks {
   check: (output: PaidOutput, script: Buffer, parties: Parties) => Promise<void>
 }
 
-export function createLocks(wallet: AuthWallet): Locks {
+export function createLocks(serverKey: ServerKey): Locks {
   return {
-    toServer: (sender) => ({ payer: sender, payee: wallet.identityKey }),
+    toServer: (sender) => ({ payer: sender, payee: serverKey.identityKey }),
     toRecipient: (recipient) => ({ payer: anyone.identityKey, payee: recipient }),
     async check(
       { outputIndex, derivationPrefix, derivationSuffix, senderIdentityKey },
@@ -44,8 +44,8 @@ export function createLocks(wallet: AuthWallet): Locks {
       const keyID = `${derivationPrefix} ${derivationSuffix}`
       const name = { protocolID: PROTOCOL, keyID }
       const key =
-        payee === wallet.identityKey
-          ? await wallet.derivePublicKey({ ...name, counterparty: payer }, true)
+        payee === serverKey.identityKey
+          ? await serverKey.derivePublicKey({ ...name, counterparty: payer }, true)
           : anyone.derivePublicKey({ ...name, counterparty: payee })
       if (!script.equals(payToKey(key)))
         refuse(`is not locked to the key that is derived for ${payee}`)

@@ -529,7 +529,7 @@ describe('the public address', () => {
     )
     expect(another).toEqual({
       codes: ['other-identity'],
-      text: expect.stringContaining(other.server.context.wallet.identityKey),
+      text: expect.stringContaining(other.server.context.serverKey.identityKey),
     })
     expect(nobody).toEqual({
       codes: ['unreachable'],

@@ -73,7 +73,7 @@ test('while it cannot be believed nothing is removed for its age', async () => {
   } = await startServer()
   const { knex } = context
   ;[wall, monotonic] = [Date.now(), performance.now()]
-  const recipient = context.wallet.identityKey
+  const recipient = context.serverKey.identityKey
   await knex('messages').insert({
     recipient,
     message_box: 'inbox',

@@ -2,7 +2,7 @@
 import { PrivateKey } from '@bsv/sdk'
 import { randomBytes } from 'node:crypto'
 import { AUTH_HEADERS, hashRequest, hashResponse } from '../../src/auth/brc104'
-import { NativeWallet, type KeyName } from '../../src/auth/wallet'
+import { NativeServerKey, type KeyName } from '../../src/auth/serverKey'
 import { Secret } from '../../src/lib/secret'
 import { handshake, type HandSession } from '../helpers/signedRequests'
 
@@ -15,13 +15,13 @@ export interface Answer {
 const PATIENCE = 30_000
 
 export class Caller {
-  readonly #wallet: NativeWallet
+  readonly #wallet: NativeServerKey
 
   private constructor(
     private readonly session: HandSession,
     private readonly key: PrivateKey,
   ) {
-    this.#wallet = new NativeWallet(new Secret(key.toHex().padStart(64, '0')))
+    this.#wallet = new NativeServerKey(new Secret(key.toHex().padStart(64, '0')))
   }
 
   /** Makes the one handshake that this client ever makes. */

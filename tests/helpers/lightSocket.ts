@@ -4,7 +4,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { io, type Socket } from 'socket.io-client'
-import { NativeWallet, type KeyName } from '../../src/auth/wallet'
+import { NativeServerKey, type KeyName } from '../../src/auth/serverKey'
 import { Secret } from '../../src/lib/secret'
 
 export interface Heard {
@@ -23,7 +23,7 @@ interface Frame {
 }
 
 export class LightSocket {
-  readonly wallet: NativeWallet
+  readonly wallet: NativeServerKey
   /** In hex. */
   readonly privateKey: string
   readonly raw: Socket
@@ -46,7 +46,7 @@ export class LightSocket {
     }: { key?: Buffer; options?: Parameters<typeof io>[1] } = {},
   ) {
     this.privateKey = key.toString('hex')
-    this.wallet = new NativeWallet(new Secret(this.privateKey))
+    this.wallet = new NativeServerKey(new Secret(this.privateKey))
     this.raw = io(origin, { transports: ['websocket'], forceNew: true, ...options })
     this.raw.on('authMessage', (frame: Frame) => {
       this.#receive(frame)

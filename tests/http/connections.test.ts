@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
-import { NativeWallet, type AuthWallet } from '../../src/auth/wallet'
+import { NativeServerKey, type ServerKey } from '../../src/auth/serverKey'
 import { Secret } from '../../src/lib/secret'
 import { eventually } from '../helpers/processes'
 import { expectError } from '../helpers/refusals'
@@ -233,18 +233,18 @@ test('a connection on which nothing was ever said does not hold up the end', asy
   await closed
 })
 
-test('a wallet that cannot sign fails the request, not the server', async () => {
-  const wallet = new NativeWallet(new Secret(randomBytes(32).toString('hex')))
+test('a server key that cannot sign fails the request, not the server', async () => {
+  const serverKey = new NativeServerKey(new Secret(randomBytes(32).toString('hex')))
   let broken = false
-  const frail: AuthWallet = {
-    identityKey: wallet.identityKey,
+  const frail: ServerKey = {
+    identityKey: serverKey.identityKey,
     signHash: async (hash, key) =>
-      broken ? await Promise.reject(new Error('the wallet is away')) : wallet.signHash(hash, key),
-    verifyHash: (hash, signature, key) => wallet.verifyHash(hash, signature, key),
-    createHmac: (data, key) => wallet.createHmac(data, key),
-    derivePublicKey: (key, forSelf) => wallet.derivePublicKey(key, forSelf),
+      broken ? await Promise.reject(new Error('the key is away')) : serverKey.signHash(hash, key),
+    verifyHash: (hash, signature, key) => serverKey.verifyHash(hash, signature, key),
+    createHmac: (data, key) => serverKey.createHmac(data, key),
+    derivePublicKey: (key, forSelf) => serverKey.derivePublicKey(key, forSelf),
   }
-  const { origin } = await startServer({ overrides: { wallet: frail } })
+  const { origin } = await startServer({ overrides: { serverKey: frail } })
   const session = await handshake(origin)
   broken = true
   const answer = await post(session, '/listMessages', { messageBox: 'inbox' })

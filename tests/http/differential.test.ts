@@ -18,7 +18,7 @@ import { Brc103 } from '../../src/auth/brc103'
 import { httpAuth } from '../../src/auth/http'
 import { MemoryReplayGuard } from '../../src/auth/replay'
 import { SessionSealer } from '../../src/auth/session'
-import { NativeWallet } from '../../src/auth/wallet'
+import { NativeServerKey } from '../../src/auth/serverKey'
 import { parseConfig } from '../../src/config'
 import { createLimits } from '../../src/limits'
 import { Secret } from '../../src/lib/secret'
@@ -30,7 +30,7 @@ let ours: string
 let stock: string
 
 beforeAll(async () => {
-  const wallet = new NativeWallet(new Secret(randomBytes(32).toString('hex')))
+  const wallet = new NativeServerKey(new Secret(randomBytes(32).toString('hex')))
   const brc103 = new Brc103(wallet, new SessionSealer(randomBytes(32)), new MemoryReplayGuard())
   ours = await serve(
     httpAuth({

@@ -467,7 +467,7 @@ describe.each(ENGINES)('permissions on %s', (engine) => {
     })
 
     test('quotes, for one and for many', async () => {
-      const { identityKey } = server.server.context.wallet
+      const { identityKey } = server.server.context.serverKey
       expect(
         await sender.client.getMessageBoxQuote(
           { recipient: recipient.identityKey, messageBox: 'notifications' },

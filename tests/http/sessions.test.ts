@@ -3,7 +3,7 @@ import { PrivateKey, PublicKey, Utils } from '@bsv/sdk'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { createHash, createHmac, randomBytes, randomUUID } from 'node:crypto'
 import { deriveSealingKey } from '../../src/auth/session'
-import { NativeWallet } from '../../src/auth/wallet'
+import { NativeServerKey } from '../../src/auth/serverKey'
 import { OPERATIONS } from '../../src/openapi/document'
 import { Secret } from '../../src/lib/secret'
 import { EVERY_RELEASE, newClient } from '../helpers/clients'
@@ -239,7 +239,7 @@ describe('a session holds', () => {
   test('of the form that the server gave out before', async () => {
     const session = await handshake(server.origin)
     const secret = await deriveSealingKey(
-      new NativeWallet(new Secret(server.env.SERVER_PRIVATE_KEY!)),
+      new NativeServerKey(new Secret(server.env.SERVER_PRIVATE_KEY!)),
     )
     const sealed = Buffer.concat([
       randomBytes(16),

@@ -145,7 +145,7 @@ test('nobody passes for the server itself', async () => {
     body: JSON.stringify({
       version: '0.1',
       messageType: 'initialRequest',
-      identityKey: server.context.wallet.identityKey,
+      identityKey: server.context.serverKey.identityKey,
       initialNonce: randomBytes(48).toString('base64'),
     }),
   })

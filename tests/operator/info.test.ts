@@ -18,7 +18,7 @@ const info = async (
     status: response.status,
     headers: response.headers,
     body: await response.json(),
-    identityKey: server.context.wallet.identityKey,
+    identityKey: server.context.serverKey.identityKey,
   }
 }
 

@@ -1,5 +1,5 @@
 /** The server's own advertisements by hand: what ADVERTISE=true does by itself, its undoing, and what there is. */
-import { NativeWallet } from '../../auth/wallet'
+import { NativeServerKey } from '../../auth/serverKey'
 import type { Config } from '../../config'
 import { wantedKinds } from '../../overlay/advertiser'
 import {
@@ -81,7 +81,7 @@ async function open(config: Config): Promise<Advertising> {
     )
   return {
     wallet: await wallet.get(),
-    identityKey: new NativeWallet(auth.privateKey).identityKey,
+    identityKey: new NativeServerKey(auth.privateKey).identityKey,
     network: new OverlayNetwork(network),
   }
 }

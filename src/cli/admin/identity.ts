@@ -1,4 +1,4 @@
-import { NativeWallet, usesNativeSecp256k1 } from '../../auth/wallet'
+import { NativeServerKey, usesNativeSecp256k1 } from '../../auth/serverKey'
 import { readConfig } from '../environment'
 import { UsageError } from '../failure'
 import { table } from '../wording'
@@ -12,7 +12,7 @@ export function identity(): Outcome {
       'SERVER_PRIVATE_KEY is not set: each start of the server makes an identity of its own. Make a key with "keygen".',
     )
   }
-  const { identityKey } = new NativeWallet(auth.privateKey)
+  const { identityKey } = new NativeServerKey(auth.privateKey)
   const cryptography = usesNativeSecp256k1 ? 'native' : 'javascript'
   const hostingDomain = http.hostingDomain ?? null
   return {

@@ -1,7 +1,7 @@
 import { size } from '../../lib/format'
 import { statfsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
-import { usesNativeSecp256k1 } from '../../auth/wallet'
+import { usesNativeSecp256k1 } from '../../auth/serverKey'
 import { GIB, MIB } from '../../config/parsers'
 import type { Report } from './finding'
 import type { Patient } from './check'

@@ -2,7 +2,7 @@
 import { createHash, randomBytes } from 'node:crypto'
 import { AUTH_VERSION, toBytes } from '../../auth/brc103'
 import { AUTH_HEADERS, hashRequest, hashResponse } from '../../auth/brc104'
-import { NativeWallet, type KeyName } from '../../auth/wallet'
+import { NativeServerKey, type KeyName } from '../../auth/serverKey'
 import { HANDSHAKE_PATH } from '../../contract/protocol'
 import { Secret } from '../../lib/secret'
 import { toIdentityKey } from '../../contract/primitives'
@@ -25,7 +25,7 @@ function keyName(nonce: string, yourNonce: string, counterparty: string): KeyNam
 }
 
 export class Probe {
-  readonly #wallet = new NativeWallet(new Secret(randomBytes(32).toString('hex')))
+  readonly #wallet = new NativeServerKey(new Secret(randomBytes(32).toString('hex')))
   readonly #nonce = randomBytes(48).toString('base64')
   #serverKey = ''
   #serverNonce = ''

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { NativeWallet } from '../../auth/wallet'
+import { NativeServerKey } from '../../auth/serverKey'
 import type { DatabaseConfig } from '../../config'
 import { createKnex } from '../../db/engine/knex'
 import { hasPrices } from '../../db/maintenance/inspection'
@@ -109,7 +109,7 @@ async function checkArc(
 async function checkStorage({ config, broken }: Patient, report: Report): Promise<void> {
   const { storageUrl } = config.wallet
   if (storageUrl === undefined || broken.has('WALLET_STORAGE_URL')) return
-  const { identityKey } = new NativeWallet(new Secret(randomBytes(32).toString('hex')))
+  const { identityKey } = new NativeServerKey(new Secret(randomBytes(32).toString('hex')))
   const answer = await tryToAsk(`${new URL(storageUrl).origin}${HANDSHAKE_PATH}`, {
     method: 'POST',
     headers: { 'content-type': 'application/json' },

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto'
-import { NativeWallet } from '../../auth/wallet'
+import { NativeServerKey } from '../../auth/serverKey'
 import {
   ConfigError,
   parseConfig,
@@ -61,7 +61,7 @@ export function identityOf({
   const { privateKey } = config.auth
   return privateKey === undefined || broken.has('SERVER_PRIVATE_KEY')
     ? undefined
-    : new NativeWallet(privateKey).identityKey
+    : new NativeServerKey(privateKey).identityKey
 }
 
 const WHERE =

@@ -1,6 +1,6 @@
 /**
- * The server's wallet for authentication: BRC-42 key derivation with BRC-43 invoice numbers, ECDSA signatures
- * and HMACs, over libsecp256k1. What it gives is byte for byte what the SDK's `ProtoWallet` gives.
+ * The server's key: BRC-42 key derivation with BRC-43 invoice numbers, ECDSA signatures and HMACs, over libsecp256k1.
+ * Its output equals that of the SDK's `ProtoWallet`, byte for byte.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { inspect } from 'node:util'
@@ -19,10 +19,10 @@ export interface KeyName {
 }
 
 /**
- * What authentication asks of a wallet. Answers may be promises, so that a wallet which lives elsewhere
- * can stand in. `hash` is the SHA-256 of what is signed, 32 bytes; signatures are DER.
+ * Derives keys from the server's private key, and signs with them. A method may return a promise, so that a key in
+ * another process can be used. `hash` is the SHA-256 of what is signed, 32 bytes; signatures are DER.
  */
-export interface AuthWallet {
+export interface ServerKey {
   readonly identityKey: IdentityKey
   signHash: (hash: Buffer, key: KeyName) => Buffer | Promise<Buffer>
   /** False for any signature that does not hold, malformed ones included. */
@@ -54,7 +54,7 @@ export const usesNativeSecp256k1 = ((): boolean => {
   }
 })()
 
-export class NativeWallet implements AuthWallet {
+export class NativeServerKey implements ServerKey {
   readonly identityKey: IdentityKey
   readonly #rootKey: Buffer
   readonly #publicKey: Buffer
@@ -149,12 +149,12 @@ export class NativeWallet implements AuthWallet {
   }
 
   [inspect.custom](): string {
-    return `NativeWallet(${this.identityKey})`
+    return `NativeServerKey(${this.identityKey})`
   }
 }
 
-/** The wallet of "anyone", whose private key is 1 (BRC-43): with it everybody can check what was made for everybody. */
-export const anyone = new NativeWallet(new Secret('1'.padStart(64, '0')))
+/** The key of "anyone", whose private key is 1 (BRC-43). */
+export const anyone = new NativeServerKey(new Secret('1'.padStart(64, '0')))
 
 /**
  * BRC-43's invoice number, `level-name-keyID`.

@@ -5,14 +5,14 @@ import { createHash, randomBytes } from 'node:crypto'
 import { inspect } from 'node:util'
 import {
   invoiceNumber,
-  NativeWallet,
+  NativeServerKey,
   usesNativeSecp256k1,
   type KeyName,
-} from '../../src/auth/wallet'
+} from '../../src/auth/serverKey'
 import { Secret } from '../../src/lib/secret'
 
 interface Pair {
-  native: NativeWallet
+  native: NativeServerKey
   proto: ProtoWallet
   identityKey: string
 }
@@ -20,7 +20,7 @@ interface Pair {
 function pair(key: PrivateKey): Pair {
   const hex = key.toString(16).padStart(64, '0')
   return {
-    native: new NativeWallet(new Secret(hex)),
+    native: new NativeServerKey(new Secret(hex)),
     proto: new ProtoWallet(key),
     identityKey: key.toPublicKey().toString(),
   }
@@ -241,7 +241,7 @@ describe('invoice numbers', () => {
 
 test('the private key shows nowhere', () => {
   const hex = randomBytes(32).toString('hex')
-  const wallet = new NativeWallet(new Secret(hex))
+  const wallet = new NativeServerKey(new Secret(hex))
   const shown = [
     inspect(wallet, { depth: 9, showHidden: true }),
     JSON.stringify(wallet),
