@@ -3,6 +3,7 @@
  * Bitcoin varints, where an absent part has the length -1.
  */
 import { createHash, type Hash } from 'node:crypto'
+import { writeVarint } from '../lib/varint'
 
 /** The headers of authentication, on requests and responses alike. */
 export const AUTH_HEADERS = {
@@ -43,7 +44,7 @@ export function hashRequest({ requestId, method, target, headers, body }: Signed
   writeText(hash, search)
   writeHeaders(hash, signedRequestHeaders(headers))
   if (body.length === 0) hash.update(ABSENT)
-  else hash.update(varint(body.length)).update(body)
+  else hash.update(writeVarint(body.length)).update(body)
   return hash.digest()
 }
 
@@ -52,9 +53,9 @@ export function hashRequest({ requestId, method, target, headers, body }: Signed
  * released clients compute it.
  */
 export function hashResponse({ requestId, status, headers, body }: SignedResponse): Buffer {
-  const hash = createHash('sha256').update(requestId).update(varint(status))
+  const hash = createHash('sha256').update(requestId).update(writeVarint(status))
   writeHeaders(hash, signedResponseHeaders(headers))
-  return hash.update(varint(body.length)).update(body).digest()
+  return hash.update(writeVarint(body.length)).update(body).digest()
 }
 
 type HeaderPair = [name: string, value: string]
@@ -86,30 +87,17 @@ function sortHeaders(pairs: HeaderPair[]): HeaderPair[] {
 }
 
 function writeHeaders(hash: Hash, pairs: HeaderPair[]): void {
-  hash.update(varint(pairs.length))
+  hash.update(writeVarint(pairs.length))
   for (const [name, value] of pairs) {
-    hash.update(varint(Buffer.byteLength(name))).update(name)
-    hash.update(varint(Buffer.byteLength(value))).update(value)
+    hash.update(writeVarint(Buffer.byteLength(name))).update(name)
+    hash.update(writeVarint(Buffer.byteLength(value))).update(value)
   }
 }
 
 function writeText(hash: Hash, text: string): void {
   if (text === '') hash.update(ABSENT)
-  else hash.update(varint(Buffer.byteLength(text))).update(text)
+  else hash.update(writeVarint(Buffer.byteLength(text))).update(text)
 }
 
 /** -1 as a varint: nine bytes of ones. */
 const ABSENT = Buffer.alloc(9, 0xff)
-
-/** A Bitcoin varint of a whole number below 2^32. */
-function varint(value: number): Buffer {
-  if (value < 0xfd) return Buffer.from([value])
-  if (value <= 0xffff) {
-    const bytes = Buffer.from([0xfd, 0, 0])
-    bytes.writeUInt16LE(value, 1)
-    return bytes
-  }
-  const bytes = Buffer.from([0xfe, 0, 0, 0, 0])
-  bytes.writeUInt32LE(value, 1)
-  return bytes
-}

@@ -5,14 +5,14 @@
  * wait for.
  */
 import { randomUUID } from 'node:crypto'
-import { setTimeout as pause } from 'node:timers/promises'
 import type { Logger } from 'pino'
 import type { IdentityKey, PublishedMessage } from '../contract/protocol'
 import type { RedisClient, SharedRedis } from '../lib/redis'
+import { endsWithin } from '../lib/timeout'
 import type { Deliver, Fanout } from './index'
 
-/** How long somebody who joins a room waits for Redis, in milliseconds; then the room is this node's alone for now. */
-const LISTEN_TIMEOUT = 250
+/** How long a join waits for Redis. After it the room has only this node's messages for now. */
+const LISTEN_TIMEOUT_MS = 250
 
 interface Carried {
   node: string
@@ -56,10 +56,7 @@ export class RedisFanout implements Fanout {
   async listen(recipient: IdentityKey): Promise<void> {
     this.#listening.add(recipient)
     if (!this.#listener.isReady) return
-    await Promise.race([
-      this.#subscribe(recipient),
-      pause(LISTEN_TIMEOUT, undefined, { ref: false }),
-    ])
+    await endsWithin(this.#subscribe(recipient), LISTEN_TIMEOUT_MS)
   }
 
   unlisten(recipient: IdentityKey): void {

@@ -4,21 +4,21 @@
  */
 import { createClient, type RedisClientType } from '@redis/client'
 import type { Logger } from 'pino'
+import { withTimeout } from './timeout'
 import type { Secret } from './secret'
 
 export type RedisClient = RedisClientType
 
-/** How long an answer may take, and how long Redis is left alone after it failed, in milliseconds. */
-const PATIENCE = 250
-const RESPITE = 1000
-/** How long to wait between attempts to connect, at most, in milliseconds. */
-const RECONNECT = 1000
-const CONNECT_TIMEOUT = 2000
-/** How often a quiet connection is tried, and after how long a silence it counts as lost, in milliseconds. */
-const PING = 5000
-const SILENCE = 15_000
-/** How many commands may wait for their answers. */
-const MAX_WAITING = 10_000
+const ANSWER_TIMEOUT_MS = 250
+const NO_ANSWER = `no answer within ${ANSWER_TIMEOUT_MS} ms`
+/** After a failure the node does not ask Redis the same for this long. */
+const FAILURE_PAUSE_MS = 1000
+const MAX_RECONNECT_PAUSE_MS = 1000
+const CONNECT_TIMEOUT_MS = 2000
+const PING_INTERVAL_MS = 5000
+/** A connection that is silent for this long, pings included, is lost. */
+const SOCKET_TIMEOUT_MS = 15_000
+const MAX_UNANSWERED_COMMANDS = 10_000
 
 /** What Redis answers that is no primary, or has lost its own, or is still loading its data; to scripts, older ones say so later. */
 const NOT_PRIMARY = /(^|-)(READONLY|MASTERDOWN|LOADING|NOREPLICAS)\b/
@@ -73,19 +73,15 @@ export class SharedRedis {
     command: (client: RedisClient) => Promise<T>,
   ): Promise<T | undefined> {
     if (!this.client.isReady || Date.now() < (this.#pausedUntil.get(use) ?? 0)) return undefined
-    const late = new Deadline(PATIENCE)
     try {
-      const answer = await Promise.race([command(this.client), late.passed])
-      if (answer === late) this.#pause(use, `no answer within ${PATIENCE} ms`)
-      else this.#pausedUntil.delete(use)
-      return answer === late ? undefined : (answer as T)
+      const answer = await withTimeout(command(this.client), ANSWER_TIMEOUT_MS, NO_ANSWER)
+      this.#pausedUntil.delete(use)
+      return answer
     } catch (error) {
       const { message } = error as Error
       this.#pause(use, message)
       if (NOT_PRIMARY.test(message)) this.#reconnect()
       return undefined
-    } finally {
-      late.clear()
     }
   }
 
@@ -108,12 +104,12 @@ export class SharedRedis {
     const client = createClient({
       url: url.reveal(),
       disableOfflineQueue: true,
-      commandsQueueMaxLength: MAX_WAITING,
-      pingInterval: PING,
+      commandsQueueMaxLength: MAX_UNANSWERED_COMMANDS,
+      pingInterval: PING_INTERVAL_MS,
       socket: {
-        connectTimeout: CONNECT_TIMEOUT,
-        socketTimeout: SILENCE,
-        reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, RECONNECT),
+        connectTimeout: CONNECT_TIMEOUT_MS,
+        socketTimeout: SOCKET_TIMEOUT_MS,
+        reconnectStrategy: (retries) => Math.min(50 * 2 ** retries, MAX_RECONNECT_PAUSE_MS),
       },
     }) as RedisClient
     client.connect().catch(() => {
@@ -126,7 +122,7 @@ export class SharedRedis {
   /** After a failover connections stay with the old primary; those that listen and send would not even notice. */
   #reconnect(): void {
     const now = performance.now()
-    if (now - this.#reconnectedAt < RESPITE) return
+    if (now - this.#reconnectedAt < FAILURE_PAUSE_MS) return
     this.#reconnectedAt = now
     // Those that are not ready connect again by themselves.
     for (const client of this.#connections.filter(({ isReady }) => isReady)) {
@@ -140,10 +136,10 @@ export class SharedRedis {
     const now = Date.now()
     if (now >= (this.#pausedUntil.get(use) ?? 0))
       this.logger.warn(
-        { use, reason, milliseconds: RESPITE },
+        { use, reason, milliseconds: FAILURE_PAUSE_MS },
         'Redis did not do what it was asked: this node goes on alone for a while',
       )
-    this.#pausedUntil.set(use, now + RESPITE)
+    this.#pausedUntil.set(use, now + FAILURE_PAUSE_MS)
   }
 
   /** Says in the log when Redis has come, or gone. Some errors are no reason to think it gone. */
@@ -153,30 +149,5 @@ export class SharedRedis {
     this.#told = isReady
     if (isReady) this.logger.info('Redis is there')
     else this.logger.warn({ reason: error?.message }, 'Redis is away: this node goes on alone')
-  }
-}
-
-/** A time after which an answer is late; what has arrived by then counts, even if this process was too busy to read it. */
-class Deadline {
-  readonly passed: Promise<this>
-  #timer: NodeJS.Timeout | undefined
-  #turn: NodeJS.Immediate | undefined
-
-  constructor(milliseconds: number) {
-    this.passed = new Promise((resolve) => {
-      this.#timer = setTimeout(() => {
-        // Two turns of the event loop: one reads what has arrived, the next has dealt with it.
-        this.#turn = setImmediate(() => {
-          this.#turn = setImmediate(() => {
-            resolve(this)
-          })
-        })
-      }, milliseconds)
-    })
-  }
-
-  clear(): void {
-    clearTimeout(this.#timer)
-    clearImmediate(this.#turn)
   }
 }

@@ -2,17 +2,17 @@
 import type { Logger } from 'pino'
 import type { ServerKey } from '../auth/serverKey'
 import type { Config } from '../config'
-import { within } from '../lib/timeout'
+import { PeriodicJob } from '../lib/periodic'
 import type { ServerWallet } from '../payments/wallet'
 import { DAY } from '../config/parsers'
 import { advertise, type AdvertisingResult } from './advertising'
 import { OverlayNetwork } from './network'
 import { RECIPES, type TokenKind } from './tokens'
 
-/** How soon to try again after a failure, in milliseconds: twice as long each time, up to a day. */
-const FIRST_PAUSE = 5 * 60 * 1000
-/** How long a stop waits for what is under way, in milliseconds: the next start goes on from what the wallet has. */
-const PATIENCE = 2000
+/** The pause after a failure doubles each time, up to a day. */
+const MIN_RETRY_PAUSE_MS = 5 * 60 * 1000
+/** What a stop cuts off goes on after the next start, from what the wallet has. */
+const STOP_TIMEOUT_MS = 2000
 
 /** How the server's own advertisements are, as anybody may know. */
 interface AdvertisingState {
@@ -66,10 +66,8 @@ export function wantedKinds({ overlay }: Pick<Config, 'overlay'>): TokenKind[] {
 
 class BackgroundAdvertiser implements Advertiser {
   readonly state: AdvertisingState
-  #timer: NodeJS.Timeout | undefined
-  #round: Promise<void> = Promise.resolve()
+  readonly #job: PeriodicJob
   #failures = 0
-  #stopped = false
 
   constructor(
     host: string,
@@ -77,28 +75,25 @@ class BackgroundAdvertiser implements Advertiser {
     private readonly logger: Logger,
   ) {
     this.state = { host, topics: [], checkedAt: null, fault: null }
-  }
-
-  start(): void {
-    if (this.#stopped) return
-    this.#round = this.#try().then(() => {
-      const pause =
-        this.#failures === 0 ? DAY : Math.min(FIRST_PAUSE * 2 ** (this.#failures - 1), DAY)
-      if (!this.#stopped)
-        this.#timer = setTimeout(() => {
-          this.start()
-        }, pause).unref()
+    this.#job = new PeriodicJob({
+      run: async () => {
+        await this.#try()
+      },
+      intervalMs: () =>
+        this.#failures === 0 ? DAY : Math.min(MIN_RETRY_PAUSE_MS * 2 ** (this.#failures - 1), DAY),
+      onError: (error) => {
+        logger.error({ err: error }, 'the advertisements could not be looked after')
+      },
     })
   }
 
+  start(): void {
+    this.#job.start()
+  }
+
   async stop(): Promise<void> {
-    this.#stopped = true
-    clearTimeout(this.#timer)
-    await within(this.#round, PATIENCE, "the server's advertisements are still under way").catch(
-      ({ message }: Error) => {
-        this.logger.warn(message)
-      },
-    )
+    if (!(await this.#job.stop(STOP_TIMEOUT_MS)))
+      this.logger.warn("the server's advertisements are still under way")
   }
 
   async #try(): Promise<void> {

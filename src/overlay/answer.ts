@@ -1,7 +1,7 @@
 /** An answer of the lookup service in its two forms. */
 import type { FoundAdvertisement } from '../db/advertisements/sql'
 import { joinBeef, splitBeef, type BeefParts } from './beef'
-import { writeVarInt } from './varInt'
+import { writeVarint } from '../lib/varint'
 
 /** The usual form, in JSON: each output with its own BEEF, as an array of bytes. */
 export function toOutputList(found: FoundAdvertisement[]): Buffer {
@@ -19,10 +19,10 @@ export function toOutputList(found: FoundAdvertisement[]): Buffer {
 export function toBinary(found: FoundAdvertisement[]): Buffer {
   const outputs = found.flatMap(({ txid, outputIndex }) => [
     Buffer.from(txid, 'hex'),
-    writeVarInt(outputIndex),
-    writeVarInt(0),
+    writeVarint(outputIndex),
+    writeVarint(0),
   ])
-  return Buffer.concat([writeVarInt(found.length), ...outputs, mergeBeef(found)])
+  return Buffer.concat([writeVarint(found.length), ...outputs, mergeBeef(found)])
 }
 
 /**

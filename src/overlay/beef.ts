@@ -4,7 +4,7 @@
  * some that strangers can make.
  */
 import { createHash } from 'node:crypto'
-import { readVarInt, writeVarInt } from './varInt'
+import { readVarint, writeVarint } from '../lib/varint'
 
 const VERSION = Buffer.from('0100beef', 'hex')
 /** A leaf of a proof that is computed from those below it has no hash. */
@@ -45,13 +45,13 @@ export function splitBeef(beef: Buffer): BeefParts {
 export function joinBeef({ proofs, transactions }: BeefParts): Buffer {
   const ends = transactions.flatMap(({ raw, proof }) => [
     raw,
-    ...(proof === undefined ? [Buffer.from([0])] : [Buffer.from([1]), writeVarInt(proof)]),
+    ...(proof === undefined ? [Buffer.from([0])] : [Buffer.from([1]), writeVarint(proof)]),
   ])
   return Buffer.concat([
     VERSION,
-    writeVarInt(proofs.length),
+    writeVarint(proofs.length),
     ...proofs,
-    writeVarInt(transactions.length),
+    writeVarint(transactions.length),
     ...ends,
   ])
 }
@@ -94,7 +94,7 @@ class Reader {
   }
 
   number(): number {
-    const read = readVarInt(this.bytes.subarray(this.#at, this.#at + 5))
+    const read = readVarint(this.bytes.subarray(this.#at, this.#at + 5))
     if (read === undefined) throw new RangeError('The BEEF has no number where one should be')
     this.#at += read.end
     return read.value

@@ -1,14 +1,14 @@
 /** The overlay network as its clients see it, through the SDK: where topics are taken, and services asked. */
 import type { Transaction } from '@bsv/sdk'
-import { within } from '../lib/timeout'
+import { withTimeout } from '../lib/timeout'
 import type { IdentityKey } from '../contract/protocol'
 import type { Network as Chain } from '../config/parsers'
 import { scriptOf } from './ownTokens'
 import { loadSdk } from './sdk'
 import { readToken, type TokenRecipe } from './tokens'
 
-/** How long the network may take for one question or one transaction, in milliseconds. */
-const TIMEOUT = 30_000
+/** How long the network may take for one question or one transaction. */
+const TIMEOUT_MS = 30_000
 
 const PRESETS = { main: 'mainnet', test: 'testnet', local: 'local' } as const
 
@@ -25,12 +25,12 @@ export class OverlayNetwork {
     const about =
       kind === 'SHIP' ? { topics: [subject] } : kind === 'SLAP' ? { service: subject } : {}
     try {
-      const { outputs } = await within(
+      const { outputs } = await withTimeout(
         new LookupResolver({ networkPreset: PRESETS[this.chain] }).query({
           service,
           query: { identityKey, ...about },
         }),
-        TIMEOUT,
+        TIMEOUT_MS,
         'nobody answers',
       )
       return outputs.flatMap(({ beef, outputIndex }) => {
@@ -52,9 +52,9 @@ export class OverlayNetwork {
   /** @throws Error where no node takes it */
   async publish(topic: string, transaction: Transaction): Promise<void> {
     const { TopicBroadcaster } = loadSdk()
-    const result = await within(
+    const result = await withTimeout(
       new TopicBroadcaster([topic], { networkPreset: PRESETS[this.chain] }).broadcast(transaction),
-      TIMEOUT,
+      TIMEOUT_MS,
       'nobody answers',
     )
     if (result.status !== 'success') throw new Error(result.description)

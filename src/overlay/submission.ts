@@ -11,7 +11,7 @@ import type { TransactionVerifier } from '../spv/verifier'
 import type { Spend, VerifiedSubmission } from '../spv/verify'
 import { isCandidate, judge } from './advertisement'
 import { TOPIC } from './topic'
-import { readVarInt } from './varInt'
+import { readVarint } from '../lib/varint'
 
 /** How many advertisements one transaction may have: each takes a signature to tell. */
 export const MAX_ADVERTISED = 5
@@ -37,7 +37,7 @@ export function checkTopics(header: string | string[] | undefined): void {
  */
 export function takeBeef(body: Buffer, headers: IncomingHttpHeaders): Buffer {
   if (headers['x-includes-off-chain-values'] !== 'true') return body
-  const length = readVarInt(body)
+  const length = readVarint(body)
   if (length === undefined || length.end + length.value > body.length)
     throw new ApiError(
       'ERR_INVALID_TRANSACTION',

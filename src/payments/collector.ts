@@ -4,24 +4,24 @@
  */
 import type { Knex } from 'knex'
 import type { Logger } from 'pino'
-import { within } from '../lib/timeout'
+import { PeriodicJob } from '../lib/periodic'
+import { withTimeout } from '../lib/timeout'
 import { findDue, markSettled, postpone, type DuePayment } from '../db/payments/sql'
 import type { PaymentStore } from '../db/payments'
 import { query } from '../db/engine/query'
 import type { Milestone } from './cashier'
 import type { ServerWallet } from './wallet'
 
-/** How often to look, in milliseconds, when nobody says that there is something. */
-const INTERVAL = 30_000
+/** How often the collector looks for payments that are due. */
+const INTERVAL_MS = 30_000
 /** How many payments to look at together. */
 const BATCH = 20
-/** How long the wallet may take for one, in milliseconds. */
-const TIMEOUT = 30_000
-/** How long a stop waits for what is under way, in milliseconds: a payment that is cut off is taken in by the next start. */
-const PATIENCE = 2000
-/** How long to wait after a failure, in milliseconds: twice as long each time. */
-const FIRST_PAUSE = 5000
-const LONGEST_PAUSE = 60 * 60 * 1000
+const INTERNALIZE_TIMEOUT_MS = 30_000
+/** A payment that a stop cuts off is collected after the next start. */
+const STOP_TIMEOUT_MS = 2000
+/** The pause after a failure doubles each time. */
+const MIN_RETRY_PAUSE_MS = 5000
+const MAX_RETRY_PAUSE_MS = 60 * 60 * 1000
 
 export interface CollectorParts {
   knex: Knex
@@ -33,48 +33,28 @@ export interface CollectorParts {
 }
 
 export class Collector {
-  #timer: NodeJS.Timeout | undefined
-  #round: Promise<void> = Promise.resolve()
-  #waiting = 0
-  #stopped = false
+  readonly #job: PeriodicJob
 
-  constructor(private readonly parts: CollectorParts) {}
-
-  /** Begins with what was left when the server was last here. */
-  start(): void {
-    if (this.#timer !== undefined) return
-    this.#timer = setInterval(() => {
-      this.wake()
-    }, INTERVAL).unref()
-    this.wake()
-  }
-
-  /** There is something to do. */
-  wake(): void {
-    // One round is under way and one may wait for it: that one sees everything.
-    if (this.#stopped || this.#waiting > 1) return
-    this.#waiting++
-    this.#round = this.#round
-      .then(async () => {
+  constructor(private readonly parts: CollectorParts) {
+    this.#job = new PeriodicJob({
+      run: async () => {
         await this.#collect()
-      })
-      .catch((error: unknown) => {
-        this.parts.logger.error({ err: error }, 'payments could not be looked after')
-      })
-      .finally(() => {
-        this.#waiting--
-      })
+      },
+      intervalMs: INTERVAL_MS,
+      onError: (error) => {
+        parts.logger.error({ err: error }, 'payments could not be looked after')
+      },
+    })
   }
 
-  /** Resolves when what is under way is done, or has had its time. */
+  /** Collects what is due now, and goes on at intervals. */
+  start(): void {
+    this.#job.start()
+  }
+
   async stop(): Promise<void> {
-    this.#stopped = true
-    clearInterval(this.#timer)
-    await within(this.#round, PATIENCE, 'the wallet is still at work').catch(
-      ({ message }: Error) => {
-        this.parts.logger.warn(message)
-      },
-    )
+    if (!(await this.#job.stop(STOP_TIMEOUT_MS)))
+      this.parts.logger.warn('the wallet is still at work')
   }
 
   async #collect(): Promise<void> {
@@ -83,10 +63,10 @@ export class Collector {
     if (wallet === undefined) return
     for (
       let due = await this.#due(knex);
-      due.length > 0 && !this.#stopped;
+      due.length > 0 && !this.#job.isStopped;
       due = await this.#due(knex)
     ) {
-      for (const payment of due) if (!this.#stopped) await this.#takeIn(payment, wallet)
+      for (const payment of due) if (!this.#job.isStopped) await this.#takeIn(payment, wallet)
     }
   }
 
@@ -98,14 +78,18 @@ export class Collector {
     const { knex, logger, reached } = this.parts
     const { id, txid, attempts } = payment
     try {
-      await within(internalize(payment, wallet), TIMEOUT, 'the wallet does not answer in time')
+      await withTimeout(
+        internalize(payment, wallet),
+        INTERNALIZE_TIMEOUT_MS,
+        'the wallet does not answer in time',
+      )
       await reached('internalized')
       await query('settle payment', async () => {
         await markSettled(knex, id, Date.now())
       })
       await reached('settled')
     } catch (error) {
-      const pause = Math.min(FIRST_PAUSE * 2 ** attempts, LONGEST_PAUSE)
+      const pause = Math.min(MIN_RETRY_PAUSE_MS * 2 ** attempts, MAX_RETRY_PAUSE_MS)
       const { message } = error as Error
       logger.warn(
         { txid, attempts: attempts + 1, seconds: pause / 1000, fault: message.slice(0, 300) },

@@ -58,7 +58,7 @@ export function createPayments(config: Config, parts: PaymentParts): Payments {
       locks: createLocks(serverKey),
       network: new ArcBroadcaster(arcUrl, arcApiKey),
       onStored: () => {
-        collector.wake()
+        collector.start()
       },
     }),
     start: () => {

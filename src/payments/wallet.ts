@@ -1,6 +1,6 @@
 /** The server's wallet for money: BRC-100 over a storage elsewhere. It is loaded and built when it is first needed, not before. */
 import type { Wallet } from '@bsv/wallet-toolbox-client'
-import { within } from '../lib/timeout'
+import { withTimeout } from '../lib/timeout'
 import type { Secret } from '../lib/secret'
 import type { Network as Chain } from '../config/parsers'
 
@@ -27,7 +27,7 @@ export class ServerWallet {
     this.#building = undefined
     if (building === undefined) return
     // One that is still being built, or that hangs, ends with the process.
-    await within(
+    await withTimeout(
       building.then(async (wallet) => {
         await wallet.destroy()
       }),
@@ -41,7 +41,7 @@ export class ServerWallet {
    * @throws Error where the storage cannot be reached in time; the next call tries again
    */
   async get(): Promise<Wallet> {
-    this.#building ??= within(
+    this.#building ??= withTimeout(
       build(this.settings),
       TIMEOUT,
       'the storage of the wallet does not answer in time',

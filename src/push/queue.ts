@@ -1,4 +1,4 @@
-import { setTimeout as pause } from 'node:timers/promises'
+import { endsWithin } from '../lib/timeout'
 
 export interface Bounds {
   /** How many are worked on at once. */
@@ -41,13 +41,13 @@ export class Queue<T> {
   }
 
   /**
-   * Drops what waits, and resolves when what is under way is done or has had its time, in milliseconds.
+   * Drops what waits, and resolves when what is under way is done, or after the timeout.
    * @returns how many were dropped
    */
-  async close(patience: number): Promise<number> {
+  async close(timeoutMs: number): Promise<number> {
     this.#closed = true
     const dropped = this.#waiting.splice(0).length
-    await Promise.race([Promise.all(this.#runs), pause(patience, undefined, { ref: false })])
+    await endsWithin(Promise.all(this.#runs), timeoutMs)
     return dropped + this.#runs.size
   }
 

@@ -11,13 +11,13 @@ import {
 import { OTLPTraceExporter } from '@opentelemetry/exporter-trace-otlp-http'
 import { defaultResource, resourceFromAttributes } from '@opentelemetry/resources'
 import { BatchSpanProcessor, NodeTracerProvider } from '@opentelemetry/sdk-trace-node'
-import { setTimeout as pause } from 'node:timers/promises'
 import { ApiError } from '../contract/errors'
+import { endsWithin } from '../lib/timeout'
 import type { Mailbox } from '../mailbox'
 import type { Tracing } from './tracing'
 
-/** How long closing waits for the collector to take what is left, in milliseconds. */
-const CLOSE_TIMEOUT = 1000
+/** How long closing waits for the collector to take the remaining spans. */
+const CLOSE_TIMEOUT_MS = 1000
 
 export function createTracing(endpoint: string, attributes: Attributes): Tracing {
   const provider = new NodeTracerProvider({
@@ -86,10 +86,7 @@ export function createTracing(endpoint: string, attributes: Attributes): Tracing
     middleware,
     trace: traceMailbox,
     close: async () => {
-      await Promise.race([
-        provider.shutdown().catch(() => {}),
-        pause(CLOSE_TIMEOUT, undefined, { ref: false }),
-      ])
+      await endsWithin(provider.shutdown(), CLOSE_TIMEOUT_MS)
     },
   }
 }

@@ -10,6 +10,7 @@ import { cors } from '../http/cors'
 import { exchangeOf } from '../http/exchange'
 import { sendRefusal, writeRefusal } from '../http/errorResponse'
 import { mergeSlashes, toPath } from '../http/target'
+import { waitUntilQuiet } from '../lib/quiet'
 import type { Limits } from '../limits'
 import { pointsOf } from '../limits/meter'
 import { SOCKET_PATH, type IdentityKey } from '../contract/protocol'
@@ -56,11 +57,8 @@ const CONNECT_TIMEOUT_MS = 10_000
 const UPGRADE_TIMEOUT_MS = 15_000
 /** How often a connection that polls may try to. */
 const MAX_UPGRADES = 3
-/** How long closing waits for what is unanswered, and how often it looks. */
+/** How long closing waits for what is unanswered. */
 const CLOSE_DEADLINE_MS = 8000
-const CLOSE_INTERVAL_MS = 10
-/** How many turns of the event loop without a question count as quiet. */
-const QUIET_TURNS = 5
 /** How many fragments a message of a WebSocket may have, and how many pieces of it may wait: each takes memory of its own. */
 const MAX_FRAGMENTS = 64
 const MAX_BUFFERED_PIECES = 16 * 1024
@@ -162,20 +160,14 @@ export class AuthSocketServer {
     this.#stopping = true
     const end = Date.now() + deadline
     if (this.#sockets.size > 0) await pause(Math.min(this.#grace, deadline))
-    await this.#allAnswered(end)
+    await waitUntilQuiet(
+      () => this.counters.asked,
+      end,
+      () => this.counters.unanswered > 0,
+    )
     for (const namespace of this.#io._nsps.values()) await namespace.adapter.close()
     this.#engine.close()
     for (const id of [...this.#sockets.keys()]) this.#end(id, 'server shutting down')
-  }
-
-  /** Resolves when nothing is unanswered, and nothing more comes: each turn of the event loop reads what clients have sent. */
-  async #allAnswered(end: number): Promise<void> {
-    const { counters } = this
-    for (let quiet = 0; quiet < QUIET_TURNS && Date.now() < end;) {
-      const { asked } = counters
-      await (counters.unanswered > 0 ? pause(CLOSE_INTERVAL_MS) : new Promise(setImmediate))
-      quiet = counters.unanswered > 0 || counters.asked > asked ? 0 : quiet + 1
-    }
   }
 
   async #handle(req: IncomingMessage, res: ServerResponse): Promise<void> {

@@ -1,7 +1,7 @@
 /** The doctor: looks at everything that a server needs, and says what to do about each finding. It changes nothing. */
 import { codeOf } from '../../db/engine/faults'
 import type { FlatEnv } from '../../config'
-import { within } from '../../lib/timeout'
+import { withTimeout } from '../../lib/timeout'
 import { describeFailure } from '../failure'
 import type { Check, Patient } from './check'
 import { checkDatabase } from './database'
@@ -44,7 +44,7 @@ export async function diagnose(env: FlatEnv, { url }: { url?: string } = {}): Pr
       const findings: Finding[] = []
       const report = createReport(name, findings)
       try {
-        await within(
+        await withTimeout(
           (async () => {
             await check(patient, report)
           })(),

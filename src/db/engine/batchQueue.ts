@@ -4,6 +4,7 @@
  * still gets an answer of its own, and a bad one fails alone.
  */
 import { ApiError } from '../../contract/errors'
+import { withTimeout } from '../../lib/timeout'
 import { isDataError } from './faults'
 
 export interface Job {
@@ -36,9 +37,9 @@ export interface Committed<A> {
 
 /** How many rows one transaction has, but for a single job that has more by itself. */
 export const MAX_ROWS = 500
-/** A commit is given up, its outcome unknown, after this many milliseconds and the time for its bytes. */
-const COMMIT_TIMEOUT = 5000
-const BYTES_PER_MILLISECOND = 10_000
+/** A commit is given up, its outcome unknown, after this time and the time for its bytes. */
+const COMMIT_TIMEOUT_MS = 5000
+const BYTES_PER_MS = 10_000
 /** A job that has waited longer, in milliseconds, is not tried after a commit that the database did not answer. */
 const PATIENCE = 1000
 
@@ -103,9 +104,12 @@ export class Lane<J extends Job, A> {
     const jobs = batch.map(({ job }) => job)
     const since = performance.now()
     try {
-      const { answers, rows } = await withDeadline(
+      const bytes = jobs.reduce((sum, job) => sum + job.bytes, 0)
+      const { answers, rows } = await withTimeout(
         this.commit(jobs),
-        jobs.reduce((sum, { bytes }) => sum + bytes, 0),
+        COMMIT_TIMEOUT_MS + bytes / BYTES_PER_MS,
+        'the commit took too long',
+        'COMMIT_TIMEOUT',
       )
       if (rows > 0) this.onCommit(rows, (performance.now() - since) / 1000)
       batch.forEach(({ resolve, reject }, index) => {
@@ -129,22 +133,5 @@ export class Lane<J extends Job, A> {
     const oldest = Date.now() - PATIENCE
     this.#waiting = waiting.filter(({ since }) => since >= oldest)
     for (const { since, reject } of waiting) if (since < oldest) reject(error)
-  }
-}
-
-async function withDeadline<T>(work: Promise<T>, bytes: number): Promise<T> {
-  let timer: NodeJS.Timeout | undefined
-  const deadline = new Promise<never>((_resolve, reject) => {
-    timer = setTimeout(
-      () => {
-        reject(Object.assign(new Error('the commit took too long'), { code: 'COMMIT_TIMEOUT' }))
-      },
-      COMMIT_TIMEOUT + bytes / BYTES_PER_MILLISECOND,
-    )
-  })
-  try {
-    return await Promise.race([work, deadline])
-  } finally {
-    clearTimeout(timer)
   }
 }

@@ -2,11 +2,12 @@
 import type { Knex } from 'knex'
 import type { Logger } from 'pino'
 import type { DatabaseConfig, Quotas } from '../../config'
+import { PeriodicJob } from '../../lib/periodic'
 import { codeOf } from './faults'
 import { isMigrated, migrate, settleUsage } from './migrate'
 
-/** How often a server on an old schema looks whether it was brought up to date, in milliseconds. */
-const INTERVAL = 5000
+/** How often a server on an old schema looks whether it was brought up to date. */
+const INTERVAL_MS = 5000
 
 export interface SchemaParts {
   knex: Knex
@@ -18,10 +19,20 @@ export interface SchemaParts {
 export class Schema {
   #ready = false
   #checking: Promise<void> | undefined
-  #timer: NodeJS.Timeout | undefined
+  readonly #job: PeriodicJob
   readonly #listeners: Array<() => void> = []
 
-  constructor(private readonly parts: SchemaParts) {}
+  constructor(private readonly parts: SchemaParts) {
+    this.#job = new PeriodicJob({
+      run: async () => {
+        await this.check()
+      },
+      intervalMs: INTERVAL_MS,
+      onError: (error) => {
+        parts.logger.error({ operation: 'migrations', fault: codeOf(error) }, 'the database failed')
+      },
+    })
+  }
 
   /** Whether messages may be stored, listed and removed: before, they would not be counted. */
   get ready(): boolean {
@@ -48,14 +59,7 @@ export class Schema {
     await this.check()
     if (this.#ready) return
     this.parts.logger.warn('the schema is not up to date: run "npm run migrate", or POST /migrate')
-    this.#timer = setInterval(() => {
-      this.check().catch((error: unknown) => {
-        this.parts.logger.error(
-          { operation: 'migrations', fault: codeOf(error) },
-          'the database failed',
-        )
-      })
-    }, INTERVAL).unref()
+    this.#job.start()
   }
 
   /** Looks whether the schema has become ready; one look serves all who ask meanwhile. */
@@ -68,7 +72,7 @@ export class Schema {
   }
 
   close(): void {
-    clearInterval(this.#timer)
+    void this.#job.stop()
   }
 
   async #look(): Promise<void> {

@@ -3,6 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Knex } from 'knex'
 import type { Logger } from 'pino'
 import type { Limit } from '../../config/parsers'
+import { PeriodicJob } from '../../lib/periodic'
 import { codeOf } from '../engine/faults'
 import { selectOldest } from '../messages/sql'
 import type { Ledger } from '../quotas'
@@ -10,8 +11,7 @@ import type { Removal } from '../messages/remove'
 import { WallClock, type Clocks } from '../engine/wallClock'
 import { removeZeroUsage } from '../quotas/sql'
 
-/** How often, in milliseconds. */
-const INTERVAL = 60_000
+const INTERVAL_MS = 60_000
 /** How many messages one step removes, so that its locks are short; and how long it pauses for others, in milliseconds. */
 const STEP = 200
 const PAUSE = 20
@@ -33,48 +33,38 @@ export interface HousekeepingParts {
 }
 
 export class Housekeeping {
-  #timer: NodeJS.Timeout | undefined
-  #round: Promise<void> = Promise.resolve()
-  #stopped = false
+  readonly #job: PeriodicJob
   readonly #clock: WallClock
   /** Where the next round goes on looking for counts of nothing. */
   #behind = ''
 
   constructor(private readonly parts: HousekeepingParts) {
     this.#clock = new WallClock(parts.clocks)
+    // Every node runs it: what one node has removed, another one does not find.
+    this.#job = new PeriodicJob({
+      run: async () => {
+        await this.#expire()
+        await this.#tidy()
+      },
+      intervalMs: INTERVAL_MS,
+      onError: (error) => {
+        parts.logger.error(
+          { operation: 'housekeeping', fault: codeOf(error) },
+          'the database failed',
+        )
+      },
+    })
   }
 
-  /** Begins at once, where there is anything to do at all and it has not begun. */
+  /** Does nothing if there is no retention and no quota. */
   start(): void {
     const { retention, ledger } = this.parts
-    if (this.#timer !== undefined || (retention === undefined && !ledger.counts)) return
-    this.#timer = setInterval(() => {
-      this.#begin()
-    }, INTERVAL).unref()
-    this.#begin()
+    if (retention !== undefined || ledger.counts) this.#job.start()
   }
 
   /** Resolves when the step that is under way is done. */
   async stop(): Promise<void> {
-    this.#stopped = true
-    clearInterval(this.#timer)
-    await this.#round
-  }
-
-  /** One round behind the other. Every node makes its own: what one has removed, another does not find. */
-  #begin(): void {
-    this.#round = this.#round
-      .then(async () => {
-        if (this.#stopped) return
-        await this.#expire()
-        await this.#tidy()
-      })
-      .catch((error) => {
-        this.parts.logger.error(
-          { operation: 'housekeeping', fault: codeOf(error) },
-          'the database failed',
-        )
-      })
+    await this.#job.stop()
   }
 
   async #expire(): Promise<void> {
@@ -83,7 +73,7 @@ export class Housekeeping {
     let expired = 0
     // Messages stand in the order of their arrival: behind those that are to stay, the others stay, too. Some may have
     // been stored by a node whose clock is ahead, so a few more steps are looked at.
-    for (let behind = 0, young = 0; young < YOUNG_STEPS && !this.#stopped;) {
+    for (let behind = 0, young = 0; young < YOUNG_STEPS && !this.#job.isStopped;) {
       const now = this.#clock.now()
       if (now === undefined) {
         logger.warn(
