@@ -11,7 +11,7 @@ import { ApiError, toApiError } from './contract/errors'
 import { ChunkTurns } from './http/chunks'
 import { cors } from './http/cors'
 import { exchangeOf, openExchange } from './http/exchange'
-import { sendRefusal } from './http/errorResponse'
+import { sendErrorResponse } from './http/errorResponse'
 import { followResponse } from './http/response'
 import { isTarget, mergeSlashes, toPath } from './http/target'
 import { Turns } from './http/turns'
@@ -19,7 +19,7 @@ import { pointsOf } from './limits/meter'
 import { unlimited, type RateLimiter } from './limits/rates'
 import { operatorRoutes } from './operator'
 import { healthRoutes } from './operator/health'
-import { faultLogOf, followRequests } from './http/requestLog'
+import { faultLogOf, logRequests } from './http/requestLog'
 import { documentRoutes } from './openapi'
 import { pageRoutes, rootRoutes } from './pages'
 import { HANDSHAKE_PATH, SOCKET_PATH } from './contract/protocol'
@@ -48,7 +48,7 @@ export function createApp(context: Context, sockets?: RequestListener): RequestL
   app.disable('etag')
   const isProxied = (req: Request): boolean => limits.address.isProxied(req)
   app.use(tracing.middleware(nameOf, isProxied))
-  app.use(followRequests({ ...context, isProxied, routeOf: nameOf, isPolled: isHealth }))
+  app.use(logRequests({ ...context, isProxied, routeOf: nameOf, isPolled: isHealth }))
   app.use(cors)
   app.use(mount(prefix, health), mount(prefix, open), mount('', atRoot))
   app.use(refuseUnknown(prefix, closed, notFound), ...auth)
@@ -81,14 +81,14 @@ export function createApp(context: Context, sockets?: RequestListener): RequestL
   const refuse = (req: IncomingMessage, res: ServerResponse, error: unknown): void => {
     const { code, headers, status } = toApiError(error, logger)
     const [path] = req.url!.split('?', 1)
-    metrics.refused(code, 'http')
+    metrics.rejected(code, 'http')
     metrics.request(nameOf(path!), status, 0)
     logger.debug({ method: req.method, status, code }, 'a request was refused unread')
     const refusal = new ApiError(code, (error as Error).message, (error as ApiError).details, {
       headers,
     })
     cors(req, res, () => {
-      sendRefusal(res, describeAt(path!, refusal))
+      sendErrorResponse(res, describeAt(path!, refusal))
     })
   }
   const turns = new Turns()
@@ -241,7 +241,7 @@ function answerError(
   // Express knows an error handler by its four parameters.
   return (error: unknown, req, res, _next) => {
     const refusal = toApiError(error, faultLogOf(req, logger))
-    metrics.refused(refusal.code, 'http')
+    metrics.rejected(refusal.code, 'http')
     if (res.headersSent) return void res.destroy()
     res.status(refusal.status).set(refusal.headers).json(describeAt(req.path, refusal).toBody())
   }

@@ -1,7 +1,7 @@
 import type { Socket } from 'node:net'
 import { ApiError } from '../contract/errors'
 import type { Limits } from '../limits'
-import { writeRefusal } from './errorResponse'
+import { writeErrorResponse } from './errorResponse'
 
 /** Serves a new connection, or refuses it: for an address that has too many, or that floods the server. */
 export function acceptBy({
@@ -17,7 +17,7 @@ export function acceptBy({
       return false
     }
     if (!connections.hasRoom(key)) {
-      writeRefusal(
+      writeErrorResponse(
         socket,
         new ApiError('ERR_SERVER_BUSY', 'Your address has too many connections to this server.'),
       )

@@ -10,7 +10,7 @@ const END_TIMEOUT_MS = 2000
 const END_BYTES = 64 * 1024
 
 /** Answers a request. */
-export function sendRefusal(res: ServerResponse, refusal: ApiError): void {
+export function sendErrorResponse(res: ServerResponse, refusal: ApiError): void {
   const body = JSON.stringify(refusal.toBody())
   res.statusCode = refusal.status
   res.setHeaders(
@@ -27,7 +27,7 @@ export function sendRefusal(res: ServerResponse, refusal: ApiError): void {
 }
 
 /** Answers on a bare connection, which then ends. */
-export function writeRefusal(socket: Duplex, refusal: ApiError): void {
+export function writeErrorResponse(socket: Duplex, refusal: ApiError): void {
   if (!socket.writable) return void socket.destroy()
   const body = JSON.stringify(refusal.toBody())
   socket.on('error', () => {

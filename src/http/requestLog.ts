@@ -5,7 +5,7 @@ import type { Logger } from 'pino'
 import type { FaultLog } from '../contract/errors'
 import type { Metrics } from '../metrics'
 
-export interface RequestParts {
+export interface RequestLogParts {
   logger: Logger
   metrics: Metrics
   /** Whether a request comes from a proxy whose id for it is taken over. */
@@ -22,13 +22,13 @@ const MAX_PATH = 200
 
 const ids = new WeakMap<Request, string>()
 
-export function followRequests({
+export function logRequests({
   logger,
   metrics,
   isProxied,
   routeOf,
   isPolled,
-}: RequestParts): RequestHandler {
+}: RequestLogParts): RequestHandler {
   return (req, res, next) => {
     const since = performance.now()
     const { method, path } = req

@@ -9,7 +9,7 @@ import {
 import type { Socket } from 'node:net'
 import { ApiError, type ErrorCode } from '../contract/errors'
 import { drain } from './drain'
-import { endSoon, writeRefusal } from './errorResponse'
+import { endSoon, writeErrorResponse } from './errorResponse'
 
 /** How long an idle connection is kept: longer than proxies and clients keep theirs. */
 const KEEP_ALIVE_MS = 65_000
@@ -89,7 +89,7 @@ export function createHttpServer({
   })
   // What Node cannot parse never becomes a request.
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
-    writeRefusal(socket, new ApiError(CLIENT_ERRORS[error.code ?? ''] ?? 'ERR_BAD_REQUEST'))
+    writeErrorResponse(socket, new ApiError(CLIENT_ERRORS[error.code ?? ''] ?? 'ERR_BAD_REQUEST'))
   })
   return {
     server,
@@ -130,7 +130,7 @@ function answerInstead(server: Server, req: IncomingMessage, socket: Socket): vo
     Number(req.headers['content-length'] ?? 0) > 0 ||
     req.headers['transfer-encoding'] !== undefined
   )
-    return writeRefusal(socket, new ApiError('ERR_BAD_REQUEST'))
+    return writeErrorResponse(socket, new ApiError('ERR_BAD_REQUEST'))
   // Node no longer watches this connection.
   socket.setTimeout(REQUEST_TIMEOUT_MS, () => {
     socket.destroy()

@@ -2,7 +2,7 @@
  * Work that is done one after the other, and for whom it is done in turns: whoever has much to do waits for itself, and
  * not everybody else for it.
  */
-export class FairLine {
+export class FairQueue {
   readonly #waiting = new Map<string, Array<() => Promise<unknown>>>()
   #size = 0
   #running = false

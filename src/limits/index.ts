@@ -6,7 +6,7 @@ import { ByteBudget } from './budget'
 import { Gate } from './gate'
 import { createMeter, type Meter } from './meter'
 import { createRateLimiter, unlimited, type RateLimiter } from './rates'
-import { Tally } from './tally'
+import { CountLimiter } from './countLimiter'
 
 /** How many attempts to migrate an address has in a minute. */
 const MIGRATION_ATTEMPTS = 10
@@ -34,9 +34,9 @@ export interface Limits {
   meter: Meter
   gate: Gate
   /** TCP connections by the address at their other end, unless it is a trusted proxy. */
-  connections: Tally
+  connections: CountLimiter
   /** Sockets of Socket.IO by address, and how many one identity may have. */
-  sockets: Tally
+  sockets: CountLimiter
   socketsPerIdentity: Limit
   /** Memory for what arrives and is not worked on yet, and for what is sent and not read yet. */
   incoming: ByteBudget
@@ -70,8 +70,8 @@ export function createLimits(
     ),
     meter: createMeter({ perAddress, perIdentity }),
     gate: new Gate(limits.concurrent),
-    connections: new Tally(limits.connections),
-    sockets: new Tally(limits.socketsPerAddress),
+    connections: new CountLimiter(limits.connections),
+    sockets: new CountLimiter(limits.socketsPerAddress),
     socketsPerIdentity: limits.socketsPerIdentity,
     incoming: new ByteBudget({
       total: memory.incoming,

@@ -30,7 +30,7 @@ export interface Metrics {
    */
   request: (route: string, status: number | undefined, seconds: number) => void
   handshake: (transport: Transport) => void
-  refused: (code: ErrorCode, transport: Transport) => void
+  rejected: (code: ErrorCode, transport: Transport) => void
   /** A send that was stored, for all its recipients. */
   sent: (results: SendResult[]) => void
   acknowledged: (messages: number) => void
@@ -46,7 +46,7 @@ const nothing = (): void => {}
 export const noMetrics: Metrics = {
   request: nothing,
   handshake: nothing,
-  refused: nothing,
+  rejected: nothing,
   sent: nothing,
   acknowledged: nothing,
   expired: nothing,

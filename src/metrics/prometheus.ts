@@ -87,7 +87,7 @@ export function createPrometheus(labels: Record<string, string>): PrometheusMetr
       handshake: (transport) => {
         handshakes.inc({ transport })
       },
-      refused: (code, transport) => {
+      rejected: (code, transport) => {
         refusals.inc({ code, transport })
       },
       sent(results) {

@@ -7,7 +7,7 @@ import type { Publish } from '../mailbox'
 import type { IdentityKey, PublishedMessage } from '../contract/protocol'
 import type { Notice, PushService } from './pushService'
 import { Queue, type Bounds } from './queue'
-import { Tally } from './throttledLog'
+import { ThrottledLog } from './throttledLog'
 
 export interface PusherParts {
   devices: DeviceStore
@@ -31,7 +31,7 @@ type Job = Notice & { recipient: IdentityKey }
 export class Pusher {
   readonly #boxes: Set<string>
   readonly #queue: Queue<Job>
-  readonly #tally: Tally
+  readonly #log: ThrottledLog
   #closed = false
 
   constructor(private readonly parts: PusherParts) {
@@ -39,7 +39,7 @@ export class Pusher {
     this.#queue = new Queue(async (job) => {
       await this.#push(job)
     }, BOUNDS)
-    this.#tally = new Tally(parts.logger)
+    this.#log = new ThrottledLog(parts.logger)
   }
 
   follow(publish: Publish): Publish {
@@ -64,7 +64,7 @@ export class Pusher {
   /** What waits holds no body. */
   #add({ messageId, messageBox, sender, recipient }: PublishedMessage): void {
     if (!this.#queue.add(recipient, { messageId, messageBox, sender, recipient }))
-      this.#tally.add('the devices of a message were not told', 'too much waits')
+      this.#log.add('the devices of a message were not told', 'too much waits')
   }
 
   async #push({ recipient, ...notice }: Job): Promise<void> {
@@ -105,7 +105,7 @@ export class Pusher {
     } catch (error) {
       const fault =
         error instanceof ApiError ? String(error.fault?.fault ?? error.code) : codeOf(error)
-      if (!this.#closed) this.#tally.add('a device was not told of a message', fault)
+      if (!this.#closed) this.#log.add('a device was not told of a message', fault)
     }
   }
 }

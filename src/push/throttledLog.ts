@@ -4,7 +4,7 @@ import type { Logger } from 'pino'
 const INTERVAL = 60_000
 
 /** What may happen too often to log it each time: the first is logged at once, then one line a minute counts the others. */
-export class Tally {
+export class ThrottledLog {
   readonly #kinds = new Map<string, { times: number; due: number }>()
 
   constructor(

@@ -2,7 +2,7 @@
 import { fork, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { ApiError } from '../contract/errors'
-import { FairLine } from '../lib/fairQueue'
+import { FairQueue } from '../lib/fairQueue'
 import type { RateLimiter } from '../limits/rates'
 import type { Phase, Verdict, Verified } from './verify'
 
@@ -26,7 +26,7 @@ export class TransactionVerifier<Kind extends keyof Verified> {
   #worker: Worker | undefined
   #standby: Worker | undefined
   #standbyTimer: NodeJS.Timeout | undefined
-  readonly #line = new FairLine()
+  readonly #line = new FairQueue()
   #closed = false
 
   /**

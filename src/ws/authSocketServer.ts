@@ -8,7 +8,7 @@ import type { Brc103 } from '../auth/brc103'
 import { ApiError, toApiError, type FaultLog } from '../contract/errors'
 import { cors } from '../http/cors'
 import { exchangeOf } from '../http/exchange'
-import { sendRefusal, writeRefusal } from '../http/errorResponse'
+import { sendErrorResponse, writeErrorResponse } from '../http/errorResponse'
 import { mergeSlashes, toPath } from '../http/target'
 import { waitUntilQuiet } from '../lib/quiet'
 import type { Limits } from '../limits'
@@ -131,7 +131,7 @@ export class AuthSocketServer {
     cors(req, res, () => {
       this.#handle(req, res).catch((error: unknown) => {
         const refusal = toApiError(error, this.parts.logger)
-        if (!res.headersSent) sendRefusal(res, refusal)
+        if (!res.headersSent) sendErrorResponse(res, refusal)
         this.#connections.get(sessionOf(req) ?? '')?.connection.end()
       })
     })
@@ -147,7 +147,7 @@ export class AuthSocketServer {
     }
     socket.on('error', destroy)
     this.#upgrade(req, socket, head).catch((error: unknown) => {
-      writeRefusal(socket, toApiError(error, this.parts.logger))
+      writeErrorResponse(socket, toApiError(error, this.parts.logger))
     })
     return true
   }

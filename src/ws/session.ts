@@ -36,7 +36,7 @@ export function serveSocket(socket: AuthSocket, parts: SessionParts): void {
         logger.error({ socketId: socket.id, ...fields }, text)
       },
     })
-    metrics.refused(refusal.code, 'socket')
+    metrics.rejected(refusal.code, 'socket')
     return refusal
   }
   const answers = new Answers(socket, toRefusal)

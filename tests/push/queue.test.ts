@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { setTimeout as pause } from 'node:timers/promises'
 import { Queue } from '../../src/push/queue'
-import { Tally } from '../../src/push/throttledLog'
+import { ThrottledLog } from '../../src/push/throttledLog'
 
 /** Work that goes on until it is told to end. */
 function heldWork(): { begun: number[]; work: (item: number) => Promise<void>; end: () => void } {
@@ -75,7 +75,7 @@ test('a close waits for what is under way, for a while, and drops the rest', asy
 
 test('the first of many is logged at once, the others are counted', async () => {
   const lines: object[] = []
-  const tally = new Tally(
+  const log = new ThrottledLog(
     {
       warn: (fields: object) => {
         lines.push(fields)
@@ -83,13 +83,13 @@ test('the first of many is logged at once, the others are counted', async () => 
     } as never,
     20,
   )
-  for (let i = 0; i < 5; i++) tally.add('it failed', 'one')
-  tally.add('it failed', 'another')
+  for (let i = 0; i < 5; i++) log.add('it failed', 'one')
+  log.add('it failed', 'another')
   expect(lines).toEqual([
     { fault: 'one', times: 1 },
     { fault: 'another', times: 1 },
   ])
   await pause(25)
-  tally.add('it failed', 'one')
+  log.add('it failed', 'one')
   expect(lines.at(-1)).toEqual({ fault: 'one', times: 5 })
 })

@@ -1,7 +1,7 @@
 /** Advertisements over Knex: what a transaction that holds does to them, all of it in one transaction of the database. */
 import type { Knex } from 'knex'
 import { ApiError } from '../../contract/errors'
-import { FairLine } from '../../lib/fairQueue'
+import { FairQueue } from '../../lib/fairQueue'
 import type { IdentityKey } from '../../contract/protocol'
 import {
   findHosts,
@@ -75,7 +75,7 @@ export interface AdvertisementStore {
 }
 
 export function createAdvertisementStore(knex: Knex): AdvertisementStore {
-  const line = new FairLine()
+  const line = new FairQueue()
   return {
     async admit(submission) {
       // One at a time, so that nobody has more than may stand; many nodes at once might let one more in each.

@@ -11,7 +11,7 @@ import { readStatementLimits, USUAL_LIMITS, type StatementLimits } from '../engi
 import type { Ledger } from '../quotas'
 import { Retries } from '../engine/retries'
 import { transact } from '../engine/transaction'
-import { FairLine } from '../../lib/fairQueue'
+import { FairQueue } from '../../lib/fairQueue'
 import { ByteBudget } from '../../limits/budget'
 
 /** Of one send, over all its recipients. */
@@ -39,7 +39,7 @@ export class GroupCommit {
   readonly #large: Lane<Send, Stored[]>
   /** Sends whose transaction has something to conclude: each has one of its own. */
   readonly #concluding: Lane<Send, Stored[]>
-  readonly #turns = new FairLine()
+  readonly #turns = new FairQueue()
   readonly #waitingSmall = new ByteBudget(SMALL_BYTES)
   readonly #waitingLarge = new ByteBudget(LARGE_BYTES)
   /** The ids of messages that take their time, and how many sends name each: whatever touches one waits for its transaction. */

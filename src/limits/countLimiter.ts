@@ -1,7 +1,7 @@
 import type { Limit } from '../config/parsers'
 
 /** How many things of a kind each key has, such as connections of an address. */
-export class Tally {
+export class CountLimiter {
   readonly #counts = new Map<string, number>()
 
   constructor(private readonly limit: Limit) {}

@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals'
-import { FairLine } from '../../src/lib/fairQueue'
+import { FairQueue } from '../../src/lib/fairQueue'
 
 test('owners take turns, however much one of them has brought', async () => {
-  const line = new FairLine()
+  const line = new FairQueue()
   const done: string[] = []
   const bring = async (owner: string, name: string): Promise<void> => {
     await line.run(owner, async () => {
@@ -23,7 +23,7 @@ test('owners take turns, however much one of them has brought', async () => {
 })
 
 test('work that fails is told to its owner, and the next one has its turn', async () => {
-  const line = new FairLine()
+  const line = new FairQueue()
   const failing = line.run('a', async () => {
     throw new Error('no')
   })
@@ -34,7 +34,7 @@ test('work that fails is told to its owner, and the next one has its turn', asyn
 })
 
 test('one at a time', async () => {
-  const line = new FairLine()
+  const line = new FairQueue()
   let working = 0
   let most = 0
   await Promise.all(
