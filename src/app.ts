@@ -8,11 +8,9 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { hasCredentials, type AuthRequest } from './auth/http'
 import type { Context } from './context'
 import { ApiError, toApiError } from './contract/errors'
-import { ChunkTurns } from './http/chunks'
 import { cors } from './http/cors'
-import { exchangeOf, openExchange } from './http/exchange'
+import { Exchange, exchangeOf } from './http/exchange'
 import { sendErrorResponse } from './http/errorResponse'
-import { followResponse } from './http/response'
 import { isTarget, mergeSlashes, toPath } from './http/target'
 import { Turns } from './http/turns'
 import { pointsOf } from './limits/meter'
@@ -92,23 +90,19 @@ export function createApp(context: Context, sockets?: RequestListener): RequestL
     })
   }
   const turns = new Turns()
-  const chunkTurns = new ChunkTurns()
   const begin = (address: string, req: IncomingMessage, res: ServerResponse): void => {
     const go = (): void => {
-      turns.run(address, () => {
-        answer(req, res)
-      })
+      answer(req, res)
     }
     // A poll waits for long, and its body is never read.
-    if (req.method === 'GET' && req.url!.startsWith(SOCKET_PATH)) go()
-    else chunkTurns.run(address, req, res, go)
+    const isPoll = req.method === 'GET' && req.url!.startsWith(SOCKET_PATH)
+    if (isPoll || req.headers['transfer-encoding'] === undefined) turns.run(address, go)
+    else turns.runChunked(address, { req, res }, go)
   }
   return (req, res) => {
     const target = toPath(req.url!)
     Object.assign(req, { originalUrl: target, url: mergeSlashes(target) })
-    const exchange = openExchange(req, limits.address.of(req))
-    const { address } = exchange
-    followResponse(req, res, exchange, limits)
+    const { address } = new Exchange(req, res, limits)
     if (limits.perAddress.isFlooding(address) && !limits.address.isProxied(req))
       return void req.socket.destroy()
     const limiter =

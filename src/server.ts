@@ -2,7 +2,6 @@ import type { AddressInfo } from 'node:net'
 import { createApp } from './app'
 import type { Config } from './config'
 import { closeContext, createContext, type Context, type Overrides } from './context'
-import { acceptBy } from './http/accept'
 import { createHttpServer, type HttpServer } from './http/server'
 import { MetricsServer } from './operator/metricsServer'
 import { createLive, type LiveLayer } from './ws'
@@ -23,7 +22,7 @@ export class MessageBoxServer {
     this.#http = createHttpServer({
       onRequest: createApp(context, this.#live?.handleRequest),
       onUpgrade: this.#live?.handleUpgrade,
-      accept: acceptBy(limits),
+      limits,
       idleGrace,
     })
   }

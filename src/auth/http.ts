@@ -47,7 +47,7 @@ function handshake({ brc103, limits, onHandshake }: HttpAuthParts): RequestHandl
   return async (req, res, next) => {
     if (req.path !== HANDSHAKE_PATH) return next()
     if (req.method !== 'POST') throw new ApiError('ERR_METHOD_NOT_ALLOWED')
-    const body = await receiveBody(req, res, MAX_HANDSHAKE_BYTES, limits)
+    const body = await receiveBody(req, MAX_HANDSHAKE_BYTES, limits)
     const { response } = await brc103.answerHandshake(parseJson(body), 'nonce')
     onHandshake()
     res.set({
@@ -68,7 +68,7 @@ function handshake({ brc103, limits, onHandshake }: HttpAuthParts): RequestHandl
 function authenticate({ brc103, maxBodyBytes, limits }: HttpAuthParts): RequestHandler {
   return async (req, res, next) => {
     const { claims, requestId, session } = openRequest(brc103, req)
-    const body = await receiveBody(req, res, maxBodyBytes, limits)
+    const body = await receiveBody(req, maxBodyBytes, limits)
     const hash = hashRequest({
       requestId,
       method: req.method,
@@ -81,7 +81,7 @@ function authenticate({ brc103, maxBodyBytes, limits }: HttpAuthParts): RequestH
     const { address, owners } = exchangeOf(req)
     ;(req as AuthRequest).auth = { identityKey, address }
     owners.push(identityKey)
-    signResponse(brc103, session, requestId, res, next)
+    signResponse(brc103, session, requestId, { req, res, next })
     req.body = isJson(req) ? parseBody(body) : body
     next()
   }
@@ -108,24 +108,14 @@ function openRequest(
   return { claims, requestId, session: brc103.openSession(claims) }
 }
 
-/** Makes whatever ends this response sign it first: the answer is held back until it is whole. */
+/** Holds the response back until it is whole, and signs it. An error in signing leaves unsigned. */
 function signResponse(
   brc103: Brc103,
   session: Session,
   requestId: Buffer,
-  res: Response,
-  next: NextFunction,
+  { req, res, next }: { req: Request; res: Response; next: NextFunction },
 ): void {
-  const { write, end } = res
-  const parts: Buffer[] = []
-  res.write = (chunk: unknown): boolean => {
-    parts.push(Buffer.from(chunk as string))
-    return true
-  }
-  res.end = (chunk?: unknown): Response => {
-    if (typeof chunk === 'string') parts.push(Buffer.from(chunk))
-    else if (Buffer.isBuffer(chunk)) parts.push(chunk)
-    const body = parts.length === 1 ? parts[0]! : Buffer.concat(parts)
+  exchangeOf(req).holdResponse((body, send) => {
     const hash = hashResponse({
       requestId,
       status: res.statusCode,
@@ -141,15 +131,10 @@ function signResponse(
         res.setHeader(AUTH_HEADERS.yourNonce, yourNonce)
         res.setHeader(AUTH_HEADERS.requestId, requestId.toString('base64'))
         res.setHeader(AUTH_HEADERS.signature, signature.toString('hex'))
-        end.call(res, body, 'utf8')
+        send()
       })
-      .catch((error) => {
-        // The error itself leaves unsigned.
-        Object.assign(res, { write, end })
-        next(error)
-      })
-    return res
-  }
+      .catch(next)
+  })
 }
 
 /** JSON is what is said to be, and what is not said to be anything else. */

@@ -1,27 +1,23 @@
-/** Reading the body of a request, within bounds of bytes, of pieces and of memory. */
-import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { IncomingMessage } from 'node:http'
 import { ApiError } from '../contract/errors'
 import type { Limits } from '../limits'
 import type { ByteAccount } from '../limits/budget'
 import { exchangeOf } from './exchange'
-import { onWorkDone } from './response'
 
-/** The first allocation for a body that arrives in pieces, in bytes; it doubles as the body grows. */
+/** The first allocation for a body in several chunks. It doubles as the body grows. */
 const FIRST_BYTES = 4096
-/** A body may arrive in this many pieces, and one more for each so many bytes: each piece costs work, however small it is. */
-const FREE_PIECES = 512
-const BYTES_A_PIECE = 64
+/** A body may arrive in this many chunks and one more per so many bytes: small ones cost work, too. */
+const FREE_CHUNKS = 512
+const BYTES_PER_CHUNK = 64
 
 /**
- * Receives a request: reads its body, charges its address for it, and lets the request in to be worked on. The memory
- * of the body is held until the answer is made.
- * @param limit in bytes
+ * Reads the body of a request, charges its address for it, and counts the request as being worked
+ * on. The body counts for the memory budget until the response is ended.
  * @throws ApiError as `readBody` does, ERR_RATE_LIMITED
  */
 export async function receiveBody(
   req: IncomingMessage,
-  res: ServerResponse,
-  limit: number,
+  maxBytes: number,
   { incoming, gate, meter }: Pick<Limits, 'incoming' | 'gate' | 'meter'>,
 ): Promise<Buffer> {
   const exchange = exchangeOf(req)
@@ -29,11 +25,11 @@ export async function receiveBody(
     req.socket.destroy()
   })
   try {
-    const body = await readBody(req, limit, account)
+    const body = await readBody(req, maxBytes, account)
     exchange.bodyBytes = body.length
     const leave = gate.enter(exchange.address)
     account.keep()
-    onWorkDone(res, () => {
+    exchange.onWorkDone(() => {
       leave()
       account.close()
     })
@@ -46,15 +42,14 @@ export async function receiveBody(
 }
 
 /**
- * Reads a body whole. Begins at once, so that nothing piles up unread. If the client leaves, the promise stays pending.
- * @param limit in bytes
- * @param account holds the memory of the body while it arrives; the caller closes it when the promise settles
- * @throws ApiError ERR_UNSUPPORTED_ENCODING, ERR_BODY_TOO_LARGE as soon as the body is known to be too large,
- * ERR_BODY_IN_PIECES, ERR_SERVER_BUSY
+ * Reads a whole body, from now on. If the client disconnects, the promise stays pending.
+ * @param account is charged for the body as it arrives; the caller closes it after the promise
+ * @throws ApiError ERR_UNSUPPORTED_ENCODING, ERR_BODY_TOO_LARGE as soon as the body is known to be
+ * too large, ERR_BODY_IN_PIECES, ERR_SERVER_BUSY
  */
 export async function readBody(
   req: IncomingMessage,
-  limit: number,
+  maxBytes: number,
   account: ByteAccount,
 ): Promise<Buffer> {
   const {
@@ -66,31 +61,30 @@ export async function readBody(
   const hasBody = announced > 0 || transfer !== undefined
   if (hasBody && !['', 'identity'].includes(encoding.toLowerCase()))
     throw new ApiError('ERR_UNSUPPORTED_ENCODING')
-  if (announced > limit) throw tooLarge(limit)
-  const most = Number.isNaN(announced) ? limit : announced
+  if (announced > maxBytes) throw tooLarge(maxBytes)
   return await new Promise((resolve, reject) => {
-    const body = new GrowingBuffer(most, (bytes) => {
+    const body = new GrowingBuffer(announced || maxBytes, (bytes) => {
       account.resize(bytes)
     })
-    const refuse = (error: unknown): void => {
+    const fail = (error: unknown): void => {
       req.off('data', onData)
       reject(error as Error)
     }
-    const onData = (piece: Buffer): void => {
+    const onData = (chunk: Buffer): void => {
       try {
-        if (body.length + piece.length > limit) throw tooLarge(limit)
-        body.append(piece)
-        if (body.pieces > FREE_PIECES + body.length / BYTES_A_PIECE)
+        if (body.length + chunk.length > maxBytes) throw tooLarge(maxBytes)
+        body.append(chunk)
+        if (body.chunks > FREE_CHUNKS + body.length / BYTES_PER_CHUNK)
           throw new ApiError('ERR_BODY_IN_PIECES')
       } catch (error) {
-        refuse(error)
+        fail(error)
       }
     }
     req.on('data', onData)
     req.once('end', () => {
       resolve(body.take())
     })
-    // The client has left: nothing more comes, and no answer is read.
+    // A client that has disconnected needs no answer.
     req.on('error', () => {})
     req.once('close', () => {
       if (!req.complete) account.close()
@@ -98,42 +92,41 @@ export async function readBody(
   })
 }
 
-function tooLarge(limit: number): ApiError {
+function tooLarge(maxBytes: number): ApiError {
   return new ApiError(
     'ERR_BODY_TOO_LARGE',
-    `The body is larger than this server accepts: ${limit} bytes.`,
-    { limit },
+    `The body is larger than this server accepts: ${maxBytes} bytes.`,
+    { limit: maxBytes },
   )
 }
 
-/** Bytes that arrive in pieces. A piece that stays alone is not copied; further ones are, so that none is kept. */
+/** Collects chunks. A single chunk is not copied; several are, so that memory holds them once. */
 class GrowingBuffer {
   length = 0
-  pieces = 0
+  chunks = 0
   #bytes: Buffer = Buffer.alloc(0)
 
   /**
-   * @param most how long it may become, in bytes: no more is allocated
-   * @param onResize told how many bytes are allocated, before they are; it may throw
+   * @param maxBytes no more is allocated
+   * @param onResize is called with the size of an allocation before it happens, and may throw
    */
   constructor(
-    private readonly most: number,
+    private readonly maxBytes: number,
     private readonly onResize: (bytes: number) => void,
   ) {}
 
-  append(piece: Buffer): void {
-    const length = this.length + piece.length
-    if (this.pieces++ === 0) {
+  append(chunk: Buffer): void {
+    const length = this.length + chunk.length
+    if (this.chunks++ === 0) {
       this.onResize(length)
-      this.#bytes = piece
+      this.#bytes = chunk
     } else {
-      if (length > this.#bytes.length || this.pieces === 2) this.#grow(length)
-      piece.copy(this.#bytes, this.length)
+      if (length > this.#bytes.length || this.chunks === 2) this.#grow(length)
+      chunk.copy(this.#bytes, this.length)
     }
     this.length = length
   }
 
-  /** Everything that arrived. */
   take(): Buffer {
     return this.#bytes.subarray(0, this.length)
   }
@@ -141,7 +134,7 @@ class GrowingBuffer {
   #grow(length: number): void {
     const capacity = Math.max(
       length,
-      Math.min(this.most, Math.max(FIRST_BYTES, this.#bytes.length * 2)),
+      Math.min(this.maxBytes, Math.max(FIRST_BYTES, this.#bytes.length * 2)),
     )
     this.onResize(capacity)
     const grown = Buffer.allocUnsafeSlow(capacity)

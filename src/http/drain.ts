@@ -1,4 +1,3 @@
-/** Closing an HTTP server: whoever is connected, or about to be, gets the answer to what was sent. */
 import type { Server } from 'node:http'
 import { Server as TcpServer, type Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -6,54 +5,56 @@ import { waitUntilQuiet } from '../lib/quiet'
 import { endsWithin } from '../lib/timeout'
 
 /**
- * How long a server that stops keeps idle connections, in milliseconds: a request may be on its way on one, and would
- * be lost if the connection was closed in that moment. Those that come are answered, and told that the connection ends.
+ * How long a stopping server keeps idle connections: a request that is on its way would be lost.
+ * The server answers it, and says that the connection ends.
  */
-const IDLE_GRACE = 500
-/** How often to look for connections that have become idle, in milliseconds. */
-const SWEEP = 50
-/** How long a server that stops still accepts connections, for those whom the news has not reached, in milliseconds. */
-const ACCEPT_GRACE = 250
-/** Which part of the deadline to wait for clients to fall silent. */
+const IDLE_GRACE_MS = 500
+const IDLE_CHECK_MS = 50
+/** How long a stopping server still accepts connections of clients that do not know of the stop. */
+const ACCEPT_GRACE_MS = 250
+/** Which part of the timeout to wait at most until clients send nothing new. */
 const QUIET_PART = 0.4
 
 /**
- * Stops an HTTP server without dropping anything: resolves when nobody is connected any more.
- * @param connections those that are open, as they come and go
- * @param options `deadline`: when to cut off whatever is left, in milliseconds from now
+ * Closes an HTTP server without losing a request. Resolves when no client is connected any more.
+ * @param listConnections the open connections
+ * @param options.timeoutMs after which the remaining connections are cut off
  */
 export async function drain(
   server: Server,
-  connections: () => Iterable<Socket>,
-  { deadline, idleGrace = IDLE_GRACE }: { deadline: number; idleGrace?: number },
+  listConnections: () => Iterable<Socket>,
+  {
+    timeoutMs,
+    idleGraceMs = IDLE_GRACE_MS,
+  }: { timeoutMs: number; idleGraceMs?: number | undefined },
 ): Promise<void> {
-  const end = setTimeout(() => {
+  const timer = setTimeout(() => {
     server.closeAllConnections()
-  }, deadline)
+  }, timeoutMs)
   let events = 0
-  const count = (): void => {
+  const countEvent = (): void => {
     events++
   }
   const waitForQuiet = async (): Promise<void> => {
-    await waitUntilQuiet(() => events, Date.now() + deadline * QUIET_PART)
+    await waitUntilQuiet(() => events, Date.now() + timeoutMs * QUIET_PART)
   }
-  server.on('connection', count).on('request', count)
-  // Closing the port would cut off those who wait to be accepted, with a request sent, perhaps.
-  await pause(Math.min(ACCEPT_GRACE, idleGrace))
+  server.on('connection', countEvent).on('request', countEvent)
+  // Closing the port would cut off clients that wait to be accepted, and may have sent a request.
+  await pause(Math.min(ACCEPT_GRACE_MS, idleGraceMs))
   await waitForQuiet()
-  // As a server of plain connections, since that of HTTP would close idle ones at once.
+  // The close of net.Server, since that of http.Server would close idle connections at once.
   const closed = new Promise((resolve) => TcpServer.prototype.close.call(server, resolve))
-  await endsWithin(closed, idleGrace)
+  await endsWithin(closed, idleGraceMs)
   await waitForQuiet()
-  // Node counts connections on which nothing has come neither as idle nor as busy.
-  for (const socket of connections()) if (socket.bytesRead === 0) socket.destroy()
+  // To Node a connection without any bytes is neither idle nor busy.
+  for (const socket of listConnections()) if (socket.bytesRead === 0) socket.destroy()
   server.closeIdleConnections()
-  const sweep = setInterval(() => {
+  const idleCheck = setInterval(() => {
     server.closeIdleConnections()
-  }, SWEEP)
+  }, IDLE_CHECK_MS)
   await closed
-  // It also ends what Node keeps for the server's connections.
+  // This also ends Node's own timers for the server's connections.
   server.close()
-  clearInterval(sweep)
-  clearTimeout(end)
+  clearInterval(idleCheck)
+  clearTimeout(timer)
 }

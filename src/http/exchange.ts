@@ -1,24 +1,158 @@
-import type { IncomingMessage } from 'node:http'
+import type { IncomingMessage, ServerResponse } from 'node:http'
+import type { Limits } from '../limits'
+import { UNREAD_CHUNKS_POINTS } from '../limits/meter'
 
-/** What the server knows of the client that an HTTP request comes from. */
-export interface Exchange {
-  /** The address that the request counts for. */
-  readonly address: string
-  /** The address and, once it is proven, the identity: their shares of the memory are charged. */
-  readonly owners: string[]
-  /** How long the body was. */
-  bodyBytes: number
-}
+/** Node discards an unread body up to this length and keeps the connection. */
+const MAX_DISCARDED_BYTES = 64 * 1024
+/** How long the connection of an unread request stays open, so that its client reads the answer. */
+const LINGER_MS = 500
+
+/**
+ * Gets the whole body of a response before anything of it is sent, and may set headers.
+ * Calls `send` to send the response. Otherwise the next `res.end` sends another one.
+ */
+export type BeforeSend = (body: Buffer, send: () => void) => void
 
 const exchanges = new WeakMap<IncomingMessage, Exchange>()
 
-export function openExchange(req: IncomingMessage, address: string): Exchange {
-  const exchange: Exchange = { address, owners: [address], bodyBytes: 0 }
-  exchanges.set(req, exchange)
-  return exchange
+/** @returns the exchange that the request began */
+export function exchangeOf(req: IncomingMessage): Exchange {
+  return exchanges.get(req)!
 }
 
-/** The exchange that was opened when the request arrived. */
-export function exchangeOf(req: IncomingMessage): Exchange {
-  return exchanges.get(req) ?? openExchange(req, '')
+/**
+ * A request and its response. Wraps `res.write`, `res.end` and `res.destroy`: holds a response
+ * back until it is signed, limits the memory of answers that clients do not read, and ends the
+ * connection of a request that is answered before its body has arrived.
+ */
+export class Exchange {
+  /** The address that the request counts for. */
+  readonly address: string
+  /** The address and the proven identity, if any: they are charged for the request's memory. */
+  readonly owners: string[]
+  bodyBytes = 0
+  readonly #whenDone: Array<() => void> = []
+  #beforeSend: BeforeSend | undefined
+  #held: Buffer[] = []
+
+  constructor(
+    private readonly req: IncomingMessage,
+    private readonly res: ServerResponse,
+    private readonly limits: Pick<Limits, 'address' | 'outgoing' | 'perAddress'>,
+  ) {
+    exchanges.set(req, this)
+    this.address = limits.address.of(req)
+    this.owners = [this.address]
+    const { write, end, destroy } = res
+    res.write = (...parameters: unknown[]) => {
+      if (this.#beforeSend === undefined)
+        return write.apply(res, parameters as Parameters<typeof write>)
+      this.#held.push(toBytes(parameters[0]))
+      return true
+    }
+    res.end = (...parameters: unknown[]) => {
+      const beforeSend = this.#beforeSend
+      if (beforeSend === undefined) {
+        this.#end(write, end, parameters)
+      } else {
+        this.#beforeSend = undefined
+        const chunk = toBytes(parameters[0])
+        const body = this.#held.length === 0 ? chunk : Buffer.concat([...this.#held, chunk])
+        this.#held = []
+        beforeSend(body, () => {
+          this.#end(write, end, [body])
+        })
+      }
+      return res
+    }
+    res.destroy = (error) => {
+      this.#finish()
+      return destroy.call(res, error)
+    }
+  }
+
+  /**
+   * Calls back once when the response is ended or given up. The client may read it much later, and
+   * a client that disconnects does not stop the work.
+   */
+  onWorkDone(callback: () => void): void {
+    this.#whenDone.push(callback)
+  }
+
+  /** Holds the response back until it is whole. */
+  holdResponse(beforeSend: BeforeSend): void {
+    this.#beforeSend = beforeSend
+  }
+
+  #finish(): void {
+    for (const callback of this.#whenDone.splice(0)) callback()
+  }
+
+  #end(write: ServerResponse['write'], end: ServerResponse['end'], parameters: unknown[]): void {
+    const { req, res } = this
+    this.#finish()
+    if (!isUnread(req)) {
+      end.apply(res, parameters as Parameters<typeof end>)
+      this.#limitUnsent()
+      return
+    }
+    stopReading(req)
+    // By now its body may have arrived in thousands of chunks, and each was work.
+    if (req.headers['transfer-encoding'] !== undefined)
+      this.limits.perAddress.charge(this.address, UNREAD_CHUNKS_POINTS)
+    // The answer leaves at once. Closing the connection now, with bytes unread, could discard it.
+    res.shouldKeepAlive = false
+    res.flushHeaders()
+    write.call(res, toBytes(parameters[0]), 'utf8')
+    setTimeout(() => {
+      end.call(res, undefined, 'utf8')
+      req.socket.destroySoon()
+    }, LINGER_MS).unref()
+  }
+
+  /** Charges the address for an answer until its client has read it, or is cut off. */
+  #limitUnsent(): void {
+    const { req, res } = this
+    if (res.writableLength === 0 || res.closed) return
+    const cutOff = (): void => {
+      req.socket.destroy()
+    }
+    const account = this.limits.outgoing.open(this.owners, cutOff)
+    res.once('close', () => {
+      account.close()
+    })
+    try {
+      account.resize(res.writableLength)
+    } catch {
+      cutOff()
+    }
+  }
+}
+
+/** Whether more of the body may come than Node should discard. */
+function isUnread({ complete, headers }: IncomingMessage): boolean {
+  return (
+    !complete &&
+    (headers['transfer-encoding'] !== undefined ||
+      Number(headers['content-length'] ?? 0) > MAX_DISCARDED_BYTES)
+  )
+}
+
+/** Stops reading a body, and frees what has arrived of it. */
+function stopReading(req: IncomingMessage): void {
+  const { socket } = req
+  req.pause()
+  socket.pause()
+  setImmediate(() => {
+    // Reading what has arrived resumes the connection.
+    socket.once('resume', () => {
+      socket.pause()
+    })
+    req.read()
+  })
+}
+
+function toBytes(chunk: unknown): Buffer {
+  if (Buffer.isBuffer(chunk)) return chunk
+  return typeof chunk === 'string' ? Buffer.from(chunk) : Buffer.alloc(0)
 }

@@ -1,4 +1,4 @@
-/** The HTTP server beneath the application: how connections are kept, bounded and refused. */
+/** The HTTP server below the application: keeps, limits and rejects connections. */
 import {
   createServer,
   ServerResponse,
@@ -8,50 +8,50 @@ import {
 } from 'node:http'
 import type { Socket } from 'node:net'
 import { ApiError, type ErrorCode } from '../contract/errors'
+import type { Limits } from '../limits'
 import { drain } from './drain'
 import { endSoon, writeErrorResponse } from './errorResponse'
 
-/** How long an idle connection is kept: longer than proxies and clients keep theirs. */
+/** Idle connections live longer than those of proxies and clients. */
 const KEEP_ALIVE_MS = 65_000
-/** How long a request may take to arrive, and a connection to stand still in the middle of one. */
+/** How long a request may take to arrive, and how long a connection may pause within one. */
 const REQUEST_TIMEOUT_MS = 120_000
-/** After how long without traffic the system asks whether the other side of a connection is still there. */
 const TCP_KEEP_ALIVE_MS = 60_000
-/** How many requests one connection may have unanswered: each holds its answer until it is read. */
-const MAX_PIPELINED = 8
+/** How many unanswered requests a connection may have: each holds its answer in memory. */
+const MAX_PIPELINED_REQUESTS = 8
 /** How many connections may wait to be accepted. The system may allow fewer. */
-const BACKLOG = 4096
-const CLOSE_DEADLINE_MS = 8000
+const MAX_BACKLOG = 4096
+const CLOSE_TIMEOUT_MS = 8000
 
 export interface HttpServerParts {
   onRequest: RequestListener
-  /** Takes the upgrades that it knows; of others it returns false, and they are answered as ordinary requests. */
+  /** @returns false if the upgrade is not for it; the server then answers an ordinary request */
   onUpgrade?: (req: IncomingMessage, socket: Socket, head: Buffer) => boolean
-  /** Whether a new connection is served; one that is not has been refused. */
-  accept?: (socket: Socket) => boolean
+  limits?: ConnectionLimits
   /** How long a stop keeps idle connections, in milliseconds. */
   idleGrace?: number
 }
 
+type ConnectionLimits = Pick<Limits, 'address' | 'perAddress' | 'connections'>
+
 export interface HttpServer {
   server: Server
-  /** @returns the port, which the system chooses if 0 is asked for */
   listen: (port: number) => Promise<void>
   /**
-   * Takes no more connections, and resolves when what was under way is answered.
-   * @param deadline when to cut off whatever is not, in milliseconds from now
+   * Accepts no more connections, and resolves when all requests are answered.
+   * @param timeoutMs after which unanswered requests are cut off
    */
-  close: (deadline?: number) => Promise<void>
+  close: (timeoutMs?: number) => Promise<void>
 }
 
 export function createHttpServer({
   onRequest,
   onUpgrade = () => false,
-  accept = () => true,
+  limits,
   idleGrace,
 }: HttpServerParts): HttpServer {
   let stopping = false
-  /** Responses that are not closed yet, by their connection. */
+  /** The open responses of each connection. */
   const connections = new Map<Socket, Set<ServerResponse>>()
   const options = {
     keepAliveTimeout: KEEP_ALIVE_MS,
@@ -61,33 +61,32 @@ export function createHttpServer({
     keepAliveInitialDelay: TCP_KEEP_ALIVE_MS,
   }
   const server = createServer(options, (req, res) => {
-    const underWay = connections.get(req.socket)
-    if (underWay === undefined || underWay.size >= MAX_PIPELINED) return void req.socket.destroy()
-    underWay.add(res)
+    const open = connections.get(req.socket)
+    if (open === undefined || open.size >= MAX_PIPELINED_REQUESTS) return void req.socket.destroy()
+    open.add(res)
     res.once('close', () => {
-      underWay.delete(res)
+      open.delete(res)
     })
     if (stopping) res.shouldKeepAlive = false
     onRequest(req, res)
   })
   server.timeout = REQUEST_TIMEOUT_MS
   server.on('connection', (socket) => {
-    const underWay = new Set<ServerResponse>()
-    connections.set(socket, underWay)
+    const open = new Set<ServerResponse>()
+    connections.set(socket, open)
     socket.once('close', () => {
       connections.delete(socket)
-      // Node emits this itself for the response whose turn it was, but not for those that were waiting behind it.
+      // Node emits this itself for the first response, but not for those queued behind it.
       setImmediate(() => {
-        for (const res of underWay) res.emit('close')
+        for (const res of open) res.emit('close')
       })
     })
   })
-  filterConnections(server, accept)
+  if (limits !== undefined) limitConnections(server, limits)
   // Node hands over all upgrades as soon as there is a listener.
   server.on('upgrade', (req: IncomingMessage, socket: Socket, head: Buffer) => {
     if (!onUpgrade(req, socket, head)) answerInstead(server, req, socket)
   })
-  // What Node cannot parse never becomes a request.
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     writeErrorResponse(socket, new ApiError(CLIENT_ERRORS[error.code ?? ''] ?? 'ERR_BAD_REQUEST'))
   })
@@ -95,37 +94,58 @@ export function createHttpServer({
     server,
     async listen(port) {
       await new Promise<void>((resolve, reject) => {
-        server.once('error', reject).listen({ port, backlog: BACKLOG }, () => {
+        server.once('error', reject).listen({ port, backlog: MAX_BACKLOG }, () => {
           resolve()
         })
       })
     },
-    async close(deadline = CLOSE_DEADLINE_MS) {
+    async close(timeoutMs = CLOSE_TIMEOUT_MS) {
       stopping = true
-      // Their clients must not send another request on the same connection.
-      for (const underWay of connections.values())
-        for (const res of underWay) res.shouldKeepAlive = false
-      await drain(server, () => [...connections.keys()], {
-        deadline,
-        ...(idleGrace !== undefined && { idleGrace }),
-      })
+      // Clients must not send another request on these connections.
+      for (const open of connections.values()) for (const res of open) res.shouldKeepAlive = false
+      await drain(server, () => [...connections.keys()], { timeoutMs, idleGraceMs: idleGrace })
     },
   }
 }
 
-/** Refuses connections before Node sets them up for HTTP, which costs far more than to accept them. */
-function filterConnections(server: Server, accept: (socket: Socket) => boolean): void {
+/** Rejects connections before Node sets them up for HTTP, which costs far more than accepting. */
+function limitConnections(server: Server, limits: ConnectionLimits): void {
   const setUps = server.listeners('connection')
   server.removeAllListeners('connection')
   server.on('connection', (socket: Socket) => {
-    if (!accept(socket)) return
+    if (!isAccepted(socket, limits)) return
     for (const setUp of setUps) setUp.call(server, socket)
   })
 }
 
-/** Answers a request that asked for an upgrade as if it had not. */
+/** Rejects a connection of an address that has too many, or that floods the server. */
+function isAccepted(
+  socket: Socket,
+  { address, perAddress, connections }: ConnectionLimits,
+): boolean {
+  const key = address.ofConnection(socket)
+  if (key === undefined) return true
+  if (perAddress.isFlooding(key)) {
+    socket.destroy()
+    return false
+  }
+  if (!connections.hasRoom(key)) {
+    writeErrorResponse(
+      socket,
+      new ApiError('ERR_SERVER_BUSY', 'Your address has too many connections to this server.'),
+    )
+    return false
+  }
+  connections.add(key)
+  socket.once('close', () => {
+    connections.remove(key)
+  })
+  return true
+}
+
+/** Answers an upgrade request as if it asked for no upgrade. */
 function answerInstead(server: Server, req: IncomingMessage, socket: Socket): void {
-  // A body would no longer be parsed.
+  // Node would no longer parse a body.
   if (
     Number(req.headers['content-length'] ?? 0) > 0 ||
     req.headers['transfer-encoding'] !== undefined
@@ -147,7 +167,7 @@ function answerInstead(server: Server, req: IncomingMessage, socket: Socket): vo
   server.emit('request', req, res)
 }
 
-/** What Node says of a request that it gave up, and what it is called here; anything else is a bad request. */
+/** Node's codes for requests that it gave up. Any other code is a bad request. */
 const CLIENT_ERRORS: Record<string, ErrorCode> = {
   HPE_HEADER_OVERFLOW: 'ERR_HEADERS_TOO_LARGE',
   ERR_HTTP_REQUEST_TIMEOUT: 'ERR_REQUEST_TIMEOUT',

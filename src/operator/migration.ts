@@ -24,7 +24,7 @@ export function migrationHandler({ key, limits, schema }: MigrationParts): Reque
   return async (req, res) => {
     // An attempt counts whether or not the key is right.
     await limits.migrations.consume(exchangeOf(req).address)
-    const { migratekey } = Object(parseJson(await receiveBody(req, res, MAX_BYTES, limits))) as {
+    const { migratekey } = Object(parseJson(await receiveBody(req, MAX_BYTES, limits))) as {
       migratekey?: unknown
     }
     if (typeof migratekey !== 'string' || !isSame(migratekey, key.reveal()))

@@ -3,7 +3,7 @@
  * submitted, and one lookup service, which finds them, for anybody; at the root, where the SDK's `TopicBroadcaster` and
  * `LookupResolver` look for them (BRC-22, BRC-24).
  */
-import type { Request, RequestHandler, Response } from 'express'
+import type { Request, RequestHandler } from 'express'
 import type { Config } from '../config'
 import type { AdvertisementStore } from '../db/advertisements'
 import { ApiError, type ErrorCode } from '../contract/errors'
@@ -47,14 +47,9 @@ export function createOverlay(
   )
 
   /** The body of a request that its address is allowed. */
-  const read = async (
-    req: Request,
-    res: Response,
-    rate: RateLimiter,
-    limit: number,
-  ): Promise<Buffer> => {
+  const read = async (req: Request, rate: RateLimiter, limit: number): Promise<Buffer> => {
     await rate.consume(exchangeOf(req).address)
-    return await receiveBody(req, res, limit, limits)
+    return await receiveBody(req, limit, limits)
   }
 
   const routes: Route[] = [
@@ -62,7 +57,7 @@ export function createOverlay(
       method: 'post',
       path: '/submit',
       async handler(req, res) {
-        const body = await read(req, res, limits.submissions, MAX_SUBMISSION)
+        const body = await read(req, limits.submissions, MAX_SUBMISSION)
         checkTopics(req.headers['x-topics'])
         res.json(
           await submitTransaction(
@@ -78,7 +73,7 @@ export function createOverlay(
       path: '/lookup',
       async handler(req, res) {
         const found = await store.find(
-          parseQuestion(parseJson(await read(req, res, limits.lookups, MAX_QUESTION))),
+          parseQuestion(parseJson(await read(req, limits.lookups, MAX_QUESTION))),
         )
         const binary = req.headers['x-aggregation'] === 'yes'
         const answer = binary ? toBinary(found) : toOutputList(found)

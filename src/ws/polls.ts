@@ -4,7 +4,6 @@ import { Readable } from 'node:stream'
 import { ApiError } from '../contract/errors'
 import { readBody } from '../http/body'
 import { exchangeOf } from '../http/exchange'
-import { onWorkDone } from '../http/response'
 import type { Limits } from '../limits'
 import { UNPROVEN_BYTES, type Connection } from './connection'
 
@@ -22,10 +21,11 @@ export async function receivePoll(
   connection: Connection,
   { incoming, perAddress }: Pick<Limits, 'incoming' | 'perAddress'>,
 ): Promise<IncomingMessage | undefined> {
-  const account = incoming.open(exchangeOf(req).owners, () => {
+  const exchange = exchangeOf(req)
+  const account = incoming.open(exchange.owners, () => {
     req.socket.destroy()
   })
-  onWorkDone(res, () => {
+  exchange.onWorkDone(() => {
     account.close()
   })
   res.once('close', () => {

@@ -20,6 +20,7 @@ import { MemoryReplayGuard } from '../../src/auth/replay'
 import { SessionSealer } from '../../src/auth/session'
 import { NativeServerKey } from '../../src/auth/serverKey'
 import { parseConfig } from '../../src/config'
+import { Exchange } from '../../src/http/exchange'
 import { createLimits } from '../../src/limits'
 import { Secret } from '../../src/lib/secret'
 import { handshake, sign, submit, type PreparedRequest } from '../helpers/signedRequests'
@@ -32,14 +33,14 @@ let stock: string
 beforeAll(async () => {
   const wallet = new NativeServerKey(new Secret(randomBytes(32).toString('hex')))
   const brc103 = new Brc103(wallet, new SessionSealer(randomBytes(32)), new MemoryReplayGuard())
-  ours = await serve(
-    httpAuth({
-      brc103,
-      maxBodyBytes: 10_000_000,
-      limits: createLimits(parseConfig({ NODE_ENV: 'test' }), undefined),
-      onHandshake() {},
-    }),
-  )
+  const limits = createLimits(parseConfig({ NODE_ENV: 'test' }), undefined)
+  ours = await serve([
+    (req, res, next) => {
+      new Exchange(req, res, limits)
+      next()
+    },
+    ...httpAuth({ brc103, maxBodyBytes: 10_000_000, limits, onHandshake() {} }),
+  ])
   stock = await serve(stockAuth())
 })
 
