@@ -3,8 +3,7 @@
  * here. A send asks the policy, is paid for where that says so, is stored, and is then told to whoever listens, in
  * this order: what is answered with success has been committed, and whoever listens hears of it behind that answer.
  */
-import type { StoredMessage } from './db/messages/sql'
-import type { MessageStore } from './db/messages'
+import type { MessageStore, StoredMessage } from './db/messages'
 import { ApiError } from './contract/errors'
 import { toListedBody } from './contract/listedBody'
 import type { Metrics } from './metrics'

@@ -2,7 +2,7 @@
 import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { anyone } from '../auth/serverKey'
-import type { Advertised } from '../db/advertisements/sql'
+import type { Advertised } from '../db/advertisements'
 import { toIdentityKey } from '../contract/primitives'
 import { decodePushDrop } from './pushDrop'
 

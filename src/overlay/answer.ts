@@ -1,5 +1,5 @@
 /** An answer of the lookup service in its two forms. */
-import type { FoundAdvertisement } from '../db/advertisements/sql'
+import type { FoundAdvertisement } from '../db/advertisements'
 import { joinBeef, splitBeef, type BeefParts } from './beef'
 import { writeVarint } from '../lib/varint'
 

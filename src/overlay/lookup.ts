@@ -1,5 +1,5 @@
 /** Questions to the lookup service. */
-import type { AdvertisementQuery } from '../db/advertisements/sql'
+import type { AdvertisementQuery } from '../db/advertisements'
 import { ApiError } from '../contract/errors'
 import { describe, fieldsOf, publicKey, text } from '../contract/schema'
 import { asFields } from '../contract/primitives'

@@ -5,12 +5,15 @@
  */
 import { createHash } from 'node:crypto'
 import type { Logger } from 'pino'
-import { checkSize } from '../db/messages/groupCommit'
-import type { Stored } from '../db/messages/sendBatch'
-import type { StoredMessage } from '../db/messages/sql'
-import type { Claim, NewPayment, ServerOutput } from '../db/payments/sql'
-import { ClaimLost, type Claimed, type PaymentStore } from '../db/payments'
-import type { MessageStore } from '../db/messages'
+import {
+  ClaimLost,
+  type Claim,
+  type Claimed,
+  type NewPayment,
+  type PaymentStore,
+  type ServerOutput,
+} from '../db/payments'
+import { checkSize, type MessageStore, type Stored, type StoredMessage } from '../db/messages'
 import { ApiError } from '../contract/errors'
 import { toListedBody, wrapperOf } from '../contract/listedBody'
 import type { Terms } from '../permissions/rules'

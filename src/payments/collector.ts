@@ -2,13 +2,10 @@
  * Brings into the server's wallet what was paid to it: in the background, from what the database holds, again and
  * again until it is done. To take the same output in twice changes nothing, so nodes need not agree on who does it.
  */
-import type { Knex } from 'knex'
 import type { Logger } from 'pino'
 import { PeriodicJob } from '../lib/periodic'
 import { withTimeout } from '../lib/timeout'
-import { findDue, markSettled, postpone, type DuePayment } from '../db/payments/sql'
-import type { PaymentStore } from '../db/payments'
-import { query } from '../db/engine/query'
+import type { DuePayment, PaymentStore } from '../db/payments'
 import type { Milestone } from './cashier'
 import type { ServerWallet } from './wallet'
 
@@ -24,7 +21,6 @@ const MIN_RETRY_PAUSE_MS = 5000
 const MAX_RETRY_PAUSE_MS = 60 * 60 * 1000
 
 export interface CollectorParts {
-  knex: Knex
   payments: PaymentStore
   /** Undefined where there is none: what is paid to the server waits in the database. */
   wallet: ServerWallet | undefined
@@ -58,24 +54,20 @@ export class Collector {
   }
 
   async #collect(): Promise<void> {
-    const { knex, payments, wallet } = this.parts
+    const { payments, wallet } = this.parts
     await payments.releaseAbandoned()
     if (wallet === undefined) return
     for (
-      let due = await this.#due(knex);
+      let due = await payments.due(BATCH);
       due.length > 0 && !this.#job.isStopped;
-      due = await this.#due(knex)
+      due = await payments.due(BATCH)
     ) {
       for (const payment of due) if (!this.#job.isStopped) await this.#takeIn(payment, wallet)
     }
   }
 
-  async #due(knex: Knex): Promise<DuePayment[]> {
-    return await query('find payments', async () => await findDue(knex, Date.now(), BATCH))
-  }
-
   async #takeIn(payment: DuePayment, wallet: ServerWallet): Promise<void> {
-    const { knex, logger, reached } = this.parts
+    const { payments, logger, reached } = this.parts
     const { id, txid, attempts } = payment
     try {
       await withTimeout(
@@ -84,9 +76,7 @@ export class Collector {
         'the wallet does not answer in time',
       )
       await reached('internalized')
-      await query('settle payment', async () => {
-        await markSettled(knex, id, Date.now())
-      })
+      await payments.settle(id)
       await reached('settled')
     } catch (error) {
       const pause = Math.min(MIN_RETRY_PAUSE_MS * 2 ** attempts, MAX_RETRY_PAUSE_MS)
@@ -95,9 +85,7 @@ export class Collector {
         { txid, attempts: attempts + 1, seconds: pause / 1000, fault: message.slice(0, 300) },
         'a payment could not be taken into the wallet yet',
       )
-      await query('postpone payment', async () => {
-        await postpone(knex, id, Date.now() + pause, message, Date.now())
-      })
+      await payments.postpone(id, Date.now() + pause, message)
     }
   }
 }

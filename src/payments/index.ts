@@ -45,7 +45,7 @@ export function createPayments(config: Config, parts: PaymentParts): Payments {
   const payments = createPaymentStore(knex)
   const verifier = new TransactionVerifier('payment', chaintracksUrl, verification)
   const serverWallet = createServerWallet(config, privateKey)
-  const collector = new Collector({ knex, payments, wallet: serverWallet, logger, reached })
+  const collector = new Collector({ payments, wallet: serverWallet, logger, reached })
   return {
     enabled: true,
     wallet: serverWallet,

@@ -1,8 +1,7 @@
 /** Who may write to whom, and at what price: rules set by recipients, and what they come to for a sender. */
 import type { DeliveryFees } from '../config'
 import { ApiError } from '../contract/errors'
-import type { RuleStore } from '../db/permissions'
-import type { Rule } from '../db/permissions/sql'
+import type { Rule, RuleStore } from '../db/permissions'
 import { blockedOf, BLOCKED, feeFor, FREE, statusOf, type FeeStatus, type Terms } from './rules'
 import type { IdentityKey, ListPermissionsRequest } from '../contract/protocol'
 

@@ -1,6 +1,6 @@
 /** From `unknown` to typed, for permissions: in the order in which the operations are documented to check. */
 import { ApiError } from '../contract/errors'
-import type { Rule } from '../db/permissions/sql'
+import type { Rule } from '../db/permissions'
 import {
   MAX_PAGE_PERMISSIONS,
   MAX_RECIPIENTS,

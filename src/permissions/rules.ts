@@ -1,6 +1,6 @@
 /** What rules come to: rows in, a fee out. Pure, so that it is told by no database and decided in one place. */
 import type { IdentityKey } from '../contract/protocol'
-import type { Asked, Rule } from '../db/permissions/sql'
+import type { Rule, WriteRequest } from '../db/permissions'
 
 /** A fee that blocks, and one that asks for nothing; any other is a price in satoshis. */
 export const BLOCKED = -1
@@ -14,7 +14,7 @@ export function statusOf(fee: number): FeeStatus {
 }
 
 /** The fee for one sender: its own rule wins over everyone's; without a rule it is free. */
-export function feeFor({ recipient, messageBox, sender }: Asked, rules: Rule[]): number {
+export function feeFor({ recipient, messageBox, sender }: WriteRequest, rules: Rule[]): number {
   const about = (whom: IdentityKey | null): Rule | undefined =>
     rules.find((rule) => {
       return rule.recipient === recipient && rule.messageBox === messageBox && rule.sender === whom

@@ -1,4 +1,4 @@
-import { findUnsettled, type UnsettledPayment } from '../../db/payments/sql'
+import { createPaymentStore, type UnsettledPayment } from '../../db/payments'
 import { printable } from '../wording'
 import { withDatabase, type Outcome } from './command'
 
@@ -7,7 +7,7 @@ const MOST = 1000
 /** The payments that are not done with: claimed for a message that is not stored, or not yet in the server's wallet. */
 export async function payments(): Promise<Outcome> {
   return await withDatabase(async ({ knex, name }) => {
-    const found = await findUnsettled(knex, MOST)
+    const found = await createPaymentStore(knex).unsettled(MOST)
     const head =
       found.length === 0
         ? 'every payment is settled'

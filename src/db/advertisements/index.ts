@@ -22,6 +22,8 @@ import {
 } from './sql'
 import { query } from '../engine/query'
 
+export type { Advertised, AdvertisementQuery, FoundAdvertisement } from './sql'
+
 /**
  * At how many hosts an identity may be advertised, and how many advertisements of one host may stand. Anybody can put an
  * identity's own words into a transaction again, but no host that it has not signed: so others do not use up its hosts.

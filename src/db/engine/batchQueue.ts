@@ -44,7 +44,7 @@ const BYTES_PER_MS = 10_000
 const PATIENCE = 1000
 
 /** One commit at a time, in the order of arrival. `J` is a job, `A` its answer. */
-export class Lane<J extends Job, A> {
+export class BatchQueue<J extends Job, A> {
   #waiting: Array<Waiting<J, A>> = []
   #running = false
 

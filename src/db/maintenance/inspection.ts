@@ -3,7 +3,7 @@ import type { Knex } from 'knex'
 import type { IdentityKey } from '../../contract/protocol'
 import { bytes, isMysql, QUERY_TIMEOUT, text } from '../engine/dialect'
 import { codeOf } from '../engine/faults'
-import type { PaymentState } from '../payments/sql'
+import type { PaymentState } from '../payments'
 import { isCounted } from '../quotas/sql'
 
 /** How long counting may take, in milliseconds, and how long where it was asked for whatever it takes. */

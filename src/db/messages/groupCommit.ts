@@ -4,7 +4,7 @@ import { ApiError } from '../../contract/errors'
 import { QUERY_TIMEOUT } from '../engine/dialect'
 import { isConflict, isDuplicateKey } from '../engine/faults'
 import { Insertion, type Conclude, type Send, type Stored } from './sendBatch'
-import { Lane, MAX_ROWS, type Committed, type OnCommit } from '../engine/batchQueue'
+import { BatchQueue, MAX_ROWS, type Committed, type OnCommit } from '../engine/batchQueue'
 import { listedBytes, MAX_LISTED_BYTES, mostListedBytes } from './listed'
 import { idKey, insertInPieces, insertMessages, type StoredMessage } from './sql'
 import { readStatementLimits, USUAL_LIMITS, type StatementLimits } from '../engine/packet'
@@ -34,11 +34,11 @@ export interface InsertOptions {
 }
 
 export class GroupCommit {
-  readonly #small: Lane<Send, Stored[]>
+  readonly #small: BatchQueue<Send, Stored[]>
   /** Sends that fill a transaction by themselves: apart, so that others do not wait behind their megabytes. */
-  readonly #large: Lane<Send, Stored[]>
+  readonly #large: BatchQueue<Send, Stored[]>
   /** Sends whose transaction has something to conclude: each has one of its own. */
-  readonly #concluding: Lane<Send, Stored[]>
+  readonly #concluding: BatchQueue<Send, Stored[]>
   readonly #turns = new FairQueue()
   readonly #waitingSmall = new ByteBudget(SMALL_BYTES)
   readonly #waitingLarge = new ByteBudget(LARGE_BYTES)
@@ -53,10 +53,11 @@ export class GroupCommit {
     onCommit: OnCommit = () => {},
   ) {
     const store = async (sends: Send[]): Promise<Committed<Stored[]>> => await this.#store(sends)
-    const newLane = (): Lane<Send, Stored[]> => new Lane(store, onCommit, () => this.#limits.batch)
-    this.#small = newLane()
-    this.#large = newLane()
-    this.#concluding = newLane()
+    const newQueue = (): BatchQueue<Send, Stored[]> =>
+      new BatchQueue(store, onCommit, () => this.#limits.batch)
+    this.#small = newQueue()
+    this.#large = newQueue()
+    this.#concluding = newQueue()
   }
 
   /**
@@ -112,7 +113,11 @@ export class GroupCommit {
   }
 
   /** Large sends of one address are stored one after another, and addresses take turns. */
-  async #insertLarge(send: Send, address: string, lane: Lane<Send, Stored[]>): Promise<Stored[]> {
+  async #insertLarge(
+    send: Send,
+    address: string,
+    lane: BatchQueue<Send, Stored[]>,
+  ): Promise<Stored[]> {
     this.#checkTurns(address)
     const account = this.#waitingLarge.open(ownersOf(send, address))
     // The copies share one body.
@@ -152,7 +157,7 @@ export class GroupCommit {
     return rows.length === 0 ? answer : undefined
   }
 
-  async #runSlowly(send: Send, lane: Lane<Send, Stored[]>): Promise<Stored[]> {
+  async #runSlowly(send: Send, lane: BatchQueue<Send, Stored[]>): Promise<Stored[]> {
     for (const key of send.keys) this.#slow.set(key, (this.#slow.get(key) ?? 0) + 1)
     try {
       return await lane.run(send)

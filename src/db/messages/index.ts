@@ -14,6 +14,10 @@ import { query } from '../engine/query'
 import type { Removal } from './remove'
 import type { Schema } from '../engine/schema'
 
+export { checkSize } from './groupCommit'
+export type { Stored } from './sendBatch'
+export type { StoredMessage } from './sql'
+
 /** Where messages are kept; all times in milliseconds, all errors from the catalogue. */
 export interface MessageStore {
   /**

@@ -1,6 +1,6 @@
 /** Removes messages and counts them off, by group commit; where nothing is counted, each removal is a statement by itself. */
 import type { Knex } from 'knex'
-import { Lane, type Committed, type Job, type OnCommit } from '../engine/batchQueue'
+import { BatchQueue, type Committed, type Job, type OnCommit } from '../engine/batchQueue'
 import { deleteByIds, deleteMessages, idKey, lockMessages, toLocked, type MessageName } from './sql'
 import type { Ledger } from '../quotas'
 import { retryConflicts } from '../engine/retries'
@@ -23,12 +23,12 @@ export function createRemoval(
   onCommit: OnCommit = () => {},
 ): Removal {
   if (!ledger.counts) return { remove: async (names) => await removeAlone(knex, names, onCommit) }
-  const newLane = (): Lane<Names, number> =>
-    new Lane(
+  const newQueue = (): BatchQueue<Names, number> =>
+    new BatchQueue(
       async (jobs) => await retryConflicts(async () => await removeTogether(knex, ledger, jobs)),
       onCommit,
     )
-  const [lane, slow] = [newLane(), newLane()]
+  const [lane, slow] = [newQueue(), newQueue()]
   return {
     remove: async (names) =>
       await (isSlow(names.map(idKey)) ? slow : lane).run({

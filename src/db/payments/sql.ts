@@ -1,9 +1,9 @@
-/** The SQL of payments: which outputs pay for which message, and how far each payment has come. */
+/** The SQL of the tables `payments` and `payment_outpoints`. */
 import type { Knex } from 'knex'
 import type { IdentityKey } from '../../contract/protocol'
 import { QUERY_TIMEOUT } from '../engine/dialect'
 
-/** An output that the server's wallet is to take in, as BRC-100 names it. */
+/** An output that the server's wallet takes in, as BRC-100 names it. */
 export interface ServerOutput {
   outputIndex: number
   derivationPrefix: string
@@ -11,7 +11,6 @@ export interface ServerOutput {
   senderIdentityKey: IdentityKey
 }
 
-/** A payment that is to be claimed for a message. */
 export interface NewPayment {
   txid: string
   sender: IdentityKey
@@ -19,33 +18,36 @@ export interface NewPayment {
   messageKey: string
   messageIds: string[]
   outpoints: string[]
-  /** The transaction, where an output of it is the server's. */
+  /** The transaction in BEEF, if one of its outputs pays the server; else null. */
   beef: Buffer | null
   serverOutputs: ServerOutput[]
 }
 
 export type PaymentState = 'claimed' | 'stored' | 'settled'
 
-/** A payment as far as others have to know of it. */
-export interface KnownPayment {
+interface KnownPayment {
   id: string
   messageKey: string
   state: PaymentState
-  /** For a claim, until when it is held; for a stored payment, when to try next to take it in: milliseconds since 1970. */
+  /**
+   * When a claim expires, or when to try again to take a stored payment in. In milliseconds since
+   * 1970.
+   */
   dueAt: number
   updatedAt: number
 }
 
-/** What a claim is held by: its payment, and a token that changes hands with it. */
+/** A claim on a payment's outputs. Only the request that knows the current token holds it. */
 export interface Claim {
+  /** The payment's id. */
   id: string
   token: string
 }
 
 /**
  * Claims outputs for a message, all or none.
- * @param until when the claim may be taken away, in milliseconds since 1970
- * @throws the database's error for a duplicate key where one of them is claimed already
+ * @param until when the claim expires, in milliseconds since 1970
+ * @throws the database's error for a duplicate key if one of them is already claimed
  */
 export async function insertPayment(
   knex: Knex,
@@ -96,7 +98,6 @@ export async function findByOutpoints(db: Knex, outpoints: string[]): Promise<Kn
   }))
 }
 
-/** The outputs that a payment holds. */
 export async function outpointsOf(db: Knex, id: string): Promise<string[]> {
   const rows = await db('payment_outpoints')
     .select('outpoint')
@@ -105,7 +106,6 @@ export async function outpointsOf(db: Knex, id: string): Promise<string[]> {
   return rows.map(({ outpoint }) => outpoint as string)
 }
 
-/** Lets outputs of a payment go: they have paid for nothing. */
 export async function freeOutpoints(db: Knex, id: string, outpoints: string[]): Promise<void> {
   await db('payment_outpoints')
     .where({ payment_id: id })
@@ -114,7 +114,7 @@ export async function freeOutpoints(db: Knex, id: string, outpoints: string[]): 
     .timeout(QUERY_TIMEOUT)
 }
 
-/** Takes a claim over for the same message; false where it has gone, or its message is stored by now. */
+/** Takes over a claim for the same message. False if it is gone, or its message is stored by now. */
 export async function takeOver(
   db: Knex,
   { id, token }: Claim,
@@ -129,7 +129,7 @@ export async function takeOver(
   )
 }
 
-/** Ends a claim as its message is stored, within that transaction; false where the claim is no longer held. */
+/** False if another request holds the claim by now. */
 export async function markStored(
   trx: Knex,
   { id, token }: Claim,
@@ -144,7 +144,7 @@ export async function markStored(
   )
 }
 
-/** Gives claims up that are still held: by this token, or by anybody whose time has passed. Their outputs can pay for something else. */
+/** Deletes a claim, or all expired claims up to a limit. Their outputs can pay for other messages. */
 export async function releaseClaims(
   knex: Knex,
   which: Claim | { dueBefore: number },
@@ -162,7 +162,7 @@ export async function releaseClaims(
   })
 }
 
-/** A stored payment whose output the server's wallet has yet to take in. */
+/** A stored payment whose output the server's wallet does not have yet. */
 export interface DuePayment {
   id: string
   txid: string
@@ -188,7 +188,6 @@ export async function findDue(db: Knex, now: number, limit: number): Promise<Due
   }))
 }
 
-/** The wallet has taken the output in; the transaction itself is its affair now. */
 export async function markSettled(db: Knex, id: string, now: number): Promise<void> {
   await db('payments')
     .where({ id, state: 'stored' })
@@ -214,7 +213,7 @@ export async function postpone(
     .timeout(QUERY_TIMEOUT)
 }
 
-/** A payment that somebody may have to look at. Times are milliseconds since 1970. */
+/** A payment that the operator may have to look at. Times are milliseconds since 1970. */
 export interface UnsettledPayment {
   txid: string
   sender: IdentityKey
@@ -225,7 +224,6 @@ export interface UnsettledPayment {
   dueAt: number
 }
 
-/** The payments that are not settled, the oldest first. */
 export async function findUnsettled(db: Knex, limit: number): Promise<UnsettledPayment[]> {
   const rows = await db('payments')
     .select('txid', 'sender', 'state', 'attempts', 'last_fault', 'created_at', 'due_at')

@@ -1,20 +1,22 @@
-/** The rules of permissions over Knex. A database that fails refuses, whoever asks: it never allows. */
+/** The rules that recipients set for their boxes. If the database fails, every method rejects. */
 import type { Knex } from 'knex'
 import { ApiError } from '../../contract/errors'
 import type { IdentityKey, ListPermissionsRequest } from '../../contract/protocol'
 import type { Limit } from '../../config/parsers'
-import { Lane, type Job } from '../engine/batchQueue'
+import { BatchQueue, type Job } from '../engine/batchQueue'
+import { query } from '../engine/query'
 import {
   countRules,
   findRule,
   findRules,
   listRules,
   setRule,
-  type Asked,
   type Rule,
   type StoredRule,
+  type WriteRequest,
 } from './sql'
-import { query } from '../engine/query'
+
+export type { Rule, WriteRequest } from './sql'
 
 /** All errors are from the catalogue. */
 export interface RuleStore {
@@ -28,21 +30,23 @@ export interface RuleStore {
     recipient: IdentityKey,
     page: ListPermissionsRequest,
   ) => Promise<{ rules: StoredRule[]; totalCount: number }>
-  /** All rules that these are subject to; perhaps others as well. */
-  about: (asked: Asked[]) => Promise<Rule[]>
+  /** All rules that apply to these requests; the result may contain other rules as well. */
+  about: (requests: WriteRequest[]) => Promise<Rule[]>
 }
 
-interface Question extends Job {
-  asked: Asked[]
+interface Lookup extends Job {
+  requests: WriteRequest[]
 }
 
-/** @param maxRules how many rules one recipient may have; rules that are set at the same moment may exceed it by a few */
+/**
+ * @param maxRules how many rules one recipient may have. Concurrent requests may exceed it slightly.
+ */
 export function createRuleStore(knex: Knex, maxRules: Limit): RuleStore {
-  // Sends that are in flight together are asked about together, by one query.
-  const questions = new Lane<Question, Rule[]>(async (jobs) => {
+  // One query serves all sends that are in flight together.
+  const lookups = new BatchQueue<Lookup, Rule[]>(async (jobs) => {
     const rules = await findRules(
       knex,
-      jobs.flatMap(({ asked }) => asked),
+      jobs.flatMap(({ requests }) => requests),
     )
     return { answers: jobs.map(() => rules), rows: 0 }
   })
@@ -56,15 +60,15 @@ export function createRuleStore(knex: Knex, maxRules: Limit): RuleStore {
     get: async (...key) => await query('get permission', async () => await findRule(knex, ...key)),
     list: async (recipient, page) =>
       await query('list permissions', async () => await listRules(knex, recipient, page)),
-    about: async (asked) =>
+    about: async (requests) =>
       await query(
         'permissions',
-        async () => await questions.run({ asked, rows: asked.length, bytes: 0, keys: [] }),
+        async () => await lookups.run({ requests, rows: requests.length, bytes: 0, keys: [] }),
       ),
   }
 }
 
-/** A rule that is there already may always be changed. */
+/** An existing rule may always be changed. */
 async function checkQuota(
   knex: Knex,
   { recipient, messageBox, sender }: Rule,
@@ -74,7 +78,7 @@ async function checkQuota(
   if ((await findRule(knex, recipient, messageBox, sender)) !== undefined) return
   throw new ApiError(
     'ERR_RULE_QUOTA_EXCEEDED',
-    `An identity may have up to ${maxRules} rules: change one that you have.`,
+    `An identity may have up to ${maxRules} rules: change an existing rule.`,
     { limit: maxRules },
   )
 }

@@ -3,7 +3,7 @@ import type { Knex } from 'knex'
 import type { IdentityKey, ListPermissionsRequest } from '../../contract/protocol'
 import { bytes, QUERY_TIMEOUT, text } from '../engine/dialect'
 
-/** A rule of a recipient's for one of its boxes: about one sender, or about everyone. */
+/** A recipient's rule for one of its boxes. If `sender` is null, it applies to every sender. */
 export interface Rule {
   recipient: IdentityKey
   messageBox: string
@@ -11,23 +11,23 @@ export interface Rule {
   recipientFee: number
 }
 
-/** Who asks to write into which box of whom. */
-export interface Asked {
+/** A sender's request to write to a recipient's box. */
+export interface WriteRequest {
   recipient: IdentityKey
   messageBox: string
   sender: IdentityKey
 }
 
-/** As the table has it: everyone is ''. */
+/** The table holds '' for "every sender". */
 const EVERYONE = ''
 
-/** A rule with the times of its making and of its last change, in milliseconds since 1970. */
+/** Times are milliseconds since 1970. */
 export interface StoredRule extends Rule {
   createdAt: number
   updatedAt: number
 }
 
-/** Sets a rule: there is one for each recipient, box and sender, however often and wherever it is set. */
+/** Inserts the rule for a recipient, box and sender, or changes its fee. */
 export async function setRule(
   db: Knex,
   { recipient, messageBox, sender, recipientFee }: Rule,
@@ -47,18 +47,18 @@ export async function setRule(
     .timeout(QUERY_TIMEOUT)
 }
 
-/** How many rules a recipient has, counted up to `most`. */
-export async function countRules(db: Knex, recipient: IdentityKey, most: number): Promise<number> {
-  const some = db('permissions').select('recipient').where({ recipient }).limit(most).as('some')
+/** Counts a recipient's rules, but not further than `max`. */
+export async function countRules(db: Knex, recipient: IdentityKey, max: number): Promise<number> {
+  const some = db('permissions').select('recipient').where({ recipient }).limit(max).as('some')
   const [counted] = await db.from(some).count({ count: '*' }).timeout(QUERY_TIMEOUT)
   return Number(counted!.count)
 }
 
-/** The rules about these senders and about everyone. */
-export async function findRules(db: Knex, asked: Asked[]): Promise<StoredRule[]> {
-  if (asked.length === 0) return []
-  const keys = asked.flatMap(({ recipient, messageBox, sender }) =>
-    [EVERYONE, sender].map((whom) => [recipient, bytes(db, messageBox), whom]),
+/** The rules for the senders of these requests, and those for every sender. */
+export async function findRules(db: Knex, requests: WriteRequest[]): Promise<StoredRule[]> {
+  if (requests.length === 0) return []
+  const keys = requests.flatMap(({ recipient, messageBox, sender }) =>
+    [EVERYONE, sender].map((value) => [recipient, bytes(db, messageBox), value]),
   )
   return (
     await select(db)
@@ -79,7 +79,7 @@ export async function findRule(
   return row === undefined ? undefined : toRule(row)
 }
 
-/** A recipient's rules, by box; everyone's rule comes before those of senders. */
+/** A recipient's rules by box; in each box the rule for every sender comes first. */
 export async function listRules(
   db: Knex,
   recipient: IdentityKey,
