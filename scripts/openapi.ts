@@ -1,9 +1,14 @@
-/** Writes docs/openapi.json: the document of a server without any settings. `npm run build` ends with this. */
+/** Writes docs/openapi.json, of a server with default settings, and docs/asyncapi.json. `npm run build` ends with this. */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { usualDocument } from '../src/openapi/defaultDocument'
+import { createEventsDocument } from '../src/ws/events/asyncapi'
 
-writeFileSync(
-  join(__dirname, '..', 'docs', 'openapi.json'),
-  `${JSON.stringify(usualDocument(), null, 2)}\n`,
-)
+for (const [name, document] of Object.entries({
+  openapi: usualDocument(),
+  asyncapi: createEventsDocument(),
+}))
+  writeFileSync(
+    join(__dirname, '..', 'docs', `${name}.json`),
+    `${JSON.stringify(document, null, 2)}\n`,
+  )

@@ -102,21 +102,6 @@ export const SOCKET_PATH = '/socket.io/'
 /** The one raw event of the socket, each way; it carries BRC-103 messages. */
 export const AUTH_MESSAGE = 'authMessage'
 
-/** The events within a general message's payload: what a client may send, and what the server answers. */
-export const EVENTS = {
-  authenticated: 'authenticated',
-  authenticationSuccess: 'authenticationSuccess',
-  authenticationFailed: 'authenticationFailed',
-  joinRoom: 'joinRoom',
-  joinedRoom: 'joinedRoom',
-  joinFailed: 'joinFailed',
-  leaveRoom: 'leaveRoom',
-  leftRoom: 'leftRoom',
-  leaveFailed: 'leaveFailed',
-  sendMessage: 'sendMessage',
-  messageFailed: 'messageFailed',
-} as const
-
 /** Events that carry the room's name behind them: the acknowledgement of a send, and a message that arrived. */
 export const ackEvent = (roomId: string): string => `sendMessageAck-${roomId}`
 export const messageEvent = (roomId: string): string => `sendMessage-${roomId}`

@@ -4,13 +4,13 @@ import { createHash } from 'node:crypto'
 import type { Config } from '../config'
 import type { Info } from '../operator/info'
 import type { Route } from '../routes/route'
-import asyncapi from '../../docs/asyncapi.json'
+import { createEventsDocument } from '../ws/events/asyncapi'
 import { createDocument } from './document'
 
 export function documentRoutes({ config, info }: { config: Config; info: Info }): Route[] {
   return [
     serve('/openapi.json', createDocument({ info, prefix: config.http.prefix })),
-    serve('/asyncapi.json', asyncapi),
+    serve('/asyncapi.json', createEventsDocument()),
   ]
 }
 

@@ -5,11 +5,11 @@ import { currentInfo, type Info } from '../operator/info'
 import { faultLogOf } from '../http/requestLog'
 import type { Route } from '../routes/route'
 import type { Logger } from 'pino'
-import asyncapi from '../../docs/asyncapi.json'
+import { createEventsDocument } from '../ws/events/asyncapi'
 import { createDocument } from '../openapi/document'
 import { assetHandler, type Assets } from './assets'
 import { docsPage } from './docs'
-import { eventsPage, type EventsDocument } from './docs/events'
+import { eventsPage } from './docs/events'
 import { homeHandler, type HomeParts } from './home'
 import type { Site } from './layout'
 import { pageHandler } from './page'
@@ -33,7 +33,7 @@ export function pageRoutes(parts: PagesParts): Route[] {
   const { info, assets, config } = parts
   const site = siteOf(parts)
   const docs = docsPage(createDocument({ info, prefix: site.prefix }), site)
-  const events = eventsPage(asyncapi as unknown as EventsDocument, site, config.live.enabled)
+  const events = eventsPage(createEventsDocument(), site, config.live.enabled)
   return [
     {
       method: 'get',

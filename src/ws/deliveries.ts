@@ -2,7 +2,7 @@
 import type { ByteAccount } from '../limits/budget'
 import type { IdentityKey } from '../contract/protocol'
 import type { AuthSocket } from './authSocket'
-import type { EncodedEvent } from './events'
+import type { EncodedEvent } from './eventCodec'
 
 /** So many events are sent in one turn of the event loop, or fewer if they are large. */
 const SLICE_EVENTS = 16

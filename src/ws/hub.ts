@@ -15,7 +15,7 @@ import {
 } from '../contract/protocol'
 import type { AuthSocket } from './authSocket'
 import { Deliveries, type Delivery } from './deliveries'
-import { encodeEvent, type EncodedEvent } from './events'
+import { encodeEvent, type EncodedEvent } from './eventCodec'
 
 export interface HubParts {
   /** Joins this node to the others. */

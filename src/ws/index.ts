@@ -23,12 +23,10 @@ export function createLive(
 ): LiveLayer {
   // With a slash at its end too, for clients that were given such a host.
   const namespaces = prefix === '' ? ['/'] : ['/', prefix, `${prefix}/`]
-  const server = new AuthSocketServer(parts, { namespaces, ...options }).on(
-    'connection',
-    (socket) => {
-      serveSocket(socket, parts)
-    },
-  )
+  const server = new AuthSocketServer(parts, (socket) => serveSocket(socket, parts), {
+    namespaces,
+    ...options,
+  })
   parts.metrics.watch('sockets', () => server.size)
   parts.metrics.watch('socket_faults_total', () => server.counters.faults)
   parts.metrics.watch('socket_slow_readers_total', () => server.counters.slowReaders)

@@ -66,6 +66,35 @@ export class MembershipSealer {
   }
 }
 
+/** The names of the rooms that a socket is in, and the text that its client keeps of them. */
+export class SealedRooms {
+  readonly #names = new Set<string>()
+  #hasChanged = false
+
+  constructor(private readonly sealer: MembershipSealer) {}
+
+  get names(): ReadonlySet<string> {
+    return this.#names
+  }
+
+  add(name: string): void {
+    this.#names.add(name)
+    this.#hasChanged = true
+  }
+
+  delete(name: string): void {
+    this.#names.delete(name)
+    this.#hasChanged = true
+  }
+
+  /** Seals the rooms, if they have changed since the last call. */
+  sealChanges(identityKey: IdentityKey): string | undefined {
+    if (!this.#hasChanged) return undefined
+    this.#hasChanged = false
+    return this.#names.size === 0 ? '' : this.sealer.seal({ identityKey, rooms: [...this.#names] })
+  }
+}
+
 /** The rooms' names as they are sealed. */
 export function namesOf({ identityKey, rooms }: Memberships): Buffer {
   return Buffer.from(JSON.stringify(rooms.map((room) => shorten(room, identityKey))))

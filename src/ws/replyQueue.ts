@@ -1,25 +1,22 @@
 import type { AuthSocket } from './authSocket'
+import type { Reply } from './events/event'
 
-/** Answers on one socket, in the order of the questions: clients take the first answer for that to their first question. */
-export class Answers {
-  #answered = Promise.resolve()
+/** Sends replies in the order of the requests: clients take the first acknowledgement in a room for their first send. */
+export class ReplyQueue {
+  #last = Promise.resolve()
 
-  /** @param onError told of what goes wrong as something is answered */
   constructor(
     private readonly socket: AuthSocket,
     private readonly onError: (error: unknown) => void,
   ) {}
 
-  /**
-   * Answers behind everything that was asked before.
-   * @param work begun already; resolves with the answering itself
-   */
-  add(work: Promise<() => void>): void {
-    this.#answered = this.#answered
+  /** Sends these replies after those of all earlier requests. A server that stops waits for them. */
+  add(replies: Promise<Reply[]>): void {
+    this.#last = this.#last
       .then(async () => {
-        ;(await work)()
+        for (const { event, data } of await replies) this.socket.emit(event, data)
       })
       .catch(this.onError)
-    this.socket.hold(this.#answered)
+    this.socket.track(this.#last)
   }
 }

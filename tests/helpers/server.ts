@@ -75,7 +75,7 @@ async function start(
       logger: pino({ level: 'silent' }),
       idleGrace: 0,
       ...overrides,
-      live: { grace: 0, ...overrides.live },
+      live: { graceMs: 0, ...overrides.live },
     })
     const opened = await server.start()
     // Somebody else's authentication has answers of its own.

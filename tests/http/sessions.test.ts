@@ -149,7 +149,7 @@ describe('what the newest clients accept', () => {
   })
 
   test('handshakes of both kinds and every event over the socket', async () => {
-    const live = await startLive({ live: { silence: 20 } })
+    const live = await startLive({ live: { silenceMs: 20 } })
     const kinds = new Set<unknown>()
     const socket = lightSocket(live.origin)
     socket.raw.on('authMessage', ({ messageType }: StrictFrame) => kinds.add(messageType))
@@ -423,7 +423,7 @@ describe('a stranger gets nothing from', () => {
   })
 
   test('nonces of connections over HTTP', async () => {
-    const live = await startLive({ live: { silence: 20 } })
+    const live = await startLive({ live: { silenceMs: 20 } })
     const socket = lightSocket(live.origin)
     const given: string[] = []
     socket.raw.on('authMessage', (frame: StrictFrame) => {

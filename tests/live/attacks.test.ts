@@ -48,7 +48,7 @@ test('thousands of requests to enter a namespace, in one frame, make no sockets'
 })
 
 test('a socket that never proved an identity cannot come back', async () => {
-  const { origin } = await startLive({ live: { silence: 10 } })
+  const { origin } = await startLive({ live: { silenceMs: 10 } })
   const socket = lightSocket(origin, {
     options: { query: { identityKey: 'rubbish' }, reconnectionDelay: 10 },
   })
@@ -154,7 +154,7 @@ test('nobody passes for the server itself', async () => {
 })
 
 test('a request that was signed for HTTP proves nothing on a socket, and still works over HTTP', async () => {
-  const { origin } = await startLive({ live: { silence: 60_000 } })
+  const { origin } = await startLive({ live: { silenceMs: 60_000 } })
   const session = await handshake(origin, PrivateKey.fromRandom())
   const { url, init } = await sign(session, {
     target: '/listMessages',

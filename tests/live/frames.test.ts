@@ -135,7 +135,7 @@ describe('broken frames never end the process, nor an innocent connection', () =
 })
 
 test('a socket that proves no identity is closed', async () => {
-  const { origin } = await startLive({ live: { proofTimeout: 300 } })
+  const { origin } = await startLive({ live: { proofTimeoutMs: 300 } })
   const silent = lightSocket(origin, { options: { reconnection: false } })
   silent.raw.off('authMessage')
   const proven = await lightSocket(origin).authenticate()

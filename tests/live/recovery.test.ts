@@ -85,7 +85,7 @@ test('the server is killed and started again: the next message is heard, and not
 })
 
 test('a session the server began on one socket proves the identity on another', async () => {
-  const { origin, server } = await startLive({ live: { silence: 50 } })
+  const { origin, server } = await startLive({ live: { silenceMs: 50 } })
   const first = lightSocket(origin)
   await until(() => first.serverNonce !== '')
   const { port } = server

@@ -40,7 +40,7 @@ interface Shown {
 }
 
 test('a relayed handshake opens nothing: a user of this server talks to a host that plays its part', async () => {
-  const server = await startLive({ live: { silence: 50 } })
+  const server = await startLive({ live: { silenceMs: 50 } })
   const heard: unknown[] = []
   const attacker = io(server.origin, { transports: ['websocket'], forceNew: true })
   onEnd(() => {
@@ -117,7 +117,7 @@ test('a relayed handshake opens nothing: a user of this server talks to a host t
 })
 
 test("the relay with the private id of the victim's own connection opens nothing either", async () => {
-  const server = await startLive({ live: { silence: 50 } })
+  const server = await startLive({ live: { silenceMs: 50 } })
   const victim = await lightSocket(server.origin).authenticate()
   await join(victim, 'inbox')
   const { _pid: pid } = victim.raw as unknown as Shown
@@ -347,7 +347,7 @@ test('a private id takes over nothing until the identity is proven anew', async 
 })
 
 test('a room that was left stays closed when the connection breaks and comes back', async () => {
-  const server = await startLive({ live: { silence: 50 } })
+  const server = await startLive({ live: { silenceMs: 50 } })
   const proxy = new TcpProxy({ host: '127.0.0.1', port: server.server.port })
   await proxy.open()
   onEnd(async () => {

@@ -1,27 +1,30 @@
 import { expect, test } from '@jest/globals'
-import { readFileSync } from 'node:fs'
-import { join } from 'node:path'
-import { parse } from 'yaml'
-import { ackEvent, AUTH_MESSAGE, EVENTS, messageEvent } from '../../src/contract/protocol'
+import Ajv from 'ajv/dist/2020'
+import { ackEvent, AUTH_MESSAGE, messageEvent } from '../../src/contract/protocol'
+import { CLIENT_EVENTS } from '../../src/ws/events'
+import { createEventsDocument } from '../../src/ws/events/asyncapi'
 
-interface Document {
-  channels: { socket: { address: string; messages: Record<string, { $ref: string }> } }
-  operations: Record<
-    string,
-    { messages: Array<{ $ref: string }>; reply?: { messages: Array<{ $ref: string }> } }
-  >
-  components: { messages: Record<string, { name: string }> }
-}
+const document = createEventsDocument()
 
-const document = parse(
-  readFileSync(join(__dirname, '../../docs/asyncapi.yaml'), 'utf8'),
-) as Document
-
-test('the description of the events has the names that the code has', () => {
+test('the document names every event on the wire', () => {
   const names = Object.values(document.components.messages).map(({ name }) => name)
 
   expect(names.sort()).toEqual(
-    [...Object.values(EVENTS), ackEvent('{roomId}'), messageEvent('{roomId}')].sort(),
+    [
+      'authenticated',
+      'authenticationSuccess',
+      'authenticationFailed',
+      'joinRoom',
+      'joinedRoom',
+      'joinFailed',
+      'leaveRoom',
+      'leftRoom',
+      'leaveFailed',
+      'sendMessage',
+      'messageFailed',
+      ackEvent('{roomId}'),
+      messageEvent('{roomId}'),
+    ].sort(),
   )
   expect(document.channels.socket.address).toBe(AUTH_MESSAGE)
 })
@@ -45,3 +48,13 @@ test('every message is on the channel and in an operation, and every reference l
     ).toBeDefined()
   }
 })
+
+test.each(CLIENT_EVENTS.map(({ message }) => message))(
+  'the example of $name is valid',
+  ({ name, example }) => {
+    const ajv = new Ajv({ strict: false }).addSchema(document, 'asyncapi')
+    const path = `asyncapi#/components/messages/${name}/payload`
+
+    expect([ajv.validate({ $ref: path }, example), ajv.errors]).toEqual([true, null])
+  },
+)

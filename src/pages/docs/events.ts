@@ -1,30 +1,11 @@
-/** GET /docs/events: what happens over the socket, from the very document that /asyncapi.json has. */
+/** GET /docs/events: the events of the socket, from the document that /asyncapi.json serves. */
 import { EVENTS_SAMPLE, PRELUDE, SAMPLE_HOST } from '../../openapi/operation'
 import type { JsonSchema } from '../../contract/schema'
+import type { EventsDocument, MessageDocument, Reference } from '../../ws/events/asyncapi'
 import { html, type Content, type Html } from '../html'
 import type { Page, Site } from '../layout'
 import { fieldTable, resolverOf, typeOf, type Resolve } from './fields'
 import { codeBlock, line, prose } from './prose'
-
-interface Reference {
-  $ref: string
-}
-
-export interface EventsDocument {
-  info: { title: string; description: string }
-  channels: { socket: { address: string; messages: Record<string, unknown> } }
-  operations: Record<
-    string,
-    { action: string; summary: string; messages: Reference[]; reply?: { messages: Reference[] } }
-  >
-  components: { messages: Record<string, Event>; schemas: Record<string, JsonSchema> }
-}
-
-interface Event {
-  name: string
-  summary?: string
-  payload: JsonSchema
-}
 
 /** @param live whether the server has a socket at all */
 export function eventsPage(document: EventsDocument, { prefix }: Site, live: boolean): Page {
@@ -111,13 +92,19 @@ function operationPart(
   </details> `
 }
 
-function eventPart({ name, summary, payload }: Event, resolve: Resolve): Content {
+function eventPart(
+  { name, summary, payload, examples = [] }: MessageDocument,
+  resolve: Resolve,
+): Content {
   return [
     summary !== undefined && html`<p>${line(summary)}</p>`,
     fieldTable(
       payload.$ref === undefined ? payload : inline(payload, resolve),
       resolve,
       `Data of ${name}`,
+    ),
+    examples.map((example) =>
+      codeBlock(JSON.stringify(example.payload, null, 2), `an example of ${name}`),
     ),
   ]
 }
@@ -128,6 +115,6 @@ function inline(reference: JsonSchema, resolve: Resolve): JsonSchema {
   return named.type === 'object' ? named : reference
 }
 
-function eventsOf(references: Reference[], document: EventsDocument): Event[] {
+function eventsOf(references: Reference[], document: EventsDocument): MessageDocument[] {
   return references.map(({ $ref }) => document.components.messages[$ref.split('/').at(-1)!]!)
 }
