@@ -1,9 +1,13 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { randomBytes } from 'node:crypto'
+import pino from 'pino'
+import { NativeServerKey, type ServerKey } from '../../src/auth/serverKey'
+import { ApiError } from '../../src/contract/errors'
+import { Secret } from '../../src/lib/secret'
 import { callerOf } from '../helpers/caller'
 import type { LightSocket } from '../helpers/lightSocket'
-import { lightSocket, startLive } from '../helpers/live'
-import type { TestServer } from '../helpers/server'
+import { lightSocket, startLive, until } from '../helpers/live'
+import { startServer, type TestServer } from '../helpers/server'
 
 let running: TestServer
 let innocent: LightSocket
@@ -178,4 +182,38 @@ test('a reader that takes nothing is closed, and what it missed is stored', asyn
     offset: 0,
   })
   expect(messages).toHaveLength(sent)
+})
+
+test.each([
+  ['an unexpected error', new Error('the key is away')],
+  ['an error with a code of the API', new ApiError('ERR_SERVER_BUSY')],
+])("%s of the server's own is logged, and not counted against the client", async (_name, error) => {
+  const native = new NativeServerKey(new Secret(randomBytes(32).toString('hex')))
+  let isBroken = false
+  const serverKey: ServerKey = {
+    identityKey: native.identityKey,
+    signHash: (hash, key) => native.signHash(hash, key),
+    verifyHash(hash, signature, key) {
+      if (isBroken) throw error
+      return native.verifyHash(hash, signature, key)
+    },
+    createHmac: (data, key) => native.createHmac(data, key),
+    derivePublicKey: (key, forSelf) => native.derivePublicKey(key, forSelf),
+  }
+  const log: string[] = []
+  const { origin } = await startServer({
+    env: { ENABLE_WEBSOCKETS: 'true' },
+    overrides: { serverKey, logger: pino({ level: 'error' }, { write: (line) => log.push(line) }) },
+  })
+  const socket = await lightSocket(origin).authenticate()
+  const room = `${socket.identityKey}-inbox`
+  isBroken = true
+  for (let i = 0; i < 15; i++) socket.emit('joinRoom', room)
+  await until(() => log.length >= 15)
+  isBroken = false
+
+  socket.emit('joinRoom', room)
+
+  expect(await socket.next('joinedRoom')).toEqual({ roomId: room })
+  expect(log.every((line) => line.includes(error.message))).toBe(true)
 })

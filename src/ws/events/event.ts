@@ -29,7 +29,7 @@ export interface Reply {
 }
 
 /** What a handler works with. */
-export interface SocketSession {
+interface SocketSession {
   socket: AuthSocket
   mailbox: Mailbox
   hub: Hub
