@@ -1,4 +1,4 @@
-/** The documents against what they describe: the README's example is run, and whatever the pages name has to exist. */
+/** Runs the examples of the documents, and checks the names and figures in them. */
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { execFile } from 'node:child_process'
 import {
@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { parseConfig, VARIABLES, type Variable } from '../../src/config'
+import { VARIABLES } from '../../src/config'
 import { ERRORS } from '../../src/contract/errors'
 import { routes } from '../../src/routes'
 import { startServer, type TestServer } from '../helpers/server'
@@ -23,35 +23,42 @@ const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
 const README = read('README.md')
 const PAGES = [
   'README.md',
+  'CONTRIBUTING.md',
   'DEPLOYING.md',
   'SECURITY.md',
   'CHANGELOG.md',
-  ...readdirSync(join(ROOT, 'docs/decisions')).map((name) => `docs/decisions/${name}`),
+  ...['docs', 'docs/decisions'].flatMap((folder) =>
+    readdirSync(join(ROOT, folder))
+      .filter((name) => name.endsWith('.md'))
+      .map((name) => `${folder}/${name}`),
+  ),
 ]
 
-/** What every match of a pattern captured first, without repeats. */
+/** The first capture of every match of a pattern, without repeats. */
 function captures(text: string, pattern: RegExp): string[] {
   return [...new Set([...text.matchAll(pattern)].map((match) => match[1]!))]
 }
 
-/** The README's text between a heading and the next one. */
-function section(heading: string): string {
-  const text = README.split(/^## /m).find((part) => part.startsWith(`${heading}\n`))
-  if (text === undefined) throw new Error(`The README has no part "${heading}"`)
+/** A document's text from a heading to the next one. */
+function section(page: string, heading: string): string {
+  const text = read(page)
+    .split(/^## /m)
+    .find((part) => part.startsWith(`${heading}\n`))
+  if (text === undefined) throw new Error(`${page} has no section "${heading}"`)
   return text
 }
 
-/** A fenced block of some language. */
 function block(text: string, language: string): string {
   return text.split(`\`\`\`${language}\n`)[1]!.split('```')[0]!
 }
 
-/** The table rows of a part whose first cell matches, each as its cells. */
-function rows(heading: string, first: RegExp): string[][] {
-  return section(heading)
+/** The rows of the tables in a text, each as its cells. */
+function rows(text: string): string[][] {
+  return text
     .split('\n')
-    .map((line) => line.split(' | ').map((cell) => cell.replace(/^\| | \|$/g, '')))
-    .filter(([cell = '']) => first.test(cell))
+    .filter((line) => line.startsWith('| '))
+    .map((line) => line.split('|').slice(1, -1))
+    .map((cells) => cells.map((cell) => cell.trim()))
 }
 
 /** Settings of other programs. */
@@ -70,78 +77,147 @@ beforeAll(async () => {
   })
 })
 
-test.each(['A first message', 'Live messages'])(
-  "the README's example runs and prints what the README says: %s",
-  async (heading) => {
-    const part = section(heading)
-    const example = block(part, 'js')
-    expect(example).toContain("'http://localhost:8080'")
-    const folder = mkdtempSync(join(tmpdir(), 'messagebox-readme-'))
-    try {
-      symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
-      writeFileSync(
-        join(folder, 'example.mjs'),
-        example.replace('http://localhost:8080', running.host),
-      )
-      const { stdout } = await promisify(execFile)(
-        process.execPath,
-        [join(folder, 'example.mjs')],
-        { timeout: 30_000 },
-      )
-      expect(stdout).toBe(block(part, 'text'))
-    } finally {
-      rmSync(folder, { recursive: true, force: true })
-    }
-  },
-)
+test.each([
+  ['README.md', 'A first message'],
+  ['docs/live.md', 'Example'],
+])('the example in %s, "%s", runs and prints what the document says', async (page, heading) => {
+  const part = section(page, heading)
+  const example = block(part, 'js')
+  expect(example).toContain("'http://localhost:8080'")
+  const folder = mkdtempSync(join(tmpdir(), 'messagebox-readme-'))
+  try {
+    symlinkSync(join(ROOT, 'node_modules'), join(folder, 'node_modules'))
+    writeFileSync(
+      join(folder, 'example.mjs'),
+      example.replace('http://localhost:8080', running.host),
+    )
+    const { stdout } = await promisify(execFile)(process.execPath, [join(folder, 'example.mjs')], {
+      timeout: 30_000,
+    })
+    expect(stdout).toBe(block(part, 'text'))
+  } finally {
+    rmSync(folder, { recursive: true, force: true })
+  }
+})
 
-describe("the README's tables", () => {
-  const documented = rows('The API at a glance', /^`(GET|POST) \//).map(([cell]) =>
-    cell!.replaceAll('`', '').split(' '),
-  )
+describe("the README's table of routes", () => {
+  const documented = rows(section('README.md', 'Routes'))
+    .filter(([method = '']) => /^(GET|POST)$/.test(method))
+    .map(([method, path]) => [method!, path!.replaceAll('`', '')] as const)
 
   test.each(documented)('%s %s is a route', async (method, path) => {
-    const { status } = await fetch(`${running.host}${path!}`, { method })
+    const { status } = await fetch(`${running.host}${path}`, { method })
     expect([200, 400, 401]).toContain(status)
   })
 
-  test('every route that needs an identity', () => {
+  test('lists every route that needs an identity', () => {
     for (const { method, path } of routes(running.server.context))
       expect(documented).toContainEqual([method.toUpperCase(), path])
   })
+})
 
-  test('every error code, with its status', () => {
-    const codes = rows('The API at a glance', /^`[A-Z_]+`$/).map(([code = '', status]) => [
-      code.replaceAll('`', ''),
-      Number(status),
-    ])
-    expect(Object.fromEntries(codes)).toEqual(
-      Object.fromEntries(Object.entries(ERRORS).map(([code, [status]]) => [code, status])),
+test('the README has at most 8,000 bytes', () => {
+  expect(Buffer.byteLength(README)).toBeLessThanOrEqual(8000)
+})
+
+test('docs/architecture.md has at most 80 lines', () => {
+  expect(read('docs/architecture.md').trimEnd().split('\n').length).toBeLessThanOrEqual(80)
+})
+
+describe('figures', () => {
+  interface Figures {
+    perSecond: string
+    cpuMs: string
+    databaseMs: string
+  }
+
+  const baseline = read('bench/baseline.txt')
+
+  /** The figures of an operation in the baseline, as they are written there. */
+  function measured(operation: string): { ours: Figures; other: Figures; ratio: string } {
+    const lines = baseline.split('\n')
+    const at = lines.findIndex((line) => line.startsWith(operation) && line.includes(' ours '))
+    const figures = (line: string): Figures => {
+      const cells = line.replace(/^.*(?:ours|stock|ProtoWallet) +\d+ +/, '').split(/ {2,}/)
+      return { perSecond: cells[0]!, cpuMs: cells[4]!, databaseMs: cells[5]! }
+    }
+    const ratio = new RegExp(`^${operation} +([\\d.]+) x`, 'm').exec(baseline)![1]!
+    return { ours: figures(lines[at]!), other: figures(lines[at + 1]!), ratio }
+  }
+
+  const number = (figure: string): number => Number(figure.replaceAll(',', ''))
+
+  test('the comparison in the README is that of the benchmark', () => {
+    const table = rows(section('README.md', 'Compared with the stock server')).slice(2)
+    expect(table.length).toBeGreaterThanOrEqual(5)
+    for (const [operation, perSecond, stock, ratio] of table) {
+      const { ours, other, ...rest } = measured(operation!)
+      expect([operation, perSecond, stock, ratio]).toEqual([
+        operation,
+        ours.perSecond,
+        other.perSecond,
+        rest.ratio,
+      ])
+    }
+  })
+
+  describe('in docs/scaling.md', () => {
+    const SCALING = section('docs/scaling.md', 'Sizing a very large service')
+    const [first = [], second = []] = SCALING.split('At the peak').map(rows)
+    const operations = first.filter(([, perSecond]) => /^[\d,.]+$/.test(perSecond!))
+    const PEAK = Math.round((10_000_000 * 20 * 5) / 86_400)
+    const cores = (ms: number): number => Math.ceil((PEAK * ms) / 1000)
+    const databaseMs = operations.reduce((sum, [, , , ms]) => sum + (Number(ms) || 0), 0)
+
+    test('what a node does in a second is that of the benchmark', () => {
+      expect(operations).toHaveLength(4)
+      for (const [operation, ...figures] of operations) {
+        const { ours } = measured(operation!)
+        expect([operation, ...figures]).toEqual([
+          operation,
+          ours.perSecond,
+          ours.cpuMs,
+          ours.databaseMs,
+        ])
+      }
+    })
+
+    test('the peak and the cores follow from it', () => {
+      expect(SCALING).toContain(`${PEAK.toLocaleString('en-US')} messages a\nsecond`)
+      for (const [operation, , ms] of operations)
+        expect(second).toContainEqual([
+          operation,
+          `${ms} ms of a node`,
+          `${cores(number(ms!))} cores`,
+        ])
+      const database = `${databaseMs.toFixed(3)} ms`
+      expect(second).toContainEqual(['database', database, `${cores(databaseMs)} cores`])
+    })
+
+    test('the number of machines follows from the cores', () => {
+      const all = operations.reduce((sum, [, , ms]) => sum + cores(number(ms!)), 0)
+      const machines = Math.ceil(all / 2)
+      const spare = Math.ceil((machines * 3) / 2)
+      expect(SCALING).toContain(`The ${all} cores of the nodes are ${machines} machines`)
+      expect(SCALING).toContain(`or ${spare} machines so that a third may fail`)
+    })
+  })
+
+  test.each(PAGES)('%s quotes no other throughput', (page) => {
+    // Assumptions about other programs in docs/scaling.md.
+    const OTHERS = ['100,000 commands', '30,000 requests', '300 commits']
+    const quoted = captures(
+      read(page),
+      /([\d.,]+ (?:sends|lists|acknowledgements|handshakes|deliveries|live deliveries|requests|commits|commands)) (?:a|per) second/g,
     )
+    expect(quoted.filter((figure) => !OTHERS.includes(figure))).toEqual([])
   })
-
-  const variables = rows('Configuration', /^`[A-Z_]+`$/).map(
-    ([name = '', value = '']) => [name.replaceAll('`', ''), value] as const,
-  )
-
-  test('every variable, in the order of src/config.ts', () => {
-    expect(variables.map(([name]) => name)).toEqual([...VARIABLES])
-  })
-
-  test.each(variables.filter(([, value]) => value !== 'none'))(
-    'the default of %s is %s',
-    (name, value) => {
-      expect(parseConfig({ [name as Variable]: value.replaceAll('`', '') })).toEqual(
-        parseConfig({}),
-      )
-    },
-  )
 })
 
 describe.each(PAGES)('%s', (page) => {
   const text = read(page)
 
-  test('links to what is there', () => {
+  test('its links resolve', () => {
     for (const link of captures(text, /\]\((?!https?:)([^)]+)\)/g)) {
       const [path = '', anchor] = link.split('#')
       const target = path === '' ? page : join(dirname(page), path)
@@ -156,15 +232,17 @@ describe.each(PAGES)('%s', (page) => {
     }
   })
 
-  test('names files and folders that are there', () => {
+  test('the files and folders it names exist', () => {
     const named = captures(
       text,
-      /(?<![\w/.-])((?:src|tests|scripts|migrations|bench|docs|deploy)\/[\w./-]*[\w/]|[\w-]+\.(?:md|yml|txt)|\.env\.example)/g,
+      /(?<![\w/.-])((?:src|tests|scripts|migrations|bench|docs|deploy|web)\/[\w./-]*[\w/]|[\w-]+\.(?:md|yml|txt)|\.env\.example)/g,
     )
-    expect(named.filter((path) => !existsSync(join(ROOT, path)))).toEqual([])
+    const folders = [ROOT, join(ROOT, dirname(page))]
+    const missing = named.filter((path) => !folders.some((from) => existsSync(join(from, path))))
+    expect(missing).toEqual([])
   })
 
-  test('names scripts that are there', () => {
+  test('the scripts it names exist', () => {
     const { scripts } = JSON.parse(read('package.json')) as { scripts: Record<string, string> }
     const named = [
       ...captures(text, /npm run (?:--silent )?([a-z:-]+)/g),
@@ -173,7 +251,7 @@ describe.each(PAGES)('%s', (page) => {
     expect(named.filter((name) => !(name in scripts))).toEqual([])
   })
 
-  test('names variables and error codes that are there', () => {
+  test('the variables and error codes it names exist', () => {
     const others =
       read('docker-compose.yml') +
       read('tests/helpers/databases.ts') +
