@@ -6,7 +6,7 @@ import { createHash, randomBytes } from 'node:crypto'
 import { ApiError } from '../contract/errors'
 import type { IdentityKey } from '../contract/protocol'
 import { describe, fieldsOf, publicKey } from '../contract/schema'
-import { toIdentityKey } from '../contract/primitives'
+import { asFields, toIdentityKey, type Fields } from '../contract/primitives'
 import type { ReplayGuard } from './replay'
 import { MAX_CLIENT_NONCE, type Session, type SessionSealer } from './session'
 import type { ServerKey, KeyName } from './serverKey'
@@ -309,10 +309,10 @@ function isNonce(value: unknown): value is string {
   return typeof value === 'string' && value.length <= MAX_CLIENT_NONCE && NONCE.test(value)
 }
 
-function asMessage(message: unknown): Record<string, unknown> {
-  if (typeof message !== 'object' || message === null)
-    throw invalid('A handshake is a JSON object.')
-  return message as Record<string, unknown>
+function asMessage(message: unknown): Fields {
+  const fields = asFields(message)
+  if (fields === undefined) throw invalid('A handshake is a JSON object.')
+  return fields
 }
 
 /** A field of bytes: as it travels in JSON, an array of numbers, or as bytes. Anything else is empty. */

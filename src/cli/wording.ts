@@ -1,8 +1,8 @@
 /** Counts, times and tables as people read them. */
-import { figure } from '../lib/format'
+import { formatNumber } from '../lib/format'
 
 export function count(number: number, one: string, many = `${one}s`): string {
-  return `${figure(number)} ${number === 1 ? one : many}`
+  return `${formatNumber(number)} ${number === 1 ? one : many}`
 }
 
 /** A time as ISO 8601 in UTC; null where there is none. */

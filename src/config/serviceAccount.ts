@@ -1,6 +1,7 @@
 /** A service account of Google's, as its JSON file holds it. No error repeats any of it. */
 import { createPrivateKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
+import { parseFields } from '../contract/primitives'
 import { Secret } from '../lib/secret'
 
 export interface ServiceAccount {
@@ -16,7 +17,7 @@ export function parseServiceAccount(json: string): ServiceAccount {
     client_email: clientEmail,
     private_key: privateKey,
     project_id: projectId,
-  } = parseObject(json)
+  } = parseFields(json) ?? {}
   if (!isText(clientEmail) || !isText(privateKey))
     throw new Error('must hold a service account: an object with client_email and private_key')
   try {
@@ -42,16 +43,6 @@ export function readServiceAccount(path: string): ServiceAccount {
     )
   }
   return parseServiceAccount(json)
-}
-
-function parseObject(json: string): Record<string, unknown> {
-  let parsed: unknown
-  try {
-    parsed = JSON.parse(json)
-  } catch {
-    throw new Error('must hold the JSON of a service account')
-  }
-  return typeof parsed === 'object' && parsed !== null ? (parsed as Record<string, unknown>) : {}
 }
 
 function isText(value: unknown): value is string {

@@ -59,6 +59,15 @@ export function asFields(value: unknown): Fields | undefined {
     : undefined
 }
 
+/** @returns undefined if the text is not the JSON of an object */
+export function parseFields(text: string): Fields | undefined {
+  try {
+    return asFields(JSON.parse(text))
+  } catch {
+    return undefined
+  }
+}
+
 export function isInteger(value: unknown): value is number {
   return Number.isSafeInteger(value)
 }

@@ -2,6 +2,7 @@
 import { AUTH_HEADERS } from '../auth/brc104'
 import { PAYMENT } from '../payments/payment'
 import { boxName, messageId, publicKey, type JsonSchema } from '../contract/schema'
+import { formatNumber } from '../lib/format'
 import { IDENTITY_KEY, TIME } from './answers'
 import { DEVICES } from './devices'
 import { codesOf, errorComponents, errorResponse, errorResponses, NO_OPERATION } from './errors'
@@ -171,9 +172,7 @@ function toOperation(
         required: true,
         description:
           body?.limit ??
-          (open
-            ? 'A few kilobytes at most.'
-            : `Up to ${limits.bodyBytes.toLocaleString('en')} bytes.`),
+          (open ? 'A few kilobytes at most.' : `Up to ${formatNumber(limits.bodyBytes)} bytes.`),
         content,
       },
     }),

@@ -1,5 +1,5 @@
 /** The overlay network's side (BRC-22, BRC-24): who receives messages where. */
-import { figure } from '../lib/format'
+import { formatNumber } from '../lib/format'
 import { MAX_FOUND, MAX_FOUND_BYTES, MAX_HOSTS, MAX_OF_HOST } from '../db/advertisements'
 import { MAX_QUESTION, MAX_SUBMISSION } from '../overlay'
 import { QUESTION } from '../overlay/lookup'
@@ -81,7 +81,7 @@ export const OVERLAY: OperationDescription[] = [
     path: '/submit',
     id: 'submit',
     summary: 'Advertise a host, or take an advertisement back (BRC-22)',
-    description: `${ONLY_WHERE} The body is a transaction in BEEF, which has to hold by its scripts and, but on a local network, by proofs that lead to blocks. Each output that is a PushDrop of an identity key, a host and the key's signature over both is admitted; an advertisement that the transaction spends is removed. Submitting it again changes nothing. A transaction may have ${MAX_ADVERTISED} advertisements, and with all that it rests on up to ${figure(MAX_STORED)} bytes; an identity, ${MAX_HOSTS} hosts. Of one host, ${MAX_OF_HOST} advertisements of an identity stand, the first and the newest: a further one takes the place of another.`,
+    description: `${ONLY_WHERE} The body is a transaction in BEEF, which has to hold by its scripts and, but on a local network, by proofs that lead to blocks. Each output that is a PushDrop of an identity key, a host and the key's signature over both is admitted; an advertisement that the transaction spends is removed. Submitting it again changes nothing. A transaction may have ${MAX_ADVERTISED} advertisements, and with all that it rests on up to ${formatNumber(MAX_STORED)} bytes; an identity, ${MAX_HOSTS} hosts. Of one host, ${MAX_OF_HOST} advertisements of an identity stand, the first and the newest: a further one takes the place of another.`,
     headers: {
       'x-topics': {
         required: true,
@@ -101,7 +101,7 @@ export const OVERLAY: OperationDescription[] = [
       type: 'application/octet-stream',
       schema: BINARY,
       examples: {},
-      limit: `Up to ${figure(MAX_SUBMISSION)} bytes.`,
+      limit: `Up to ${formatNumber(MAX_SUBMISSION)} bytes.`,
     },
     answers: {
       200: {
@@ -143,7 +143,7 @@ try {
     path: '/lookup',
     id: 'lookup',
     summary: 'Find where an identity receives messages (BRC-24)',
-    description: `${ONLY_WHERE} Answers with the advertisements that stand, the newest first, up to ${MAX_FOUND} of them and ${figure(MAX_FOUND_BYTES)} bytes of transactions. With the header \`X-Aggregation: yes\` the answer has the SDK's binary form.`,
+    description: `${ONLY_WHERE} Answers with the advertisements that stand, the newest first, up to ${MAX_FOUND} of them and ${formatNumber(MAX_FOUND_BYTES)} bytes of transactions. With the header \`X-Aggregation: yes\` the answer has the SDK's binary form.`,
     headers: {
       'x-aggregation': {
         required: false,
@@ -158,7 +158,7 @@ try {
         identity: { service: SERVICE, query: { identityKey: ALICE } },
         host: { service: SERVICE, query: { host: 'https://box.example.com' } },
       },
-      limit: `Up to ${figure(MAX_QUESTION)} bytes.`,
+      limit: `Up to ${formatNumber(MAX_QUESTION)} bytes.`,
     },
     answers: {
       200: {

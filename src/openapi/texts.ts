@@ -1,7 +1,7 @@
 /** The longer texts of the document. */
 import type { AUTH_HEADERS } from '../auth/brc104'
 import type { Info } from '../operator/info'
-import { figure } from '../lib/format'
+import { formatNumber } from '../lib/format'
 
 export type DocumentedInfo = Pick<Info, 'version' | 'hostingDomain' | 'limits' | 'deliveryFees'>
 
@@ -37,9 +37,9 @@ export function introduce({ limits, deliveryFees }: DocumentedInfo): string {
     'A few rules are beyond JSON Schema: a key has to lie on the curve, a text holds no half of a surrogate pair, a message has as many ids as recipients, two spellings of one key are the same recipient, and some lengths are in UTF-16 units, where it is said.',
     [
       'Limits of this server:',
-      `- a request's body: ${figure(limits.bodyBytes)} bytes`,
+      `- a request's body: ${formatNumber(limits.bodyBytes)} bytes`,
       `- recipients of a message: ${limits.recipients}`,
-      `- a page of a list: ${figure(page.messages)} messages, about ${figure(page.bytes)} bytes of bodies`,
+      `- a page of a list: ${formatNumber(page.messages)} messages, about ${formatNumber(page.bytes)} bytes of bodies`,
       `- requests a minute: ${orOff(rates.address)} from one address, ${orOff(rates.identity)} from one identity; at once: ${orOff(concurrentRequests)}`,
       `- stored for one recipient: ${orOff(quotas.inbox.messages)} messages, ${orOff(quotas.inbox.bytes)} bytes; from one sender: ${orOff(quotas.sender.messages)} messages, ${orOff(quotas.sender.bytes)} bytes`,
       `- a message is kept until it is acknowledged${retentionDays === null ? '' : `, or for ${retentionDays} days`}`,
@@ -51,5 +51,5 @@ export function introduce({ limits, deliveryFees }: DocumentedInfo): string {
 }
 
 function orOff(limit: number | null): string {
-  return limit === null ? 'any number' : figure(limit)
+  return limit === null ? 'any number' : formatNumber(limit)
 }

@@ -2,6 +2,7 @@ import type { RequestHandler } from 'express'
 import { createHash, timingSafeEqual } from 'node:crypto'
 import type { Schema } from '../db/engine/schema'
 import { ApiError } from '../contract/errors'
+import { asFields } from '../contract/primitives'
 import { receiveBody } from '../http/body'
 import { exchangeOf } from '../http/exchange'
 import { parseJson } from '../http/json'
@@ -24,9 +25,7 @@ export function migrationHandler({ key, limits, schema }: MigrationParts): Reque
   return async (req, res) => {
     // An attempt counts whether or not the key is right.
     await limits.migrations.consume(exchangeOf(req).address)
-    const { migratekey } = Object(parseJson(await receiveBody(req, MAX_BYTES, limits))) as {
-      migratekey?: unknown
-    }
+    const { migratekey } = asFields(parseJson(await receiveBody(req, MAX_BYTES, limits))) ?? {}
     if (typeof migratekey !== 'string' || !isSame(migratekey, key.reveal()))
       throw new ApiError('ERR_UNAUTHORIZED')
     const result = await schema.migrate().catch((error: unknown) => {

@@ -1,6 +1,6 @@
 /** GET /: what this server is, for a person; for a program that asks for JSON, the same as /info. */
 import type { Request, RequestHandler } from 'express'
-import { figure, size } from '../lib/format'
+import { formatNumber, formatBytes } from '../lib/format'
 import type { CurrentInfo, Info } from '../operator/info'
 import { facts, type Fact } from './descriptionList'
 import { html, type Content, type Html } from './html'
@@ -106,7 +106,7 @@ function fees({ deliveryFees }: Info): Content {
     ([box, fee]) =>
       html`<tr>
         <th scope="row"><code>${box}</code></th>
-        <td>${figure(fee)} ${fee === 1 ? 'satoshi' : 'satoshis'}</td>
+        <td>${formatNumber(fee)} ${fee === 1 ? 'satoshi' : 'satoshis'}</td>
       </tr>`,
   )
   return html`<p>
@@ -130,16 +130,19 @@ function limitsOf({ limits }: Info): Fact[] {
   const { rates, quotas } = limits
   const stored = ({ messages, bytes }: Info['limits']['quotas']['inbox']): Content => {
     const bounds = [
-      messages !== null && `${figure(messages)} messages`,
-      bytes !== null && size(bytes),
+      messages !== null && `${formatNumber(messages)} messages`,
+      bytes !== null && formatBytes(bytes),
     ].filter((bound) => bound !== false)
     return bounds.length === 0 ? 'no limit' : bounds.join(' and ')
   }
   const rate = (count: number | null): string =>
-    count === null ? 'no limit' : `${figure(count)} a minute`
+    count === null ? 'no limit' : `${formatNumber(count)} a minute`
   return [
-    ['A request', `up to ${size(limits.bodyBytes)}, and ${figure(limits.recipients)} recipients`],
-    ['A live message', `up to ${size(limits.liveBodyBytes)}; a larger one goes over HTTP`],
+    [
+      'A request',
+      `up to ${formatBytes(limits.bodyBytes)}, and ${formatNumber(limits.recipients)} recipients`,
+    ],
+    ['A live message', `up to ${formatBytes(limits.liveBodyBytes)}; a larger one goes over HTTP`],
     ['Requests from one address', rate(rates.address)],
     ['Requests from one identity', rate(rates.identity)],
     ['In one inbox', stored(quotas.inbox)],
@@ -148,7 +151,7 @@ function limitsOf({ limits }: Info): Fact[] {
       'A message is kept',
       limits.retentionDays === null
         ? 'until its recipient acknowledges it'
-        : `until its recipient acknowledges it, or for ${figure(limits.retentionDays)} days`,
+        : `until its recipient acknowledges it, or for ${formatNumber(limits.retentionDays)} days`,
     ],
   ]
 }

@@ -1,5 +1,6 @@
 import type { Secret } from '../lib/secret'
 import { ApiError } from '../contract/errors'
+import { asFields } from '../contract/primitives'
 import { fetchJson } from '../lib/fetchJson'
 
 /** How long the network may take to answer, and how much it may say. */
@@ -77,7 +78,7 @@ export class ArcBroadcaster {
         timeoutMs: TIMEOUT_MS,
         maxBytes: MAX_ANSWER_BYTES,
       })
-      return { status, answer: Object(body ?? {}) as ArcAnswer }
+      return { status, answer: (asFields(body) ?? {}) as ArcAnswer }
     } catch (error) {
       throw unavailable(`ARC does not answer: ${(error as Error).message}`)
     }

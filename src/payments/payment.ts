@@ -6,7 +6,13 @@ import { ApiError } from '../contract/errors'
 import type { Terms } from '../permissions/rules'
 import type { IdentityKey } from '../contract/protocol'
 import { describe, fieldsOf, publicKey, wholeNumber, type Schema } from '../contract/schema'
-import { asFields, isInteger, toIdentityKey, type Fields } from '../contract/primitives'
+import {
+  asFields,
+  isInteger,
+  parseFields,
+  toIdentityKey,
+  type Fields,
+} from '../contract/primitives'
 
 /** Largest transaction with its ancestors, in bytes, and how many outputs may be named. */
 const MAX_PAYMENT_BYTES = 1024 * 1024
@@ -257,17 +263,9 @@ function recipientOf(output: Fields): IdentityKey | null | undefined {
   const instructions =
     output.customInstructions ?? asFields(output.paymentRemittance)?.customInstructions
   const named = (
-    typeof instructions === 'string' ? parseObject(instructions) : asFields(instructions)
+    typeof instructions === 'string' ? parseFields(instructions) : asFields(instructions)
   )?.recipientIdentityKey
   return named === undefined ? undefined : (toIdentityKey(named) ?? null)
-}
-
-function parseObject(text: string): Fields | undefined {
-  try {
-    return asFields(JSON.parse(text))
-  } catch {
-    return undefined
-  }
 }
 
 function toBytes(value: unknown): Buffer | undefined {

@@ -1,10 +1,7 @@
-import type { Device, DeviceStore } from '../db/devices'
+import { maskToken, type Device, type DeviceStore } from '../db/devices'
 import { parseDevice, parseDevicesQuery, parseToken } from '../push/requests'
 import type { Fields } from '../contract/primitives'
 import type { Operation } from './route'
-
-/** How much of a token is shown, in characters: enough to know it by, too little to use it. */
-const SHOWN = 10
 
 /** POST /registerDevice: a device of the caller's. */
 export function registerDevice(devices: DeviceStore): Operation {
@@ -37,7 +34,7 @@ function show({ fcmToken, createdAt, updatedAt, lastUsed, ...device }: Device): 
   const time = (milliseconds: number): string => new Date(milliseconds).toISOString()
   return {
     ...device,
-    fcmToken: `...${fcmToken.slice(-SHOWN)}`,
+    fcmToken: maskToken(fcmToken),
     createdAt: time(createdAt),
     updatedAt: time(updatedAt),
     lastUsed: time(lastUsed),

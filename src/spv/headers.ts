@@ -1,4 +1,5 @@
 import type { ChainTracker } from '@bsv/sdk'
+import { asFields } from '../contract/primitives'
 import { fetchJson } from '../lib/fetchJson'
 import { HeadersUnavailable } from './verify'
 
@@ -53,7 +54,7 @@ export class ChaintracksHeaders implements ChainTracker {
         timeoutMs: TIMEOUT_MS,
         maxBytes: MAX_ANSWER_BYTES,
       })
-      const { status, value } = Object(answer.body ?? {}) as { status?: string; value?: unknown }
+      const { status, value } = asFields(answer.body) ?? {}
       // A height that does not exist yet is answered with success and no value.
       if (status === 'success') return value
       throw new Error(`it answered ${answer.status}`)

@@ -2,6 +2,7 @@ import type { Socket } from 'socket.io'
 import { toBytes, unauthorized, type MessageClaims } from '../auth/brc103'
 import type { Session } from '../auth/session'
 import { ApiError, type ErrorCode } from '../contract/errors'
+import { asFields } from '../contract/primitives'
 import { MAX_LIVE_BODY, type IdentityKey } from '../contract/protocol'
 import type { ByteAccount } from '../limits/budget'
 import { UNPROVEN_BYTES, type Connection } from './connection'
@@ -65,7 +66,7 @@ export class Inbox {
 
   /** Queues a frame. A server that stops waits until it is handled. */
   add(raw: unknown, link: Link): void {
-    const { payload, signature, ...message } = asRecord(raw)
+    const { payload, signature, ...message } = asFields(raw) ?? {}
     const frame: Frame = { message, payload: toBytes(payload), signature: toBytes(signature) }
     if (++this.#waitingFrames > MAX_WAITING_FRAMES) return link.connection.end()
     const bytes = frame.payload.length + frame.signature.length
@@ -194,8 +195,4 @@ function createTooLargeError(): ApiError {
     `A live message holds up to ${MAX_LIVE_BODY} bytes: send it over HTTP.`,
     { limit: MAX_LIVE_BODY },
   )
-}
-
-function asRecord(frame: unknown): Record<string, unknown> {
-  return (typeof frame === 'object' && frame !== null ? frame : {}) as Record<string, unknown>
 }

@@ -128,7 +128,7 @@ describe.each(ENGINES)('on %s', (engine) => {
       ),
     ).toMatchObject({ messages: [header('three')], next: null })
     expect(document(devices)).toMatchObject({
-      devices: [{ platform: 'web', fcmToken: "…ody else's", active: true }],
+      devices: [{ platform: 'web', fcmToken: "...ody else's", active: true }],
     })
     expect([plain.code, plain.stderr, table.code, table.stderr]).toEqual([0, '', 0, ''])
     expect(plain.stdout).toMatch(/^messages +5$/m)

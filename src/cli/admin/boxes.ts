@@ -1,4 +1,4 @@
-import { size } from '../../lib/format'
+import { formatBytes, formatNumber } from '../../lib/format'
 import { selectBoxes } from '../../db/maintenance/inspection'
 import type { IdentityKey } from '../../contract/protocol'
 import { count, printable, quoted, table, time } from '../wording'
@@ -17,8 +17,8 @@ export async function boxes(
     const next = found.length > limit ? shown.at(-1)!.messageBox : null
     const rows = shown.map(({ messageBox, messages, bytes, oldest, newest }) => [
       printable(messageBox),
-      messages.toLocaleString('en-US'),
-      size(bytes),
+      formatNumber(messages),
+      formatBytes(bytes),
       oldest ?? '-',
       newest ?? '-',
     ])

@@ -1,10 +1,7 @@
-import { createDeviceStore } from '../../db/devices'
+import { createDeviceStore, maskToken } from '../../db/devices'
 import type { IdentityKey } from '../../contract/protocol'
 import { count, printable, table, time } from '../wording'
 import { withDatabase, type Outcome } from './command'
-
-/** How much of a token is shown, as by GET /devices: whoever has all of it can write to the device. */
-const SHOWN_OF_TOKEN = 10
 
 /** The devices of an identity. */
 export async function devices(identityKey: IdentityKey): Promise<Outcome> {
@@ -15,7 +12,7 @@ export async function devices(identityKey: IdentityKey): Promise<Outcome> {
           id,
           deviceId,
           platform,
-          fcmToken: `…${fcmToken.slice(-SHOWN_OF_TOKEN)}`,
+          fcmToken: maskToken(fcmToken),
           active,
           createdAt: time(createdAt)!,
           lastUsed: time(lastUsed)!,

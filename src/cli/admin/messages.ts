@@ -1,4 +1,4 @@
-import { size } from '../../lib/format'
+import { formatBytes } from '../../lib/format'
 import { selectHeaders } from '../../db/maintenance/inspection'
 import type { IdentityKey } from '../../contract/protocol'
 import { count, printable, table, time } from '../wording'
@@ -23,7 +23,7 @@ export async function messages(
     const rows = shown.map(({ messageId, sender, bytes, createdAt }) => [
       createdAt,
       sender,
-      size(bytes),
+      formatBytes(bytes),
       printable(messageId),
     ])
     return {

@@ -1,4 +1,4 @@
-import { size } from '../../lib/format'
+import { formatBytes, formatNumber } from '../../lib/format'
 import { planPurge, purge as removePlanned, type PurgePlan } from '../../db/maintenance/purge'
 import type { IdentityKey } from '../../contract/protocol'
 import { ask, canAsk, type Progress } from '../terminal'
@@ -63,9 +63,7 @@ export async function purge(
     )
       return answer(0, 'Nothing was removed.', true)
     const removed = await removePlanned(knex, plan, (done) => {
-      progress.show(
-        `removing: ${done.toLocaleString('en-US')} of ${count(plan.messages, 'message')}`,
-      )
+      progress.show(`removing: ${formatNumber(done)} of ${count(plan.messages, 'message')}`)
     })
     progress.done()
     const gone = plan.messages - removed
@@ -90,5 +88,5 @@ function describePlan({
         ]),
     ...(before === undefined ? [] : [`stored before ${time(before)!}`]),
   ]
-  return `${count(messages, 'message')} ${which.join(', ')} (${size(bytes)} of bodies)`
+  return `${count(messages, 'message')} ${which.join(', ')} (${formatBytes(bytes)} of bodies)`
 }

@@ -1,4 +1,4 @@
-import { size } from '../../lib/format'
+import { formatBytes, formatNumber } from '../../lib/format'
 import { countOthers, readSpan, readTotals } from '../../db/maintenance/inspection'
 import { table, time } from '../wording'
 import { withDatabase, type Outcome } from './command'
@@ -21,12 +21,10 @@ export async function stats({ exact = false }: { exact?: boolean }): Promise<Out
       payments,
     }
     const number = (value: number | null): string =>
-      value === null
-        ? 'not counted, it would take long: use --exact'
-        : value.toLocaleString('en-US')
+      value === null ? 'not counted, it would take long: use --exact' : formatNumber(value)
     const rows = [
       ['messages', number(totals.messages)],
-      ['bodies', totals.bytes === null ? number(null) : size(totals.bytes)],
+      ['bodies', totals.bytes === null ? number(null) : formatBytes(totals.bytes)],
       ['boxes', number(totals.boxes)],
       ['recipients', number(totals.recipients)],
       ['senders', number(totals.senders)],

@@ -1,4 +1,4 @@
-import { size } from '../../lib/format'
+import { formatBytes } from '../../lib/format'
 import { statfsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { usesNativeSecp256k1 } from '../../auth/serverKey'
@@ -61,10 +61,14 @@ function checkDisk(folder: string, report: Report): void {
   if (free < TOO_LITTLE)
     report.problem(
       'disk-full',
-      `${folder} has ${size(free)} left.`,
+      `${folder} has ${formatBytes(free)} left.`,
       'Make room, or move the database: the server cannot store messages on a full disk.',
     )
   else if (free < LITTLE)
-    report.warning('disk-low', `${folder} has ${size(free)} left.`, 'Make room before it is full.')
-  else report.ok('disk', `${folder} has ${size(free)} left.`)
+    report.warning(
+      'disk-low',
+      `${folder} has ${formatBytes(free)} left.`,
+      'Make room before it is full.',
+    )
+  else report.ok('disk', `${folder} has ${formatBytes(free)} left.`)
 }

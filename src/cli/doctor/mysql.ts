@@ -1,4 +1,4 @@
-import { size } from '../../lib/format'
+import { formatBytes } from '../../lib/format'
 import type { Knex } from 'knex'
 import { createKnex } from '../../db/engine/knex'
 import { describeDatabase } from '../describe'
@@ -103,7 +103,7 @@ async function checkVariables(knex: Knex, { config }: Patient, report: Report): 
   if (packet < 2 * config.http.maxBodyBytes) {
     report.warning(
       'small-packets',
-      `max_allowed_packet is ${size(packet)}, less than twice MAX_BODY_SIZE (${size(config.http.maxBodyBytes)}): the largest messages can be refused.`,
+      `max_allowed_packet is ${formatBytes(packet)}, less than twice MAX_BODY_SIZE (${formatBytes(config.http.maxBodyBytes)}): the largest messages can be refused.`,
       "Raise max_allowed_packet in the database's configuration, or lower MAX_BODY_SIZE.",
     )
   }

@@ -1,5 +1,6 @@
 /** What a client meets at the public address: whether the server behind it is ours, and whether all that is signed arrives as it left. */
 import { isIP } from 'node:net'
+import { asFields } from '../../contract/primitives'
 import { address, foreign } from '../wording'
 import { compareClock } from './clock'
 import type { Report } from './finding'
@@ -40,7 +41,7 @@ export async function checkProxy(patient: Patient, report: Report): Promise<void
   if (!(await checkHandshake(probe, origin, report))) return
   await checkRequests(probe, base, patient, report)
   await checkTrust(patient, origin, base, report)
-  if (Object(info.json.features).live === true) await checkUpgrade(origin, report)
+  if (asFields(info.json.features)?.live === true) await checkUpgrade(origin, report)
 }
 
 function isLocal(hostname: string): boolean {

@@ -1,4 +1,4 @@
-import { size } from '../../lib/format'
+import { formatBytes } from '../../lib/format'
 import { MIB } from '../../config/parsers'
 import { foreign } from '../wording'
 import type { Report } from './finding'
@@ -118,20 +118,20 @@ async function checkLarge(
   if (result instanceof Error)
     report.warning(
       'large-body',
-      `A body of ${size(bytes)} is not answered: ${result.message}.`,
+      `A body of ${formatBytes(bytes)} is not answered: ${result.message}.`,
       advice,
     )
   else if (result.answer.status !== 200 && result.seal === 'missing')
     report.problem(
       'large-body',
-      `The proxy refuses a body of ${size(bytes)} (${result.answer.status}), and its answer is not signed.`,
+      `The proxy refuses a body of ${formatBytes(bytes)} (${result.answer.status}), and its answer is not signed.`,
       advice,
     )
   else if (result.answer.status !== 200)
     report.warning(
       'large-body',
-      `The server refuses a body of ${size(bytes)}: ${foreign(result.answer.json.code)}.`,
+      `The server refuses a body of ${formatBytes(bytes)}: ${foreign(result.answer.json.code)}.`,
       'It runs with another MAX_BODY_SIZE than these settings have.',
     )
-  else report.ok('large-body', `A body of ${size(bytes)} passes.`)
+  else report.ok('large-body', `A body of ${formatBytes(bytes)} passes.`)
 }

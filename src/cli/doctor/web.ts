@@ -1,4 +1,5 @@
 /** Asks other servers over HTTP. */
+import { parseFields, type Fields } from '../../contract/primitives'
 
 /** How long one answer may take, in milliseconds. */
 const TIMEOUT = 4000
@@ -8,7 +9,7 @@ export interface Answer {
   headers: Headers
   body: Buffer
   /** The body as an object; empty where it is none. */
-  json: Record<string, unknown>
+  json: Fields
   asked: number
   answered: number
 }
@@ -27,20 +28,12 @@ export async function ask(url: string, init: RequestInit = {}, timeout = TIMEOUT
       status: response.status,
       headers: response.headers,
       body,
-      json: toObject(body),
+      json: parseFields(body.toString()) ?? {},
       asked,
       answered: Date.now(),
     }
   } catch (error) {
     throw new Error(describeFault(error as Error), { cause: error })
-  }
-}
-
-function toObject(body: Buffer): Record<string, unknown> {
-  try {
-    return Object(JSON.parse(body.toString())) as Record<string, unknown>
-  } catch {
-    return {}
   }
 }
 

@@ -32,6 +32,13 @@ export interface DeviceStore {
   markUsed: (device: Device) => Promise<void>
 }
 
+/** How many characters of a token are shown: with the whole token one can write to the device. */
+const SHOWN_TOKEN_CHARACTERS = 10
+
+export function maskToken(fcmToken: string): string {
+  return `...${fcmToken.slice(-SHOWN_TOKEN_CHARACTERS)}`
+}
+
 export function createDeviceStore(knex: Knex): DeviceStore {
   return {
     register: async (identityKey, device) =>
