@@ -1,6 +1,6 @@
 # Debian rather than Alpine: the native modules (SQLite, secp256k1) are built for glibc.
 FROM node:22-bookworm-slim AS build
-# For native modules that have no prebuilt binary for this platform.
+# Compilers for native modules without a prebuilt binary for this platform.
 RUN apt-get update \
   && apt-get install --yes --no-install-recommends python3 make g++ \
   && rm -rf /var/lib/apt/lists/*
@@ -25,7 +25,7 @@ COPY --from=build /app/dist dist
 COPY LICENSE.txt ./
 # The operator's tool: docker exec CONTAINER messagebox-admin doctor
 RUN chmod +x dist/src/cli/admin.js && ln -s /app/dist/src/cli/admin.js /usr/local/bin/messagebox-admin
-# Where SQLite keeps its file when no KNEX_DB_CONNECTION is given.
+# The folder of SQLite's file if KNEX_DB_CONNECTION is not set.
 RUN mkdir data && chown node:node data
 VOLUME /app/data
 USER node
