@@ -1,6 +1,7 @@
 /**
- * BRC-103 mutual authentication, on messages, whatever carries them: answer a handshake, check what a client
- * signed, sign what the server says. It keeps no state but the nonces that it has seen recently.
+ * BRC-103 mutual authentication, independent of the transport: answers handshakes, verifies what
+ * clients sign, signs what the server sends. Its only state is the nonces that it has seen
+ * recently.
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { ApiError } from '../contract/errors'
@@ -16,15 +17,16 @@ export const AUTH_VERSION = '0.1'
 const INITIAL_REQUEST = 'initialRequest'
 
 /**
- * The longest nonce of a general message in a session whose name has no MAC, in characters. With a longer one, what a
- * client signs when it answers a stranger's handshake could be bent into a message; decision 0001 shows how.
+ * The longest nonce of a general message in a session whose nonce has no MAC, in characters. With a
+ * longer one, an attacker could turn what a client signs in a handshake with the attacker into a
+ * message: see decision 0001.
  */
-const MAX_MESSAGE_NONCE = 64
+const MAX_MESSAGE_NONCE_LENGTH = 64
 
-/** Of an identity key in its canonical form. */
+/** The length of an identity key in its canonical form. */
 const KEY_CHARACTERS = 66
 
-/** Nonces travel in headers and in key ids, so they are bounded and plain. */
+/** Nonces are part of headers and of key ids: printable ASCII only. */
 const NONCE = /^[\x21-\x7e]+$/
 
 /** The message that begins a handshake. */
@@ -41,14 +43,19 @@ export const HANDSHAKE_REQUEST = fieldsOf(
         type: 'string',
         maxLength: MAX_CLIENT_NONCE,
         pattern: NONCE.source,
-        description: `1 to ${MAX_CLIENT_NONCE} printable ASCII characters without blanks; fresh random ones for each handshake.`,
+        description:
+          `1 to ${MAX_CLIENT_NONCE} printable ASCII characters without blanks; ` +
+          'random, and new for each handshake.',
       },
     },
   },
   ['version', 'messageType', 'identityKey', 'initialNonce'],
 )
 
-/** What a general message claims of itself, beside its payload. `nonce` is the sender's, `yourNonce` names the session. */
+/**
+ * What a general message says beside its payload. `nonce` is the sender's, `yourNonce` names the
+ * session.
+ */
 export interface MessageClaims {
   version: unknown
   identityKey: unknown
@@ -57,7 +64,7 @@ export interface MessageClaims {
   signature: Buffer
 }
 
-/** What the server adds to a payload of its own. */
+/** What the server adds to a payload that it signs. */
 export interface SignedClaims {
   version: string
   identityKey: IdentityKey
@@ -75,7 +82,7 @@ export interface InitialRequest {
   requestedCertificates: { certifiers: []; types: Record<string, never> }
 }
 
-/** The answer to a handshake; certificates are neither asked for nor given. */
+/** The answer to a handshake. The server neither requests nor has certificates. */
 export interface InitialResponse {
   version: string
   messageType: 'initialResponse'
@@ -83,7 +90,7 @@ export interface InitialResponse {
   initialNonce: string
   yourNonce: string
   requestedCertificates: { certifiers: []; types: Record<string, never> }
-  /** DER, as numbers: so it travels in JSON. */
+  /** DER, as numbers, for JSON. */
   signature: number[]
 }
 
@@ -96,9 +103,10 @@ export class Brc103 {
 
   /**
    * Answers an `initialRequest`.
-   * @param carrier a connection remembers the session itself, which is proven by a nonce that was given to no other;
-   * elsewhere the nonce carries the session, and the same request gets the same one
-   * @throws ApiError ERR_INVALID_AUTH_MESSAGE, or ERR_CERTIFICATES_NOT_SUPPORTED for certificate messages.
+   * @param carrier what keeps the session. A connection remembers it, and its nonce is unique.
+   * Otherwise the nonce contains the session, and the same request gets the same nonce.
+   * @throws ApiError ERR_INVALID_AUTH_MESSAGE, or ERR_CERTIFICATES_NOT_SUPPORTED for certificate
+   * messages.
    */
   async answerHandshake(
     message: unknown,
@@ -142,7 +150,9 @@ export class Brc103 {
     }
   }
 
-  /** Begins a handshake with a client that has not begun one itself; `initialNonce` names it in the answer. */
+  /**
+   * Begins a handshake with a client that has not begun one; the answer repeats its `initialNonce`.
+   */
   openHandshake(): InitialRequest {
     return {
       version: AUTH_VERSION,
@@ -154,7 +164,7 @@ export class Brc103 {
   }
 
   /**
-   * The session that a client's `initialResponse` makes of a handshake the server began.
+   * The session that results from a client's answer to a handshake that the server began.
    * @throws ApiError UNAUTHORIZED
    */
   async acceptResponse(message: unknown, request: InitialRequest): Promise<Session> {
@@ -188,8 +198,8 @@ export class Brc103 {
   }
 
   /**
-   * The session that a message names, before its payload is known. The identity is the session's; a message
-   * that names another one is refused.
+   * Finds the session that a message names, before its payload is known. The message must name the
+   * identity of the session.
    * @param known sessions that the connection remembers
    * @throws ApiError UNAUTHORIZED
    */
@@ -213,15 +223,18 @@ export class Brc103 {
     if (session === undefined) throw unknownSession('make a new handshake')
     if (identityKey !== session.identityKey)
       throw unknownSession('it belongs to another identity key than the message names')
-    if (nonce.length > MAX_MESSAGE_NONCE && !this.sealer.isSealed(yourNonce))
-      throw unknownSession(`the message's own nonce has more than ${MAX_MESSAGE_NONCE} characters`)
+    if (nonce.length > MAX_MESSAGE_NONCE_LENGTH && !this.sealer.isSealed(yourNonce))
+      throw unknownSession(
+        `the message's own nonce has more than ${MAX_MESSAGE_NONCE_LENGTH} characters`,
+      )
     return session
   }
 
   /**
-   * The session of a message whose nonce the server made for some other connection. It proves the identity that the
-   * message names, but cannot be signed for: the client's nonce is not known.
-   * Undefined where the message names any other kind of session.
+   * The session of a message whose nonce the server made for another connection. It proves the
+   * identity that the message names, but the server cannot sign for it, since it does not know the
+   * client's nonce.
+   * @returns undefined if the message names any other kind of session
    */
   openForeignHandshake({
     version,
@@ -243,7 +256,8 @@ export class Brc103 {
   }
 
   /**
-   * Checks that a session's identity signed a payload, for the first time.
+   * Checks that the identity of a session signed a payload, and that the payload has not been
+   * received before.
    * @param hash SHA-256 of the payload
    * @throws ApiError UNAUTHORIZED
    */
@@ -254,7 +268,8 @@ export class Brc103 {
       claims.signature,
       signatureKey(nonce, session.serverNonce, session.identityKey),
     )
-    // A session of another server, or of this one under another key, cannot be told from one of ours until here.
+    // Sessions of other servers, or of an earlier key of this server, fail here: they look like
+    // this server's.
     if (!valid) throw unknownSession('the signature does not belong to this message')
     if (!(await this.replays.firstSeen(session.identityKey, nonce)))
       throw unknownSession('this message was received before')
@@ -280,7 +295,10 @@ export class Brc103 {
     }
   }
 
-  /** Never our own key: in our own name, what we answer would be a message signed by the one whom we answer. */
+  /**
+   * Rejects the server's own key: for it, an answer of the server would be a valid message of the
+   * client.
+   */
   #peerKey(claimed: unknown): IdentityKey | undefined {
     const key = toIdentityKey(claimed)
     return key === this.serverKey.identityKey ? undefined : key
@@ -292,7 +310,7 @@ export class Brc103 {
   }
 }
 
-/** What a handshake signs: the nonce of who began it, then the other's. */
+/** What a handshake signs: the nonce of the side that began it, then the nonce of the other. */
 function hashNonces(first: string, second: string): Buffer {
   return createHash('sha256')
     .update(Buffer.from(first, 'base64'))
@@ -315,7 +333,7 @@ function asMessage(message: unknown): Fields {
   return fields
 }
 
-/** A field of bytes: as it travels in JSON, an array of numbers, or as bytes. Anything else is empty. */
+/** Reads bytes, which in JSON are an array of numbers. Any other value is empty. */
 export function toBytes(field: unknown): Buffer {
   if (Buffer.isBuffer(field)) return field
   return Array.isArray(field) ? Buffer.from(field) : Buffer.alloc(0)
@@ -325,12 +343,11 @@ function invalid(description: string): ApiError {
   return new ApiError('ERR_INVALID_AUTH_MESSAGE', description)
 }
 
-/** Released clients look for the words at the beginning: with them they make a new handshake, without they fail for ever. */
+/** Released clients make a new handshake only if the description begins with these words. */
 function unknownSession(reason: string): ApiError {
   return unauthorized(`Session not found for nonce: ${reason}.`)
 }
 
-/** The refusal of a client that has not proven an identity. */
 export function unauthorized(description?: string): ApiError {
   return new ApiError('UNAUTHORIZED', description)
 }

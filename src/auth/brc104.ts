@@ -1,11 +1,11 @@
 /**
- * BRC-104, the framing of BRC-103 in HTTP: which bytes of a request and of a response are signed. Numbers are
- * Bitcoin varints, where an absent part has the length -1.
+ * BRC-104, the framing of BRC-103 in HTTP: which bytes of a request and of a response are signed.
+ * Numbers are Bitcoin varints. An absent part has the length -1.
  */
 import { createHash, type Hash } from 'node:crypto'
 import { writeVarint } from '../lib/varint'
 
-/** The headers of authentication, on requests and responses alike. */
+/** The headers of authentication, in requests and in responses. */
 export const AUTH_HEADERS = {
   version: 'x-bsv-auth-version',
   identityKey: 'x-bsv-auth-identity-key',
@@ -17,10 +17,13 @@ export const AUTH_HEADERS = {
 } as const
 
 export interface SignedRequest {
-  /** 32 bytes: any other length would let the parts that follow be read differently than they were signed. */
+  /**
+   * 32 bytes. With another length, the parts after it could be read otherwise than they were
+   * signed.
+   */
   requestId: Buffer
   method: string
-  /** The request target as it was sent: path and search. */
+  /** The request target as it was sent: path and query. */
   target: string
   headers: Record<string, string | string[] | undefined>
   body: Buffer
@@ -49,8 +52,8 @@ export function hashRequest({ requestId, method, target, headers, body }: Signed
 }
 
 /**
- * SHA-256 of a response's signed bytes. An empty body counts as one of length 0, not as an absent one: so the
- * released clients compute it.
+ * SHA-256 of a response's signed bytes. An empty body has the length 0 here, not that of an absent
+ * one, as in the released clients.
  */
 export function hashResponse({ requestId, status, headers, body }: SignedResponse): Buffer {
   const hash = createHash('sha256').update(requestId).update(writeVarint(status))
@@ -81,7 +84,7 @@ function isSignedHeader(name: string): boolean {
   return name === 'authorization' || (name.startsWith('x-bsv-') && !name.startsWith('x-bsv-auth'))
 }
 
-/** In the order of the released clients, which is that of the language, not of the bytes. */
+/** The released clients sort by locale, not by bytes. */
 function sortHeaders(pairs: HeaderPair[]): HeaderPair[] {
   return pairs.sort(([a], [b]) => a.localeCompare(b))
 }

@@ -1,7 +1,8 @@
 /**
- * Authentication for Express, after BRC-103 and BRC-104: the handshake at /.well-known/auth, and for every
- * other request a proven `req.auth.identityKey`, a body made of exactly the bytes that were signed (parsed where
- * it is JSON, else a Buffer), and a signed response. Its shape is that of @bsv/auth-express-middleware.
+ * Authentication for Express by BRC-103 and BRC-104. It answers the handshake at /.well-known/auth.
+ * Every other request gets a proven `req.auth.identityKey`, a body of exactly the signed bytes
+ * (parsed if it is JSON, otherwise a Buffer) and a signed response. Its interface is that of
+ * @bsv/auth-express-middleware.
  */
 import type { NextFunction, Request, RequestHandler, Response } from 'express'
 import { ApiError } from '../contract/errors'
@@ -14,28 +15,27 @@ import { unauthorized, type Brc103, type MessageClaims } from './brc103'
 import { AUTH_HEADERS, hashRequest, hashResponse } from './brc104'
 import type { Session } from './session'
 
-/** A request whose sender has proven an identity. */
+/** A request whose client has proven an identity. */
 export interface AuthRequest extends Request {
   auth: Caller
 }
 
-/** A handshake holds a key, a nonce and perhaps a list of wanted certificates. */
 const MAX_HANDSHAKE_BYTES = 64 * 1024
 
 export interface HttpAuthParts {
   brc103: Brc103
   maxBodyBytes: number
   limits: Pick<Limits, 'incoming' | 'gate' | 'meter'>
-  /** Told of each handshake that was answered. */
+  /** Called for each handshake that was answered. */
   onHandshake: () => void
 }
 
-/** The middlewares to mount at the root, before every route that needs an identity. */
+/** The middleware to mount at the root, before every route that needs an identity. */
 export function httpAuth(parts: HttpAuthParts): RequestHandler[] {
   return [handshake(parts), authenticate(parts)]
 }
 
-/** Whether a request claims to be authenticated; whether it is, is another matter. */
+/** Whether a request claims to be authenticated. */
 export function hasCredentials(req: Request): boolean {
   return (
     req.headers[AUTH_HEADERS.requestId] !== undefined ||
@@ -62,8 +62,9 @@ function handshake({ brc103, limits, onHandshake }: HttpAuthParts): RequestHandl
 }
 
 /**
- * Signs answers to verified requests alone. Otherwise an attacker between client and server could name the client's
- * session in a request of its own, and pass its signed refusal on as the answer to the client's request.
+ * Signs only responses to verified requests. Otherwise an attacker between client and server could
+ * name the client's session in a request of its own, and pass the signed error response on as the
+ * response to the client's request.
  */
 function authenticate({ brc103, maxBodyBytes, limits }: HttpAuthParts): RequestHandler {
   return async (req, res, next) => {
@@ -87,7 +88,7 @@ function authenticate({ brc103, maxBodyBytes, limits }: HttpAuthParts): RequestH
   }
 }
 
-/** What the headers alone tell; a stranger's body stays unread. */
+/** Checks the headers before the body is read. */
 function openRequest(
   brc103: Brc103,
   req: Request,
@@ -137,7 +138,7 @@ function signResponse(
   })
 }
 
-/** JSON is what is said to be, and what is not said to be anything else. */
+/** A body without a content type counts as JSON. */
 function isJson(req: Request): boolean {
   const type = req.headers['content-type']
   return type === undefined || /^application\/([^;]+\+)?json *(;|$)/i.test(type)

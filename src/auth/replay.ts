@@ -1,10 +1,11 @@
 /**
- * The nonces seen recently, so that a captured message is refused. They are kept as 32-bit fingerprints in tables
- * of fixed size, at about 5 bytes each. A table that is full, or as old as the window, is followed by a new one; one that
- * was followed a window ago is let go, and so is the oldest if there are too many.
+ * The nonces seen recently, so that the server rejects captured messages. They are kept as 32-bit
+ * fingerprints in tables of fixed size, at about 5 bytes each. A new table begins when the newest
+ * is full or as old as the window. A table is dropped a window after the next one began, and the
+ * oldest is dropped if there are too many.
  *
- * Two nonces may have the same fingerprint in the same place: about one in 30 million. The later one is taken for a
- * repeat, which is answered with 401, and the client shakes hands again.
+ * About one nonce in 30 million has the fingerprint and the place of an earlier one. It counts as a
+ * repeat: the server answers 401, and the client makes a new handshake.
  */
 import { createHmac, randomBytes } from 'node:crypto'
 
@@ -13,7 +14,7 @@ export interface ReplayGuard {
   firstSeen: (identityKey: string, nonce: string) => boolean | Promise<boolean>
 }
 
-/** For how long a nonce is remembered at least, unless memory is full before. */
+/** How long a nonce is remembered at least, unless the tables are full before. */
 export const REPLAY_WINDOW_MS = 6 * 60 * 60 * 1000
 /** The cells of a table, a power of two, and how many of them are used. */
 const CELLS = 1 << 20
@@ -22,13 +23,13 @@ const FILL = 0.75
 const MAX_TABLES = 16
 
 export class MemoryReplayGuard implements ReplayGuard {
-  /** Fingerprints are keyed, so that a stranger cannot look for two nonces that share one. */
+  /** Fingerprints are keyed, so that an attacker cannot search for two nonces that share one. */
   readonly #key = randomBytes(32)
   /** The newest first. */
   #tables: FingerprintTable[]
 
   /**
-   * @param windowMs for how long a nonce is remembered
+   * @param windowMs how long a nonce is remembered
    * @param cells the size of a table, a power of two
    * @param maxTables how many there are at most
    */
@@ -51,7 +52,7 @@ export class MemoryReplayGuard implements ReplayGuard {
     return !older.some((table) => table.has(place, print)) && current!.add(place, print)
   }
 
-  /** Begins a table. What a table holds is as old as the one that followed it, or older. */
+  /** Begins a table. All nonces of a table are as old as the start of the next one, or older. */
   #rotate(now: number): void {
     const kept = this.#tables.filter(
       (_table, index) => index === 0 || now - this.#tables[index - 1]!.since <= this.windowMs,
@@ -86,7 +87,7 @@ class FingerprintTable {
     return true
   }
 
-  /** The cell where a fingerprint stands, or else the free one where it would. */
+  /** The cell of a fingerprint, or else the free cell where it would be stored. */
   #find(place: number, print: number): number {
     const mask = this.#cells.length - 1
     let cell = place & mask

@@ -1,6 +1,6 @@
 /**
- * The server's key: BRC-42 key derivation with BRC-43 invoice numbers, ECDSA signatures and HMACs, over libsecp256k1.
- * Its output equals that of the SDK's `ProtoWallet`, byte for byte.
+ * The server's key: BRC-42 key derivation with BRC-43 invoice numbers, ECDSA signatures and HMACs,
+ * over libsecp256k1. Its output equals that of the SDK's `ProtoWallet`, byte for byte.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import { inspect } from 'node:util'
@@ -8,10 +8,16 @@ import * as secp256k1 from 'secp256k1'
 import type { IdentityKey } from '../contract/protocol'
 import { Secret } from '../lib/secret'
 
-/** Whose key the derived key is shared with: an identity key, oneself, or everybody (BRC-43). */
+/**
+ * The party that the derived key is shared with: an identity key, the key itself, or anyone
+ * (BRC-43).
+ */
 export type Counterparty = IdentityKey | 'self' | 'anyone'
 
-/** BRC-43: which key to derive. The name has 5 to 400 letters, digits and single blanks, the id 1 to 800 characters. */
+/**
+ * Names a derived key (BRC-43): a protocol of 5 to 400 letters, digits and single blanks, an id of
+ * 1 to 800 characters.
+ */
 export interface KeyName {
   protocolID: readonly [securityLevel: 0 | 1 | 2, name: string]
   keyID: string
@@ -19,32 +25,36 @@ export interface KeyName {
 }
 
 /**
- * Derives keys from the server's private key, and signs with them. A method may return a promise, so that a key in
- * another process can be used. `hash` is the SHA-256 of what is signed, 32 bytes; signatures are DER.
+ * Derives keys from the server's private key, and signs with them. A method may return a promise,
+ * so that a key in another process can be used. `hash` is the SHA-256 of what is signed, 32 bytes;
+ * signatures are DER.
  */
 export interface ServerKey {
   readonly identityKey: IdentityKey
   signHash: (hash: Buffer, key: KeyName) => Buffer | Promise<Buffer>
-  /** False for any signature that does not hold, malformed ones included. */
+  /** Returns false for an invalid signature, also if it is malformed. */
   verifyHash: (hash: Buffer, signature: Buffer, key: KeyName) => boolean | Promise<boolean>
   createHmac: (data: Buffer, key: KeyName) => Buffer | Promise<Buffer>
-  /** The counterparty's derived public key, or with `forSelf` our own, compressed. */
+  /** The counterparty's derived public key, or with `forSelf` the server's own; compressed. */
   derivePublicKey: (key: KeyName, forSelf?: boolean) => Buffer | Promise<Buffer>
 }
 
-/** What is kept of a counterparty: its key, uncompressed since that is read faster, and the ECDH secret shared with it. */
+/**
+ * What is cached of a counterparty: its key, uncompressed since that is faster to read, and the
+ * shared ECDH secret.
+ */
 interface Relation {
   publicKey: Uint8Array
   secret: Uint8Array
 }
 
-/** How many counterparties are kept, at about 500 bytes each. */
-const KNOWN_COUNTERPARTIES = 10_000
+/** How many counterparties are cached, at about 500 bytes each. */
+const MAX_KNOWN_COUNTERPARTIES = 10_000
 
-/** The generator point: the public key of "anyone", whose private key is 1. */
+/** The generator point: the public key of "anyone", with the private key 1. */
 const ANYONE = '0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798'
 
-/** Whether secp256k1's own C library does the work, or its far slower fallback in JavaScript. */
+/** Whether secp256k1 uses its C library; its fallback in JavaScript is about ten times slower. */
 export const usesNativeSecp256k1 = ((): boolean => {
   try {
     require('secp256k1/bindings')
@@ -58,7 +68,10 @@ export class NativeServerKey implements ServerKey {
   readonly identityKey: IdentityKey
   readonly #rootKey: Buffer
   readonly #publicKey: Buffer
-  /** Least recently used first. Only counterparties that have proven themselves are kept, so strangers evict nobody. */
+  /**
+   * Least recently used first. Only counterparties with a valid signature are cached, so others
+   * cannot evict them.
+   */
   readonly #known = new Map<Counterparty, Relation>()
 
   constructor(privateKey: Secret) {
@@ -78,7 +91,7 @@ export class NativeServerKey implements ServerKey {
     const relation = this.#relate(key.counterparty)
     try {
       publicKey = secp256k1.publicKeyTweakAdd(relation.publicKey, tweak(relation, key), false)
-      // libsecp256k1 verifies the lower of the two possible S alone; the SDK's verification takes both.
+      // libsecp256k1 accepts only the lower of the two possible S; the SDK accepts both.
       compact = secp256k1.signatureNormalize(secp256k1.signatureImport(signature))
     } catch {
       return false
@@ -118,7 +131,7 @@ export class NativeServerKey implements ServerKey {
       this.#derivePrivateKey(key),
       true,
     )
-    // The key is the x coordinate as a number: leading zero bytes do not belong to it.
+    // The key is the x coordinate as a number, without leading zero bytes.
     let start = 1
     while (start < point.length && point[start] === 0) start++
     return toBuffer(point).subarray(start)
@@ -134,7 +147,7 @@ export class NativeServerKey implements ServerKey {
   #remember(counterparty: Counterparty, relation: Relation): void {
     this.#known.delete(counterparty)
     this.#known.set(counterparty, relation)
-    if (this.#known.size > KNOWN_COUNTERPARTIES)
+    if (this.#known.size > MAX_KNOWN_COUNTERPARTIES)
       this.#known.delete(this.#known.keys().next().value!)
   }
 
@@ -143,7 +156,7 @@ export class NativeServerKey implements ServerKey {
     return Buffer.from(counterparty === 'anyone' ? ANYONE : counterparty, 'hex')
   }
 
-  /** Shown by logs and inspectors in place of the object: never the private key. */
+  /** Keeps the private key out of logs. */
   toJSON(): { identityKey: IdentityKey } {
     return { identityKey: this.identityKey }
   }
@@ -153,12 +166,12 @@ export class NativeServerKey implements ServerKey {
   }
 }
 
-/** The key of "anyone", whose private key is 1 (BRC-43). */
+/** The key of "anyone" (BRC-43); the private key is 1. */
 export const anyone = new NativeServerKey(new Secret('1'.padStart(64, '0')))
 
 /**
  * BRC-43's invoice number, `level-name-keyID`.
- * @throws Error where level, name or id break the BRC's rules.
+ * @throws Error if the level, the name or the id is invalid
  */
 export function invoiceNumber({ protocolID: [level, name], keyID }: KeyName): string {
   const normalized = name.toLowerCase().trim()
@@ -175,7 +188,10 @@ export function invoiceNumber({ protocolID: [level, name], keyID }: KeyName): st
   return `${level}-${normalized}-${keyID}`
 }
 
-/** BRC-42's HMAC of the invoice number under the shared secret: what is added to both sides' root keys. */
+/**
+ * BRC-42's HMAC of the invoice number under the shared secret, which is added to the root keys of
+ * both sides.
+ */
 function tweak({ secret }: Relation, key: KeyName): Buffer {
   return createHmac('sha256', secret).update(invoiceNumber(key), 'utf8').digest()
 }

@@ -1,23 +1,26 @@
 /**
- * Sessions that need no table. With each request the client hands back the nonce that the server gave it in the
- * handshake, so that nonce carries what the server must know: which nonce the client gave. Nothing is stored, so nothing
- * can be flooded, evicted or lost in a restart, and every node that has the server's key knows every session.
+ * Sessions without a table. With each request the client sends the nonce that the server gave it in
+ * the handshake. That nonce contains what the server needs: the nonce that the client gave. The
+ * server stores nothing that could be flooded, evicted or lost in a restart, and every node with
+ * the server's key knows every session.
  *
- * The short form: the client's nonce of 48 bytes, encrypted without growing, with the identity key as tweak. Newer
- * clients accept no other length. It has no MAC: decision 0001 says what that means.
+ * The short form: the client's nonce of 48 bytes, encrypted to the same length, with the identity
+ * key as tweak. Newer clients accept no other length. It has no MAC: see decision 0001.
  *
- * The long form, for client nonces of other lengths: random (16 to 18 bytes, so that the whole is a multiple of three:
- * the released client decodes two base64 nonces joined to one string), time (6), identity key (33), client nonce
- * (UTF-8), its length (2), HMAC (32). The time is not looked at.
+ * The long form, for client nonces of other lengths: random (16 to 18 bytes, so that the whole is a
+ * multiple of three: the released client decodes two base64 nonces joined to one string), time (6),
+ * identity key (33), client nonce (UTF-8), its length (2), HMAC (32). The time is not checked.
  *
- * Connections have memory: what the server gives there is random, and known again by its MAC.
+ * For connections, which remember their sessions, the nonce is random with a MAC.
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { IdentityKey } from '../contract/protocol'
 import type { ServerKey } from './serverKey'
 
 export interface Session {
-  /** The identity that the handshake named, and that every message of the session must be signed by. */
+  /**
+   * The identity that the handshake named, and that every message of the session must be signed by.
+   */
   identityKey: IdentityKey
   /** The client's nonce of the handshake; what the server signs names it. */
   clientNonce: string
@@ -25,31 +28,37 @@ export interface Session {
   serverNonce: string
 }
 
-/** Longest client nonce in characters: with it, no key id grows beyond BRC-43's 800 characters. */
+/** Longest client nonce in characters: it keeps key ids within BRC-43's 800 characters. */
 export const MAX_CLIENT_NONCE = 256
 
-const SHORT = 48
-const HALF = SHORT / 2
-/** Luby and Rackoff: four rounds cannot be told from a random permutation, whichever way it is asked. */
+const SHORT_BYTES = 48
+const HALF_BYTES = SHORT_BYTES / 2
+/**
+ * Four rounds are indistinguishable from a random permutation in both directions (Luby and
+ * Rackoff).
+ */
 const ROUNDS = [0, 1, 2, 3]
 const ROUNDS_BACK = [3, 2, 1, 0]
 
-const MIN_RANDOM = 16
-const TIME = 6
-const KEY = 33
-const LENGTH = 2
-const MAC = 32
-const FIXED = MIN_RANDOM + TIME + KEY + LENGTH + MAC
+const MIN_RANDOM_BYTES = 16
+const TIME_BYTES = 6
+const KEY_BYTES = 33
+const LENGTH_BYTES = 2
+const MAC_BYTES = 32
+const FIXED_BYTES = MIN_RANDOM_BYTES + TIME_BYTES + KEY_BYTES + LENGTH_BYTES + MAC_BYTES
 
-/** How many sessions are kept open, at about 400 bytes each. */
-const KEPT_SESSIONS = 10_000
+/** How many opened sessions are cached, at about 400 bytes each. */
+const MAX_CACHED_SESSIONS = 10_000
 
 export class SessionSealer {
   readonly #longKey: Buffer
   readonly #shortKey: Buffer
   readonly #connectionKey: Buffer
-  /** By their names, the least recently used first. Only those that a signature has proven are kept, so strangers evict none. */
-  readonly #kept = new Map<string, Session>()
+  /**
+   * By the server's nonce, the least recently used first. Only sessions with a valid signature are
+   * cached, so that others cannot evict them.
+   */
+  readonly #cached = new Map<string, Session>()
 
   /** @param secret the sealing key, 32 bytes; see `deriveSealingKey` */
   constructor(secret: Buffer) {
@@ -69,10 +78,10 @@ export class SessionSealer {
   }
 
   /**
-   * The session that a nonce names. A short one that was made up, or belongs to another identity, opens as well, with a
-   * client nonce that no client gave.
-   * @param identityKey of the client that names it as its session
-   * @returns undefined if the nonce names none; the identity of the result need not be the one that was asked with
+   * The session that a nonce names. A short nonce always opens: if it is invented, or belongs to
+   * another identity, the session has a client nonce that no client gave.
+   * @param identityKey the client that names the session
+   * @returns undefined if the nonce names no session; the result may belong to another identity
    */
   open(serverNonce: string, identityKey: IdentityKey): Session | undefined {
     const nonce = shortNonce(serverNonce)
@@ -85,34 +94,36 @@ export class SessionSealer {
     }
   }
 
-  /** A session that was kept open. */
+  /** A session from the cache. */
   recall(serverNonce: string, identityKey: IdentityKey): Session | undefined {
-    const session = this.#kept.get(serverNonce)
+    const session = this.#cached.get(serverNonce)
     return session?.identityKey === identityKey ? session : undefined
   }
 
-  /** Keeps a session open whose identity has signed something in it. */
+  /** Caches a session in which a signature was valid. */
   keep(session: Session): void {
-    // A connection remembers its own, and over HTTP they are no sessions.
-    if (!this.#kept.has(session.serverNonce) && this.isConnectionNonce(session.serverNonce)) return
-    this.#kept.delete(session.serverNonce)
-    this.#kept.set(session.serverNonce, session)
-    if (this.#kept.size > KEPT_SESSIONS) this.#kept.delete(this.#kept.keys().next().value!)
+    // Connections remember their own sessions, and over HTTP such a nonce names none.
+    if (!this.#cached.has(session.serverNonce) && this.isConnectionNonce(session.serverNonce))
+      return
+    this.#cached.delete(session.serverNonce)
+    this.#cached.set(session.serverNonce, session)
+    if (this.#cached.size > MAX_CACHED_SESSIONS)
+      this.#cached.delete(this.#cached.keys().next().value!)
   }
 
-  /** A nonce of 48 bytes for a connection that remembers which session it names. */
+  /** Makes a nonce of 48 bytes for a connection, which remembers its session. */
   makeConnectionNonce(): string {
-    const random = randomBytes(SHORT - MAC)
+    const random = randomBytes(SHORT_BYTES - MAC_BYTES)
     return Buffer.concat([random, hmac(this.#connectionKey, random)]).toString('base64')
   }
 
-  /** Whether a nonce that names a session proves by a MAC that the server made it. */
+  /** Whether a nonce that names a session has a MAC of the server. */
   isSealed(serverNonce: string): boolean {
     const nonce = shortNonce(serverNonce)
     return nonce === undefined || this.#isOfConnection(nonce)
   }
 
-  /** Whether a nonce was made by `makeConnectionNonce`, for any connection, or before that existed. */
+  /** Whether a nonce comes from `makeConnectionNonce`, or from the long form that it replaced. */
   isConnectionNonce(serverNonce: string): boolean {
     const nonce = shortNonce(serverNonce)
     return nonce === undefined
@@ -121,19 +132,25 @@ export class SessionSealer {
   }
 
   #isOfConnection(nonce: Buffer): boolean {
-    return timingSafeEqual(nonce.subarray(-MAC), hmac(this.#connectionKey, nonce.subarray(0, -MAC)))
+    return timingSafeEqual(
+      nonce.subarray(-MAC_BYTES),
+      hmac(this.#connectionKey, nonce.subarray(0, -MAC_BYTES)),
+    )
   }
 
-  /** A Feistel network over both halves. With its rounds the other way round it undoes what it did. */
+  /** A Feistel network over both halves. The rounds in reverse order are its inverse. */
   #permute(identityKey: IdentityKey, block: Buffer, rounds: number[]): Buffer {
-    const input = Buffer.alloc(1 + KEY + HALF)
+    const input = Buffer.alloc(1 + KEY_BYTES + HALF_BYTES)
     input.write(identityKey, 1, 'hex')
-    let [left, right] = [Buffer.from(block.subarray(0, HALF)), Buffer.from(block.subarray(HALF))]
+    let [left, right] = [
+      Buffer.from(block.subarray(0, HALF_BYTES)),
+      Buffer.from(block.subarray(HALF_BYTES)),
+    ]
     for (const round of rounds) {
       input[0] = round
-      right.copy(input, 1 + KEY)
+      right.copy(input, 1 + KEY_BYTES)
       const mask = hmac(this.#shortKey, input)
-      for (let i = 0; i < HALF; i++) left[i]! ^= mask[i]!
+      for (let i = 0; i < HALF_BYTES; i++) left[i]! ^= mask[i]!
       ;[left, right] = [right, left]
     }
     return Buffer.concat([right, left])
@@ -141,13 +158,13 @@ export class SessionSealer {
 
   #sealLong(identityKey: IdentityKey, clientNonce: string): Buffer {
     const nonce = Buffer.from(clientNonce, 'utf8')
-    const padding = (3 - ((FIXED + nonce.length) % 3)) % 3
-    const time = Buffer.alloc(TIME)
-    time.writeUIntBE(Date.now(), 0, TIME)
-    const length = Buffer.alloc(LENGTH)
+    const padding = (3 - ((FIXED_BYTES + nonce.length) % 3)) % 3
+    const time = Buffer.alloc(TIME_BYTES)
+    time.writeUIntBE(Date.now(), 0, TIME_BYTES)
+    const length = Buffer.alloc(LENGTH_BYTES)
     length.writeUInt16BE(nonce.length)
     const sealed = Buffer.concat([
-      randomBytes(MIN_RANDOM + padding),
+      randomBytes(MIN_RANDOM_BYTES + padding),
       time,
       Buffer.from(identityKey, 'hex'),
       nonce,
@@ -158,13 +175,13 @@ export class SessionSealer {
 
   #openLong(serverNonce: string): Session | undefined {
     const bytes = decodeCanonical(serverNonce)
-    if (bytes === undefined || bytes.length < FIXED) return undefined
-    const sealed = bytes.subarray(0, -MAC)
-    if (!timingSafeEqual(bytes.subarray(-MAC), hmac(this.#longKey, sealed))) return undefined
-    const nonceEnd = sealed.length - LENGTH
+    if (bytes === undefined || bytes.length < FIXED_BYTES) return undefined
+    const sealed = bytes.subarray(0, -MAC_BYTES)
+    if (!timingSafeEqual(bytes.subarray(-MAC_BYTES), hmac(this.#longKey, sealed))) return undefined
+    const nonceEnd = sealed.length - LENGTH_BYTES
     const nonceStart = nonceEnd - sealed.readUInt16BE(nonceEnd)
     return {
-      identityKey: sealed.toString('hex', nonceStart - KEY, nonceStart),
+      identityKey: sealed.toString('hex', nonceStart - KEY_BYTES, nonceStart),
       clientNonce: sealed.toString('utf8', nonceStart, nonceEnd),
       serverNonce,
     }
@@ -172,11 +189,11 @@ export class SessionSealer {
 }
 
 function shortNonce(nonce: string): Buffer | undefined {
-  const bytes = nonce.length === (SHORT / 3) * 4 ? decodeCanonical(nonce) : undefined
-  return bytes?.length === SHORT ? bytes : undefined
+  const bytes = nonce.length === (SHORT_BYTES / 3) * 4 ? decodeCanonical(nonce) : undefined
+  return bytes?.length === SHORT_BYTES ? bytes : undefined
 }
 
-/** Base64 has several spellings of the same bytes; only the one we give out names a session. */
+/** Base64 can spell the same bytes in several ways; only the server's spelling names a session. */
 function decodeCanonical(base64: string): Buffer | undefined {
   const bytes = Buffer.from(base64, 'base64')
   return bytes.toString('base64') === base64 ? bytes : undefined
@@ -186,7 +203,7 @@ function hmac(key: Buffer, data: Buffer): Buffer {
   return createHmac('sha256', key).update(data).digest()
 }
 
-/** The key under which a server's sessions are sealed: the same on every node and after every restart. */
+/** The key that seals sessions: the same on every node and after every restart. */
 export async function deriveSealingKey(serverKey: ServerKey): Promise<Buffer> {
   return await serverKey.createHmac(Buffer.from('sealed sessions'), {
     protocolID: [2, 'messagebox session sealing'],
@@ -195,7 +212,7 @@ export async function deriveSealingKey(serverKey: ServerKey): Promise<Buffer> {
   })
 }
 
-/** The key under which the rooms of sockets are sealed. */
+/** The key that seals the rooms of sockets. */
 export async function deriveMembershipKey(serverKey: ServerKey): Promise<Buffer> {
   return await serverKey.createHmac(Buffer.from('sealed memberships'), {
     protocolID: [2, 'messagebox membership sealing'],

@@ -1,19 +1,24 @@
 /**
- * The nonces that any node has seen recently, in Redis, at 8 bytes each. If Redis is away, each node remembers its own.
+ * The nonces that any node has seen recently, in Redis, at 8 bytes each. While Redis is
+ * unavailable, each node remembers only its own.
  *
- * Nonces are numbers of 64 bits, spread over many small sets, which Redis keeps as arrays of integers. Beside each set
- * stands the one before it: a set that is full, or as old as the window, takes its place. So memory is bounded, to about
- * 130 MB, and each nonce is remembered for the window, or for eight million others.
+ * Nonces are numbers of 64 bits, spread over many small sets, which Redis stores as arrays of
+ * integers. A set that is full, or as old as the window, replaces the previous set in its place.
+ * This limits memory to about 130 MB, and remembers each nonce for the window, or for eight million
+ * others.
  */
 import { createHash } from 'node:crypto'
 import type { SharedRedis } from '../lib/redis'
 import { REPLAY_WINDOW_MS, type ReplayGuard } from './replay'
 
 const SETS = 1 << 14
-/** As many as Redis keeps as an array. */
+/** Redis stores sets up to this size as arrays. */
 const SET_SIZE = 512
 
-/** KEYS: the set, and the one before it. ARGV: the nonce, the window in milliseconds, the size of a set. 1 if the nonce is new. */
+/**
+ * KEYS: the set, the previous set. ARGV: the nonce, the window in milliseconds, the size of a set.
+ * Returns 1 if new.
+ */
 const REMEMBER = `
 if redis.call('sismember', KEYS[2], ARGV[1]) == 1 then return 0 end
 local left = redis.call('pttl', KEYS[1])
@@ -27,7 +32,7 @@ if left < 0 then redis.call('pexpire', KEYS[1], 2 * ARGV[2]) end
 return added`
 
 export interface SharedReplayOptions {
-  /** For how long a nonce is remembered. */
+  /** How long a nonce is remembered. */
   windowMs?: number | undefined
   sets?: number
   setSize?: number

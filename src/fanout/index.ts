@@ -1,19 +1,25 @@
-/** How a stored message reaches the sockets of other nodes. Best effort: the table is the truth. */
+/**
+ * Tells other nodes of stored messages, for their sockets. Best effort: the messages are in the
+ * database.
+ */
 import type { IdentityKey, PublishedMessage } from '../contract/protocol'
 
-/** Tells this node's own sockets about a message that another node has stored. */
+/** Delivers a message that another node has stored to this node's sockets. */
 export type Deliver = (message: PublishedMessage) => void
 
 export interface Fanout {
-  /** Whether this node hears of others, and they of it. */
+  /** Whether messages pass between this node and the others. */
   readonly connected: boolean
   /** Tells the other nodes that listen for the message's recipient. */
   publish: (message: PublishedMessage) => void
-  /** From when this resolves on, this node hears of messages for a recipient that other nodes publish. */
+  /** Resolves when this node receives what other nodes publish for a recipient. */
   listen: (recipient: IdentityKey) => Promise<void>
   unlisten: (recipient: IdentityKey) => void
   close: () => void
 }
 
-/** Joins a node to the others; `deliver` is called for what they publish, and never for what this node does. */
+/**
+ * Joins a node to the others. `deliver` is called for what they publish, never for what this node
+ * publishes.
+ */
 export type JoinFanout = (deliver: Deliver) => Fanout

@@ -1,7 +1,7 @@
 import type { IdentityKey, PublishedMessage } from '../contract/protocol'
 import type { Deliver, Fanout } from './index'
 
-/** The nodes of one process; usually there is one, which then has nobody to tell. */
+/** Connects the nodes of one process. Usually there is only one. */
 export class MemoryBus {
   readonly #listeners = new Map<IdentityKey, Set<Deliver>>()
 

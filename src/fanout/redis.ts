@@ -1,8 +1,8 @@
 /**
- * Nodes tell each other through Redis: a channel for each recipient, to which a node listens while it has sockets
- * of that identity. So what passes between nodes is what somebody listens to, however many of them there are.
- * Each node signs for its own sockets. Bodies may be large, so they travel apart from the small commands that requests
- * wait for.
+ * Nodes tell each other of messages through Redis. Each recipient has a channel, and a node
+ * subscribes to it while it has sockets of that recipient, so only messages with a live listener
+ * pass between nodes. Each node signs for its own sockets. Messages may be large, so they have
+ * connections of their own: requests wait for the commands on the other.
  */
 import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
@@ -24,8 +24,8 @@ export class RedisFanout implements Fanout {
   readonly #publisher: RedisClient
   readonly #listener: RedisClient
   readonly #listening = new Set<IdentityKey>()
-  /** Redis did not let us listen when we last asked. */
-  #refused = false
+  /** Redis rejected the last subscription. */
+  #isRejected = false
 
   constructor(
     private readonly redis: SharedRedis,
@@ -34,15 +34,15 @@ export class RedisFanout implements Fanout {
   ) {
     this.#publisher = redis.connectAgain()
     this.#listener = redis.connectAgain()
-    // The library takes subscriptions up again, but for those that were asked for while it was not connected.
+    // The library renews subscriptions, except those that were requested while it was not
+    // connected.
     this.#listener.on('ready', () => {
       for (const recipient of this.#listening) void this.#subscribe(recipient)
     })
   }
 
-  /** Whether this node hears of others at all. */
   get connected(): boolean {
-    return this.#listener.isReady && this.#publisher.isReady && !this.#refused
+    return this.#listener.isReady && this.#publisher.isReady && !this.#isRejected
   }
 
   publish(message: PublishedMessage): void {
@@ -72,16 +72,16 @@ export class RedisFanout implements Fanout {
   async #subscribe(recipient: IdentityKey): Promise<void> {
     try {
       await this.#listener.subscribe(this.#channel(recipient), this.#receive)
-      this.#refused = false
+      this.#isRejected = false
     } catch (error) {
-      // A connection that ends takes its subscriptions with it, and makes them again.
+      // The connection has ended: the subscription is renewed when it is ready again.
       if (!this.#listener.isReady) return
-      if (!this.#refused)
+      if (!this.#isRejected)
         this.logger.error(
           { reason: (error as Error).message },
-          'Redis lets this node listen to no channel: it does not hear of messages on other nodes',
+          'Redis rejects subscriptions: sockets of this node do not get messages of other nodes',
         )
-      this.#refused = true
+      this.#isRejected = true
     }
   }
 
@@ -92,7 +92,7 @@ export class RedisFanout implements Fanout {
     } catch (error) {
       this.logger.error(
         { fault: (error as Error).name },
-        'what another node told could not be delivered',
+        'a message from another node could not be delivered',
       )
     }
   }

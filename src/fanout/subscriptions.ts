@@ -1,14 +1,19 @@
 import type { IdentityKey } from '../contract/protocol'
 import type { Fanout } from './index'
 
-/** Whose messages this node's sockets wait for; the other nodes are told of the first such socket and of the last. */
-export class Interest {
+/**
+ * The recipients whose rooms have sockets on this node; it listens to other nodes for each of them.
+ */
+export class Subscriptions {
   readonly #recipients = new Map<IdentityKey, { memberships: number; listening: Promise<void> }>()
 
   constructor(private readonly fanout: Fanout) {}
 
-  /** One more membership in a room of this recipient's. Resolves when other nodes' messages for it arrive here. */
-  async enter(recipient: IdentityKey): Promise<void> {
+  /**
+   * Adds a membership in a room of this recipient. Resolves when messages of other nodes arrive for
+   * it.
+   */
+  async add(recipient: IdentityKey): Promise<void> {
     const known = this.#recipients.get(recipient) ?? {
       memberships: 0,
       listening: this.fanout.listen(recipient),
@@ -18,8 +23,7 @@ export class Interest {
     await known.listening
   }
 
-  /** One less. */
-  exit(recipient: IdentityKey): void {
+  remove(recipient: IdentityKey): void {
     const known = this.#recipients.get(recipient)
     if (known === undefined || --known.memberships > 0) return
     this.#recipients.delete(recipient)

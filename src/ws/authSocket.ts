@@ -1,6 +1,6 @@
 /**
- * AuthSocket: BRC-103 over Socket.IO. It knows nothing of message boxes. Both sides sign every message. A socket's
- * identity is the one that a signature has proven.
+ * AuthSocket: BRC-103 over Socket.IO. It knows nothing of message boxes. Both sides sign every
+ * message. A socket's identity is the one that a signature has proven.
  */
 import type { Socket } from 'socket.io'
 import { AUTH_MESSAGE, type IdentityKey } from '../contract/protocol'
@@ -33,7 +33,10 @@ export class AuthSocket {
   #returning: Memberships | undefined
   #link!: Link
   #ended = false
-  /** The number of the last event that a client which has come back has received; undefined if none is held for it. */
+  /**
+   * The last event that a client received before it came back; undefined if no events are held for
+   * it.
+   */
   #heldFrom: number | undefined
   #silenceTimer: NodeJS.Timeout | undefined
   #proofTimer: NodeJS.Timeout | undefined
@@ -122,7 +125,10 @@ export class AuthSocket {
     return this.#ended
   }
 
-  /** Signs an event and sends it, in the order of the calls. Before a session exists, the event waits for one. */
+  /**
+   * Signs an event and sends it, in the order of the calls. Before a session exists, the event
+   * waits for one.
+   */
   emit(eventName: string, data: unknown): void {
     this.send(encodeEvent(eventName, data))
   }
@@ -137,7 +143,10 @@ export class AuthSocket {
     this.host.work.track(work)
   }
 
-  /** Resolves when the identity is proven on the present connection. @throws ApiError UNAUTHORIZED */
+  /**
+   * Resolves when the identity is proven on the present connection.
+   * @throws ApiError UNAUTHORIZED
+   */
   async proveFresh(): Promise<void> {
     await this.#peer.proveFresh()
   }
@@ -153,8 +162,8 @@ export class AuthSocket {
   }
 
   /**
-   * Continues on the connection on which a client has come back. The client receives nothing until it has proven its
-   * identity there.
+   * Continues on the connection on which a client has come back. The client receives nothing until
+   * it has proven its identity there.
    * @param offset the number of the last event that it has received
    */
   reattach(io: Socket, connection: Connection, offset: number): void {

@@ -104,7 +104,8 @@ export class AuthSocketServer {
   }
 
   /**
-   * Answers what clients have sent, then closes every connection, so that they look for a server again.
+   * Answers what clients have sent, then closes every connection, so that they look for a server
+   * again.
    * @param deadlineMs after this, connections close even if something is unanswered
    */
   async close(deadlineMs = CLOSE_DEADLINE_MS): Promise<void> {

@@ -1,4 +1,7 @@
-/** The bounds of one Engine.IO connection: how large its frames may be, how many, and what they cost its address. */
+/**
+ * The limits of one Engine.IO connection: how large its frames may be, how many, and what they cost
+ * its address.
+ */
 import type { Socket as TcpSocket } from 'node:net'
 import type { Socket } from 'socket.io'
 import type { ByteAccount } from '../limits/budget'
@@ -6,32 +9,48 @@ import { pointsOf } from '../limits/meter'
 import type { Limits } from '../limits'
 import { toOversized } from './oversized'
 
-/** Until an identity is proven a frame, or a poll, has so many bytes at most: enough for a handshake and small events. */
+/**
+ * The largest frame or poll before an identity is proven: enough for a handshake and small events.
+ */
 export const UNPROVEN_BYTES = 16 * 1024
-/** Afterwards: bytes travel as numbers in JSON, so a live body takes about four times its length, or more if it is escaped. */
+/**
+ * The largest frame after that. Bytes travel as numbers in JSON, so a live body takes about four
+ * times its length, and more if it is escaped.
+ */
 const PROVEN_BYTES = 8.5 * 1024 * 1024
-/** What is larger still, up to this, arrives whole and is refused unread: its client would otherwise wait for its answer. */
+/**
+ * A larger frame, up to this, is received and then rejected unread: its client waits for an answer.
+ */
 export const RECEIVED_BYTES = 30 * 1024 * 1024
-/** How many packets a poll may have, until an identity is proven and afterwards; and how many come before that proof. */
+/** How many packets a poll may have before an identity is proven, and after. */
 const UNPROVEN_POLL_PACKETS = 32
 const PROVEN_POLL_PACKETS = 256
+/** How many packets may come before an identity is proven. */
 const UNPROVEN_PACKETS = 100
-/** What a client says of itself when it enters a namespace is no larger than this, ever. */
+/** The largest packet that asks to enter a namespace. */
 const CONNECT_BYTES = UNPROVEN_BYTES
 /** How often a connection may ask to enter each namespace. */
-const CONNECTS = 10
-/** A BRC-103 message has a few objects and arrays. Its bytes are numbers, which cost little to parse. */
+const MAX_CONNECTS_PER_NAMESPACE = 10
+/** A BRC-103 message has only a few objects and arrays. Its numbers cost little to parse. */
 const MAX_CONTAINERS = 256
-/** The most that Node reads from a connection at once: so much may arrive before a frame's length can be judged. */
+/**
+ * The most that Node reads at once: this much may arrive before the length of a frame is checked.
+ */
 const READ_BYTES = 64 * 1024
-/** A frame may arrive in this many pieces, and one more for each so many bytes. Each piece takes memory of its own. */
+/**
+ * A frame may arrive in this many pieces, plus one for each `BYTES_PER_PIECE`. Each piece takes
+ * memory of its own.
+ */
 const FREE_PIECES = 512
-const BYTES_A_PIECE = 256
+const BYTES_PER_PIECE = 256
 const PIECE_OVERHEAD_BYTES = 256
 
 export type EngineSocket = Socket['conn']
 
-/** How many packets that have no place in this protocol a connection may send: they are dropped unread. */
+/**
+ * How many packets that do not belong to the protocol a connection may send. They are dropped
+ * unread.
+ */
 const MAX_DROPPED = 10
 
 interface Packet {
@@ -39,7 +58,7 @@ interface Packet {
   data?: unknown
 }
 
-/** What has arrived of a frame that is not whole yet. */
+/** What has arrived of a frame that is not complete. */
 interface Pending {
   socket: TcpSocket
   bytes: number
@@ -53,21 +72,21 @@ export interface ConnectionParts {
   limits: Pick<Limits, 'incoming' | 'perAddress'>
   /** How many namespaces a client may enter. */
   namespaces: number
-  /** Told of each packet that is dropped. */
+  /** Called for each packet that is dropped. */
   onFault: () => void
 }
 
 export class Connection {
   #proven = false
   #introduced = false
-  /** What came while no identity was proven. */
+  /** What arrived before an identity was proven. */
   #unprovenBytes = 0
   #unprovenPackets = 0
   #connects = 0
   #dropped = 0
-  /** What has arrived of frames that are not whole yet, on each TCP connection. */
+  /** The incomplete frames of each TCP connection. */
   readonly #pending = new Set<Pending>()
-  /** When the last answer to a heartbeat came that was not counted. */
+  /** When the last answer to a heartbeat that was not counted arrived. */
   #pongAt = -Infinity
 
   constructor(
@@ -78,7 +97,7 @@ export class Connection {
       this.#receive(packet)
     })
     engine.on('upgrade', () => {
-      this.#whole()
+      this.#completeFrame()
     })
   }
 
@@ -95,7 +114,10 @@ export class Connection {
     this.#proven = true
   }
 
-  /** The client has begun a handshake here, or has shown that it was here before: its first proof may be a large one. */
+  /**
+   * The client has begun a handshake, or has shown that it was connected before: its first proof
+   * may be a large frame.
+   */
   introduce(): void {
     this.#introduced = true
   }
@@ -112,7 +134,7 @@ export class Connection {
     return this.#proven ? PROVEN_POLL_PACKETS : UNPROVEN_POLL_PACKETS
   }
 
-  /** Follows the TCP connection of a WebSocket, so that frames which are begun and never ended take no more than their share. */
+  /** Limits the memory that incomplete frames take on the TCP connection of a WebSocket. */
   follow(socket: TcpSocket): void {
     const pending: Pending = {
       socket,
@@ -123,7 +145,7 @@ export class Connection {
       }),
     }
     this.#pending.add(pending)
-    // Before the WebSocket's own listener, which tells of frames that are whole.
+    // Runs before the WebSocket's own listener, which emits complete frames.
     socket.prependListener('data', (piece: Buffer) => {
       pending.bytes += piece.length
       pending.pieces++
@@ -134,7 +156,7 @@ export class Connection {
       }
       if (
         pending.bytes > this.maxBytes + READ_BYTES ||
-        pending.pieces > FREE_PIECES + pending.bytes / BYTES_A_PIECE
+        pending.pieces > FREE_PIECES + pending.bytes / BYTES_PER_PIECE
       )
         this.end()
     })
@@ -144,29 +166,32 @@ export class Connection {
     })
   }
 
-  /** Ends the connection at once; what has arrived and is not decoded yet never will be. */
+  /** Ends the connection at once. What has arrived and is not decoded is dropped. */
   end(): void {
     this.engine.close(true)
-    // Its WebSocket too, also one that is yet to take over from polling, which Engine.IO would close in its own time.
+    // Engine.IO would close WebSockets later, including one that has not yet taken over from
+    // polling.
     for (const { socket } of this.#pending) socket.destroy()
   }
 
   #receive(packet: Packet): void {
     const { type, data } = packet
     const { address, limits, onFault } = this.parts
-    this.#whole()
+    this.#completeFrame()
     const bytes = typeof data === 'string' ? data.length : 0
     if (!this.#isHeartbeat(type)) limits.perAddress.charge(address, 1 + pointsOf({ bytes }))
     if (!this.#isBounded(bytes) || limits.perAddress.isFlooding(address)) return this.end()
     if (type === 'message' && bytes > PROVEN_BYTES) packet.data = toOversized(data as string)
     if (type !== 'message' || this.#belongs(packet.data)) return
-    // Engine.IO looks at the type after this, and passes nothing on of a type that it does not know.
+    // Engine.IO checks the type after this, and ignores packets of unknown types.
     packet.type = DROPPED
     onFault()
     if (++this.#dropped > MAX_DROPPED) this.end()
   }
 
-  /** Whether a packet answers the server's ping. Those that come more often than it asks are counted. */
+  /**
+   * Whether a packet answers the server's ping. More frequent answers count as other packets do.
+   */
   #isHeartbeat(type: string): boolean {
     const now = performance.now()
     if (type !== 'pong' || now - this.#pongAt < PONG_INTERVAL_MS) return false
@@ -181,20 +206,22 @@ export class Connection {
     return true
   }
 
-  /** Whether a message is one of this protocol, and small enough for what it is. */
+  /** Whether a message belongs to the protocol, and is small enough for its kind. */
   #belongs(data: unknown): boolean {
-    // BRC-103 messages are JSON. The parts of a binary packet would be kept until the last one has come.
+    // BRC-103 messages are JSON. Socket.IO would keep the parts of a binary packet until the last
+    // one.
     if (typeof data !== 'string' || data === '' || BINARY_PACKETS.includes(data.charAt(0)))
       return false
     if (countContainers(data) > MAX_CONTAINERS) return false
     return (
       !data.startsWith(CONNECT_PACKET) ||
-      (data.length <= CONNECT_BYTES && ++this.#connects <= this.parts.namespaces * CONNECTS)
+      (data.length <= CONNECT_BYTES &&
+        ++this.#connects <= this.parts.namespaces * MAX_CONNECTS_PER_NAMESPACE)
     )
   }
 
-  /** A frame has arrived whole on the connection that is in use. Others may have begun one. */
-  #whole(): void {
+  /** A frame is complete on the connection in use. Other connections may have begun one. */
+  #completeFrame(): void {
     const current = tcpSocketOf(this.engine.transport)
     for (const pending of this.#pending) {
       if (pending.socket !== current) continue
@@ -208,12 +235,15 @@ export class Connection {
 /** Engine.IO's server pings every 25 seconds. */
 const PONG_INTERVAL_MS = 20_000
 
-/** How Socket.IO's packets begin that ask to enter a namespace, and those with binary attachments. */
+/**
+ * The first characters of Socket.IO packets that ask to enter a namespace, or have binary
+ * attachments.
+ */
 const CONNECT_PACKET = '0'
 const BINARY_PACKETS = ['5', '6']
 const DROPPED = 'dropped'
 
-/** Counts objects and arrays, up to one more than is allowed. */
+/** Counts objects and arrays, up to one more than allowed. */
 function countContainers(text: string): number {
   let count = 0
   for (const bracket of ['[', '{']) {
@@ -227,7 +257,7 @@ function countContainers(text: string): number {
   return count
 }
 
-/** The TCP connection beneath a WebSocket; undefined for polling. */
+/** The TCP connection of a WebSocket; undefined for polling. */
 function tcpSocketOf(transport: EngineSocket['transport']): TcpSocket | undefined {
   return (transport as unknown as { socket?: { _socket?: TcpSocket } }).socket?._socket
 }

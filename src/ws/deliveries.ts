@@ -1,24 +1,32 @@
-/** Tells many sockets of messages in slices, and lets recipients take turns, so that nothing else waits for long. */
+/**
+ * Sends messages to many sockets in slices, and lets recipients take turns, so that nothing else
+ * waits for long.
+ */
 import type { ByteAccount } from '../limits/budget'
 import type { IdentityKey } from '../contract/protocol'
 import type { AuthSocket } from './authSocket'
 import type { EncodedEvent } from './eventCodec'
 
-/** So many events are sent in one turn of the event loop, or fewer if they are large. */
+/** How many events are sent in one turn of the event loop; fewer if they are large. */
 const SLICE_EVENTS = 16
 const SLICE_CHARACTERS = 1024 * 1024
-/** How many messages of one recipient may wait. Others are not told live: they are in their boxes. */
+/**
+ * How many messages of one recipient may wait. Further ones are not sent live: they are in the box.
+ */
 const MAX_WAITING = 1000
 
 export type Delivery = [socket: AuthSocket, event: EncodedEvent]
 
-/** A message of which some sockets are yet to be told. */
+/** A message that some sockets have not been sent. */
 interface Job {
   left: number
   account: ByteAccount
 }
 
-/** What waits for the sockets of one recipient: a socket gets all of its events at once, in order, and writes them together. */
+/**
+ * What waits for one recipient's sockets. A socket gets all of its events at once, in order, and
+ * writes them together.
+ */
 interface Waiting {
   jobs: number
   sockets: Map<AuthSocket, Array<{ event: EncodedEvent; job: Job }>>
@@ -32,7 +40,7 @@ export class Deliveries {
   /** @param openAccount opens an account of the memory for what is sent */
   constructor(private readonly openAccount: (owners: string[]) => ByteAccount) {}
 
-  /** @returns whether the sockets are told, now or in a moment */
+  /** @returns whether the events are sent, now or in a later turn */
   add(recipient: IdentityKey, deliveries: Delivery[]): boolean {
     const waiting = this.#waiting.get(recipient) ?? { jobs: 0, sockets: new Map() }
     if (waiting.jobs === 0 && deliveries.length <= SLICE_EVENTS) {
@@ -82,12 +90,12 @@ export class Deliveries {
   #takeTurn(): void {
     const [recipient, waiting] = this.#waiting.entries().next().value as [IdentityKey, Waiting]
     this.#waiting.delete(recipient)
-    tellSlice(waiting)
+    sendSlice(waiting)
     if (waiting.sockets.size > 0) this.#waiting.set(recipient, waiting)
   }
 }
 
-function tellSlice(waiting: Waiting): void {
+function sendSlice(waiting: Waiting): void {
   let count = 0
   let characters = 0
   for (const [socket, events] of waiting.sockets) {

@@ -17,7 +17,10 @@ import { receivePoll } from './polls'
 const UPGRADE_TIMEOUT_MS = 15_000
 /** How often a connection that polls may ask to become a WebSocket. */
 const MAX_UPGRADES = 3
-/** How many fragments a message of a WebSocket may have, and how many pieces of it may wait: each takes memory. */
+/**
+ * How many fragments a message of a WebSocket may have, and how many pieces of it may wait: each
+ * takes memory.
+ */
 const MAX_FRAGMENTS = 64
 const MAX_BUFFERED_PIECES = 16 * 1024
 
@@ -64,7 +67,10 @@ export class EngineTransport {
     this.engine.close()
   }
 
-  /** Answers an HTTP request of Socket.IO's: one that opens a connection by polling, that polls, or that sends. */
+  /**
+   * Answers an HTTP request of Socket.IO's: one that opens a connection by polling, that polls, or
+   * that sends.
+   */
   readonly handleRequest = (req: IncomingMessage, res: ServerResponse): void => {
     cors(req, res, () => {
       this.#handle(req, res).catch((error: unknown) => {
@@ -151,7 +157,10 @@ export class EngineTransport {
     this.#onOpened.get(request)?.(connection)
   }
 
-  /** The connection that a request names: it polls, or upgrades one that polled. Undefined if it opens one. */
+  /**
+   * The connection that a request names: it polls, or upgrades one that polled. Undefined if it
+   * opens one.
+   */
   #find(req: IncomingMessage): { connection: Connection; upgrades: number } | undefined {
     return this.#connections.get(queryOf(req).sid ?? '')
   }
@@ -168,7 +177,10 @@ class BoundedWebSocketServer extends WebSocketServer {
   }
 }
 
-/** A request's query, read as Engine.IO reads it: decoded, and of parameters that come twice the last one. */
+/**
+ * A request's query, read as Engine.IO reads it: decoded, and of parameters that come twice the
+ * last one.
+ */
 function queryOf(req: IncomingMessage): Record<string, string | undefined> {
   return Object.fromEntries(new URL(req.url!, 'http://socket.invalid').searchParams)
 }

@@ -1,9 +1,9 @@
 /**
- * The registry of live listeners: room → sockets. It signs and emits, and knows no database. If nothing listens, or
- * the live layer is off, there is nothing to tell.
+ * The sockets in each room. Sends them the messages that are stored, on this node and on others. It
+ * knows no database.
  */
 import type { Fanout, JoinFanout } from '../fanout'
-import { Interest } from '../fanout/subscriptions'
+import { Subscriptions } from '../fanout/subscriptions'
 import type { ByteAccount } from '../limits/budget'
 import {
   formatRoom,
@@ -18,9 +18,8 @@ import { Deliveries, type Delivery } from './deliveries'
 import { encodeEvent, type EncodedEvent } from './eventCodec'
 
 export interface HubParts {
-  /** Joins this node to the others. */
   joinFanout: JoinFanout
-  /** Told of how many sockets each message went to. */
+  /** Called with the number of sockets that each message is sent to. */
   onDelivered: (sockets: number) => void
   /** Opens an account of the memory for what is sent. */
   openAccount: (owners: string[]) => ByteAccount
@@ -28,9 +27,12 @@ export interface HubParts {
 
 export class Hub {
   readonly #fanout: Fanout
-  readonly #interest: Interest
+  readonly #subscriptions: Subscriptions
   readonly #deliveries: Deliveries
-  /** The members of each room, with the name under which each joined: blanks around a box's name make no other box. */
+  /**
+   * The members of each room, with the name by which each joined: blanks around a box's name are
+   * ignored.
+   */
   readonly #rooms = new Map<string, Map<AuthSocket, string>>()
   readonly #memberships = new Map<AuthSocket, Set<string>>()
 
@@ -38,7 +40,7 @@ export class Hub {
     this.#fanout = parts.joinFanout((message) => {
       this.deliver(message)
     })
-    this.#interest = new Interest(this.#fanout)
+    this.#subscriptions = new Subscriptions(this.#fanout)
     this.#deliveries = new Deliveries(parts.openAccount)
   }
 
@@ -47,17 +49,17 @@ export class Hub {
     return this.#rooms.size
   }
 
-  /** Resolves when the room is heard of on all nodes; on this one it is at once. */
+  /** Resolves when the socket gets messages from all nodes; it gets those of this node at once. */
   async join(socket: AuthSocket, room: Room, roomId: string): Promise<void> {
     if (socket.ended) return
     const name = formatRoom(room)
     const members = this.#rooms.get(name) ?? new Map<AuthSocket, string>()
-    const heard = members.has(socket) ? undefined : this.#interest.enter(room.recipient)
+    const subscribed = members.has(socket) ? undefined : this.#subscriptions.add(room.recipient)
     socket.leave(members.get(socket) ?? '')
     this.#rooms.set(name, members.set(socket, roomId))
     this.#memberships.set(socket, (this.#memberships.get(socket) ?? new Set()).add(name))
     socket.enter(roomId)
-    await heard
+    await subscribed
   }
 
   has(socket: AuthSocket, room: Room): boolean {
@@ -77,8 +79,8 @@ export class Hub {
   }
 
   /**
-   * Tells the sockets in the message's room, here and on other nodes, about a message that this node has stored.
-   * @returns how many there are here
+   * Sends a message that this node has stored to the sockets in its room, here and on other nodes.
+   * @returns how many sockets of this node it is sent to
    */
   readonly publish = (message: PublishedMessage): number => {
     if (message.body.length > MAX_EVENT_BYTES) return 0
@@ -87,7 +89,7 @@ export class Hub {
     return sockets
   }
 
-  /** Tells this node's own sockets, unless the event is too large for clients. */
+  /** Sends a message to this node's sockets, unless the event is too large for clients. */
   deliver(message: PublishedMessage): number {
     const members = this.#rooms.get(formatRoom(message))
     if (members === undefined) return 0
@@ -118,7 +120,7 @@ export class Hub {
     if (members?.delete(socket) !== true) return
     if (members.size === 0) this.#rooms.delete(name)
     this.#memberships.get(socket)?.delete(name)
-    this.#interest.exit(socket.identityKey!)
+    this.#subscriptions.remove(socket.identityKey!)
   }
 }
 

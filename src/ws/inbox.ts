@@ -53,7 +53,10 @@ export interface InboxParts {
   disconnect: () => void
 }
 
-/** Receives a socket's frames, one after the other: admits them, verifies them, and counts what is wrong with them. */
+/**
+ * Receives a socket's frames, one after the other: admits them, verifies them, and counts what is
+ * wrong with them.
+ */
 export class Inbox {
   readonly #faults: FaultCounter
   #last = Promise.resolve()
@@ -116,7 +119,10 @@ export class Inbox {
     }
   }
 
-  /** Counts a frame before it costs more than reading it. @returns the error, if there are too many */
+  /**
+   * Counts a frame before it costs more than reading it.
+   * @returns the error, if there are too many
+   */
   async #admit(
     identityKey: IdentityKey | undefined,
     { payload }: Frame,
@@ -176,7 +182,10 @@ export class Inbox {
     if (proof !== undefined) this.parts.onProof(proof, opening, link)
   }
 
-  /** Counts an error of the client's against it. An error of the server's is logged, and is not counted. */
+  /**
+   * Counts an error of the client's against it. An error of the server's is logged, and is not
+   * counted.
+   */
   #report(error: unknown, { io }: Link): void {
     if (!isClientFault(error)) return this.parts.host.onError(error)
     if (TOLD_ERRORS.has(error.code) && io.connected) this.parts.sendUnsignedError(error.message)

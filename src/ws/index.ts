@@ -8,20 +8,21 @@ import {
 import { serveSocket, type SessionParts } from './session'
 
 export interface LiveLayer {
-  /** Answers the HTTP requests of Socket.IO, and takes its upgrades; for others it returns false. */
+  /** Answers the HTTP requests of Socket.IO. */
   handleRequest: RequestListener
+  /** Takes a request to become a WebSocket. @returns false if it is not for Socket.IO */
   handleUpgrade: (req: IncomingMessage, socket: Socket, head: Buffer) => boolean
-  /** Answers what clients have sent, then closes their connections; after so many milliseconds, whatever is unanswered. */
-  close: (deadline?: number) => Promise<void>
+  /** Answers what clients have sent, then closes their connections; at the deadline in any case. */
+  close: (deadlineMs?: number) => Promise<void>
 }
 
-/** Live messaging, at the root and under the routing prefix if there is one. */
+/** Creates live messaging, at the root and under the routing prefix if there is one. */
 export function createLive(
   prefix: string,
   parts: SessionParts & AuthSocketServerParts,
   options: AuthSocketServerOptions = {},
 ): LiveLayer {
-  // With a slash at its end too, for clients that were given such a host.
+  // Also with a slash at the end, for clients whose host has one.
   const namespaces = prefix === '' ? ['/'] : ['/', prefix, `${prefix}/`]
   const server = new AuthSocketServer(parts, (socket) => serveSocket(socket, parts), {
     namespaces,

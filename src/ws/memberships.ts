@@ -1,28 +1,29 @@
 /**
- * The rooms of a socket, sealed into a text that its client keeps for it. Socket.IO's client remembers the last text
- * behind an event and shows it when it connects again, also after a restart of the server and to another node. So a
- * client that neither authenticates nor joins again gets its rooms back, and no table holds them.
+ * The rooms of a socket, sealed into a text that its client keeps. Socket.IO clients send the text
+ * of the last event when they connect again, also after a restart of the server and to another
+ * node. So a client that neither authenticates nor joins again gets its rooms back, without a
+ * table.
  *
- * The text proves that the server gave these rooms to this identity. It opens nothing by itself: the identity has to be
- * proven anew, on the new connection.
+ * The text proves that the server gave these rooms to this identity. It opens no room by itself:
+ * the client has to prove its identity on the new connection.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto'
 import type { IdentityKey } from '../contract/protocol'
 
-/** How long a text is good for: as long as a client may stay away, or hear nothing. */
-const LASTING_MS = 30 * 24 * 60 * 60 * 1000
+/** How long a text is valid: as long as a client may be away, or receive no event. */
+const VALIDITY_MS = 30 * 24 * 60 * 60 * 1000
 const MINUTE_MS = 60_000
 const TIME_BYTES = 4
 const KEY_BYTES = 33
 const MAC_BYTES = 16
 const FIXED_BYTES = TIME_BYTES + KEY_BYTES + MAC_BYTES
 
-/** The names of a socket's rooms have so many bytes together: they travel with each event. */
+/** The most that the names of a socket's rooms may take together: they travel with each event. */
 export const MAX_NAMES_BYTES = 8 * 1024
 
 export interface Memberships {
   identityKey: IdentityKey
-  /** The rooms, as they were joined. */
+  /** The names of the rooms, as the client spelled them. */
   rooms: string[]
 }
 
@@ -39,7 +40,7 @@ export class MembershipSealer {
     return Buffer.concat([head, this.#mac(head, names), names]).toString('base64url')
   }
 
-  /** Undefined if the text is altered, too old, or sealed under another key. */
+  /** @returns undefined if the text is altered, too old, or sealed with another key */
   open(sealed: string): Memberships | undefined {
     const bytes = Buffer.from(sealed, 'base64url')
     if (bytes.length < FIXED_BYTES) return undefined
@@ -49,7 +50,7 @@ export class MembershipSealer {
       !timingSafeEqual(bytes.subarray(TIME_BYTES + KEY_BYTES, FIXED_BYTES), this.#mac(head, names))
     )
       return undefined
-    if (Date.now() - head.readUInt32BE() * MINUTE_MS > LASTING_MS) return undefined
+    if (Date.now() - head.readUInt32BE() * MINUTE_MS > VALIDITY_MS) return undefined
     const identityKey = head.toString('hex', TIME_BYTES)
     return {
       identityKey,
@@ -100,7 +101,7 @@ export function namesOf({ identityKey, rooms }: Memberships): Buffer {
   return Buffer.from(JSON.stringify(rooms.map((room) => shorten(room, identityKey))))
 }
 
-/** A room's name without its owner's key, if it begins as usual. */
+/** A room's name without its owner's key, if it begins with the canonical spelling of that key. */
 function shorten(room: string, identityKey: IdentityKey): string {
   return room.startsWith(`${identityKey}-`) ? room.slice(identityKey.length) : room
 }

@@ -1,25 +1,26 @@
 /**
- * What a socket's client is sent. Each event has a number behind it, which the client shows when it comes back: so what
- * may have been lost in a broken connection is kept for a while, and sent again. All of it counts for the memory of
+ * What the server sends to a socket's client. A number follows each event. The client sends the
+ * last number when it comes back, and the server sends the events after it again: it keeps them for
+ * a while, since a broken connection may have lost them. All of this counts for the memory of
  * unread output.
  */
 import type { Socket } from 'socket.io'
 import type { ByteAccount } from '../limits/budget'
 
-/** About how many bytes of events are kept for a client that is connected, and for one that is away. */
+/** About how many bytes of events are kept for a client that is connected, or away. */
 const CONNECTED_BYTES = 64 * 1024
 const AWAY_BYTES = 1024 * 1024
-/** What an event takes beside its text, in bytes. */
+/** What an event takes in memory beside its text. */
 const OVERHEAD_BYTES = 128
-/** How Socket.IO's packets of an event begin. */
+/** The first character of Socket.IO packets with an event. */
 const EVENT_PACKET = '2'
 
 export interface OutboxParts {
-  /** A client that leaves more bytes than this unread is cut off. */
+  /** A client that leaves more bytes than this unread is disconnected. */
   maxUnsentBytes: number
   /** Opens an account of the memory for output. */
   openAccount: (end: () => void) => ByteAccount
-  /** The client reads too slowly, or its owner has no memory left. */
+  /** Called if the client reads too slowly, or its owner has no memory left. */
   onOverflow: () => void
 }
 
@@ -30,48 +31,48 @@ export class Outbox {
   #keptBytes = 0
   #touched = performance.now()
   #io: Socket | undefined
-  /** What is written to the connection, and not yet taken by the system. */
+  /** What is written to the connection, and the system has not taken yet. */
   #unsentBytes = 0
   #account: ByteAccount | undefined
-  /** What stands behind each number; see `memberships.ts`. */
+  /** The text after each number; see `memberships.ts`. */
   #sealed = ''
-  /** Until the client has proven itself on a new connection, it is sent nothing that is kept. */
-  #held = false
+  /** Kept events are held back until the client has proven its identity on a new connection. */
+  #isHeld = false
 
   constructor(private readonly parts: OutboxParts) {}
 
-  /** Sets what stands behind the number of each event from now on. */
+  /** Sets the text after the number of each event from now on. */
   set sealed(text: string) {
     this.#sealed = text === '' ? '' : `.${text}`
   }
 
-  /** Whether everything is still there that a client has not got which has got this number. */
+  /** Whether all events after this number are still kept. */
   canResume(offset: number): boolean {
     return offset >= this.#start - 1 && offset < this.#start + this.#kept.length
   }
 
-  /** Takes a connection over. */
+  /** Continues on a connection. */
   attach(io: Socket): void {
     this.#io = io
     this.#unsentBytes = 0
     this.changeOwners()
   }
 
-  /** Opens the account anew: for the address of another connection, or for an identity that is proven now. */
+  /** Opens a new account, for the address of another connection or for a newly proven identity. */
   changeOwners(): void {
     this.#account?.close()
     this.#account = this.parts.openAccount(this.parts.onOverflow)
-    this.#settle()
+    this.#updateAccount()
   }
 
   /** Keeps events back until `release`. */
   hold(): void {
-    this.#held = true
+    this.#isHeld = true
   }
 
-  /** Sends what is kept behind the number that the client has shown, and whatever comes. */
+  /** Sends what is kept after the number that the client has sent, and all further events. */
   release(offset: number): void {
-    this.#held = false
+    this.#isHeld = false
     for (const event of this.#kept.slice(Math.max(0, offset + 1 - this.#start))) this.#write(event)
   }
 
@@ -79,11 +80,11 @@ export class Outbox {
   detach(): void {
     this.#io = undefined
     this.#unsentBytes = 0
-    // The account may have ended, and the connection with it; what is kept counts all the same.
+    // The account may have ended with the connection, and what is kept still counts.
     this.changeOwners()
   }
 
-  /** Lets go of everything. */
+  /** Drops all events. */
   close(): void {
     this.#io = undefined
     this.#account?.close()
@@ -91,7 +92,7 @@ export class Outbox {
 
   /**
    * Sends an event, or keeps it for a client that is away.
-   * @param event name and arguments as a JSON array, but for its closing bracket
+   * @param event name and arguments as a JSON array without its closing bracket
    * @returns false if so much is kept for a client that is away that it cannot come back
    */
   send(event: string): boolean {
@@ -99,27 +100,29 @@ export class Outbox {
     this.#kept.push(numbered)
     this.#keptBytes += weigh(numbered)
     this.#touched = performance.now()
-    const present = this.#io !== undefined && !this.#held
+    const present = this.#io !== undefined && !this.#isHeld
     if (!present && this.#keptBytes > AWAY_BYTES) return false
     if (present) {
       this.#trim(CONNECTED_BYTES)
       this.#write(numbered)
     } else {
-      this.#settle()
+      this.#updateAccount()
     }
     return true
   }
 
-  /** Sends an event of this connection alone, such as a handshake: it has no number, and is not kept. */
+  /**
+   * Sends an event of this connection only, such as a handshake: it has no number, and is not kept.
+   */
   sendOnce(event: string): void {
     this.#write(event)
   }
 
-  /** Lets go of events that are older than this, in milliseconds: a client that is connected has them by now. */
-  forget(age: number): void {
-    if (this.#io === undefined || this.#held || performance.now() - this.#touched < age) return
+  /** Drops events that are older than this: a client that is connected has received them. */
+  dropOlderThan(ageMs: number): void {
+    if (this.#io === undefined || this.#isHeld || performance.now() - this.#touched < ageMs) return
     this.#trim(0)
-    this.#settle()
+    this.#updateAccount()
   }
 
   #write(event: string): void {
@@ -128,24 +131,24 @@ export class Outbox {
     const bytes = event.length
     this.#unsentBytes += bytes
     if (this.#unsentBytes > this.parts.maxUnsentBytes) return this.parts.onOverflow()
-    this.#settle()
+    this.#updateAccount()
     const namespace = io.nsp.name === '/' ? '' : `${io.nsp.name},`
     io.conn.write(`${EVENT_PACKET}${namespace}${event}`, { compress: false }, () => {
       if (this.#io !== io) return
       this.#unsentBytes -= bytes
-      this.#settle()
+      this.#updateAccount()
     })
   }
 
-  /** Tells the account. If there is no memory left, what is kept for a possible return goes first. */
-  #settle(): void {
+  /** Updates the account. If there is no memory left, kept events are dropped first. */
+  #updateAccount(): void {
     try {
       this.#account?.resize(this.#keptBytes + this.#unsentBytes)
     } catch {
-      if (this.#io === undefined || this.#held || this.#keptBytes === 0)
+      if (this.#io === undefined || this.#isHeld || this.#keptBytes === 0)
         return this.parts.onOverflow()
       this.#trim(0)
-      this.#settle()
+      this.#updateAccount()
     }
   }
 

@@ -10,8 +10,8 @@ import type { IdentityKey } from '../contract/protocol'
 import { encodeMessage, hashPayload, type EncodedEvent } from './eventCodec'
 
 /**
- * Why a handshake began: the client began it, or the server did, because the client named a key, sent nothing, or came
- * back.
+ * Why a handshake began: the client began it, or the server did, because the client named a key,
+ * sent nothing, or came back.
  */
 export type Opening = 'client' | 'named' | 'silence' | 'return'
 
@@ -21,7 +21,10 @@ export interface PeerLink {
   sessions: Session[]
   /** The last handshake that the server has begun here. */
   handshake: { request: InitialRequest; opening: Opening } | undefined
-  /** The identity was proven over a nonce of this connection, so no captured message can have done it. */
+  /**
+   * The identity was proven over a nonce of this connection, so no captured message can have done
+   * it.
+   */
   isFresh: boolean
 }
 
@@ -38,8 +41,8 @@ const MAX_SESSIONS = 8
 const ANSWER_TIMEOUT_MS = 10_000
 
 /**
- * BRC-103 with one client over all of its connections: its sessions, its proven identity, and what is signed for it.
- * It knows no transport.
+ * BRC-103 with one client over all of its connections: its sessions, its proven identity, and what
+ * is signed for it. It knows no transport.
  */
 export class Peer {
   /** The proven identity; undefined until there is one. */
@@ -92,8 +95,8 @@ export class Peer {
   }
 
   /**
-   * The session that a message names, which need not have been made on this socket. If it is not known, the server
-   * begins a new handshake.
+   * The session that a message names, which need not have been made on this socket. If it is not
+   * known, the server begins a new handshake.
    * @throws ApiError UNAUTHORIZED
    */
   findSession(claims: MessageClaims, link: PeerLink): Session {
@@ -130,7 +133,8 @@ export class Peer {
     const isFirst = this.identityKey === undefined
     this.identityKey = session.identityKey
     if (session.clientNonce !== '') this.session = session
-    // Proven by an answer to a handshake of another connection, whose session the server cannot sign for.
+    // Proven by an answer to a handshake of another connection, whose session the server cannot
+    // sign for.
     else if (this.session === undefined && link.handshake === undefined) this.openHandshake(opening)
     const isFresh = !link.isFresh && link.sessions.includes(session)
     if (isFresh) this.#becomeFresh(link)
@@ -138,7 +142,8 @@ export class Peer {
   }
 
   /**
-   * Resolves when the identity is proven on the present connection. The server asks the client for that if necessary.
+   * Resolves when the identity is proven on the present connection. The server asks the client for
+   * that if necessary.
    * @throws ApiError UNAUTHORIZED if the client does not answer
    */
   async proveFresh(): Promise<void> {

@@ -1,4 +1,7 @@
-/** Receives what clients send by polling, in place of Engine.IO, which would read and decode whatever arrives. */
+/**
+ * Receives what clients send by polling, instead of Engine.IO, which would decode bodies of any
+ * size.
+ */
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import { Readable } from 'node:stream'
 import { ApiError } from '../contract/errors'
@@ -7,13 +10,14 @@ import { exchangeOf } from '../http/exchange'
 import type { Limits } from '../limits'
 import { UNPROVEN_BYTES, type Connection } from './connection'
 
-/** What stands between the packets of a poll. */
+/** Separates the packets of a poll. */
 const SEPARATOR = 0x1e
 
 /**
- * Receives a poll whole, within the bounds of its connection.
- * @returns the request as Engine.IO reads it, with the body that has arrived; undefined if the client has left meanwhile
- * @throws ApiError ERR_BAD_REQUEST, ERR_BODY_TOO_LARGE, ERR_BODY_IN_PIECES, ERR_TOO_MANY_PACKETS, ERR_RATE_LIMITED, ERR_SERVER_BUSY
+ * Receives a complete poll, within the limits of its connection.
+ * @returns a request with the received body, for Engine.IO; undefined if the client has left
+ * @throws ApiError ERR_BAD_REQUEST, ERR_BODY_TOO_LARGE, ERR_BODY_IN_PIECES, ERR_TOO_MANY_PACKETS,
+ * ERR_RATE_LIMITED, ERR_SERVER_BUSY
  */
 export async function receivePoll(
   req: IncomingMessage,
@@ -35,7 +39,8 @@ export async function receivePoll(
   if (res.closed) return undefined
   if (!connection.open) throw new ApiError('ERR_BAD_REQUEST', 'This connection has ended.')
   if (countPackets(body) > connection.maxPollPackets) throw new ApiError('ERR_TOO_MANY_PACKETS')
-  // Packets count as they are decoded; what is large must not be decoded for an address that is over its rate.
+  // Packets are counted when they are decoded, but a large body must not be decoded over the rate
+  // limit.
   if (body.length > UNPROVEN_BYTES) await perAddress.consume(connection.address, 0)
   return replay(req, body)
 }
@@ -46,7 +51,7 @@ function countPackets(body: Buffer): number {
   return count
 }
 
-/** A request whose body can be read, once more. */
+/** A copy of the request with a body that can be read again. */
 function replay({ method, url, headers, socket }: IncomingMessage, body: Buffer): IncomingMessage {
   return Object.assign(Readable.from(body, { objectMode: false }), {
     method,

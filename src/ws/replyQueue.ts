@@ -1,7 +1,10 @@
 import type { AuthSocket } from './authSocket'
 import type { Reply } from './events/event'
 
-/** Sends replies in the order of the requests: clients take the first acknowledgement in a room for their first send. */
+/**
+ * Sends replies in the order of the requests: clients take the first acknowledgement in a room for
+ * their first send.
+ */
 export class ReplyQueue {
   #last = Promise.resolve()
 
@@ -10,7 +13,9 @@ export class ReplyQueue {
     private readonly onError: (error: unknown) => void,
   ) {}
 
-  /** Sends these replies after those of all earlier requests. A server that stops waits for them. */
+  /**
+   * Sends these replies after those of all earlier requests. A server that stops waits for them.
+   */
   add(replies: Promise<Reply[]>): void {
     this.#last = this.#last
       .then(async () => {

@@ -5,7 +5,10 @@ import type { Peer } from './peer'
 /** How much may wait for a session: more is dropped if the client never answers a handshake. */
 const MAX_WAITING_CHARACTERS = 32 * 1024
 
-/** Signs events for a client, in the order of the calls. Before there is a session to sign for, events wait for one. */
+/**
+ * Signs events for a client, in the order of the calls. Before there is a session to sign for,
+ * events wait for one.
+ */
 export class SigningQueue {
   #waiting: EncodedEvent[] = []
   #waitingCharacters = 0

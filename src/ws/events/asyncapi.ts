@@ -6,18 +6,20 @@ import { CLIENT_EVENTS, SERVER_EVENTS } from './index'
 const DESCRIPTION = `\
 Live messages over Socket.IO, on the port of the HTTP API, if ENABLE_WEBSOCKETS=true.
 
-The only raw event, in both directions, is \`authMessage\`. It carries BRC-103 messages: a handshake
-(\`initialRequest\`, \`initialResponse\`), then \`general\` messages, each signed by its sender. The payload of a
-general message is the UTF-8 JSON of \`{"eventName","data"}\`. This document describes these inner events.
-@bsv/authsocket-client and the live methods of @bsv/message-box-client implement all of this.
+The only raw event, in both directions, is \`authMessage\`. It carries BRC-103 messages: a
+handshake (\`initialRequest\`, \`initialResponse\`), then \`general\` messages, each signed by its
+sender. The payload of a general message is the UTF-8 JSON of \`{"eventName","data"}\`. This
+document describes these inner events. @bsv/authsocket-client and the live methods of
+@bsv/message-box-client implement all of this.
 
-A room is a box as the socket names it: \`{identityKey}-{messageBox}\`. The key contains no hyphen. The name of the
-box is everything after the first hyphen, further hyphens included.
+A room is a box as the socket names it: \`{identityKey}-{messageBox}\`. The key contains no
+hyphen. The name of the box is everything after the first hyphen, further hyphens included.
 
-Rooms belong to a connection on which their owner has proven its identity. After the argument of each event the
-server appends a text, as Socket.IO's connection state recovery does. Socket.IO clients send the last one as
-\`offset\`, with the \`pid\` of the connection, when they connect again. The text contains the joined rooms, sealed.
-The server opens them again when the same identity has answered a handshake on the new connection.
+Rooms belong to a connection on which their owner has proven its identity. After the argument of
+each event the server appends a text, as Socket.IO's connection state recovery does. Socket.IO
+clients send the last one as \`offset\`, with the \`pid\` of the connection, when they connect
+again. The text contains the joined rooms, sealed. The server opens them again when the same
+identity has answered a handshake on the new connection.
 `
 
 const CHANNEL = { $ref: '#/channels/socket' }

@@ -56,7 +56,7 @@ export const REASON: JsonSchema = { $ref: '#/components/schemas/Refusal' }
 export const EXAMPLE_KEY = '028d37b941208cd6b8a4c28288eda5f2f16c2b3ab0fcb6d13c18b47fe37b971fc1'
 export const EXAMPLE_ROOM = `${EXAMPLE_KEY}-payment_inbox`
 
-/** The error replies of an event whose failure has a name of its own. */
+/** Creates replies with the reason of an error. */
 export function failWith({ name }: EventMessage): ClientEvent['toErrorReplies'] {
   return (_data, { message }) => [{ event: name, data: { reason: message } }]
 }

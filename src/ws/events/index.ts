@@ -1,4 +1,7 @@
-/** The events of the socket. Each is declared once: handlers and the AsyncAPI document derive from this table. */
+/**
+ * The events of the socket. Each is declared once: handlers and the AsyncAPI document derive from
+ * this table.
+ */
 import { authenticate } from './authenticate'
 import { deliver, send } from './messages'
 import { join, leave } from './rooms'

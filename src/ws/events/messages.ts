@@ -132,7 +132,10 @@ export const deliver: EventOperation = {
   },
 }
 
-/** The names that a reply repeats; undefined unless valid: the client may send any value of any size. */
+/**
+ * The names that a reply repeats; undefined unless valid: the client may send any value of any
+ * size.
+ */
 function readNames(data: unknown): { roomId?: string | undefined; messageId?: string | undefined } {
   const { roomId, message } = (data ?? {}) as {
     roomId?: unknown

@@ -52,7 +52,10 @@ export const leave: ClientEvent = {
   toErrorReplies: failWith(leaveFailed),
 }
 
-/** Gives a client that has come back its earlier rooms, once its identity is proven on this connection. */
+/**
+ * Gives a client that has come back its earlier rooms, once its identity is proven on this
+ * connection.
+ */
 export async function rejoin(socket: AuthSocket, hub: Hub): Promise<void> {
   const returning = socket.takeReturning()
   if (returning === undefined || returning.identityKey !== socket.identityKey) return
