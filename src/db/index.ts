@@ -4,13 +4,11 @@ import type { Knex } from 'knex'
 import type { Logger } from 'pino'
 import type { Config } from '../config'
 import type { Metrics } from '../metrics'
-import { GroupCommit } from './messages/groupCommit'
 import { Housekeeping } from './maintenance/retention'
-import { createLedger } from './quotas'
-import { createRemoval } from './messages/remove'
+import { createQuotaCounter } from './quotas'
 import { createRuleStore, type RuleStore } from './permissions'
 import { Schema } from './engine/schema'
-import { createMessageStore, type MessageStore } from './messages'
+import { createMessageStore, createRemoval, GroupCommit, type MessageStore } from './messages'
 
 export interface Storage {
   schema: Schema
@@ -21,19 +19,19 @@ export interface Storage {
   advertisements: AdvertisementStore
 }
 
-/** Everything that works on the database, around one ledger of what is stored. */
+/** Everything that works on the database. All parts share one quota counter. */
 export function createStorage(
   { db, mailbox }: Pick<Config, 'db' | 'mailbox'>,
   { knex, logger, metrics }: { knex: Knex; logger: Logger; metrics: Metrics },
 ): Storage {
   const { maxPageBytes, quotas, retention } = mailbox
-  const ledger = createLedger(quotas)
-  const commits = new GroupCommit(knex, ledger, metrics.committed)
-  const removal = createRemoval(knex, ledger, (keys) => commits.isSlow(keys), metrics.committed)
+  const counter = createQuotaCounter(quotas)
+  const commits = new GroupCommit(knex, counter, metrics.committed)
+  const removal = createRemoval(knex, counter, (keys) => commits.isSlow(keys), metrics.committed)
   const housekeeping = new Housekeeping({
     knex,
     removal,
-    ledger,
+    counter,
     retention,
     logger,
     onExpired: metrics.expired,

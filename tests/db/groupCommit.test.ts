@@ -4,13 +4,12 @@ import type { Knex } from 'knex'
 import pino from 'pino'
 import { parseConfig } from '../../src/config'
 import { isDataError, isTooLarge } from '../../src/db/engine/faults'
-import { GroupCommit } from '../../src/db/messages/groupCommit'
-import type { Stored } from '../../src/db/messages/sendBatch'
+import { GroupCommit, type Stored } from '../../src/db/messages'
 import { createKnex } from '../../src/db/engine/knex'
 import { text } from '../../src/db/engine/dialect'
 import { selectPage, type StoredMessage } from '../../src/db/messages/sql'
 import { migrate } from '../../src/db/engine/migrate'
-import { createLedger } from '../../src/db/quotas'
+import { createQuotaCounter } from '../../src/db/quotas'
 import { createRemoval } from '../../src/db/messages/remove'
 import { MessageBoxServer } from '../../src/server'
 import { createDatabase, ENGINES, type TestDatabase } from '../helpers/databases'
@@ -62,7 +61,7 @@ describe.each(ENGINES)('group commit on %s', (engine) => {
     database = await createDatabase(engine)
     knex = createKnex(database.config)
     await migrate(knex, database.config)
-    commits = new GroupCommit(knex, createLedger(NO_QUOTAS))
+    commits = new GroupCommit(knex, createQuotaCounter(NO_QUOTAS))
   })
 
   afterAll(async () => {
@@ -383,9 +382,9 @@ const ON = {
     const database = await createDatabase('mysql')
     const knex = createKnex(database.config)
     await migrate(knex, database.config)
-    const ledger = createLedger(ON)
-    const commits = new GroupCommit(knex, ledger)
-    const removal = createRemoval(knex, ledger, (keys) => commits.isSlow(keys))
+    const counter = createQuotaCounter(ON)
+    const commits = new GroupCommit(knex, counter)
+    const removal = createRemoval(knex, counter, (keys) => commits.isSlow(keys))
     await commits.insert([messageOf(CAROL, 'stored')])
 
     let largeIsDone = false

@@ -1,6 +1,6 @@
 import { beforeEach, expect, test } from '@jest/globals'
 import { Housekeeping } from '../../src/db/maintenance/retention'
-import { createLedger } from '../../src/db/quotas'
+import { createQuotaCounter } from '../../src/db/quotas'
 import { createRemoval } from '../../src/db/messages/remove'
 import { WallClock } from '../../src/db/engine/wallClock'
 import pino from 'pino'
@@ -88,7 +88,7 @@ test('while it cannot be believed nothing is removed for its age', async () => {
     inbox: { messages: undefined, bytes: undefined },
     sender: { messages: undefined, bytes: undefined },
   }
-  const ledger = createLedger(quotas)
+  const counter = createQuotaCounter(quotas)
   const lines: string[] = []
   const start = (retention: number): Housekeeping => {
     const logger = pino(
@@ -101,8 +101,8 @@ test('while it cannot be believed nothing is removed for its age', async () => {
     )
     const housekeeping = new Housekeeping({
       knex,
-      removal: createRemoval(knex, ledger, () => false),
-      ledger,
+      removal: createRemoval(knex, counter, () => false),
+      counter,
       retention,
       logger,
       onExpired: () => {},

@@ -1,7 +1,7 @@
 /** The SQL of advertisements: outputs of transactions, which stand until they are spent. */
 import type { Knex } from 'knex'
 import type { IdentityKey } from '../../contract/protocol'
-import { bytes, isMysql, QUERY_TIMEOUT, text } from '../engine/dialect'
+import { bytes, isMysql, QUERY_TIMEOUT_MS, text } from '../engine/dialect'
 
 export interface Outpoint {
   txid: string
@@ -54,7 +54,7 @@ function selectOutputs(db: Knex, outpoints: Outpoint[]): Knex.QueryBuilder<Row, 
     .select('txid', 'output_index', 'identity_key', 'host', 'spent_by')
     .whereIn(['txid', 'output_index'], outpoints.map(toKey) as never)
     .limit(outpoints.length)
-    .timeout(QUERY_TIMEOUT) as never
+    .timeout(QUERY_TIMEOUT_MS) as never
 }
 
 /** Puts advertisements in; one that is there already stays as it is, but for one that was replaced: it stands again. */
@@ -80,12 +80,12 @@ export async function insertAdvertisements(
     )
     .onConflict(['txid', 'output_index'])
     .ignore()
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
   await db('advertisements')
     .whereIn(['txid', 'output_index'], advertisements.map(toKey) as never)
     .where({ spent_by: db.ref('txid') })
     .update({ spent_by: null, beef, updated_at: now })
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
 }
 
 /**
@@ -107,13 +107,13 @@ export async function replaceSurplus(
       .whereNull('spent_by')
       .orderBy('id', 'asc')
       .limit(MOST_OF_HOST)
-      .timeout(QUERY_TIMEOUT)
+      .timeout(QUERY_TIMEOUT_MS)
     const surplus = rows.slice(1, Math.max(1, rows.length - most + 1)).map(({ id }) => id)
     if (surplus.length > 0)
       await db('advertisements')
         .whereIn('id', surplus)
         .update({ spent_by: db.ref('txid'), beef: null, updated_at: now })
-        .timeout(QUERY_TIMEOUT)
+        .timeout(QUERY_TIMEOUT_MS)
   }
 }
 
@@ -133,7 +133,7 @@ export async function markSpent(
       if (proven) void row.orWhereNot({ spent_by: spentBy })
     })
     .update({ spent_by: spentBy, beef: null, updated_at: now })
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
 }
 
 /** Takes away what stands of transactions that another one has made impossible. */
@@ -148,7 +148,7 @@ export async function markImpossible(
     .whereIn('txid', txids)
     .whereNull('spent_by')
     .update({ spent_by: by, beef: null, updated_at: now })
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
 }
 
 /** At which hosts an identity is advertised. */
@@ -158,7 +158,7 @@ export async function findHosts(db: Knex, identityKey: IdentityKey): Promise<str
     .where({ identity_key: identityKey })
     .whereNull('spent_by')
     .limit(MOST_HOSTS)
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
   return rows.map(({ host }) => text(host as string | Buffer))
 }
 
@@ -176,7 +176,7 @@ export async function forgetSpent(
     .orderBy('id', 'desc')
     .offset(kept)
     .limit(limit)
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
   if (rows.length > 0)
     await db('advertisements')
       .whereIn(
@@ -184,7 +184,7 @@ export async function forgetSpent(
         rows.map(({ id }) => id),
       )
       .delete()
-      .timeout(QUERY_TIMEOUT)
+      .timeout(QUERY_TIMEOUT_MS)
 }
 
 /**
@@ -207,7 +207,7 @@ export async function findStanding(
     .whereNull('spent_by')
     .orderBy('id', 'desc')
     .limit(limit)
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
   let size = 0
   const ids = rows
     .filter((row, place) => (size += Number(row.size)) <= mostBytes || place === 0)
@@ -220,7 +220,7 @@ export async function findStanding(
     .whereNotNull('beef')
     .orderBy('id', 'desc')
     .limit(ids.length)
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
   return found.map((row) => ({
     txid: row.txid,
     outputIndex: Number(row.output_index),

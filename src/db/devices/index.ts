@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto'
 import type { Knex } from 'knex'
 import type { DeviceRegistration, IdentityKey, Page } from '../../contract/protocol'
-import { QUERY_TIMEOUT } from '../engine/dialect'
+import { QUERY_TIMEOUT_MS } from '../engine/dialect'
 import { query } from '../engine/query'
 
 /** How many devices an identity may have: the one that was longest unused makes room. */
@@ -55,18 +55,21 @@ export function createDeviceStore(knex: Knex): DeviceStore {
           (await knex('devices')
             .where(keyOf(identityKey, fcmToken))
             .delete()
-            .timeout(QUERY_TIMEOUT)) > 0,
+            .timeout(QUERY_TIMEOUT_MS)) > 0,
       ),
     deactivate: async ({ id, updatedAt }) =>
       await query('deactivate device', async () => {
         await knex('devices')
           .where({ id, updated_at: updatedAt })
           .update({ active: false, updated_at: Date.now() })
-          .timeout(QUERY_TIMEOUT)
+          .timeout(QUERY_TIMEOUT_MS)
       }),
     markUsed: async ({ id }) =>
       await query('mark device', async () => {
-        await knex('devices').where({ id }).update({ last_used: Date.now() }).timeout(QUERY_TIMEOUT)
+        await knex('devices')
+          .where({ id })
+          .update({ last_used: Date.now() })
+          .timeout(QUERY_TIMEOUT_MS)
       }),
   }
 }
@@ -93,16 +96,16 @@ async function register(
       })
       .onConflict(['identity_key', 'token_hash'])
       .merge(['device_id', 'platform', 'active', 'updated_at', 'last_used'])
-      .timeout(QUERY_TIMEOUT)
+      .timeout(QUERY_TIMEOUT_MS)
     // Firebase gives a device a new token now and then; the old one would be pushed to as well.
     if (deviceId !== null) {
       await trx('devices')
         .where({ identity_key: identityKey, device_id: deviceId, platform })
         .whereNot({ token_hash: key.token_hash })
         .delete()
-        .timeout(QUERY_TIMEOUT)
+        .timeout(QUERY_TIMEOUT_MS)
     }
-    const row = await trx('devices').first('id').where(key).timeout(QUERY_TIMEOUT)
+    const row = await trx('devices').first('id').where(key).timeout(QUERY_TIMEOUT_MS)
     return Number(row.id)
   })
   await makeRoom(knex, identityKey)
@@ -120,7 +123,7 @@ async function makeRoom(knex: Knex, identityKey: IdentityKey): Promise<void> {
     ])
     .offset(MAX_DEVICES)
     .limit(MAX_DEVICES)
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
   if (rows.length > 0)
     await knex('devices')
       .whereIn(
@@ -128,7 +131,7 @@ async function makeRoom(knex: Knex, identityKey: IdentityKey): Promise<void> {
         rows.map(({ id }) => id),
       )
       .delete()
-      .timeout(QUERY_TIMEOUT)
+      .timeout(QUERY_TIMEOUT_MS)
 }
 
 async function list(
@@ -145,7 +148,7 @@ async function list(
     ])
     .limit(limit)
     .offset(offset)
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
   return rows.map((row) => ({
     id: Number(row.id),
     fcmToken: row.fcm_token,

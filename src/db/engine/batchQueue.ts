@@ -1,8 +1,3 @@
-/**
- * A lane: jobs that are in flight together share a transaction, or a query, so that a busy server pays for one sync to disk
- * where an idle one pays for each job. While a commit is under way, whatever arrives waits for the next; every job
- * still gets an answer of its own, and a bad one fails alone.
- */
 import { ApiError } from '../../contract/errors'
 import { withTimeout } from '../../lib/timeout'
 import { isDataError } from './faults'
@@ -10,9 +5,9 @@ import { isDataError } from './faults'
 export interface Job {
   rows: number
   bytes: number
-  /** Jobs that have one in common never share a transaction. */
+  /** Two jobs that have a key in common never share a transaction. */
   keys: string[]
-  /** It shares a transaction with nobody. */
+  /** Whether the job needs a transaction of its own. */
   alone?: boolean
 }
 
@@ -20,37 +15,41 @@ interface Waiting<J, A> {
   job: J
   /** When it arrived, in milliseconds since 1970. */
   since: number
-  /** It was in a batch that failed for one row's sake: it is tried again by itself. */
+  /** Its batch failed because of one row: it is retried alone. */
   alone?: true
   resolve: (answer: A) => void
   reject: (error: unknown) => void
 }
 
-/** Told of each commit: how many rows it stored or removed, and how many seconds it took. */
+/** Called after each commit: how many rows it stored or removed, and how many seconds it took. */
 export type OnCommit = (rows: number, seconds: number) => void
 
-/** What came of a commit: the answer to each job, in their order, a refusal among them; and how many rows it changed. */
+/** The answers to the jobs of a batch, in their order, and how many rows the batch changed. */
 export interface Committed<A> {
   answers: Array<A | ApiError>
   rows: number
 }
 
-/** How many rows one transaction has, but for a single job that has more by itself. */
+/** How many rows one transaction has. A single job may have more. */
 export const MAX_ROWS = 500
-/** A commit is given up, its outcome unknown, after this time and the time for its bytes. */
+/** The time for a commit, beside the time for its bytes. After that, its outcome is unknown. */
 const COMMIT_TIMEOUT_MS = 5000
 const BYTES_PER_MS = 10_000
-/** A job that has waited longer, in milliseconds, is not tried after a commit that the database did not answer. */
-const PATIENCE = 1000
+/** A job that has waited longer is rejected if a commit fails. */
+const MAX_WAIT_MS = 1000
 
-/** One commit at a time, in the order of arrival. `J` is a job, `A` its answer. */
+/**
+ * Batches jobs: while one commit runs, new jobs wait, and the next commit takes them together. So a
+ * busy server pays for one sync to disk, or one query, for many jobs. Each job has its own answer,
+ * and a job whose data the database rejects fails alone. `J` is a job, `A` its answer.
+ */
 export class BatchQueue<J extends Job, A> {
   #waiting: Array<Waiting<J, A>> = []
   #running = false
 
   /**
-   * @param commit carries jobs out together
-   * @param maxBytes how many bytes the jobs of one transaction have, but for a single one that has more by itself
+   * @param commit carries out jobs together
+   * @param maxBytes how many bytes the jobs of one batch have; a single job may have more
    */
   constructor(
     private readonly commit: (jobs: J[]) => Promise<Committed<A>>,
@@ -58,7 +57,7 @@ export class BatchQueue<J extends Job, A> {
     private readonly maxBytes = () => Infinity,
   ) {}
 
-  /** @throws ApiError that `commit` answered, or the database's error */
+  /** @throws the ApiError that `commit` answered, or the database's error */
   async run(job: J): Promise<A> {
     return await new Promise((resolve, reject) => {
       this.#waiting.push({ job, since: Date.now(), resolve, reject })
@@ -68,7 +67,7 @@ export class BatchQueue<J extends Job, A> {
 
   async #run(): Promise<void> {
     this.#running = true
-    // One turn of the event loop lets the requests that arrived together in.
+    // Requests that arrived together are all here after one turn of the event loop.
     await new Promise(setImmediate)
     while (this.#waiting.length > 0) await this.#commitTogether(this.#takeBatch())
     this.#running = false
@@ -102,9 +101,9 @@ export class BatchQueue<J extends Job, A> {
 
   async #commitTogether(batch: Array<Waiting<J, A>>): Promise<void> {
     const jobs = batch.map(({ job }) => job)
+    const bytes = jobs.reduce((sum, job) => sum + job.bytes, 0)
     const since = performance.now()
     try {
-      const bytes = jobs.reduce((sum, job) => sum + job.bytes, 0)
       const { answers, rows } = await withTimeout(
         this.commit(jobs),
         COMMIT_TIMEOUT_MS + bytes / BYTES_PER_MS,
@@ -122,15 +121,15 @@ export class BatchQueue<J extends Job, A> {
         this.#waiting.unshift(...batch.map((waiting) => ({ ...waiting, alone: true as const })))
       } else {
         for (const { reject } of batch) reject(error)
-        if (!isDataError(error)) this.#giveUp(error)
+        if (!isDataError(error)) this.#rejectOld(error)
       }
     }
   }
 
-  /** Nobody waits for one lost commit after another: whoever has waited through this one is told now. */
-  #giveUp(error: unknown): void {
+  /** A client does not wait for one failing commit after another. */
+  #rejectOld(error: unknown): void {
     const waiting = this.#waiting
-    const oldest = Date.now() - PATIENCE
+    const oldest = Date.now() - MAX_WAIT_MS
     this.#waiting = waiting.filter(({ since }) => since >= oldest)
     for (const { since, reject } of waiting) if (since < oldest) reject(error)
   }

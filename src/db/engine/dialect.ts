@@ -1,9 +1,9 @@
 import type { Knex } from 'knex'
 
-/** After how long a query counts as lost, in milliseconds. */
-export const QUERY_TIMEOUT = 4000
+/** After this time, a query counts as lost. */
+export const QUERY_TIMEOUT_MS = 4000
 
-/** Whether statements are for MySQL; otherwise they are for SQLite. */
+/** If not, it is SQLite. */
 export function isMysql(db: Knex): boolean {
   return db.client.config.client === 'mysql2'
 }

@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Knex } from 'knex'
 import { StartError } from '../../contract/errors'
 import { isConflict } from './faults'
-import { retryConflicts } from './retries'
+import { retryConflicts } from './query'
 
 /** How long a lease holds that is not renewed: as long as a migration may keep a cluster from writing anything else. */
 export const LEASE_MS = 20_000

@@ -7,8 +7,7 @@ import { StartError } from '../../contract/errors'
 import { codeOf } from './faults'
 import { createKnex } from './knex'
 import { LEASE_MS, withLease, type CheckLease } from './lease'
-import { isLimited } from '../quotas'
-import { forgetUsage, isCounted, recount } from '../quotas/sql'
+import { forgetUsage, isCounted, isLimited, recount } from '../quotas'
 
 /** How long a node waits for another one that is migrating, in seconds. */
 const LOCK_TIMEOUT = 60

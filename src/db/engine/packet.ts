@@ -1,6 +1,6 @@
 /** How large the statements are that the database takes: MySQL has a setting for it. */
 import type { Knex } from 'knex'
-import { isMysql, QUERY_TIMEOUT } from './dialect'
+import { isMysql, QUERY_TIMEOUT_MS } from './dialect'
 
 /** The most that one statement writes, and one piece of a body, in UTF-16 units, however much the database takes. */
 const MAX_BATCH = 2 * 1024 * 1024
@@ -24,7 +24,7 @@ export async function readStatementLimits(knex: Knex): Promise<StatementLimits> 
   if (!isMysql(knex)) return USUAL_LIMITS
   const [[{ bytes }]] = await knex
     .raw('select @@max_allowed_packet as bytes')
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
   const units = Math.floor((Number(bytes) - FRAME_BYTES) / MAX_BYTES_A_UNIT)
   return { batch: Math.min(MAX_BATCH, units), piece: Math.min(MAX_PIECE, units) }
 }

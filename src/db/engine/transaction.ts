@@ -3,7 +3,7 @@
  * transaction. The commit travels alone: in a packet with others, a Galera cluster tells a commit that failed as a success.
  */
 import type { Knex } from 'knex'
-import { isMysql, QUERY_TIMEOUT } from './dialect'
+import { isMysql, QUERY_TIMEOUT_MS } from './dialect'
 
 export interface Statement {
   sql: string
@@ -59,7 +59,7 @@ async function transactOnMysql<T>(
   const send = async (statements: Statement[]): Promise<Rows[]> => {
     const sql = statements.map((statement) => statement.sql).join('; ')
     const bindings = statements.flatMap((statement) => statement.bindings)
-    const [results] = await knex.raw(sql, bindings).connection(connection).timeout(QUERY_TIMEOUT)
+    const [results] = await knex.raw(sql, bindings).connection(connection).timeout(QUERY_TIMEOUT_MS)
     // A statement that travels alone is answered without a list around its answer.
     return statements.length === 1 ? [results] : results
   }

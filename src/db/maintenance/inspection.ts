@@ -1,10 +1,10 @@
 /** Queries for whoever operates the server: how much there is, and where. None of them reads a body. */
 import type { Knex } from 'knex'
 import type { IdentityKey } from '../../contract/protocol'
-import { bytes, isMysql, QUERY_TIMEOUT, text } from '../engine/dialect'
+import { bytes, isMysql, QUERY_TIMEOUT_MS, text } from '../engine/dialect'
 import { codeOf } from '../engine/faults'
 import type { PaymentState } from '../payments'
-import { isCounted } from '../quotas/sql'
+import { isCounted } from '../quotas'
 
 /** How long counting may take, in milliseconds, and how long where it was asked for whatever it takes. */
 const PATIENCE = 10_000
@@ -111,7 +111,7 @@ export async function readSpan(
     const row = await db('messages')
       .first('created_at')
       .orderBy('id', direction)
-      .timeout(QUERY_TIMEOUT)
+      .timeout(QUERY_TIMEOUT_MS)
     return row === undefined ? null : Number(row.created_at)
   }
   return { oldest: await end('asc'), newest: await end('desc') }
@@ -144,7 +144,7 @@ export async function hasPrices(db: Knex): Promise<boolean> {
     (await db('permissions')
       .first('recipient')
       .where('recipient_fee', '>', 0)
-      .timeout(QUERY_TIMEOUT)) !== undefined
+      .timeout(QUERY_TIMEOUT_MS)) !== undefined
   )
 }
 
@@ -181,7 +181,7 @@ export async function selectBoxes(
     .select('id', 'created_at')
     .whereIn('id', rows.flatMap(({ first, last }) => [first, last]) as number[])
     .limit(2 * limit)
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
   const times = new Map(ends.map((row) => [Number(row.id), Number(row.created_at)]))
   return rows.map((row) => ({
     messageBox: text(row.message_box as string | Buffer),
@@ -219,7 +219,7 @@ export async function selectHeaders(
     .where('id', '>', behind)
     .orderBy('id')
     .limit(limit)
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
   return rows.map((row) => ({
     id: Number(row.id),
     messageId: text(row.message_id),

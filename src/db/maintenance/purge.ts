@@ -3,11 +3,9 @@ import { setTimeout as pause } from 'node:timers/promises'
 import type { Knex } from 'knex'
 import type { Quotas } from '../../config'
 import type { IdentityKey } from '../../contract/protocol'
-import { bytes, QUERY_TIMEOUT, text } from '../engine/dialect'
-import type { MessageName } from '../messages/sql'
-import { createLedger } from '../quotas'
-import { createRemoval } from '../messages/remove'
-import { isCounted } from '../quotas/sql'
+import { bytes, QUERY_TIMEOUT_MS, text } from '../engine/dialect'
+import { createRemoval, type MessageName } from '../messages'
+import { createQuotaCounter, isCounted } from '../quotas'
 
 /** How many messages one step looks at, and how many it removes, so that its locks are short; how long it pauses for others, in milliseconds. */
 const LOOK = 1000
@@ -47,7 +45,7 @@ export async function planPurge(
   filter: PurgeFilter,
   onStep: OnStep = () => {},
 ): Promise<PurgePlan> {
-  const newest = await db('messages').first('id').orderBy('id', 'desc').timeout(QUERY_TIMEOUT)
+  const newest = await db('messages').first('id').orderBy('id', 'desc').timeout(QUERY_TIMEOUT_MS)
   const plan: PurgePlan = { filter, lastId: Number(newest?.id ?? 0), messages: 0, bytes: 0 }
   let looked = 0
   for await (const due of walk(db, plan, (seen) => {
@@ -66,7 +64,7 @@ export async function planPurge(
 export async function purge(db: Knex, plan: PurgePlan, onStep: OnStep = () => {}): Promise<number> {
   // The table tells, not this process's own settings: quotas that the servers do not have must not begin to count here.
   const { usage } = await isCounted(db)
-  const removal = createRemoval(db, createLedger(usage ? COUNTED : UNCOUNTED), () => false)
+  const removal = createRemoval(db, createQuotaCounter(usage ? COUNTED : UNCOUNTED), () => false)
   let removed = 0
   for await (const due of walk(db, plan)) {
     for (let start = 0; start < due.length; start += STEP) {
@@ -117,7 +115,7 @@ async function* boxesOf(
       .where({ recipient })
       .where('message_box', '>', behind)
       .orderBy('message_box')
-      .timeout(QUERY_TIMEOUT)
+      .timeout(QUERY_TIMEOUT_MS)
     if (row === undefined) return
     behind = row.message_box as string | Buffer
     yield { recipient, message_box: behind }
@@ -138,7 +136,7 @@ async function select(
     .where('id', '<=', lastId)
     .orderBy('id')
     .limit(limit)
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
   return rows.map((row) => ({
     id: Number(row.id),
     recipient: row.recipient,

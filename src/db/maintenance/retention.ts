@@ -1,42 +1,41 @@
-/** What is done from time to time: messages beyond their retention are removed, and counts of nothing. */
+/** The background job that removes messages older than the retention, and counts that are zero. */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Knex } from 'knex'
 import type { Logger } from 'pino'
 import type { Limit } from '../../config/parsers'
 import { PeriodicJob } from '../../lib/periodic'
 import { codeOf } from '../engine/faults'
-import { selectOldest } from '../messages/sql'
-import type { Ledger } from '../quotas'
-import type { Removal } from '../messages/remove'
 import { WallClock, type Clocks } from '../engine/wallClock'
-import { removeZeroUsage } from '../quotas/sql'
+import { selectOldest, type Removal } from '../messages'
+import { removeZeroUsage, type QuotaCounter } from '../quotas'
 
 const INTERVAL_MS = 60_000
-/** How many messages one step removes, so that its locks are short; and how long it pauses for others, in milliseconds. */
-const STEP = 200
-const PAUSE = 20
-/** How many steps without anything to remove end a round. */
-const YOUNG_STEPS = 5
-/** How many counts one round looks at. */
-const COUNTS = 1000
+/** How many messages one transaction removes, so that it does not hold locks for long. */
+const STEP_MESSAGES = 200
+/** The time for other transactions between two steps. */
+const STEP_PAUSE_MS = 20
+/** How many steps without an expired message end a run. */
+const MAX_YOUNG_STEPS = 5
+/** How many identities' counts one run looks at. */
+const COUNTS_PER_RUN = 1000
 
 export interface HousekeepingParts {
   knex: Knex
   removal: Removal
-  ledger: Ledger
-  /** In milliseconds; undefined keeps messages for ever. */
+  counter: QuotaCounter
+  /** In milliseconds. If undefined, messages do not expire. */
   retention: Limit
   logger: Logger
   onExpired: (messages: number) => void
-  /** The system's, unless others are given. */
+  /** For tests. Default: the system's clocks. */
   clocks?: Clocks
 }
 
 export class Housekeeping {
   readonly #job: PeriodicJob
   readonly #clock: WallClock
-  /** Where the next round goes on looking for counts of nothing. */
-  #behind = ''
+  /** The identity after which the next run looks for zero counts. */
+  #countsAfter = ''
 
   constructor(private readonly parts: HousekeepingParts) {
     this.#clock = new WallClock(parts.clocks)
@@ -58,8 +57,8 @@ export class Housekeeping {
 
   /** Does nothing if there is no retention and no quota. */
   start(): void {
-    const { retention, ledger } = this.parts
-    if (retention !== undefined || ledger.counts) this.#job.start()
+    const { retention, counter } = this.parts
+    if (retention !== undefined || counter.counts) this.#job.start()
   }
 
   /** Resolves when the step that is under way is done. */
@@ -71,9 +70,9 @@ export class Housekeeping {
     const { knex, removal, retention, logger, onExpired } = this.parts
     if (retention === undefined) return
     let expired = 0
-    // Messages stand in the order of their arrival: behind those that are to stay, the others stay, too. Some may have
-    // been stored by a node whose clock is ahead, so a few more steps are looked at.
-    for (let behind = 0, young = 0; young < YOUNG_STEPS && !this.#job.isStopped;) {
+    // Rows are in the order of arrival, so the first young messages would end the run. But a node
+    // whose clock is ahead may have stored some of them, so it looks a few steps further.
+    for (let behind = 0, young = 0; young < MAX_YOUNG_STEPS && !this.#job.isStopped;) {
       const now = this.#clock.now()
       if (now === undefined) {
         logger.warn(
@@ -82,13 +81,13 @@ export class Housekeeping {
         break
       }
       const cutoff = now - retention
-      const oldest = await selectOldest(knex, behind, STEP)
+      const oldest = await selectOldest(knex, behind, STEP_MESSAGES)
       const due = oldest.filter(({ createdAt }) => createdAt < cutoff)
       expired += await removal.remove(due)
       young = due.length === 0 ? young + 1 : 0
-      if (oldest.length < STEP) break
+      if (oldest.length < STEP_MESSAGES) break
       behind = oldest.at(-1)!.id
-      await pause(PAUSE)
+      await pause(STEP_PAUSE_MS)
     }
     if (expired === 0) return
     logger.info({ messages: expired }, 'messages beyond their retention were removed')
@@ -96,7 +95,7 @@ export class Housekeeping {
   }
 
   async #tidy(): Promise<void> {
-    if (this.parts.ledger.counts)
-      this.#behind = await removeZeroUsage(this.parts.knex, this.#behind, COUNTS)
+    if (this.parts.counter.counts)
+      this.#countsAfter = await removeZeroUsage(this.parts.knex, this.#countsAfter, COUNTS_PER_RUN)
   }
 }

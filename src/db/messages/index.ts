@@ -1,35 +1,35 @@
-/** The message store over Knex, with the database's errors turned into the catalogue's. */
+/** The table of messages: everything outside this folder uses it through `MessageStore`. */
 import type { Knex } from 'knex'
 import { ApiError } from '../../contract/errors'
-import { isoTime } from '../../lib/isoTime'
-import { JsonPage } from '../../lib/jsonPage'
-import type { IdentityKey, ListedMessage, ListRequest, MessagePage } from '../../contract/protocol'
-import { text } from '../engine/dialect'
-import type { GroupCommit, InsertOptions } from './groupCommit'
-import type { Stored } from './sendBatch'
-import { mostListedBytes } from './listed'
-import { findByIds, idKey, selectPage, type MessageRow, type StoredMessage } from './sql'
+import type { IdentityKey, ListRequest, MessagePage } from '../../contract/protocol'
 import { Probe } from '../engine/probe'
 import { query } from '../engine/query'
-import type { Removal } from './remove'
 import type { Schema } from '../engine/schema'
+import { readPage } from './page'
+import type { Removal } from './remove'
+import { findByIds, idKey, type StoredMessage } from './sql'
+import type { GroupCommit, InsertOptions, Stored } from './write'
 
-export { checkSize } from './groupCommit'
-export type { Stored } from './sendBatch'
-export type { StoredMessage } from './sql'
+export { createRemoval, type Removal } from './remove'
+export { selectOldest, type MessageName, type StoredMessage } from './sql'
+export { checkSize, GroupCommit, type Stored } from './write'
 
-/** Where messages are kept; all times in milliseconds, all errors from the catalogue. */
+/** All errors are from the catalogue. */
 export interface MessageStore {
   /**
-   * All or none, durable when it resolves. The same message again is no error: its entry says `duplicate`.
+   * Stores all messages or none; they are durable when it resolves. If a message was stored before,
+   * its entry says `duplicate`.
    */
   insert: (messages: StoredMessage[], options?: InsertOptions) => Promise<Stored[]>
-  /** When each of these messages was stored, in milliseconds since 1970; undefined unless all of them are. */
+  /**
+   * When each of these messages was stored, in milliseconds since 1970. Undefined if any of them is
+   * not stored.
+   */
   findAll: (messages: Array<Omit<StoredMessage, 'body'>>) => Promise<number[] | undefined>
   list: (recipient: IdentityKey, request: ListRequest) => Promise<MessagePage>
-  /** How many of these ids were the recipient's, and are gone now. */
+  /** @returns how many of these messages it has removed */
   remove: (recipient: IdentityKey, messageIds: string[]) => Promise<number>
-  /** Resolves if the database takes writes, and has the tables that this server needs. */
+  /** Resolves if the database takes writes and its schema is up to date. */
   ping: () => Promise<void>
 }
 
@@ -38,14 +38,14 @@ export interface StoreParts {
   commits: GroupCommit
   removal: Removal
   schema: Schema
-  /** How many bytes the answer with one page has at most, unless a single message has more. */
+  /** How large the JSON of a page may be, unless a single message is larger. */
   maxPageBytes: number
 }
 
-/** How long /ready waits for a database whose schema is not known yet, in milliseconds. */
-const PING_TIMEOUT = 2000
-/** For how long its answer holds, in milliseconds. */
-const PING_LASTS = 100
+/** How long /ready waits for a database whose schema is not up to date. */
+const PING_TIMEOUT_MS = 2000
+/** How long the answer to a ping is reused. */
+const PING_CACHE_MS = 100
 
 export function createMessageStore({
   knex,
@@ -54,7 +54,6 @@ export function createMessageStore({
   schema,
   maxPageBytes,
 }: StoreParts): MessageStore {
-  /** Runs an operation, which no server may do on a schema that it does not know. */
   const operate = async <T>(name: string, work: () => Promise<T>): Promise<T> => {
     if (!schema.ready) throw new ApiError('ERR_SCHEMA_OUTDATED')
     return await query(name, work)
@@ -79,20 +78,7 @@ export function createMessageStore({
       }),
 
     list: async (recipient, request) =>
-      await operate('list', async () => {
-        const { rows, more } = await selectPage(knex, recipient, request, maxPageBytes)
-        const { limit, offset } = request
-        const { messages, json } = fill(rows, maxPageBytes)
-        const hasMore = more || messages.length < rows.length
-        return {
-          messages,
-          json,
-          limit,
-          offset,
-          hasMore,
-          nextOffset: hasMore ? offset + messages.length : null,
-        }
-      }),
+      await operate('list', async () => await readPage(knex, recipient, request, maxPageBytes)),
 
     remove: async (recipient, messageIds) =>
       await operate(
@@ -101,55 +87,18 @@ export function createMessageStore({
       ),
 
     async ping() {
-      // Anybody may ask, as often as they like: one question serves all who ask meanwhile, and a moment later.
+      // Any client may ask at any rate, so one query answers all that ask at about the same time.
       ping ??= query('ping', async () => {
         await schema.check()
         if (schema.ready) await probe.run()
-        else await knex.raw('select 1').timeout(PING_TIMEOUT)
+        else await knex.raw('select 1').timeout(PING_TIMEOUT_MS)
       }).finally(() => {
         setTimeout(() => {
           ping = undefined
-        }, PING_LASTS).unref()
+        }, PING_CACHE_MS).unref()
       })
       await ping
       if (!schema.ready) throw new ApiError('ERR_SCHEMA_OUTDATED')
     },
-  }
-}
-
-/** As many messages as fit when they are encoded, but at least one. */
-function fill(rows: MessageRow[], maxBytes: number): Pick<MessagePage, 'messages' | 'json'> {
-  const messages = rows.map(toListedMessage)
-  const most = messages.reduce(
-    (sum, { messageId, body }) => sum + mostListedBytes(messageId, body),
-    0,
-  )
-  if (most <= maxBytes) {
-    const json = new JsonPage(maxBytes)
-    json.add(JSON.stringify(messages).slice(1, -1))
-    return { messages, json }
-  }
-  const json = new JsonPage(maxBytes, maxBytes)
-  const beyond = messages.findIndex((message) => !json.add(JSON.stringify(message)))
-  return { messages: beyond < 0 ? messages : messages.slice(0, beyond), json }
-}
-
-function toListedMessage({
-  message_id: id,
-  sender,
-  body,
-  created_at: created,
-  updated_at: updated,
-}: MessageRow): ListedMessage {
-  const createdAt = isoTime(created)
-  const updatedAt = created === updated ? createdAt : isoTime(updated)
-  return {
-    messageId: text(id),
-    body,
-    sender,
-    created_at: createdAt,
-    updated_at: updatedAt,
-    createdAt,
-    updatedAt,
   }
 }

@@ -1,37 +1,38 @@
-/** Removes messages and counts them off, by group commit; where nothing is counted, each removal is a statement by itself. */
+/** Removes messages. If there are quotas, removals share transactions that also change the counts. */
 import type { Knex } from 'knex'
 import { BatchQueue, type Committed, type Job, type OnCommit } from '../engine/batchQueue'
-import { deleteByIds, deleteMessages, idKey, lockMessages, toLocked, type MessageName } from './sql'
-import type { Ledger } from '../quotas'
-import { retryConflicts } from '../engine/retries'
+import { retryConflicts } from '../engine/query'
 import { transact } from '../engine/transaction'
+import type { QuotaCounter } from '../quotas'
+import { deleteByIds, deleteMessages, idKey, lockMessages, toLocked, type MessageName } from './sql'
 
-interface Names extends Job {
+interface RemovalJob extends Job {
   names: MessageName[]
 }
 
 export interface Removal {
-  /** @returns how many of these messages were there, and are gone now, for good */
+  /** @returns how many of these messages it has removed, durably */
   remove: (names: MessageName[]) => Promise<number>
 }
 
-/** @param isSlow whether any of these messages is being stored by a transaction that takes its time */
+/** @param isSlow whether a long transaction is storing any of these messages */
 export function createRemoval(
   knex: Knex,
-  ledger: Ledger,
+  counter: QuotaCounter,
   isSlow: (keys: string[]) => boolean,
   onCommit: OnCommit = () => {},
 ): Removal {
-  if (!ledger.counts) return { remove: async (names) => await removeAlone(knex, names, onCommit) }
-  const newQueue = (): BatchQueue<Names, number> =>
+  if (!counter.counts) return { remove: async (names) => await removeAlone(knex, names, onCommit) }
+  const createQueue = (): BatchQueue<RemovalJob, number> =>
     new BatchQueue(
-      async (jobs) => await retryConflicts(async () => await removeTogether(knex, ledger, jobs)),
+      async (jobs) => await retryConflicts(async () => await removeTogether(knex, counter, jobs)),
       onCommit,
     )
-  const [lane, slow] = [newQueue(), newQueue()]
+  // Removals that wait for the locks of a long transaction do not delay the others.
+  const [queue, slowQueue] = [createQueue(), createQueue()]
   return {
     remove: async (names) =>
-      await (isSlow(names.map(idKey)) ? slow : lane).run({
+      await (isSlow(names.map(idKey)) ? slowQueue : queue).run({
         names,
         rows: names.length,
         bytes: 0,
@@ -47,28 +48,19 @@ async function removeAlone(knex: Knex, names: MessageName[], onCommit: OnCommit)
   return rows
 }
 
-/** The answers are how many messages each job has removed; one that two jobs name is the first one's. */
+/** Each answer says how many messages a job removed. If two jobs name one, it counts for the first. */
 async function removeTogether(
   knex: Knex,
-  ledger: Ledger,
-  jobs: Names[],
+  counter: QuotaCounter,
+  jobs: RemovalJob[],
 ): Promise<Committed<number>> {
   const names = jobs.flatMap((job) => job.names)
   if (names.length === 0) return { answers: jobs.map(() => 0), rows: 0 }
   return await transact(knex, async ({ run, commit }) => {
     const [found = []] = await run([lockMessages(knex, names)])
     const rows = toLocked(found)
-    await commit(
-      rows.length === 0
-        ? []
-        : [
-            deleteByIds(
-              knex,
-              rows.map(({ id }) => id),
-            ),
-            ...ledger.subtract(knex, rows),
-          ],
-    )
+    const ids = rows.map(({ id }) => id)
+    await commit(rows.length === 0 ? [] : [deleteByIds(knex, ids), ...counter.subtract(knex, rows)])
     const left = new Set(rows.map(idKey))
     return {
       answers: jobs.map(({ names }) => names.filter((name) => left.delete(idKey(name))).length),

@@ -1,7 +1,7 @@
 /** The SQL of the message table: one operation a function, on the connection it is given. */
 import type { Knex } from 'knex'
 import type { IdentityKey, ListRequest } from '../../contract/protocol'
-import { bytes, isMysql, QUERY_TIMEOUT, text } from '../engine/dialect'
+import { bytes, isMysql, QUERY_TIMEOUT_MS, text } from '../engine/dialect'
 import type { Rows, Statement } from '../engine/transaction'
 
 /** A message as it is stored. `body` is what /listMessages returns. */
@@ -56,14 +56,14 @@ export async function insertInPieces(
   const pieces = split(message.body, piece)
   await trx('messages')
     .insert(toRow(message, pieces[0]!, now))
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
   const { recipient, messageId } = message
   const append = isMysql(trx) ? 'concat(body, ?)' : 'body || ?'
   for (const piece of pieces.slice(1)) {
     await trx('messages')
       .where({ recipient, message_id: bytes(trx, messageId) })
       .update({ body: trx.raw(append, [piece]) })
-      .timeout(QUERY_TIMEOUT)
+      .timeout(QUERY_TIMEOUT_MS)
   }
 }
 
@@ -89,7 +89,7 @@ export async function findByIds(
     .select('recipient', 'message_box', 'message_id', 'sender', 'created_at')
     .where(named(db, messages))
     .limit(messages.length)
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
   return rows.map((row) => ({
     recipient: row.recipient,
     messageBox: text(row.message_box),
@@ -130,7 +130,7 @@ export async function selectPage(
         limit,
       ],
     )
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
   const rows = (isMysql(db) ? result[0] : result) as Array<MessageRow & { found: number }>
   return { rows, more: rows.length > 0 && rows.length < Number(rows[0]!.found) }
 }
@@ -138,7 +138,7 @@ export async function selectPage(
 /** @returns how many rows are gone */
 export async function deleteMessages(db: Knex, names: MessageName[]): Promise<number> {
   if (names.length === 0) return 0
-  return await db('messages').where(named(db, names)).delete().timeout(QUERY_TIMEOUT)
+  return await db('messages').where(named(db, names)).delete().timeout(QUERY_TIMEOUT_MS)
 }
 
 /** Selects those of these messages that are there, and locks them until the transaction ends. */
@@ -184,7 +184,7 @@ export async function selectOldest(
     .where('id', '>', behind)
     .orderBy('id')
     .limit(limit)
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
   return rows.map((row) => ({
     id: row.id,
     recipient: row.recipient,

@@ -1,7 +1,7 @@
 /** The SQL of the tables `payments` and `payment_outpoints`. */
 import type { Knex } from 'knex'
 import type { IdentityKey } from '../../contract/protocol'
-import { QUERY_TIMEOUT } from '../engine/dialect'
+import { QUERY_TIMEOUT_MS } from '../engine/dialect'
 
 /** An output that the server's wallet takes in, as BRC-100 names it. */
 export interface ServerOutput {
@@ -60,7 +60,7 @@ export async function insertPayment(
   await knex.transaction(async (trx) => {
     await trx('payment_outpoints')
       .insert(outpoints.map((outpoint) => ({ outpoint, payment_id: id })))
-      .timeout(QUERY_TIMEOUT)
+      .timeout(QUERY_TIMEOUT_MS)
     await trx('payments')
       .insert({
         id,
@@ -77,7 +77,7 @@ export async function insertPayment(
         created_at: now,
         updated_at: now,
       })
-      .timeout(QUERY_TIMEOUT)
+      .timeout(QUERY_TIMEOUT_MS)
   })
 }
 
@@ -88,7 +88,7 @@ export async function findByOutpoints(db: Knex, outpoints: string[]): Promise<Kn
     .join('payment_outpoints', 'payment_outpoints.payment_id', 'payments.id')
     .whereIn('payment_outpoints.outpoint', outpoints)
     .limit(outpoints.length)
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
   return rows.map((row) => ({
     id: row.id,
     messageKey: row.message_key,
@@ -102,7 +102,7 @@ export async function outpointsOf(db: Knex, id: string): Promise<string[]> {
   const rows = await db('payment_outpoints')
     .select('outpoint')
     .where({ payment_id: id })
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
   return rows.map(({ outpoint }) => outpoint as string)
 }
 
@@ -111,7 +111,7 @@ export async function freeOutpoints(db: Knex, id: string, outpoints: string[]): 
     .where({ payment_id: id })
     .whereIn('outpoint', outpoints)
     .delete()
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
 }
 
 /** Takes over a claim for the same message. False if it is gone, or its message is stored by now. */
@@ -125,7 +125,7 @@ export async function takeOver(
     (await db('payments')
       .where({ id, state: 'claimed' })
       .update({ token, due_at: until, updated_at: now })
-      .timeout(QUERY_TIMEOUT)) === 1
+      .timeout(QUERY_TIMEOUT_MS)) === 1
   )
 }
 
@@ -140,7 +140,7 @@ export async function markStored(
     (await trx('payments')
       .where({ id, token, state: 'claimed' })
       .update({ state, due_at: now, updated_at: now })
-      .timeout(QUERY_TIMEOUT)) === 1
+      .timeout(QUERY_TIMEOUT_MS)) === 1
   )
 }
 
@@ -154,11 +154,11 @@ export async function releaseClaims(
     const held = trx('payments').select('id').where({ state: 'claimed' }).limit(limit).forUpdate()
     const rows = await (
       'token' in which ? held.where(which) : held.where('due_at', '<', which.dueBefore)
-    ).timeout(QUERY_TIMEOUT)
+    ).timeout(QUERY_TIMEOUT_MS)
     const ids = rows.map(({ id }) => id as string)
     if (ids.length === 0) return 0
-    await trx('payment_outpoints').whereIn('payment_id', ids).delete().timeout(QUERY_TIMEOUT)
-    return await trx('payments').whereIn('id', ids).delete().timeout(QUERY_TIMEOUT)
+    await trx('payment_outpoints').whereIn('payment_id', ids).delete().timeout(QUERY_TIMEOUT_MS)
+    return await trx('payments').whereIn('id', ids).delete().timeout(QUERY_TIMEOUT_MS)
   })
 }
 
@@ -178,7 +178,7 @@ export async function findDue(db: Knex, now: number, limit: number): Promise<Due
     .where('due_at', '<=', now)
     .orderBy('due_at')
     .limit(limit)
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
   return rows.map((row) => ({
     id: row.id,
     txid: row.txid,
@@ -192,7 +192,7 @@ export async function markSettled(db: Knex, id: string, now: number): Promise<vo
   await db('payments')
     .where({ id, state: 'stored' })
     .update({ state: 'settled', beef: null, last_fault: null, updated_at: now })
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
 }
 
 export async function postpone(
@@ -210,7 +210,7 @@ export async function postpone(
       attempts: db.raw('attempts + 1'),
       updated_at: now,
     })
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
 }
 
 /** A payment that the operator may have to look at. Times are milliseconds since 1970. */
@@ -230,7 +230,7 @@ export async function findUnsettled(db: Knex, limit: number): Promise<UnsettledP
     .whereIn('state', ['claimed', 'stored'])
     .orderBy('created_at')
     .limit(limit)
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
   return rows.map((row) => ({
     txid: row.txid,
     sender: row.sender,

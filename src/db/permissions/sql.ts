@@ -1,7 +1,7 @@
 /** The SQL of the table of permissions. */
 import type { Knex } from 'knex'
 import type { IdentityKey, ListPermissionsRequest } from '../../contract/protocol'
-import { bytes, QUERY_TIMEOUT, text } from '../engine/dialect'
+import { bytes, QUERY_TIMEOUT_MS, text } from '../engine/dialect'
 
 /** A recipient's rule for one of its boxes. If `sender` is null, it applies to every sender. */
 export interface Rule {
@@ -44,13 +44,13 @@ export async function setRule(
     })
     .onConflict(['recipient', 'message_box', 'sender'])
     .merge(['recipient_fee', 'updated_at'])
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
 }
 
 /** Counts a recipient's rules, but not further than `max`. */
 export async function countRules(db: Knex, recipient: IdentityKey, max: number): Promise<number> {
   const some = db('permissions').select('recipient').where({ recipient }).limit(max).as('some')
-  const [counted] = await db.from(some).count({ count: '*' }).timeout(QUERY_TIMEOUT)
+  const [counted] = await db.from(some).count({ count: '*' }).timeout(QUERY_TIMEOUT_MS)
   return Number(counted!.count)
 }
 
@@ -95,7 +95,7 @@ export async function listRules(
       .orderBy(['message_box', 'sender', 'created_at'])
       .limit(limit)
       .offset(offset),
-    db('permissions').where(wanted).count({ count: '*' }).timeout(QUERY_TIMEOUT),
+    db('permissions').where(wanted).count({ count: '*' }).timeout(QUERY_TIMEOUT_MS),
   ])
   return { rules: rows.map(toRule), totalCount: Number(counted!.count) }
 }
@@ -112,7 +112,7 @@ interface Row {
 function select(db: Knex): Knex.QueryBuilder<Row> {
   return db<Row>('permissions')
     .select('recipient', 'message_box', 'sender', 'recipient_fee', 'created_at', 'updated_at')
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
 }
 
 function toRule(row: Row): StoredRule {

@@ -1,13 +1,13 @@
 /**
- * Quotas: how much may be stored for a recipient, and from a sender. What is stored is counted in a table of its
- * own, in the very transaction that stores or removes it, so that it is exact whatever happens meanwhile, and
- * no message is ever counted by reading messages.
+ * Quotas: how much may be stored for a recipient, and from a sender. The transaction that stores or
+ * removes messages also changes the counts in `quota_usage`, so they are always exact and reading
+ * messages is never needed.
  */
 import type { Knex } from 'knex'
 import type { Quota, Quotas } from '../../config'
 import { ApiError } from '../../contract/errors'
+import type { IdentityKey } from '../../contract/protocol'
 import { isNullRefused } from '../engine/faults'
-import type { StoredMessage } from '../messages/sql'
 import type { Statement } from '../engine/transaction'
 import {
   addUsage,
@@ -16,39 +16,44 @@ import {
   sumUsage,
   usageKey,
   type Counted,
-  type Most,
   type Subject,
   type Usage,
+  type UsageLimits,
 } from './sql'
 
-export interface Ledger {
-  /** Whether anything is counted at all. */
-  readonly counts: boolean
-  /** Counts messages that the same transaction stores; the statement fails where they do not fit. */
-  add: (db: Knex, messages: StoredMessage[]) => Statement[]
-  /** Counts messages off that the same transaction removes. */
-  subtract: (db: Knex, messages: Counted[]) => Statement[]
-  /** Whether a transaction failed since something did not fit; `room` then tells what. */
-  isExceeded: (error: unknown) => boolean
-  /** How much room is left now for such messages. */
-  room: (db: Knex, messages: StoredMessage[]) => Promise<Room>
+export { forgetUsage, isCounted, recount, removeZeroUsage } from './sql'
+
+interface Message {
+  recipient: IdentityKey
+  sender: IdentityKey
+  body: string
 }
 
-export function createLedger(quotas: Quotas): Ledger {
-  const room = async (db: Knex, messages: StoredMessage[]): Promise<Room> => {
-    return new Room(quotas, await readUsage(db, sumUsage(messages.map(toCounted))))
-  }
-  // Nothing is counted, so nothing is ever exceeded.
+export interface QuotaCounter {
+  /** False if there are no quotas. */
+  readonly counts: boolean
+  /** Counts messages that the same transaction stores. It fails if they exceed a quota. */
+  add: (db: Knex, messages: Message[]) => Statement[]
+  /** Subtracts messages that the same transaction removes. */
+  subtract: (db: Knex, messages: Counted[]) => Statement[]
+  /** Whether a transaction failed because of a quota. `headroom` then tells which. */
+  isExceeded: (error: unknown) => boolean
+  headroom: (db: Knex, messages: Message[]) => Promise<Headroom>
+}
+
+export function createQuotaCounter(quotas: Quotas): QuotaCounter {
+  const headroom = async (db: Knex, messages: Message[]): Promise<Headroom> =>
+    new Headroom(quotas, await readUsage(db, sumUsage(messages.map(toCounted))))
   if (!isLimited(quotas))
-    return { counts: false, add: () => [], subtract: () => [], isExceeded: () => false, room }
-  const most = toMost(quotas)
+    return { counts: false, add: () => [], subtract: () => [], isExceeded: () => false, headroom }
+  const limits = toUsageLimits(quotas)
   return {
     counts: true,
-    add: (db, messages) => [addUsage(db, sumUsage(messages.map(toCounted)), most)],
+    add: (db, messages) => [addUsage(db, sumUsage(messages.map(toCounted)), limits)],
     subtract: (db, messages) =>
       messages.length === 0 ? [] : [subtractUsage(db, sumUsage(messages))],
     isExceeded: isNullRefused,
-    room,
+    headroom,
   }
 }
 
@@ -58,16 +63,16 @@ export function isLimited({ inbox, sender }: Quotas): boolean {
   )
 }
 
-function toMost({ inbox, sender }: Quotas): Most {
-  const most = ({
+function toUsageLimits({ inbox, sender }: Quotas): UsageLimits {
+  const limit = ({
     messages = Number.MAX_SAFE_INTEGER,
     bytes = Number.MAX_SAFE_INTEGER,
   }: Quota): { messages: number; bytes: number } => ({ messages, bytes })
-  return { inbox: most(inbox), sender: most(sender) }
+  return { inbox: limit(inbox), sender: limit(sender) }
 }
 
-/** What is stored at one moment, and then with what was admitted. */
-export class Room {
+/** How much more fits: the usage at one moment, plus the messages that were admitted since. */
+export class Headroom {
   readonly #used: Map<string, Usage>
 
   constructor(
@@ -77,8 +82,8 @@ export class Room {
     this.#used = new Map(now.map((usage) => [usageKey(usage), usage]))
   }
 
-  /** Admits the messages of a send, all or none; returns the refusal where they do not fit. */
-  admit(messages: StoredMessage[]): ApiError | undefined {
+  /** Admits all messages of a send, or returns the error for the quota that they exceed. */
+  admit(messages: Message[]): ApiError | undefined {
     const next = sumUsage(messages.map(toCounted)).map((change) => {
       const used = this.#used.get(usageKey(change))
       return {
@@ -88,16 +93,15 @@ export class Room {
       }
     })
     for (const usage of next) {
-      const limit = exceeds(usage, this.quotas[usage.subject])
-      if (limit !== undefined) return refusal(usage, limit)
+      const exceeded = findExceeded(usage, this.quotas[usage.subject])
+      if (exceeded !== undefined) return quotaError(usage, exceeded)
     }
     for (const usage of next) this.#used.set(usageKey(usage), usage)
     return undefined
   }
 }
 
-/** The limit that is exceeded, if one is. */
-function exceeds(
+function findExceeded(
   { messages, bytes }: Usage,
   quota: Quota,
 ): { limit: number; unit: 'messages' | 'bytes' } | undefined {
@@ -112,14 +116,16 @@ const CODES = {
   sender: 'ERR_SENDER_QUOTA_EXCEEDED',
 } as const satisfies Record<Subject, string>
 
-function refusal(
+function quotaError(
   { subject, identityKey }: Usage,
   { limit, unit }: { limit: number; unit: string },
 ): ApiError {
   const description =
     subject === 'inbox'
-      ? `The inbox of ${identityKey} holds up to ${limit} ${unit}: it takes messages again when some were acknowledged.`
-      : `Up to ${limit} ${unit} of yours may wait for their recipients: send again when some were acknowledged.`
+      ? `The inbox of ${identityKey} holds up to ${limit} ${unit}: ` +
+        'try again when the recipient has acknowledged some.'
+      : `Up to ${limit} ${unit} of yours may wait for their recipients: ` +
+        'try again when the recipients have acknowledged some.'
   return new ApiError(CODES[subject], description, {
     limit,
     unit,
@@ -127,6 +133,6 @@ function refusal(
   })
 }
 
-function toCounted({ recipient, sender, body }: StoredMessage): Counted {
+function toCounted({ recipient, sender, body }: Message): Counted {
   return { recipient, sender, bytes: Buffer.byteLength(body) }
 }

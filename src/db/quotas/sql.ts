@@ -1,10 +1,10 @@
-/** The SQL of the table of usage: how much is stored for each recipient, and from each sender. */
+/** The SQL of the table `quota_usage`: how much is stored for each recipient and from each sender. */
 import type { Knex } from 'knex'
 import type { IdentityKey } from '../../contract/protocol'
-import { isMysql, QUERY_TIMEOUT } from '../engine/dialect'
+import { isMysql, QUERY_TIMEOUT_MS } from '../engine/dialect'
 import type { Statement } from '../engine/transaction'
 
-/** Whose usage: a recipient's, or a sender's. The order is that in which rows are locked. */
+/** A recipient's usage or a sender's. Rows are locked in the order of this name. */
 export type Subject = 'inbox' | 'sender'
 
 export interface Usage {
@@ -15,17 +15,16 @@ export interface Usage {
   bytes: number
 }
 
-/** What one message counts: for its recipient and for its sender. */
+/** A message that counts for its recipient and for its sender. */
 export interface Counted {
   recipient: IdentityKey
   sender: IdentityKey
   bytes: number
 }
 
-/** How long counting everything anew may take, in milliseconds. */
-const RECOUNT_TIMEOUT = 60 * 60 * 1000
+const RECOUNT_TIMEOUT_MS = 60 * 60 * 1000
 
-/** Adds up what messages count, one entry for each recipient and each sender, in the order of locking. */
+/** Sums up messages: one entry for each recipient and each sender, in the order of locking. */
 export function sumUsage(messages: Counted[]): Usage[] {
   const sums = new Map<string, Usage>()
   const count = (subject: Subject, identityKey: IdentityKey, bytes: number): void => {
@@ -46,32 +45,32 @@ export function usageKey({ subject, identityKey }: Pick<Usage, 'subject' | 'iden
   return `${subject} ${identityKey}`
 }
 
-/** The most that a usage may come to; a number that is never reached, where there is no limit. */
-export type Most = Record<Subject, { messages: number; bytes: number }>
+/** If a quota is off, its limit is a number that no usage reaches. */
+export type UsageLimits = Record<Subject, { messages: number; bytes: number }>
 
 /**
- * Adds to what is counted. It fails where that comes to more than is allowed, by a null where none may be: so what
- * is not allowed needs no further question, and the statement can travel with others. Rows are locked in the order
- * of the changes.
+ * Adds to the counts. If a sum exceeds its limit, the statement writes NULL into a NOT NULL column
+ * and so fails (`isNullRefused`). This saves a query that reads the counts first, and the statement
+ * shares a round trip with the insertion. Rows are locked in the order of the changes.
  */
-export function addUsage(db: Knex, changes: Usage[], most: Most): Statement {
+export function addUsage(db: Knex, changes: Usage[], limits: UsageLimits): Statement {
   const values = changes.flatMap(({ subject, identityKey, messages, bytes }) => [
     subject,
     identityKey,
-    messages > most[subject].messages ? null : messages,
-    bytes > most[subject].bytes ? null : bytes,
+    messages > limits[subject].messages ? null : messages,
+    bytes > limits[subject].bytes ? null : bytes,
   ])
-  const { inbox, sender } = most
+  const { inbox, sender } = limits
   return upsert(
     db,
     changes.length,
     [...values, inbox.messages, sender.messages, inbox.bytes, sender.bytes] as Knex.RawBinding[],
     (column, added) =>
-      `case when ${column} + ${added} > case when quota_usage.subject = 'inbox' then ? else ? end then null else ${column} + ${added} end`,
+      `case when ${column} + ${added} > case when quota_usage.subject = 'inbox' then ? else ? end` +
+      ` then null else ${column} + ${added} end`,
   )
 }
 
-/** Takes away from what is counted. */
 export function subtractUsage(db: Knex, changes: Usage[]): Statement {
   const values = changes.flatMap(({ subject, identityKey, messages, bytes }) => [
     subject,
@@ -98,24 +97,25 @@ function upsert(
     : 'on conflict (identity_key, subject) do update set'
   const values = Array.from({ length: rows }, () => '(?, ?, ?, ?)').join(', ')
   return {
-    sql: `insert into quota_usage (subject, identity_key, messages, bytes) values ${values} ${conflict} ${set}`,
+    sql:
+      'insert into quota_usage (subject, identity_key, messages, bytes)' +
+      ` values ${values} ${conflict} ${set}`,
     bindings,
   }
 }
 
-/** What is counted now, for each of these. */
 export async function readUsage(
   db: Knex,
-  whose: Array<Pick<Usage, 'subject' | 'identityKey'>>,
+  keys: Array<Pick<Usage, 'subject' | 'identityKey'>>,
 ): Promise<Usage[]> {
   const rows = await db('quota_usage')
     .select('subject', 'identity_key', 'messages', 'bytes')
     .whereIn(
       ['identity_key', 'subject'],
-      whose.map(({ subject, identityKey }) => [identityKey, subject]) as never,
+      keys.map(({ subject, identityKey }) => [identityKey, subject]) as never,
     )
-    .limit(whose.length)
-    .timeout(QUERY_TIMEOUT)
+    .limit(keys.length)
+    .timeout(QUERY_TIMEOUT_MS)
   return rows.map((row) => ({
     subject: row.subject,
     identityKey: row.identity_key,
@@ -124,7 +124,7 @@ export async function readUsage(
   }))
 }
 
-/** Counts everything anew. It reads the whole table, and is right while nobody else writes. */
+/** Counts all messages again. Correct only if no other node writes meanwhile. */
 export async function recount(db: Knex): Promise<void> {
   await db.transaction(async (trx) => {
     await trx('quota_usage').delete()
@@ -138,48 +138,48 @@ export async function recount(db: Knex): Promise<void> {
         select ?, ${column}, count(*), sum(body_bytes) from messages group by ${column}`,
           [subject],
         )
-        .timeout(RECOUNT_TIMEOUT)
+        .timeout(RECOUNT_TIMEOUT_MS)
     }
   })
 }
 
-/** Whether there are messages, and whether anything is counted: both of one moment. */
+/** Whether there are messages, and whether there are counts, at the same moment. */
 export async function isCounted(db: Knex): Promise<{ messages: boolean; usage: boolean }> {
   const result = await db
     .raw(
-      'select exists(select 1 from messages) as messages, exists(select 1 from quota_usage) as counted',
+      'select exists(select 1 from messages) as messages,' +
+        ' exists(select 1 from quota_usage) as counted',
     )
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
   const [row] = isMysql(db) ? result[0] : result
   return { messages: Boolean(row.messages), usage: Boolean(row.counted) }
 }
 
-/** Forgets all counts. */
 export async function forgetUsage(db: Knex): Promise<void> {
   await db('quota_usage').delete()
 }
 
 /**
- * Removes rows that count nothing, of the next few identities behind one.
- * @returns where to go on, '' at the end
+ * Removes the rows whose counts are zero, for the next identities after a given one.
+ * @returns the identity to continue after, '' at the end
  */
 export async function removeZeroUsage(
   db: Knex,
-  behind: IdentityKey,
+  after: IdentityKey,
   limit: number,
 ): Promise<IdentityKey> {
   const page = await db('quota_usage')
     .distinct('identity_key')
-    .where('identity_key', '>', behind)
+    .where('identity_key', '>', after)
     .orderBy('identity_key')
     .limit(limit)
-    .timeout(QUERY_TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
   const keys = page.map((row) => row.identity_key as IdentityKey)
   if (keys.length > 0)
     await db('quota_usage')
       .whereIn('identity_key', keys)
       .where({ messages: 0, bytes: 0 })
       .delete()
-      .timeout(QUERY_TIMEOUT)
+      .timeout(QUERY_TIMEOUT_MS)
   return keys.length < limit ? '' : keys.at(-1)!
 }
