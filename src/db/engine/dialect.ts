@@ -8,12 +8,12 @@ export function isMysql(db: Knex): boolean {
   return db.client.config.client === 'mysql2'
 }
 
-/** A name or id for comparison: MySQL keeps them as bytes, and would not use the index for a text. */
+/** A name or id to compare with. MySQL stores them as bytes and uses the index for bytes only. */
 export function bytes(db: Knex, value: string): string | Buffer {
   return isMysql(db) ? Buffer.from(value, 'utf8') : value
 }
 
-/** A name or id as it came from the database. */
+/** A name or id that the database returned. */
 export function text(value: string | Buffer): string {
   return typeof value === 'string' ? value : value.toString('utf8')
 }

@@ -1,23 +1,25 @@
-/** What a database's errors mean, for both engines. */
+/** What the errors of MySQL and SQLite mean. */
 
 interface DatabaseError {
   code?: string
   errno?: number
 }
 
-/** A unique or primary key is taken. */
 export function isDuplicateKey(error: unknown): boolean {
   return ['ER_DUP_ENTRY', 'SQLITE_CONSTRAINT_UNIQUE', 'SQLITE_CONSTRAINT_PRIMARYKEY'].includes(
     codeOf(error),
   )
 }
 
-/** A column that holds no null was to be given one. */
+/** A statement wrote NULL into a NOT NULL column. */
 export function isNullRefused(error: unknown): boolean {
   return ['ER_BAD_NULL_ERROR', 'SQLITE_CONSTRAINT_NOTNULL'].includes(codeOf(error))
 }
 
-/** The transaction was rolled back since it got in another one's way, on this node or, in a cluster, on another; it may be tried again. */
+/**
+ * The database rolled back the transaction because of a conflict with another one, on this node or
+ * on another node of the cluster. It may be tried again.
+ */
 export function isConflict(error: unknown): boolean {
   return [
     'ER_LOCK_DEADLOCK',
@@ -28,14 +30,14 @@ export function isConflict(error: unknown): boolean {
 }
 
 /**
- * The server behind this connection takes no writes: it is a replica, or no longer the primary (1290, 1792, 1836, 1223),
- * has been cut off from its group (3100), or is not part of its cluster (1047).
+ * The database server of this connection takes no writes. It is a replica or no longer the primary
+ * (1290, 1792, 1836, 1223), is cut off from its group (3100), or is not in its cluster (1047).
  */
 export function isNotForWriting(error: unknown): boolean {
   return [1290, 1792, 1836, 1223, 3100, 1047].includes((error as DatabaseError | null)?.errno ?? 0)
 }
 
-/** What a transaction was to conclude is no longer there to be concluded. */
+/** The code of an error of this server: another request has taken over the claim on a payment. */
 export const CLAIM_LOST = 'CLAIM_LOST'
 
 const DATA_ERRORS = [
@@ -50,14 +52,14 @@ const DATA_ERRORS = [
   'SQLITE_MISMATCH',
 ]
 
-/** The database takes no value of this size, now or later: MySQL's max_allowed_packet is smaller. */
+/** A value is larger than MySQL's max_allowed_packet, or than SQLite can store. */
 export function isTooLarge(error: unknown): boolean {
   return ['ER_NET_PACKET_TOO_LARGE', 'ER_WARN_ALLOWED_PACKET_OVERFLOWED', 'SQLITE_TOOBIG'].includes(
     codeOf(error),
   )
 }
 
-/** A table or a connection has another character set than this server gave it. */
+/** A table or a connection does not have the character set that this server sets. */
 export function isCharacterSetError(error: unknown): boolean {
   return [
     'ER_TRUNCATED_WRONG_VALUE_FOR_FIELD',
@@ -67,7 +69,7 @@ export function isCharacterSetError(error: unknown): boolean {
   ].includes(codeOf(error))
 }
 
-/** It was the row's fault, not the database's: others in its batch can still be stored. */
+/** A row is at fault, not the database: the other rows of its batch can be stored. */
 export function isDataError(error: unknown): boolean {
   const code = codeOf(error)
   return (
@@ -78,7 +80,7 @@ export function isDataError(error: unknown): boolean {
   )
 }
 
-/** A short name of an error for the log; the full text may hold values, and so messages. */
+/** A short name of an error for the log. Its full text may contain messages. */
 export function codeOf(error: unknown): string {
   const { code, errno } = (error ?? {}) as DatabaseError
   return String(code ?? errno ?? (error as Error | undefined)?.name ?? 'unknown')

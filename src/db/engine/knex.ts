@@ -1,4 +1,4 @@
-/** Knex for SQLite and MySQL, with what this server relies on set on every connection. */
+/** Creates Knex for SQLite and MySQL. Every connection gets the settings that this server needs. */
 import { mkdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import knex, { type Knex } from 'knex'
@@ -7,11 +7,10 @@ import { RELIED_ON } from '../../config/parsers'
 import { isNotForWriting } from './faults'
 import { retryWhileBusy, SqliteClient } from './sqliteDriver'
 
-/** How long anything waits for a connection, in milliseconds. */
-const CONNECT_TIMEOUT = 3000
-const SQLITE_WAIT = 60_000
-const MYSQL_POOL = 10
-/** How large SQLite's log stays when everything in it has been carried over. */
+const CONNECT_TIMEOUT_MS = 3000
+const SQLITE_ACQUIRE_TIMEOUT_MS = 60_000
+const MAX_MYSQL_CONNECTIONS = 10
+/** The size that SQLite truncates its write-ahead log to after a checkpoint. */
 const MAX_IDLE_WAL_BYTES = 8 * 1024 * 1024
 
 export function createKnex(config: DatabaseConfig): Knex {
@@ -23,36 +22,36 @@ export function createKnex(config: DatabaseConfig): Knex {
   return db
 }
 
-/** After a failover standing connections stay with the old primary: none of them is used again, those that are in use included. */
+/** After a failover, open connections still lead to the old primary: Knex must not reuse any. */
 function retireConnections(db: Knex, error: Error): void {
   const { used, free } = db.client.pool as Record<'used' | 'free', Array<{ resource: object }>>
   for (const { resource } of [...used, ...free])
     Object.assign(resource, { __knex__disposed: error })
 }
 
-/** Every fault reaches its caller as an error. Knex would print it too, statement and all, past the server's log. */
+/** Callers get every error. Knex would also print it with its statement, past the server's log. */
 const SILENT: Knex.Logger = { debug() {}, warn() {}, error() {}, deprecate() {} }
 
 function mysqlOptions({ client, connection }: DatabaseConfig): Knex.Config {
   return {
     client,
     connection: {
-      connectTimeout: CONNECT_TIMEOUT,
+      connectTimeout: CONNECT_TIMEOUT_MS,
       ...connection,
       ...(connection.ssl === true && { ssl: {} }),
       ...RELIED_ON,
     },
-    acquireConnectionTimeout: CONNECT_TIMEOUT,
+    acquireConnectionTimeout: CONNECT_TIMEOUT_MS,
     pool: {
       min: 0,
-      max: MYSQL_POOL,
+      max: MAX_MYSQL_CONNECTIONS,
       afterCreate(
         connection: MysqlConnection,
         done: (error: unknown, connection: unknown) => void,
       ) {
         prepareMysql(connection, 'transaction_isolation', (error) => {
           if (!isUnknownVariable(error)) return done(error, connection)
-          // MariaDB before 11.1 knows the variable by its older name.
+          // MariaDB before 11.1 has only the older name of the variable.
           prepareMysql(connection, 'tx_isolation', (error) => {
             done(error, connection)
           })
@@ -67,8 +66,9 @@ interface MysqlConnection {
 }
 
 /**
- * Sets what this server relies on: its character set, since a server may impose another one; the strict mode, so that
- * nothing is cut or converted in silence; READ COMMITTED, so that senders do not wait for gap locks.
+ * Sets the character set, because the database server may impose another one; the strict mode, so
+ * that MySQL does not silently cut or convert values; and READ COMMITTED, so that senders do not
+ * wait for gap locks.
  */
 function prepareMysql(
   connection: MysqlConnection,
@@ -76,7 +76,8 @@ function prepareMysql(
   done: (error: unknown) => void,
 ): void {
   connection.query(
-    `SET NAMES utf8mb4; SET SESSION sql_mode = 'STRICT_ALL_TABLES', SESSION ${isolation} = 'READ-COMMITTED'`,
+    "SET NAMES utf8mb4; SET SESSION sql_mode = 'STRICT_ALL_TABLES'," +
+      ` SESSION ${isolation} = 'READ-COMMITTED'`,
     done,
   )
 }
@@ -85,10 +86,13 @@ function isUnknownVariable(error: unknown): boolean {
   return (error as { code?: string } | null)?.code === 'ER_UNKNOWN_SYSTEM_VARIABLE'
 }
 
-/** Which files of SQLite's this process has open, by their names. */
+/** The inodes of the SQLite files that this process has open, by file name. */
 const openedFiles = new Map<string, number | undefined>()
 
-/** Whether a file was deleted or replaced since it was opened: SQLite goes on with it, and all is lost when it ends. */
+/**
+ * Whether a file was deleted or replaced since it was opened. SQLite continues with the old file,
+ * which is lost when the process ends.
+ */
 export function isFileGone(filename: string): boolean {
   return openedFiles.get(filename) !== statSync(filename, { throwIfNoEntry: false })?.ino
 }
@@ -110,8 +114,8 @@ function sqliteOptions({ connection }: DatabaseConfig): Knex.Config {
     client: SqliteClient,
     connection,
     useNullAsDefault: true,
-    // There is one connection, and waiting for a transaction of our own is no outage.
-    acquireConnectionTimeout: SQLITE_WAIT,
+    // There is one connection: waiting for another transaction of this process is no outage.
+    acquireConnectionTimeout: SQLITE_ACQUIRE_TIMEOUT_MS,
     pool: {
       min: 1,
       max: 1,

@@ -1,6 +1,7 @@
 /**
- * The lock under which one node prepares a MySQL database while others wait. It is a row, since a Galera cluster
- * replicates rows, and not MySQL's named locks; and it is a lease, so that a node which was killed does not keep it.
+ * The lock that lets one node prepare a MySQL database while the others wait. It is a row, because a
+ * Galera cluster replicates rows but not MySQL's named locks. It expires, so that a killed node does
+ * not keep it.
  */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -9,12 +10,10 @@ import { StartError } from '../../contract/errors'
 import { isConflict } from './faults'
 import { retryConflicts } from './query'
 
-/** How long a lease holds that is not renewed: as long as a migration may keep a cluster from writing anything else. */
+/** A lease that is not renewed expires. A migration may block a cluster's writes for that long. */
 export const LEASE_MS = 20_000
-/** How often a node that waits asks. */
-const INTERVAL_MS = 100
-/** How often a lease is renewed before it would run out. */
-const RENEWALS_A_LEASE = 4
+const POLL_INTERVAL_MS = 100
+const RENEWALS_PER_LEASE = 4
 
 /**
  * Runs work while no other node does.
@@ -31,25 +30,26 @@ export async function withLease<T>(
   const end = performance.now() + timeoutMs
   while (!(await take(knex, holder, leaseMs))) {
     if (performance.now() > end) throw new StartError(message)
-    await pause(INTERVAL_MS)
+    await pause(POLL_INTERVAL_MS)
   }
   const renew = async (): Promise<boolean> => await update(knex, 'holder = ?', holder, leaseMs)
   let renewal: Promise<unknown> = Promise.resolve()
-  // What cannot be renewed runs out; the work itself meets the same fault.
+  // If a renewal fails, the lease expires, and the work meets the same fault.
   const timer = setInterval(() => {
     renewal = renew().catch(() => {})
-  }, leaseMs / RENEWALS_A_LEASE).unref()
+  }, leaseMs / RENEWALS_PER_LEASE).unref()
   try {
     return await work(async () => {
       if (!(await renew()))
         throw new StartError(
-          'Another node has taken over to prepare the database, since this one took too long: start again.',
+          'Another node has taken over to prepare the database, ' +
+            'since this one took too long: start again.',
         )
     })
   } finally {
     clearInterval(timer)
     await renewal
-    // A lease that cannot be given back runs out.
+    // A lease that cannot be given back expires.
     await retryConflicts(async () => {
       await knex('schema_lease').where({ id: 1, holder }).update({ holder: null })
     }).catch(() => {})
@@ -60,7 +60,7 @@ export async function withLease<T>(
 export type CheckLease = () => Promise<void>
 
 async function createTable(knex: Knex): Promise<void> {
-  // An account without rights on the schema may use it, but not ask for it to be made.
+  // An account without schema privileges may use the table, but not run `create table`.
   if (!(await knex.schema.hasTable('schema_lease'))) await createLeaseTable(knex)
   await retryConflicts(async () => {
     await knex.raw('insert ignore into schema_lease (id) values (1)')
@@ -89,7 +89,9 @@ async function update(
 ): Promise<boolean> {
   try {
     const [{ affectedRows }] = await knex.raw(
-      `update schema_lease set holder = ?, expires_at = date_add(utc_timestamp(3), interval ? microsecond) where id = 1 and ${condition}`,
+      'update schema_lease set holder = ?,' +
+        ' expires_at = date_add(utc_timestamp(3), interval ? microsecond)' +
+        ` where id = 1 and ${condition}`,
       [holder, leaseMs * 1000, ...(condition.includes('?') ? [holder] : [])],
     )
     return affectedRows === 1

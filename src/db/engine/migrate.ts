@@ -1,4 +1,4 @@
-/** Brings the schema up to date; safe when several nodes start at once, and after a crash in the middle. */
+/** Runs migrations. Safe if several nodes start at once, and after a crash during a migration. */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Knex } from 'knex'
 import { migrationSource } from '../../../migrations'
@@ -9,18 +9,19 @@ import { createKnex } from './knex'
 import { LEASE_MS, withLease, type CheckLease } from './lease'
 import { forgetUsage, isCounted, isLimited, recount } from '../quotas'
 
-/** How long a node waits for another one that is migrating, in seconds. */
-const LOCK_TIMEOUT = 60
-/** How often it looks whether that one is done, in milliseconds, where the database does not tell. */
-const LOCK_INTERVAL = 20
+/** How long a node waits for another one that is migrating. */
+const LOCK_TIMEOUT_S = 60
+const SQLITE_LOCK_POLL_MS = 20
 
-const STILL_LOCKED = `Another node has been preparing the database for ${LOCK_TIMEOUT} seconds: try again when it is done`
+const STILL_LOCKED =
+  `Another node has been preparing the database for ${LOCK_TIMEOUT_S} seconds: ` +
+  'try again when it is done'
 
-/** Told of each migration before it runs: its name, which one it is, and how many there are to run. */
+/** Called before each migration: its name, its number in this run, and how many will run. */
 export type OnMigration = (name: string, number: number, count: number) => void
 
 /**
- * @param leaseMs after how long another node may take over from one that was killed
+ * @param leaseMs after this time, another node may take over from a killed one
  * @returns Knex's number of the batch, and the names of the migrations that ran now
  */
 export async function migrate(
@@ -31,17 +32,17 @@ export async function migrate(
 ): Promise<[batch: number, names: string[]]> {
   const { missing, unknown } = await readSchemaState(knex)
   if (unknown.length > 0) throw describeUnknown(unknown)
-  // A replica that takes no writes can serve a schema that is as it should be.
+  // A replica that takes no writes can serve a schema that is up to date.
   if (missing.length === 0) return [await lastBatch(knex), []]
   return await withLock(
     knex,
     config,
     async (checkLease) => {
       const options = {
-        migrationSource: tellOf(knex, onMigration, checkLease),
+        migrationSource: reportMigrations(knex, onMigration, checkLease),
         tableName: 'knex_migrations',
       }
-      // The holder of our lock is alone, so a lock of Knex's own can only be one that a crash left behind.
+      // This node holds the server's own lock, so Knex's lock can only be left over from a crash.
       if (await knex.schema.hasTable('knex_migrations_lock'))
         await knex.migrate.forceFreeMigrationsLock(options)
       return (await knex.migrate.latest(options)) as [number, string[]]
@@ -50,7 +51,7 @@ export async function migrate(
   )
 }
 
-/** The migrations of this server that have not run, and those that have run and that it does not know: a newer one's. */
+/** This server's migrations that have not run, and those that have run but belong to a newer one. */
 export interface SchemaState {
   missing: string[]
   unknown: string[]
@@ -79,23 +80,24 @@ async function lastBatch(knex: Knex): Promise<number> {
   return Number(batch)
 }
 
-/** How this server names its migrations. */
 const OUR_NAME = /^\d{4}-[a-z-]+$/
 
 function describeUnknown(names: string[]): StartError {
   return new StartError(
     names.every((name) => OUR_NAME.test(name))
-      ? `The database was brought up to date by a newer version of this server: this one does not know ${names.join(', ')}. Run the newer one, or restore the backup from before.`
-      : `The database belongs to another program, whose migrations it holds (${names.slice(0, 3).join(', ')}): name a database of its own in KNEX_DB_CONNECTION.`,
+      ? 'The database was brought up to date by a newer version of this server: ' +
+          `this one does not know ${names.join(', ')}. ` +
+          'Run the newer one, or restore the backup from before.'
+      : 'The database belongs to another program, whose migrations it holds ' +
+          `(${names.slice(0, 3).join(', ')}): name a database of its own in KNEX_DB_CONNECTION.`,
   )
 }
 
-/** Whether every migration has run. */
 export async function isMigrated(knex: Knex): Promise<boolean> {
   return (await readSchemaState(knex)).missing.length === 0
 }
 
-function tellOf(
+function reportMigrations(
   knex: Knex,
   onMigration: OnMigration,
   checkLease: CheckLease,
@@ -124,9 +126,9 @@ function tellOf(
 }
 
 /**
- * Counts what is stored, where there are quotas and nothing was counted before; forgets the counts where there are
- * none, since nobody keeps them any more. To be called before this node stores or removes anything.
- * @returns whether everything was counted now
+ * If there are quotas and no counts yet, counts the stored messages. If there are no quotas, deletes
+ * the counts, which become wrong. Call this before the node stores or removes messages.
+ * @returns whether it counted the messages
  */
 export async function settleUsage(
   knex: Knex,
@@ -135,7 +137,7 @@ export async function settleUsage(
 ): Promise<boolean> {
   if (!(await isUnsettled(knex, quotas))) return false
   return await withLock(knex, config, async () => {
-    // Another node may have settled it meanwhile.
+    // Another node may have done it meanwhile.
     if (!(await isUnsettled(knex, quotas))) return false
     if (!isLimited(quotas)) await forgetUsage(knex)
     else await recount(knex)
@@ -143,7 +145,7 @@ export async function settleUsage(
   })
 }
 
-/** Whether there are counts that are not kept any more, or messages that are not counted yet. */
+/** Whether there are counts without quotas, or messages that are not counted yet. */
 async function isUnsettled(knex: Knex, quotas: Quotas): Promise<boolean> {
   const { messages, usage } = await isCounted(knex)
   return isLimited(quotas) ? messages && !usage : usage
@@ -158,13 +160,13 @@ async function withLock<T>(
   return config.client === 'mysql2'
     ? await withLease(
         knex,
-        { leaseMs, timeoutMs: LOCK_TIMEOUT * 1000, message: STILL_LOCKED },
+        { leaseMs, timeoutMs: LOCK_TIMEOUT_S * 1000, message: STILL_LOCKED },
         work,
       )
     : await withSqliteLock(config, async () => await work(async () => {}))
 }
 
-/** A second database file beside the first, whose write lock the system frees when its process ends. */
+/** Locks a second database file: the system frees its write lock when the process ends. */
 async function withSqliteLock<T>(config: DatabaseConfig, work: () => Promise<T>): Promise<T> {
   const filename = config.connection.filename as string
   if (filename === ':memory:') return await work()
@@ -177,10 +179,10 @@ async function withSqliteLock<T>(config: DatabaseConfig, work: () => Promise<T>)
   }
 }
 
-/** SQLite's own waiting would hold up the whole process, and with it a node that holds the lock from in here. */
+/** SQLite's own waiting would block this process, which may also run the node that has the lock. */
 async function takeSqliteLock(lock: Knex): Promise<void> {
   await lock.raw('pragma busy_timeout = 0')
-  const end = Date.now() + LOCK_TIMEOUT * 1000
+  const end = Date.now() + LOCK_TIMEOUT_S * 1000
   for (;;) {
     try {
       await lock.raw('begin exclusive')
@@ -189,6 +191,6 @@ async function takeSqliteLock(lock: Knex): Promise<void> {
       if (!codeOf(error).startsWith('SQLITE_BUSY')) throw error
       if (Date.now() > end) throw new StartError(STILL_LOCKED)
     }
-    await pause(LOCK_INTERVAL)
+    await pause(SQLITE_LOCK_POLL_MS)
   }
 }

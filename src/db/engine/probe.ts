@@ -1,12 +1,11 @@
-/** Looks whether the database takes writes, without changing anything in it. */
+/** Checks whether the database takes writes, without changing its data. */
 import type { Knex } from 'knex'
 import { isMysql } from './dialect'
 import { isFileGone } from './knex'
 
-/** How long the database may take, in milliseconds. */
-const TIMEOUT_MS = 2000
-/** How often SQLite's file is written to at most: a write is a sync to disk, and /ready is open to all. */
-const SQLITE_INTERVAL_MS = 1000
+const PROBE_TIMEOUT_MS = 2000
+/** Each write is a sync to disk, and any client may ask for /ready at any rate. */
+const MIN_SQLITE_WRITE_INTERVAL_MS = 1000
 
 export class Probe {
   #writtenAt = -Infinity
@@ -25,13 +24,13 @@ export class Probe {
       throw Object.assign(new Error('the file of the database was deleted or replaced'), {
         code: 'SQLITE_FILE_GONE',
       })
-    if (performance.now() - this.#writtenAt < SQLITE_INTERVAL_MS) return
+    if (performance.now() - this.#writtenAt < MIN_SQLITE_WRITE_INTERVAL_MS) return
     const [row] = await this.#query('pragma user_version')
     await this.#query(`pragma user_version = ${row?.user_version ?? 0}`)
     this.#writtenAt = performance.now()
   }
 
   async #query(sql: string): Promise<Array<Record<string, number>>> {
-    return (await this.knex.raw(sql).timeout(TIMEOUT_MS)) as Array<Record<string, number>>
+    return (await this.knex.raw(sql).timeout(PROBE_TIMEOUT_MS)) as Array<Record<string, number>>
   }
 }

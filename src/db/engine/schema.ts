@@ -1,4 +1,4 @@
-/** The database's schema over the life of a server: brought up to date at the start, or when its operator says so. */
+/** The state of the schema: migrated at the start, or when the operator asks for it. */
 import type { Knex } from 'knex'
 import type { Logger } from 'pino'
 import type { DatabaseConfig, Quotas } from '../../config'
@@ -6,8 +6,8 @@ import { PeriodicJob } from '../../lib/periodic'
 import { codeOf } from './faults'
 import { isMigrated, migrate, settleUsage } from './migrate'
 
-/** How often a server on an old schema looks whether it was brought up to date. */
-const INTERVAL_MS = 5000
+/** How often a server on an old schema looks whether it was migrated. */
+const CHECK_INTERVAL_MS = 5000
 
 export interface SchemaParts {
   knex: Knex
@@ -27,19 +27,19 @@ export class Schema {
       run: async () => {
         await this.check()
       },
-      intervalMs: INTERVAL_MS,
+      intervalMs: CHECK_INTERVAL_MS,
       onError: (error) => {
         parts.logger.error({ operation: 'migrations', fault: codeOf(error) }, 'the database failed')
       },
     })
   }
 
-  /** Whether messages may be stored, listed and removed: before, they would not be counted. */
+  /** Whether messages may be stored, listed and removed. Before that, they would not be counted. */
   get ready(): boolean {
     return this.#ready
   }
 
-  /** Calls somebody when the tables are there, and what they count is right. */
+  /** Calls a listener when all tables exist and the counts are right. */
   whenReady(listener: () => void): void {
     this.#listeners.push(listener)
   }
@@ -54,7 +54,7 @@ export class Schema {
     return result
   }
 
-  /** Takes the schema as it is. A server on an old one answers 503, and looks again until somebody has migrated. */
+  /** Does not migrate. On an old schema, the server answers 503 and checks again until it is new. */
   async open(): Promise<void> {
     await this.check()
     if (this.#ready) return
@@ -62,7 +62,7 @@ export class Schema {
     this.#job.start()
   }
 
-  /** Looks whether the schema has become ready; one look serves all who ask meanwhile. */
+  /** Checks whether the schema has become ready. Concurrent calls share one check. */
   async check(): Promise<void> {
     if (this.#ready) return
     this.#checking ??= this.#look().finally(() => {
@@ -82,7 +82,7 @@ export class Schema {
   async #settle(): Promise<void> {
     const { knex, db, quotas, logger } = this.parts
     if (await settleUsage(knex, db, quotas))
-      logger.info('what is stored was counted, for the quotas')
+      logger.info('the stored messages were counted for the quotas')
     this.close()
     this.#ready = true
     for (const listener of this.#listeners.splice(0)) listener()

@@ -1,6 +1,7 @@
 /**
- * SQLite's driver for the Node that runs. better-sqlite3 12 aborts the process on Node 24.19 and later when it collects
- * a statement, and better-sqlite3 13 does not run on Node 20: both are here, the second under a name of its own.
+ * SQLite's driver for the running Node. better-sqlite3 12 aborts the process on Node 24.19 and later
+ * when it collects a statement, and better-sqlite3 13 does not run on Node 20. So both are installed,
+ * version 13 under another name.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type Database from 'better-sqlite3'
@@ -19,26 +20,24 @@ const { _query: runQuery } = KnexSqlite.prototype as unknown as {
   _query: (this: Knex.Client, connection: unknown, query: unknown) => Promise<unknown>
 }
 
-/** How long a statement waits for the lock of another process, and how often it looks. Shorter than queries may take. */
-const BUSY_MS = 3500
-const BUSY_INTERVAL_MS = 10
+/** How long a statement waits for the lock of another process: less than QUERY_TIMEOUT_MS. */
+const MAX_BUSY_MS = 3500
+const BUSY_POLL_MS = 10
 
-/** Waits for the lock of another process outside of the driver, which would stop this process's only thread. */
+/** Waits for the lock of another process. The driver's own waiting would block the thread. */
 export async function retryWhileBusy<T>(work: () => T | Promise<T>): Promise<T> {
-  for (const end = performance.now() + BUSY_MS; ;) {
+  for (const end = performance.now() + MAX_BUSY_MS; ;) {
     try {
       return await work()
     } catch (error) {
       if ((error as { code?: string }).code !== 'SQLITE_BUSY' || performance.now() > end)
         throw error
     }
-    await pause(BUSY_INTERVAL_MS)
+    await pause(BUSY_POLL_MS)
   }
 }
 
-/** Knex's dialect for SQLite, with that driver. */
 export class SqliteClient extends KnexSqlite {
-  /** While another process holds the lock, statements are tried again between other work. */
   async _query(connection: unknown, query: unknown): Promise<unknown> {
     return await retryWhileBusy(async () => await runQuery.call(this, connection, query))
   }
@@ -47,7 +46,7 @@ export class SqliteClient extends KnexSqlite {
     return sqliteDriver()
   }
 
-  /** Knex's own would tell people to install a package that is there. */
+  /** Knex's version would ask the operator to install a package that is already there. */
   initializeDriver(): void {
     this.driver = this._driver()
   }

@@ -1,6 +1,7 @@
 /**
- * Transactions of statements that are known beforehand. To MySQL they travel together, with the words that begin the
- * transaction. The commit travels alone: in a packet with others, a Galera cluster tells a commit that failed as a success.
+ * Transactions of prepared statements. With MySQL, several statements share one round trip, together
+ * with the one that begins the transaction. The commit has its own round trip: in a packet with other
+ * statements, a Galera cluster reports a failed commit as a success.
  */
 import type { Knex } from 'knex'
 import { isMysql, QUERY_TIMEOUT_MS } from './dialect'
@@ -10,19 +11,18 @@ export interface Statement {
   bindings: readonly Knex.RawBinding[]
 }
 
-/** The rows that a statement selected; of others, nothing to rely on. */
+/** The rows that a `select` returned. For other statements, its content is undefined. */
 export type Rows = Array<Record<string, unknown>>
 
 export interface Transaction {
-  /** Carries statements out in their order. */
   run: (statements: Statement[]) => Promise<Rows[]>
-  /** Carries the last statements out, and commits. */
+  /** Runs the last statements and commits. */
   commit: (statements: Statement[]) => Promise<void>
 }
 
 /**
- * Runs a piece of work in a transaction, which ends with its `commit`.
- * @throws the database's error, or the work's; nothing is changed then
+ * Runs work in a transaction. The work has to call `commit` at its end.
+ * @throws the error of the database or of the work, after a rollback
  */
 export async function transact<T>(
   knex: Knex,
@@ -42,7 +42,7 @@ async function transactOnSqlite<T>(
       return results
     }
     return await work({
-      // Before anything is read: where another process wrote in between, SQLite would refuse to write behind it.
+      // Lock before reading: if another process wrote in between, SQLite would reject the write.
       run: async (statements) => (await run([TAKE_WRITE_LOCK, ...statements])).slice(1),
       commit: async (statements) => {
         await run(statements)
@@ -60,7 +60,7 @@ async function transactOnMysql<T>(
     const sql = statements.map((statement) => statement.sql).join('; ')
     const bindings = statements.flatMap((statement) => statement.bindings)
     const [results] = await knex.raw(sql, bindings).connection(connection).timeout(QUERY_TIMEOUT_MS)
-    // A statement that travels alone is answered without a list around its answer.
+    // The driver returns the result of a single statement without a list around it.
     return statements.length === 1 ? [results] : results
   }
   let begun = false
@@ -78,7 +78,7 @@ async function transactOnMysql<T>(
       },
     })
   } catch (error) {
-    // A connection that is broken, or that was given up, takes its transaction with it.
+    // If the connection is broken, the database rolls back by itself.
     if (begun) await send([ROLLBACK]).catch(() => {})
     throw error
   } finally {
@@ -86,7 +86,7 @@ async function transactOnMysql<T>(
   }
 }
 
-/** It changes nothing, but SQLite takes its one lock for it. */
+/** Changes nothing, but makes SQLite take its write lock. */
 const TAKE_WRITE_LOCK: Statement = { sql: 'delete from quota_usage where 0', bindings: [] }
 const BEGIN: Statement = { sql: 'start transaction', bindings: [] }
 const COMMIT: Statement = { sql: 'commit', bindings: [] }

@@ -1,9 +1,9 @@
-/** How far the wall clock may run away from the monotonic one: more than it is ever corrected by. */
+/** How far the wall clock may move against the monotonic one: more than usual corrections. */
 const TOLERANCE_MS = 10_000
-/** A new time is believed when the wall clock has kept to it for so long. */
+/** A new time is trusted after the wall clock has been steady for this long. */
 const SETTLING_MS = 60 * 60 * 1000
 
-/** Two clocks: what the system says the time is, and how long it has been running. Both in milliseconds. */
+/** The system's time, and the time that it has been running. Both in milliseconds. */
 export interface Clocks {
   wall: () => number
   monotonic: () => number
@@ -11,21 +11,21 @@ export interface Clocks {
 
 const SYSTEM: Clocks = { wall: () => Date.now(), monotonic: () => performance.now() }
 
-/** Tells whether the wall clock can be believed: a clock that jumps ahead for a minute must not make messages look old. */
+/** Detects jumps of the wall clock: one that jumps ahead must not make messages look old. */
 export class WallClock {
-  /** The difference between the two clocks that is believed. */
-  #believed: number
-  /** Another difference that the wall clock has kept to, and since when. */
+  /** The trusted difference between the two clocks. */
+  #trusted: number
+  /** A new difference, and the monotonic time since when the wall clock has kept it. */
   #candidate: { difference: number; since: number } | undefined
 
   constructor(private readonly clocks = SYSTEM) {
-    this.#believed = this.#difference()
+    this.#trusted = this.#difference()
   }
 
-  /** The time in milliseconds since 1970; undefined while the wall clock cannot be believed. */
+  /** The time in milliseconds since 1970. Undefined while the wall clock cannot be trusted. */
   now(): number | undefined {
     const difference = this.#difference()
-    if (isNear(difference, this.#believed)) {
+    if (isNear(difference, this.#trusted)) {
       this.#candidate = undefined
       return this.clocks.wall()
     }
@@ -33,7 +33,7 @@ export class WallClock {
     if (this.#candidate === undefined || !isNear(difference, this.#candidate.difference))
       this.#candidate = { difference, since }
     if (since - this.#candidate.since < SETTLING_MS) return undefined
-    this.#believed = difference
+    this.#trusted = difference
     return this.clocks.wall()
   }
 
