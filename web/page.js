@@ -1,10 +1,10 @@
-// What every page does where programs run. All of it can be read without.
+// The script of every page. Pages can be read without it.
 
-/** Puts a button beside whatever can be copied: an element with data-copy, whose value says what it is. */
+/** Adds a copy button to each element with data-copy. The value of data-copy completes its label. */
 for (const element of document.querySelectorAll('[data-copy]'))
   (element.closest('pre') ?? element).after(copyButton(element))
 
-/** The address in examples is the one that this page came from, also behind a proxy. */
+/** Examples show the address from which this page was loaded, also behind a proxy. */
 for (const element of document.querySelectorAll('[data-origin]'))
   element.textContent = `${location.origin}${element.dataset.origin}`
 
@@ -14,22 +14,22 @@ function copyButton(element) {
   button.className = 'copy'
   button.textContent = 'Copy'
   button.setAttribute('aria-label', `Copy ${element.dataset.copy}`)
-  const told = document.createElement('span')
-  told.className = 'told'
-  told.setAttribute('role', 'status')
+  const status = document.createElement('span')
+  status.className = 'told'
+  status.setAttribute('role', 'status')
   button.addEventListener('click', async () => {
-    told.textContent = (await copy(element)) ? 'Copied' : 'Selected: press Ctrl+C or ⌘C'
+    status.textContent = (await copy(element)) ? 'Copied' : 'Selected: press Ctrl+C or ⌘C'
     setTimeout(() => {
-      told.textContent = ''
+      status.textContent = ''
     }, 4000)
   })
   const both = document.createElement('span')
   both.className = 'copying'
-  both.append(button, told)
+  both.append(button, status)
   return both
 }
 
-/** Browsers keep the clipboard from pages over plain HTTP; there the text is selected instead. */
+/** Selects the text if the browser gives no access to the clipboard, as on pages over plain HTTP. */
 async function copy(element) {
   try {
     await navigator.clipboard.writeText(element.textContent)

@@ -6,18 +6,18 @@ import { gzip } from 'node:zlib'
 import { ApiError } from '../contract/errors'
 import { extensionOf, sourcesIn, TYPES } from './sources'
 
-/** `web/` beside `src/`, or what the build made of it beside `dist/src/`. */
+/** `web/` beside `src/`, or the built `web/` beside `dist/src/`. */
 const FOLDER = join(__dirname, '..', '..', 'web')
 
 export interface Asset {
-  /** With a hash of what is in it, so that it never changes: `style.0123456789ab.css`. */
+  /** Contains a hash of the content, such as `style.0123456789ab.css`. */
   name: string
   type: string
   body: Buffer
   gzipped: Buffer
 }
 
-/** The files that pages load. Each is read, or bundled, when it is first asked for. */
+/** The files that pages load. Each is read or bundled at its first request. */
 export class Assets {
   readonly #sources: ReturnType<typeof sourcesIn>
   readonly #loaded = new Map<string, Promise<Asset>>()
@@ -26,14 +26,14 @@ export class Assets {
     this.#sources = sourcesIn(folder)
   }
 
-  /** @param file its plain name, such as `style.css` */
+  /** @param file the name without hash, such as `style.css` */
   async load(file: string): Promise<Asset> {
     const read = this.#sources.get(file)
-    if (read === undefined) throw new Error(`the pages have no file ${file}`)
+    if (read === undefined) throw new Error(`web/ has no file ${file}`)
     const loading =
       this.#loaded.get(file) ??
       toAsset(file, read).catch((error: unknown) => {
-        // A failure passes: the next request tries again.
+        // The next request tries again.
         this.#loaded.delete(file)
         throw error
       })
@@ -41,7 +41,7 @@ export class Assets {
     return await loading
   }
 
-  /** The file of that name with its hash; another node, or none, may have told the name. */
+  /** @param name with its hash. A page of another version may name a hash that does not exist here */
   async find(name: string): Promise<Asset | undefined> {
     const [, stem, extension] = /^([\w-]+)\.[0-9a-f]{12}\.(\w+)$/.exec(name) ?? []
     const file = `${stem}.${extension}`
@@ -63,7 +63,7 @@ async function toAsset(file: string, read: () => Promise<Buffer>): Promise<Asset
   }
 }
 
-/** GET /assets/NAME. Browsers and proxies may keep what they got for good. */
+/** GET /assets/NAME. Browsers and proxies may cache the answer permanently. */
 export function assetHandler(assets: Assets): RequestHandler {
   return async (req, res) => {
     const asset = await assets.find(String(req.params.file))

@@ -1,7 +1,6 @@
 /**
- * A program for browsers, with all that it imports, in one file. Needs the development dependencies: a compiled
- * server has the finished files.
- * @param entry the path of its first module
+ * Bundles a module and its imports into one file for browsers. Needs the development dependencies;
+ * a compiled server has the finished files.
  */
 export async function bundle(entry: string): Promise<Buffer> {
   const { build } = await import('esbuild')
@@ -13,7 +12,7 @@ export async function bundle(entry: string): Promise<Buffer> {
     format: 'esm',
     platform: 'browser',
     target: 'es2022',
-    // The licences of what is bundled.
+    // Keep the licences of the bundled packages.
     legalComments: 'eof',
     logLevel: 'silent',
   })

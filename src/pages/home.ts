@@ -1,4 +1,4 @@
-/** GET /: what this server is, for a person; for a program that asks for JSON, the same as /info. */
+/** GET /: an overview page. If the client asks for JSON, the answer is that of /info. */
 import type { Request, RequestHandler } from 'express'
 import { formatNumber, formatBytes } from '../lib/format'
 import type { CurrentInfo, Info } from '../operator/info'
@@ -8,13 +8,11 @@ import { pageHandler, type PageParts } from './page'
 
 export interface HomeParts extends PageParts {
   info: () => CurrentInfo
-  /** Whether the server does its work now: what to tell people. */
   status: (req: Request) => Promise<Status>
 }
 
 interface Status {
   ready: boolean
-  /** A few words, or a sentence on what is wrong. */
   text: string
 }
 
@@ -32,21 +30,21 @@ export function homeHandler(parts: HomeParts): RequestHandler {
   }
 }
 
-/** Stands for the address of a server that does not know its own; the page's program puts in where the page came from. */
-const SOMEWHERE = 'http://localhost:8080'
+/** Used if HOSTING_DOMAIN is not set. web/page.js replaces it with the origin of the page. */
+const DEFAULT_HOST = 'http://localhost:8080'
 
 function home(info: Info, site: PageParts['site'], status: Status): Html {
   return html`<h1>MessageBox server</h1>
     <p class="lead">
-      It keeps messages for people and programs until they fetch them. A message goes to an identity
-      key, into a box with a name, whether or not the owner of the key is online.
+      It stores messages until their recipients read them. A client sends a message to an identity
+      key, into a named box, whether or not the recipient is online.
     </p>
     ${site.hasTry && html`<p><a class="button main" href="${site.prefix}/try">Try it in this browser</a></p>`}
 
     <section aria-labelledby="identity">
       <h2 id="identity">Identity</h2>
       <div class="card">
-        <p class="quiet">The key that signs this server's answers:</p>
+        <p class="quiet">The key that signs this server's responses:</p>
         <code class="key" data-copy="the identity key">${info.identityKey}</code>
       </div>
     </section>
@@ -70,7 +68,7 @@ function home(info: Info, site: PageParts['site'], status: Status): Html {
       <h2 id="use">Use it</h2>
       ${use(site)}
       <h3 id="first">A first message</h3>
-      ${example(`${new URL(info.hostingDomain ?? SOMEWHERE).origin}${site.prefix}`, site.prefix)}
+      ${example(`${new URL(info.hostingDomain ?? DEFAULT_HOST).origin}${site.prefix}`, site.prefix)}
     </section>`
 }
 
@@ -80,14 +78,14 @@ function statusOf({ network, version, features }: Info, { ready, text }: Status)
     [
       'Live messages',
       features.live === true
-        ? 'on: a client hears a message the moment it is stored'
-        : 'off: clients ask for their messages',
+        ? 'on: clients receive a message as soon as it is stored'
+        : 'off: clients list their boxes',
     ],
     [
       'Payments',
       features.payments === true
         ? 'on: a recipient may charge for a box'
-        : 'off: messages that cost something are refused',
+        : 'off: messages with a price are rejected',
     ],
     ['Network', network],
     ['Version', version],
@@ -97,10 +95,10 @@ function statusOf({ network, version, features }: Info, { ready, text }: Status)
 function fees({ deliveryFees }: Info): Content {
   const boxes = Object.entries(deliveryFees).filter(([, fee]) => fee > 0)
   const own = html`<p>
-    A recipient may set a price for a box of their own; a client learns it before it sends.
+    Recipients may set prices for their boxes. A client can ask for the price before it sends.
   </p>`
   if (boxes.length === 0)
-    return html`<p>This server asks nothing for a delivery.</p>
+    return html`<p>This server charges nothing for delivery.</p>
       ${own}`
   const rows = boxes.map(
     ([box, fee]) =>
@@ -109,14 +107,12 @@ function fees({ deliveryFees }: Info): Content {
         <td>${formatNumber(fee)} ${fee === 1 ? 'satoshi' : 'satoshis'}</td>
       </tr>`,
   )
-  return html`<p>
-      What this server asks for a delivery, by the name of the box. All other boxes are free.
-    </p>
+  return html`<p>What this server charges for delivery, by box. All other boxes are free.</p>
     <table>
       <thead>
         <tr>
           <th scope="col">Box</th>
-          <th scope="col">A delivery</th>
+          <th scope="col">Delivery fee</th>
         </tr>
       </thead>
       <tbody>
@@ -145,12 +141,12 @@ function limitsOf({ limits }: Info): Fact[] {
     ['A live message', `up to ${formatBytes(limits.liveBodyBytes)}; a larger one goes over HTTP`],
     ['Requests from one address', rate(rates.address)],
     ['Requests from one identity', rate(rates.identity)],
-    ['In one inbox', stored(quotas.inbox)],
-    ['Waiting from one sender', stored(quotas.sender)],
+    ['Messages in one inbox', stored(quotas.inbox)],
+    ['Unread messages of one sender', stored(quotas.sender)],
     [
-      'A message is kept',
+      'Messages are kept',
       limits.retentionDays === null
-        ? 'until its recipient acknowledges it'
+        ? 'until the recipient acknowledges them'
         : `until its recipient acknowledges it, or for ${formatNumber(limits.retentionDays)} days`,
     ],
   ]
@@ -158,13 +154,13 @@ function limitsOf({ limits }: Info): Fact[] {
 
 function use({ prefix, hasTry }: PageParts['site']): Html {
   return html`<ul>
-    ${hasTry && html`<li><a href="${prefix}/try">Try it</a>: an inbox in the browser, with what goes over the wire.</li>`}
+    ${hasTry && html`<li><a href="${prefix}/try">Try it</a>: an inbox in the browser that shows all requests and events.</li>`}
     <li>
-      <a href="${prefix}/docs">The HTTP API</a>, and the same as
+      <a href="${prefix}/docs">The HTTP API</a>, also as
       <a href="${prefix}/openapi.json">OpenAPI</a>.
     </li>
     <li>
-      <a href="${prefix}/docs/events">The events of the socket</a>, and the same as
+      <a href="${prefix}/docs/events">The events of the socket</a>, also as
       <a href="${prefix}/asyncapi.json">AsyncAPI</a>.
     </li>
     <li><a href="${prefix}/info">This page as JSON</a>.</li>
@@ -172,10 +168,10 @@ function use({ prefix, hasTry }: PageParts['site']): Html {
 }
 
 function example(host: string, prefix: string): Html {
-  return html`<p>In a folder of its own, with Node 20 or later:</p>
+  return html`<p>In a new folder, with Node 20 or later:</p>
     <pre tabindex="0" aria-label="Commands"><code data-copy="the commands">npm init -y
 npm install @bsv/message-box-client @bsv/sdk</code></pre>
-    <p>and in it a file <code>hello.mjs</code>, which <code>node hello.mjs</code> runs:</p>
+    <p>Save this as <code>hello.mjs</code>, and run <code>node hello.mjs</code>:</p>
     <pre
       tabindex="0"
       aria-label="hello.mjs"
@@ -184,15 +180,15 @@ import { PrivateKey, ProtoWallet } from '@bsv/sdk'
 
 const host = '<span data-origin="${prefix}">${host}</span>'
 
-function person () {
+function createPerson () {
   const key = PrivateKey.fromRandom()
   const walletClient = new ProtoWallet(key)
-  // "local" makes the client ask http://localhost:8080 where a recipient's host is, not the overlay network.
+  // With "local" the client looks up hosts at http://localhost:8080.
   const client = new MessageBoxClient({ host, walletClient, networkPreset: 'local' })
   return { client, identityKey: key.toPublicKey().toString() }
 }
 
-const [alice, bob] = [person(), person()]
+const [alice, bob] = [createPerson(), createPerson()]
 await alice.client.sendMessage({
   recipient: bob.identityKey,
   messageBox: 'letters',

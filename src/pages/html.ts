@@ -1,4 +1,4 @@
-/** HTML that is safe by construction: whatever is put into it is escaped, unless it is HTML itself. */
+/** HTML templates that escape every value that is not HTML itself. */
 
 export class Html {
   constructor(readonly text: string) {}
@@ -8,7 +8,7 @@ export class Html {
   }
 }
 
-/** What may stand in a template: arrays are joined, and what is false, null or undefined leaves nothing. */
+/** A value in a template. Arrays are joined; false, null and undefined add nothing. */
 export type Content = Html | string | number | false | null | undefined | Content[]
 
 const ESCAPES: Record<string, string> = {
@@ -19,7 +19,7 @@ const ESCAPES: Record<string, string> = {
   "'": '&#39;',
 }
 
-/** A template's tag: html`<p title="${text}">${text}</p>`. Attributes must stand in quotes. */
+/** Template tag: html`<p title="${text}">${text}</p>`. Attribute values must be in quotes. */
 export function html(parts: TemplateStringsArray, ...contents: Content[]): Html {
   return new Html(
     parts.map((part, at) => (at === 0 ? part : toText(contents[at - 1]) + part)).join(''),

@@ -23,12 +23,11 @@ export interface PagesParts extends HealthParts {
   logger: Logger
 }
 
-/** What pages have in common on a server of this configuration. */
 function siteOf({ config, info }: Pick<PagesParts, 'config' | 'info'>): Site {
   return { prefix: config.http.prefix, version: info.version, hasTry: config.pages.try }
 }
 
-/** The pages for people, and what they load; for anybody, below the routing prefix. */
+/** The pages and the files they load: open routes below the routing prefix. */
 export function pageRoutes(parts: PagesParts): Route[] {
   const { info, assets, config } = parts
   const site = siteOf(parts)
@@ -60,7 +59,7 @@ export function pageRoutes(parts: PagesParts): Route[] {
   ]
 }
 
-/** At the root of a server with a prefix: the way to its page. */
+/** If there is a routing prefix, the root redirects to the overview page. */
 export function rootRoutes({ config }: Pick<PagesParts, 'config'>): Route[] {
   const { prefix } = config.http
   return prefix === ''
@@ -82,7 +81,7 @@ function statusOf(parts: PagesParts): HomeParts['status'] {
       const state = await lookAround(parts)
       return {
         ready: true,
-        text: state === 'ready' ? 'ready' : 'ready; Redis is away, so this node goes on alone',
+        text: state === 'ready' ? 'ready' : 'ready; Redis is down, so this node works alone',
       }
     } catch (error) {
       return { ready: false, text: toApiError(error, faultLogOf(req, parts.logger)).message }

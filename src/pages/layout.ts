@@ -1,32 +1,29 @@
 import { html, type Content, type Html } from './html'
 
-/** What all pages have in common. */
 export interface Site {
-  /** Before all paths: '' or '/api'. */
+  /** The routing prefix: '' or '/api'. */
   prefix: string
   version: string
-  /** Whether there is /try. */
   hasTry: boolean
 }
 
 export interface Page {
   title: string
-  /** Its own path without the prefix, such as `/docs`. */
+  /** Without the prefix, such as `/docs`. */
   path: string
   content: Html
-  /** Programs that it loads beside the common one, by their plain names in `web/`. */
+  /** Scripts that it loads beside `page.js`, by their names in `web/`. */
   scripts?: string[]
-  /** For tables and long lines: as broad as the window, within reason. */
+  /** Uses the width of the window, for tables and long lines. */
   wide?: boolean
 }
 
-/** The path of a file of `web/`, by its plain name. */
+/** Returns the path of a file of `web/`, given its name without hash. */
 export type HrefOf = (file: string) => string
 
-/** The files of every page. */
+/** The files that every page loads. */
 export const COMMON_FILES = ['style.css', 'page.js', 'icon.svg']
 
-/** A whole document around a page's content. */
 export function layout(site: Site, page: Page, hrefOf: HrefOf): Html {
   return html`<!doctype html>
     <html lang="en">

@@ -9,9 +9,8 @@ export interface PageParts {
 }
 
 /**
- * The handler of a page's GET.
- * @param render makes the page, anew for each request
- * @param reach where its programs may connect to
+ * @param render is called for each request
+ * @param reach where the scripts of the page may connect to
  */
 export function pageHandler(
   { site, assets }: PageParts,
@@ -36,7 +35,7 @@ export function pageHandler(
         else reject(error as Error)
       })
     })
-    // The names of the files that it loads change with the server's version.
+    // The names of the files that a page loads change with the server's version.
     res
       .set('cache-control', 'no-cache')
       .type('html')

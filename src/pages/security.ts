@@ -1,10 +1,10 @@
 import type { RequestHandler } from 'express'
 import helmet from 'helmet'
 
-/** Where the programs of a page may connect to: to this server alone, or to any. */
+/** Where the scripts of a page may connect to: this server only, or any server. */
 export type Reach = 'here' | 'anywhere'
 
-/** The headers of pages. Everything comes from this server, nothing is inline, and nobody may frame it. */
+/** The headers of pages: all content from this server, nothing inline, no frames. */
 export function securityHeaders(reach: Reach): RequestHandler {
   return helmet({
     contentSecurityPolicy: {
@@ -21,7 +21,7 @@ export function securityHeaders(reach: Reach): RequestHandler {
       },
     },
     referrerPolicy: { policy: 'no-referrer' },
-    // Whether a host is to be reached over TLS alone is for whoever runs its proxy to say.
+    // The operator of the TLS proxy decides about this header.
     strictTransportSecurity: false,
     frameguard: { action: 'deny' },
   })

@@ -3,7 +3,7 @@ import { readFile } from 'node:fs/promises'
 import { join } from 'node:path'
 import { bundle } from './bundle'
 
-/** The kinds of files that pages load. */
+/** Content types by extension. */
 export const TYPES: Record<string, string> = {
   css: 'text/css; charset=utf-8',
   js: 'text/javascript; charset=utf-8',
@@ -11,8 +11,8 @@ export const TYPES: Record<string, string> = {
 }
 
 /**
- * What a folder has for pages, by the names under which it is served: its files as they are, and as `NAME.js` each
- * folder in it with a `main.ts`, bundled.
+ * Finds the files that pages load. A file keeps its name; a folder with a `main.ts` becomes `NAME.js`.
+ * @returns functions that read or bundle each file, by name
  */
 export function sourcesIn(folder: string): Map<string, () => Promise<Buffer>> {
   const sources = new Map<string, () => Promise<Buffer>>()

@@ -1,4 +1,4 @@
-/** GET /try: an inbox in the browser. What it does stands in `web/try/`. */
+/** GET /try: an inbox in the browser. Its script is in `web/try/`. */
 import { html, type Html } from './html'
 import type { Page, Site } from './layout'
 
@@ -29,7 +29,7 @@ function content(site: Site): Html {
 function you({ prefix }: Site): Html {
   return html`<section class="card" aria-labelledby="you">
     <h2 id="you">You</h2>
-    <p class="quiet" id="identity-label">Your identity key. Who knows it can write to you.</p>
+    <p class="quiet" id="identity-label">Your identity key. Others need it to write to you.</p>
     <code class="key" id="identity" data-copy="your identity key" aria-labelledby="identity-label"
       >…</code
     >
@@ -136,7 +136,7 @@ function permission(): Html {
           ${KEY}
         />
       </p>
-      <p class="hint" id="rule-sender-hint">Leave it empty to set the rule for everyone.</p>
+      <p class="hint" id="rule-sender-hint">Leave it empty to set the rule for all senders.</p>
       <p>
         <label for="fee">Fee in satoshis</label
         ><input
@@ -151,7 +151,7 @@ function permission(): Html {
         />
       </p>
       <p class="hint" id="fee-hint">
-        −1 blocks, 0 lets in, more is a price. This page cannot pay: it shows the refusal.
+        −1 blocks, 0 allows, more is a price. This page cannot pay: it shows the error.
       </p>
       <p class="buttons"><button>Set the rule</button></p>
       <p class="outcome" id="permitted" role="status"></p>
@@ -163,26 +163,26 @@ function wire(): Html {
   return html`<section aria-labelledby="wire">
     <h2 id="wire">On the wire</h2>
     <p>
-      Everything that this page exchanges with the server, the newest first. Open a line to see all
-      of it.
+      Everything that this page exchanges with the server, newest first. Open a line to see the
+      details.
     </p>
     <details>
       <summary>How to read it</summary>
       <p>
-        Both sides prove who they are (BRC-103), then sign all that they say. Over HTTP the proof is
+        Both sides prove their identity (BRC-103), then sign every message. Over HTTP the proof is
         in headers (BRC-104):
       </p>
       <ul>
-        <li><code>x-bsv-auth-identity-key</code>: whose message this is.</li>
+        <li><code>x-bsv-auth-identity-key</code>: the sender's identity key.</li>
         <li>
-          <code>x-bsv-auth-your-nonce</code>: what the other side said in the handshake. It names
-          the session.
+          <code>x-bsv-auth-your-nonce</code>: the other side's nonce of the handshake. It names the
+          session.
         </li>
         <li>
-          <code>x-bsv-auth-nonce</code>: never used before, so that nobody can send the same request
-          again.
+          <code>x-bsv-auth-nonce</code>: new for each request, so that a captured request cannot be
+          sent again.
         </li>
-        <li><code>x-bsv-auth-signature</code>: over method, path, headers and body.</li>
+        <li><code>x-bsv-auth-signature</code>: signs method, path, headers and body.</li>
       </ul>
       <p>
         Over the socket each event travels in one raw event, <code>authMessage</code>, with the same

@@ -152,7 +152,7 @@ let prefixed: TestServer
       await bob.getByLabel('Sender (identity key)').fill(await identityOf(alice))
       await bob.getByLabel('Fee in satoshis').fill('-1')
       await bob.getByRole('button', { name: 'Set the rule' }).click()
-      await bob.getByText('is kept out, in the box “inbox”.').waitFor()
+      await bob.getByText('is blocked, in the box “inbox”.').waitFor()
 
       await alice.getByLabel('To (identity key)').fill(await identityOf(bob))
       await alice.getByLabel('Message', { exact: true }).fill('Let me in.')
@@ -192,7 +192,7 @@ let prefixed: TestServer
         .first()
       await request.locator('summary').click()
       expect(await request.textContent()).toMatch(
-        /Sent.*x-bsv-auth-identity-key: 0[23].*x-bsv-auth-signature: 30.*"messageBox": "inbox".*Answered.*x-bsv-auth-signature: 30/s,
+        /Sent.*x-bsv-auth-identity-key: 0[23].*x-bsv-auth-signature: 30.*"messageBox": "inbox".*Response.*x-bsv-auth-signature: 30/s,
       )
 
       await page.getByRole('button', { name: 'New key' }).click()
@@ -253,9 +253,9 @@ let prefixed: TestServer
         'https://me:secret@box.example.com',
       ]) {
         await connect(address)
-        await page.getByText('This is no address of a server.').waitFor()
+        await page.getByText('This is not the address of a server.').waitFor()
         await page.getByRole('button', { name: 'List the box over HTTP' }).click()
-        await page.getByText('Not connected: name the server first.').waitFor()
+        await page.getByText('Not connected: enter the address of a server first.').waitFor()
         await connect(`${new URL(prefixed.host).host}/box/api/`)
         await connected(page)
         expect(await page.getByLabel('Server', { exact: true }).inputValue()).toBe(prefixed.host)
@@ -282,7 +282,7 @@ let prefixed: TestServer
       await page.getByRole('button', { name: 'Connect' }).click()
       await page
         .getByText(
-          'The server does not answer. Is its address right, and does it run? Next attempt in',
+          'The server does not answer. Check its address, and that it runs. Next attempt in',
         )
         .waitFor()
       await until(() => browser.problems.length > 0)

@@ -1,4 +1,4 @@
-/** The visitor's connection to a server: the released client, and another one whenever the connection broke. */
+/** The visitor's connection to a server: a released client, replaced after a broken connection. */
 import { MessageBoxClient, type PeerMessage } from '@bsv/message-box-client'
 import { ProtoWallet, type PrivateKey, type WalletInterface } from '@bsv/sdk'
 import { tapSocket } from './tapSocket'
@@ -11,7 +11,7 @@ export interface Target {
   messageBox: string
 }
 
-/** `silent` is connected, to a server without live messages. */
+/** `silent`: connected to a server without live messages. */
 export type State =
   | { kind: 'connecting' }
   | { kind: 'live' }
@@ -21,12 +21,12 @@ export type State =
 export interface Listeners {
   onState: (state: State) => void
   onMessage: (message: PeerMessage) => void
-  /** Connected, for the first time or again: what came meanwhile is in the box. */
+  /** Connected or reconnected. Messages that arrived before are in the box. */
   onReady: () => void
 }
 
-/** Between attempts, in seconds; the last holds for all that follow. */
-const PAUSES = [1, 2, 4, 8]
+/** The delays of the first reconnects; the last one is used for all further ones. */
+const RECONNECT_DELAYS_S = [1, 2, 4, 8]
 
 type Socket = NonNullable<MessageBoxClient['testSocket']>
 
@@ -40,7 +40,7 @@ export class Connection {
     readonly target: Target,
     private readonly listeners: Listeners,
   ) {
-    this.client = this.#newClient()
+    this.client = this.#createClient()
     void this.#open(0)
   }
 
@@ -55,9 +55,9 @@ export class Connection {
     this.#drop()
   }
 
-  #newClient(): MessageBoxClient {
+  #createClient(): MessageBoxClient {
     const { key, host } = this.target
-    // "local" makes the client ask http://localhost:8080 where a recipient's host is, not the overlay network.
+    // With "local" the client looks up hosts at http://localhost:8080, not on the overlay network.
     return new MessageBoxClient({
       host,
       walletClient: new ProtoWallet(key) as unknown as WalletInterface,
@@ -75,11 +75,11 @@ export class Connection {
       this.listeners.onState(live ? { kind: 'live' } : { kind: 'silent' })
       this.listeners.onReady()
     } catch (error) {
-      this.#comeBack(failures, inWords(error))
+      this.#reconnect(failures, inWords(error))
     }
   }
 
-  /** A server that does not tell is asked by trying. */
+  /** True if /info does not say: then the client tries to connect. */
   async #offersLive(): Promise<boolean> {
     const answer = await fetch(`${this.target.host}/info`)
     const { features } = (await answer.json().catch(() => ({}))) as {
@@ -95,13 +95,13 @@ export class Connection {
       target: { messageBox },
     } = this
     await client.init()
-    // The socket is there at once; connecting takes a while, and all of it is to be seen.
+    // Do not await yet: the socket exists at once, and the page shows the whole handshake.
     const connected = client.initializeConnection()
     const socket = (this.#socket = client.testSocket!)
     tapSocket(socket)
     await connected
     socket.on('disconnect', () => {
-      if (this.#socket === socket) this.#comeBack(0, 'The connection broke.')
+      if (this.#socket === socket) this.#reconnect(0, 'The connection broke.')
     })
     await client.listenForLiveMessages({
       messageBox,
@@ -111,14 +111,14 @@ export class Connection {
     })
   }
 
-  /** The client forgets a socket whose connection broke: another client begins anew, and joins the room again. */
-  #comeBack(failures: number, reason: string): void {
+  /** A client does not recover from a broken connection, so a new one connects and joins the room. */
+  #reconnect(failures: number, reason: string): void {
     this.#drop()
     if (this.#closed) return
-    const seconds = PAUSES[Math.min(failures, PAUSES.length - 1)]!
+    const seconds = RECONNECT_DELAYS_S[Math.min(failures, RECONNECT_DELAYS_S.length - 1)]!
     this.listeners.onState({ kind: 'lost', reason, seconds })
     this.#timer = setTimeout(() => {
-      this.client = this.#newClient()
+      this.client = this.#createClient()
       void this.#open(failures + 1)
     }, seconds * 1000)
   }

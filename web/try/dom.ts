@@ -1,11 +1,10 @@
-/** An element of the page, which has to be there. */
+/** @throws if the page has no such element */
 export function byId<T extends HTMLElement = HTMLElement>(id: string): T {
   const found = document.getElementById(id)
   if (found === null) throw new Error(`the page has no #${id}`)
   return found as T
 }
 
-/** A new element; children are elements, or text. */
 export function element<K extends keyof HTMLElementTagNameMap>(
   tag: K,
   className = '',
@@ -17,14 +16,13 @@ export function element<K extends keyof HTMLElementTagNameMap>(
   return made
 }
 
-/** A line about what became of something: in the colour of what it is. */
 export function tell(line: HTMLElement, text: string, kind: 'good' | 'bad' | '' = ''): void {
   line.textContent = text
   line.classList.toggle('good', kind === 'good')
   line.classList.toggle('bad', kind === 'bad')
 }
 
-/** Runs what a form, or a button, stands for, not twice at once. */
+/** Runs `work` when the form is submitted. Its buttons are disabled meanwhile. */
 export function onSubmit(form: HTMLFormElement, work: (fields: Fields) => Promise<void>): void {
   const buttons = form.querySelectorAll<HTMLButtonElement>('button:not([type])')
   form.addEventListener('submit', (event) => {
@@ -36,7 +34,7 @@ export function onSubmit(form: HTMLFormElement, work: (fields: Fields) => Promis
   })
 }
 
-/** What a form holds: the text of a field by its name. */
+/** Returns the trimmed text of a field. */
 export type Fields = (name: string) => string
 
 function fieldsOf(form: HTMLFormElement): Fields {

@@ -1,13 +1,12 @@
-/** The list of what went over the wire, the newest first. */
+/** The list of requests and events, newest first. */
 import { byId, element } from './dom'
 import { onFrame, type Frame } from './frames'
 
-/** How many are kept. */
-const KEPT = 200
+const MAX_FRAMES = 200
 const WAYS: Record<Frame['way'], string> = {
   '→': 'sent',
   '←': 'received',
-  '⇄': 'request and answer',
+  '⇄': 'request and response',
   '·': 'connection',
 }
 
@@ -20,7 +19,7 @@ export function showFrames(): void {
   onFrame((frame) => {
     count++
     list.prepend(toItem(frame))
-    if (list.children.length > KEPT) list.lastElementChild?.remove()
+    if (list.children.length > MAX_FRAMES) list.lastElementChild?.remove()
     tellCount()
   })
   byId('clear').addEventListener('click', () => {
@@ -47,7 +46,7 @@ function toItem({ way, name, meaning, parts }: Frame): HTMLElement {
   return element('li', '', details)
 }
 
-/** Rooms are named after keys of 66 digits: the event within has them whole. */
+/** Shortens identity keys in event names. The details show them in full. */
 function nameOf(name: string): string {
   return name.replace(/(0[23][0-9a-f]{6})[0-9a-f]{52}([0-9a-f]{6})/, '$1…$2')
 }

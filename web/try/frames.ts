@@ -1,11 +1,10 @@
-/** What went over the wire: an exchange over HTTP, or an event of the socket. */
+/** A request with its response, or a socket event. */
 export interface Frame {
-  /** From here to the server, from there to here, both, or neither: something about the connection itself. */
+  /** To the server, from the server, both, or a change of the connection itself. */
   way: '→' | '←' | '⇄' | '·'
   name: string
-  /** What it is for, in a sentence. */
+  /** A sentence on its purpose. */
   meaning: string
-  /** What there is to see, each part under its heading. */
   parts: Array<{ heading: string; text: string }>
 }
 
@@ -21,7 +20,7 @@ export function report(frame: Frame): void {
   for (const listener of listeners) listener(frame)
 }
 
-/** JSON with line breaks; anything else as it is. */
+/** Formats JSON with line breaks. Returns other text unchanged. */
 export function readable(value: unknown): string {
   if (typeof value !== 'string') return JSON.stringify(value, null, 2) ?? ''
   try {

@@ -1,4 +1,4 @@
-/** The visitor's private key: made in the page, kept in the session storage of its tab, and nowhere else. */
+/** The visitor's private key. It exists only in the session storage of the tab. */
 import { PrivateKey } from '@bsv/sdk'
 
 const NAME = 'messagebox-try-key'

@@ -1,5 +1,5 @@
-/** An inbox in the browser, on the released client. */
-import { forgetRefusal } from './tapFetch'
+/** An inbox in the browser, made with the released client. */
+import { clearLastError } from './tapFetch'
 import { Random, Utils, type PrivateKey } from '@bsv/sdk'
 import { Connection, type State } from './connection'
 import { byId, onSubmit, tell, type Fields } from './dom'
@@ -28,7 +28,7 @@ function connect(): void {
     offerSocket(false)
     tell(
       byId('state'),
-      'This is no address of a server. It looks like https://box.example.com.',
+      'This is not the address of a server. Write it like https://box.example.com.',
       'bad',
     )
     return
@@ -50,7 +50,7 @@ function connect(): void {
   )
 }
 
-/** Without live messages there is no socket to choose; a choice that was made for want of one is undone. */
+/** Enables the choice "the socket" if the server has live messages, and selects what is possible. */
 function offerSocket(live: boolean): void {
   const [socket, http] = [field('over-socket'), field('over-http')]
   if (live === !socket.disabled) return
@@ -68,15 +68,16 @@ function showState(state: State): void {
   else tell(line, `${state.reason} Next attempt in ${state.seconds} s.`, 'bad')
 }
 
-/** Does something that the server may refuse, and says in a line what became of it. */
+/** Runs `work` and shows its result or its error in `line`. */
 async function attempt(
   line: HTMLElement,
   work: (to: Connection) => Promise<string>,
 ): Promise<boolean> {
   tell(line, '')
-  forgetRefusal()
+  clearLastError()
   try {
-    if (connection === undefined) throw new Error('Not connected: name the server first.')
+    if (connection === undefined)
+      throw new Error('Not connected: enter the address of a server first.')
     tell(line, await work(connection), 'good')
     return true
   } catch (error) {
@@ -105,7 +106,7 @@ async function acknowledge(messageId: string): Promise<void> {
 
 async function send(fields: Fields): Promise<void> {
   const sent = await attempt(byId('sent'), async ({ client, isLive, target: { host } }) => {
-    // Without an id of its own, the same text to the same recipient would be the same message.
+    // The client derives the id from the text, so the same text would be the same message.
     const message = {
       recipient: fields('recipient').toLowerCase(),
       messageBox: fields('box'),
@@ -115,7 +116,7 @@ async function send(fields: Fields): Promise<void> {
     const overSocket = fields('over') === 'socket'
     if (overSocket && isLive) await client.sendLiveMessage(message, host)
     else await client.sendMessage(message, host)
-    const instead = overSocket && !isLive ? ' It went over HTTP: there is no socket.' : ''
+    const instead = overSocket && !isLive ? ' Sent over HTTP, since there is no socket.' : ''
     return `Stored for ${shortKey(message.recipient)}, in the box “${message.messageBox}”.${instead}`
   })
   if (sent) field('body').value = ''
@@ -132,10 +133,10 @@ async function permit(fields: Fields): Promise<void> {
       { messageBox, recipientFee, ...(sender !== '' && { sender }) },
       host,
     )
-    const who = sender === '' ? 'Everyone' : shortKey(sender)
+    const who = sender === '' ? 'Any sender' : shortKey(sender)
     const may =
       recipientFee < 0
-        ? 'is kept out'
+        ? 'is blocked'
         : recipientFee === 0
           ? 'may write for free'
           : `may write for ${recipientFee} satoshis`

@@ -1,15 +1,15 @@
-/** What each exchange and each event is for, for somebody who sees it the first time. */
+/** Explains each request and event. */
 
 const REQUESTS: Record<string, string> = {
-  '/info': 'What the server says of itself. It tells anybody, so nothing is signed.',
+  '/info': 'Version, limits and features of the server. They are public, so nothing is signed.',
   '/.well-known/auth':
-    'The handshake: each side names its key and a fresh nonce, and the server signs. The nonces name the session.',
+    'The handshake: each side sends its key and a new nonce, and the server signs both nonces. ' +
+    'They name the session.',
   '/sendMessage':
     'Stores a message. Its body is encrypted for the recipient: the server cannot read it.',
-  '/listMessages':
-    'Asks what is in one of your boxes. Bodies come encrypted; your browser decrypts them.',
-  '/acknowledgeMessage': 'Says that you have read a message. The server deletes it.',
-  '/permissions/set': 'Sets who may write into a box of yours, and at what price.',
+  '/listMessages': 'Lists one of your boxes. Bodies are encrypted; your browser decrypts them.',
+  '/acknowledgeMessage': 'Acknowledges a message. The server deletes it.',
+  '/permissions/set': 'Sets who may write to your box, and at what price.',
 }
 
 export function meaningOfRequest(path: string): string {
@@ -18,9 +18,9 @@ export function meaningOfRequest(path: string): string {
 }
 
 const HANDSHAKES: Record<string, string> = {
-  initialRequest: 'The handshake begins: who asks, and a fresh nonce.',
+  initialRequest: 'Starts the handshake: the key of this side, and a new nonce.',
   initialResponse:
-    'The handshake ends: who answers, a nonce of its own, and a signature over both.',
+    'Ends the handshake: the key of this side, a nonce of its own, and a signature over both.',
 }
 
 export function meaningOfHandshake(messageType: string): string {
@@ -28,26 +28,23 @@ export function meaningOfHandshake(messageType: string): string {
 }
 
 const EVENTS: Array<[beginning: string, meaning: string]> = [
-  ['authenticated', 'Tells the server whose socket this is. The signature proves it.'],
-  ['authenticationSuccess', 'The server knows whose socket this is.'],
-  ['authenticationFailed', 'The server does not believe whose socket this is.'],
+  ['authenticated', 'Tells the server the identity of this socket. The signature proves it.'],
+  ['authenticationSuccess', 'The server has verified the identity of this socket.'],
+  ['authenticationFailed', 'The server could not verify the identity of this socket.'],
   [
     'joinRoom',
-    "Asks to hear what arrives in a box. Its room is named after the owner's key and the box.",
+    "Asks for the messages of a box. The room's name consists of the owner's key and the box.",
   ],
-  ['joinedRoom', 'From now on you hear what arrives in that box.'],
-  ['joinFailed', 'You do not hear that box; the reason is in the event.'],
-  ['leaveRoom', 'You no longer want to hear that box.'],
-  ['leftRoom', 'You no longer hear that box.'],
-  ['sendMessageAck-', 'The message is stored, or the reason why not.'],
+  ['joinedRoom', 'From now on you receive messages to that box.'],
+  ['joinFailed', 'You do not receive messages to that box; the reason is in the event.'],
+  ['leaveRoom', 'Asks for no further messages of that box.'],
+  ['leftRoom', 'You no longer receive messages to that box.'],
+  ['sendMessageAck-', 'The message is stored, or the reason why it is not.'],
   [
     'sendMessage-',
     'A message arrived in your box. It is in the box as well, until you acknowledge it.',
   ],
-  [
-    'sendMessage',
-    'A message, encrypted for its recipient, for the server to store and to pass on.',
-  ],
+  ['sendMessage', 'An encrypted message for the server to store and to deliver.'],
   ['messageFailed', 'The message was not stored; the reason is in the event.'],
 ]
 

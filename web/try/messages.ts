@@ -1,4 +1,4 @@
-/** The list of messages, as the visitor sees it. */
+/** The list of messages on the page. */
 import type { PeerMessage } from '@bsv/message-box-client'
 import { byId, element } from './dom'
 import { shortKey } from './words'
@@ -9,10 +9,10 @@ export class Messages {
   readonly #list = byId('messages')
   readonly #shown = new Map<string, HTMLElement>()
 
-  /** @param acknowledge deletes a message on the server; rejects when it could not */
+  /** @param acknowledge deletes a message on the server, or rejects */
   constructor(private readonly acknowledge: (messageId: string) => Promise<void>) {}
 
-  /** Shows a message; one that is there already stays as it is. */
+  /** Shows a message unless it is shown already. */
   add(message: PeerMessage, how: How): void {
     if (this.#shown.has(message.messageId)) return
     const item = this.#toItem(message, how)
@@ -20,7 +20,7 @@ export class Messages {
     this.#list.prepend(item)
   }
 
-  /** Brings the list in line with what the box holds. */
+  /** Makes the list show exactly these messages. */
   settle(messages: PeerMessage[]): void {
     const ids = new Set(messages.map(({ messageId }) => messageId))
     for (const messageId of [...this.#shown.keys()])

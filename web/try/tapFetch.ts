@@ -1,21 +1,18 @@
-/**
- * Shows what goes over HTTP. The SDK takes hold of `fetch` as it is loaded, so this module has to come first.
- */
+/** Shows HTTP requests. Import it first: the SDK keeps the `fetch` that it finds when it is loaded. */
 import { readable, report, type Frame } from './frames'
 import { meaningOfRequest } from './meanings'
 
 const realFetch = window.fetch.bind(window)
 
-/** What the last answer refused, in the server's words, and undefined where it refused nothing. */
-let refusal: string | undefined
+/** The description of the last error response, or undefined if the last request succeeded. */
+let lastError: string | undefined
 
-/** Forgets what was refused before. */
-export function forgetRefusal(): void {
-  refusal = undefined
+export function clearLastError(): void {
+  lastError = undefined
 }
 
-export function lastRefusal(): string | undefined {
-  return refusal
+export function getLastError(): string | undefined {
+  return lastError
 }
 
 window.fetch = async (input, init) => {
@@ -41,23 +38,23 @@ window.fetch = async (input, init) => {
   try {
     const response = await realFetch(input, init)
     const text = await response.clone().text()
-    refusal = response.ok ? undefined : describe(text)
+    lastError = response.ok ? undefined : describe(text)
     show(String(response.status), [
       {
-        heading: 'Answered',
+        heading: 'Response',
         text: `${response.status} ${response.statusText}\n${headersOf(response.headers)}`,
       },
-      ...bodyOf('Body of the answer', text),
+      ...bodyOf('Body of the response', text),
     ])
     return response
   } catch (error) {
-    refusal = undefined
-    show('no answer', [{ heading: 'No answer', text: String(error) }])
+    lastError = undefined
+    show('no response', [{ heading: 'No response', text: String(error) }])
     throw error
   }
 }
 
-/** The headers that are signed, or sign. */
+/** The signed headers, and those that carry the signature. */
 function headersOf(headers: Headers): string {
   return [...headers]
     .filter(([name]) => name.startsWith('x-bsv-') || name === 'content-type')

@@ -1,9 +1,9 @@
-/** Shows what goes over the socket: the events within the signed messages, decoded. */
+/** Shows the events inside the signed messages of the socket. */
 import type { AuthMessage } from '@bsv/sdk'
 import { readable, report, type Frame } from './frames'
 import { meaningOfEvent, meaningOfHandshake } from './meanings'
 
-/** Of Socket.IO's client, what is needed here. */
+/** The part of Socket.IO's client that is used here. */
 interface RawSocket {
   onAny: (listener: (event: string, message: AuthMessage) => void) => void
   onAnyOutgoing: (listener: (event: string, message: AuthMessage) => void) => void
@@ -11,7 +11,7 @@ interface RawSocket {
   io: { engine: { transport: { name: string }; on: (event: string, listener: () => void) => void } }
 }
 
-/** @param socket what @bsv/authsocket-client made; the raw socket within is nobody's but its own, and is only listened to */
+/** @param socket from @bsv/authsocket-client. Its private raw socket is only listened to */
 export function tapSocket(socket: object): void {
   const { ioSocket } = socket as { ioSocket: RawSocket }
   ioSocket.onAny((_event, message) => {
@@ -24,7 +24,7 @@ export function tapSocket(socket: object): void {
     const { engine } = ioSocket.io
     note('connect', `The socket is open, by ${nameOf(engine.transport.name)}.`)
     engine.on('upgrade', () => {
-      note('upgrade', `The connection has become ${nameOf(engine.transport.name)}.`)
+      note('upgrade', `The connection is now ${nameOf(engine.transport.name)}.`)
     })
   })
   ioSocket.on('disconnect', (reason) => {
@@ -42,7 +42,7 @@ function nameOf(transport: string): string {
 
 function frameOf(way: Frame['way'], message: AuthMessage): Frame {
   const { payload, ...envelope } = message
-  const around = { heading: 'The signed message around it', text: readable(shorten(envelope)) }
+  const around = { heading: 'The signed message', text: readable(shorten(envelope)) }
   if (payload === undefined)
     return {
       way,
@@ -70,7 +70,7 @@ function decode(payload: number[]): { eventName: string; data: unknown } {
   }
 }
 
-/** Signatures are arrays of bytes: as hex they are a line. */
+/** Shows the signature as hex instead of an array of bytes. */
 function shorten({ signature, ...rest }: Omit<AuthMessage, 'payload'>): object {
   return {
     ...rest,

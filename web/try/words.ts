@@ -1,11 +1,11 @@
-import { lastRefusal } from './tapFetch'
+import { getLastError } from './tapFetch'
 
-/** What went wrong, for a person: in the server's own words where it has said any. */
+/** Describes an error: with the server's description, if there was an error response. */
 export function inWords(error: unknown): string {
-  const refusal = lastRefusal()
-  if (refusal !== undefined) return refusal
+  const description = getLastError()
+  if (description !== undefined) return description
   if (error instanceof TypeError && /fetch|network|load/i.test(error.message))
-    return 'The server does not answer. Is its address right, and does it run?'
+    return 'The server does not answer. Check its address, and that it runs.'
   const message = error instanceof Error ? error.message : String(error)
   return message.replace(/^\[MB CLIENT(?: ERROR)?\] ?/, '')
 }
@@ -15,8 +15,8 @@ export function shortKey(key: string): string {
 }
 
 /**
- * The address of a server as a person writes it: without a scheme it gets the page's own.
- * @returns without slashes at its end; undefined where it is no address of a server
+ * Parses the address of a server. Without a scheme it gets that of the page.
+ * @returns the address without trailing slashes; undefined if it is not valid
  */
 export function toHost(text: string): string | undefined {
   const trimmed = text.trim().replace(/\/+$/, '')
