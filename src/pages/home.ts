@@ -147,7 +147,7 @@ function limitsOf({ limits }: Info): Fact[] {
       'Messages are kept',
       limits.retentionDays === null
         ? 'until the recipient acknowledges them'
-        : `until its recipient acknowledges it, or for ${formatNumber(limits.retentionDays)} days`,
+        : `until the recipient acknowledges them, at most ${formatNumber(limits.retentionDays)} days`,
     ],
   ]
 }
