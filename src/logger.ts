@@ -4,8 +4,8 @@ import pino, { type Logger } from 'pino'
 import type { Config } from './config'
 
 /**
- * The log: JSON lines on standard output, or readable ones in development. Nothing that is logged may hold a
- * body, a key's private half, or a signature; where a whole request slips in, its headers are left out.
+ * Logs JSON lines to standard output, or readable ones in development. No line may hold a body, a
+ * private key or a signature. If a whole request is logged by mistake, its headers are removed.
  */
 export function createLogger({ log }: Pick<Config, 'log'>): Logger {
   const { level } = log
@@ -24,7 +24,7 @@ type Pretty = (options: {
   destination: Writable
 }) => Writable
 
-/** pino-pretty is there in development only; an image does without it. */
+/** pino-pretty is a development dependency, which an image does not have. */
 function loadPretty(): Pretty | undefined {
   try {
     return require('pino-pretty') as Pretty
@@ -34,48 +34,49 @@ function loadPretty(): Pretty | undefined {
 }
 
 const STDOUT = 1
-/** How long a reader that is behind may hold the server up for a line, in milliseconds. */
-const BUSY_MS = 50
+/** How long a slow reader may block the server for a line. */
+const MAX_BLOCKED_MS = 50
 
-/** Writes lines at once. What cannot be written, on a full disk for example, is dropped and counted: requests go on. */
+/** Writes synchronously. Drops and counts lines that cannot be written, such as on a full disk. */
 class LogOutput extends Writable {
   #dropped = 0
-  /** The last line was cut off. */
-  #broken = false
+  /** Whether the last line was cut off. */
+  #cutOff = false
 
   constructor(private readonly descriptor: number) {
     super({ decodeStrings: false })
   }
 
   override write(line: unknown): boolean {
-    // A reader that is stuck holds the server up for one line, and for none after it.
-    const busyMs = this.#dropped > 0 ? 0 : BUSY_MS
+    // A stuck reader blocks the server for one line only.
+    const maxMs = this.#dropped > 0 ? 0 : MAX_BLOCKED_MS
     const caughtUp =
       this.#dropped === 0 ||
       this.#put(
-        `{"level":40,"time":${Date.now()},"dropped":${this.#dropped},"msg":"lines of the log could not be written"}\n`,
-        busyMs,
+        `{"level":40,"time":${Date.now()},"dropped":${this.#dropped},` +
+          '"msg":"lines of the log could not be written"}\n',
+        maxMs,
       )
     if (caughtUp) this.#dropped = 0
-    if (!caughtUp || !this.#put(String(line), busyMs)) this.#dropped++
+    if (!caughtUp || !this.#put(String(line), maxMs)) this.#dropped++
     return true
   }
 
   /** @returns whether the whole text was written */
-  #put(text: string, busyMs: number): boolean {
-    let bytes = Buffer.from(this.#broken ? `\n${text}` : text)
+  #put(text: string, maxMs: number): boolean {
+    let bytes = Buffer.from(this.#cutOff ? `\n${text}` : text)
     const length = bytes.length
-    for (const end = performance.now() + busyMs; bytes.length > 0;) {
+    for (const end = performance.now() + maxMs; bytes.length > 0;) {
       try {
         bytes = bytes.subarray(writeSync(this.descriptor, bytes))
       } catch (error) {
-        // A pipe whose reader is behind.
+        // The reader of a pipe is slow.
         if ((error as NodeJS.ErrnoException).code === 'EAGAIN' && performance.now() < end) continue
-        this.#broken ||= bytes.length < length
+        this.#cutOff ||= bytes.length < length
         return false
       }
     }
-    this.#broken = false
+    this.#cutOff = false
     return true
   }
 }

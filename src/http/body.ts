@@ -6,7 +6,7 @@ import { exchangeOf } from './exchange'
 
 /** The first allocation for a body in several chunks. It doubles as the body grows. */
 const FIRST_BYTES = 4096
-/** A body may arrive in this many chunks and one more per so many bytes: small ones cost work, too. */
+/** A body may have this many chunks, and one more per so many bytes: each chunk costs work. */
 const FREE_CHUNKS = 512
 const BYTES_PER_CHUNK = 64
 
@@ -100,7 +100,7 @@ function tooLarge(maxBytes: number): ApiError {
   )
 }
 
-/** Collects chunks. A single chunk is not copied; several are, so that memory holds them once. */
+/** Collects chunks. Copies them unless there is only one, so that no chunk is kept. */
 class GrowingBuffer {
   length = 0
   chunks = 0

@@ -1,8 +1,8 @@
 import type { IncomingMessage, ServerResponse } from 'node:http'
 
 /**
- * CORS for HTTP and for the socket's polling: browsers may call from anywhere, also into a private network. What
- * protects a request is its signature, not its origin. Preflight requests are answered here.
+ * Allows browsers to call from any origin, also into a private network: a request is protected by
+ * its signature, not by its origin. Answers preflight requests.
  */
 export function cors(req: IncomingMessage, res: ServerResponse, next: () => void): void {
   res.setHeader('access-control-allow-origin', '*')

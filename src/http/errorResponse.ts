@@ -1,45 +1,44 @@
-/** Refusals written without Express: before a request reaches it, and on bare connections. */
+/** Error responses without Express: before a request reaches it, and on bare connections. */
 import { STATUS_CODES, type ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import type { Duplex } from 'node:stream'
 import type { ApiError } from '../contract/errors'
 
 const JSON_TYPE = 'application/json; charset=utf-8'
-/** How long the client of an ended connection may take to end it too, and how much it may still send. */
+/** How long the client of an ended connection may take to end it, too, and what it may send. */
 const END_TIMEOUT_MS = 2000
-const END_BYTES = 64 * 1024
+const MAX_END_BYTES = 64 * 1024
 
-/** Answers a request. */
-export function sendErrorResponse(res: ServerResponse, refusal: ApiError): void {
-  const body = JSON.stringify(refusal.toBody())
-  res.statusCode = refusal.status
+export function sendErrorResponse(res: ServerResponse, error: ApiError): void {
+  const body = JSON.stringify(error.toBody())
+  res.statusCode = error.status
   res.setHeaders(
     new Map(
       Object.entries({
-        ...refusal.headers,
+        ...error.headers,
         'content-type': JSON_TYPE,
         'content-length': String(Buffer.byteLength(body)),
       }),
     ),
   )
-  // The headers are written as the answer ends, which may decide that the connection does, too.
+  // `res.end` may decide to close the connection, so it writes the headers.
   res.end(body)
 }
 
-/** Answers on a bare connection, which then ends. */
-export function writeErrorResponse(socket: Duplex, refusal: ApiError): void {
+/** Writes the response to a bare connection, and ends it. */
+export function writeErrorResponse(socket: Duplex, error: ApiError): void {
   if (!socket.writable) return void socket.destroy()
-  const body = JSON.stringify(refusal.toBody())
+  const body = JSON.stringify(error.toBody())
   socket.on('error', () => {
     socket.destroy()
   })
   endSoon(
     socket as Socket,
     [
-      `HTTP/1.1 ${refusal.status} ${STATUS_CODES[refusal.status]!}`,
+      `HTTP/1.1 ${error.status} ${STATUS_CODES[error.status]!}`,
       `content-type: ${JSON_TYPE}`,
       'access-control-allow-origin: *',
-      ...Object.entries(refusal.headers).map(([name, value]) => `${name}: ${value}`),
+      ...Object.entries(error.headers).map(([name, value]) => `${name}: ${value}`),
       `content-length: ${Buffer.byteLength(body)}`,
       'connection: close',
       '',
@@ -48,11 +47,11 @@ export function writeErrorResponse(socket: Duplex, refusal: ApiError): void {
   )
 }
 
-/** Ends a connection that Node's HTTP server no longer watches. If its client does not end it too, it is cut off. */
+/** Ends a connection that is no longer Node's, and cuts it off if the client does not end it. */
 export function endSoon(socket: Socket, text = ''): void {
   socket.end(text)
-  let left = END_BYTES
-  // It must be read to its end to notice that the client has ended it.
+  let left = MAX_END_BYTES
+  // Reading it to its end shows that the client has ended it.
   socket.on('data', (piece: Buffer) => {
     if ((left -= piece.length) < 0) socket.destroy()
   })

@@ -1,20 +1,20 @@
-/** JSON that clients send: what it costs to parse depends on what it holds, not only on its length. */
+/** Parses JSON of clients. Its cost depends on the number of values, not only on its length. */
 import { isUtf8 } from 'node:buffer'
 import { ApiError } from '../contract/errors'
 
-/** The most objects, arrays and keys together, and the most commas outside of texts. */
+/** The maximum of objects, arrays and keys together, and of commas outside of strings. */
 const MAX_JSON_PARTS = 256 * 1024
 const MAX_JSON_VALUES = 2 * 1024 * 1024
-/** Some programs write it before a text in UTF-8. */
+/** Some programs write it before UTF-8. */
 const BOM = Buffer.from('\ufeff')
-/** Shorter texts cannot hold too much. */
-const SHORT_BYTES = 64 * 1024
-const SHORT_TEXT = 64
+/** Shorter JSON cannot be too complex. */
+const UNCHECKED_BYTES = 64 * 1024
+const SHORT_STRING_BYTES = 64
 
 /** @throws ApiError ERR_INVALID_JSON, ERR_JSON_TOO_COMPLEX */
 export function parseJson(bytes: Buffer): unknown {
   if (!isUtf8(bytes)) throw new ApiError('ERR_INVALID_JSON')
-  if (bytes.length > SHORT_BYTES) checkComplexity(bytes)
+  if (bytes.length > UNCHECKED_BYTES) checkComplexity(bytes)
   try {
     return JSON.parse(
       bytes.toString('utf8', bytes.subarray(0, BOM.length).equals(BOM) ? BOM.length : 0),
@@ -26,13 +26,13 @@ export function parseJson(bytes: Buffer): unknown {
 
 const [QUOTE, BACKSLASH, COMMA, COLON, BRACKET, BRACE] = Buffer.from('"\\,:[{')
 
-/** Counts what is outside of texts. Of what is no JSON the count means nothing, and parsing it stops soon. */
+/** Counts outside of strings. For invalid JSON the count is wrong, but parsing that stops soon. */
 function checkComplexity(bytes: Buffer): void {
   let parts = 0
   let values = 0
   for (let at = 0; at < bytes.length; at++) {
     const byte = bytes[at]
-    if (byte === QUOTE) at = endOfText(bytes, at)
+    if (byte === QUOTE) at = endOfString(bytes, at)
     else if (byte === COMMA) values++
     else if (byte === COLON || byte === BRACKET || byte === BRACE) parts++
     if (parts > MAX_JSON_PARTS || values > MAX_JSON_VALUES)
@@ -41,13 +41,13 @@ function checkComplexity(bytes: Buffer): void {
 }
 
 /**
- * Byte by byte, since a search costs more than a short text has. Long ones are mostly plain to their end, which one
- * search finds.
- * @returns where the quote stands that ends a text; the end of the bytes if none does
+ * Looks at each byte of a short string, for which `indexOf` costs more. In long strings `indexOf`
+ * usually finds the end at once.
+ * @returns the index of the closing quote, or the length of the bytes if there is none
  */
-function endOfText(bytes: Buffer, start: number): number {
+function endOfString(bytes: Buffer, start: number): number {
   for (let at = start + 1; at < bytes.length; at++) {
-    if (at === start + SHORT_TEXT) {
+    if (at === start + SHORT_STRING_BYTES) {
       const quote = bytes.indexOf(QUOTE!, at)
       if (quote < 0) return bytes.length
       if (bytes[quote - 1] !== BACKSLASH) return quote

@@ -1,4 +1,4 @@
-/** Follows each HTTP request: gives it an id, and says in the log and in the metrics what became of it. */
+/** Gives each HTTP request an id, and records its result in the log and the metrics. */
 import type { Request, RequestHandler } from 'express'
 import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
@@ -8,17 +8,16 @@ import type { Metrics } from '../metrics'
 export interface RequestLogParts {
   logger: Logger
   metrics: Metrics
-  /** Whether a request comes from a proxy whose id for it is taken over. */
+  /** Whether a request comes from a trusted proxy: then the proxy's request id is kept. */
   isProxied: (req: Request) => boolean
-  /** The route's name in the metrics, for a path. */
+  /** The name of a path's route in the metrics. */
   routeOf: (path: string) => string
-  /** Paths that are asked for every few seconds: they are logged at the level debug. */
+  /** Whether a path is requested every few seconds: then it is logged at the level debug. */
   isPolled: (path: string) => boolean
 }
 
 const REQUEST_ID = /^[\w.:-]{1,100}$/
-/** How much of a path the log holds. */
-const MAX_PATH = 200
+const MAX_LOGGED_PATH_LENGTH = 200
 
 const ids = new WeakMap<Request, string>()
 
@@ -39,7 +38,7 @@ export function logRequests({
     res.setHeader('x-request-id', requestId)
     res.once('close', () => {
       const milliseconds = performance.now() - since
-      // Whoever left before the answer began got none, whatever it would have been.
+      // A client that disconnected before the answer began has got no status.
       const status = res.headersSent ? res.statusCode : undefined
       metrics.request(routeOf(path), status, milliseconds / 1000)
       const level = isPolled(path) ? 'debug' : 'info'
@@ -48,7 +47,7 @@ export function logRequests({
         {
           requestId,
           method,
-          path: path.slice(0, MAX_PATH),
+          path: path.slice(0, MAX_LOGGED_PATH_LENGTH),
           status,
           milliseconds: Math.round(milliseconds),
           ...(!res.writableFinished && { aborted: true }),
@@ -60,7 +59,7 @@ export function logRequests({
   }
 }
 
-/** A log whose lines carry the request's id. */
+/** @returns a log that adds the request's id to each line */
 export function faultLogOf(req: Request, logger: Logger): FaultLog {
   return {
     error(fields, text) {

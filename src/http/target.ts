@@ -1,18 +1,18 @@
-/** Targets of requests as clients and proxies write them. */
+/** Request targets as clients and proxies write them. */
 
-/** A path, or a whole URL: Express gives up on anything else before it asks any handler. */
+/** Whether a target is a path or a URL. Express fails on anything else before any handler. */
 export function isTarget(target = ''): boolean {
   return target.startsWith('/') || target === '*' || URL.canParse(target)
 }
 
-/** A target that is a whole URL, as proxies get it, without its origin; others as they are. Requests are signed over it. */
+/** Removes the origin of a target that is a whole URL. Requests are signed over the result. */
 export function toPath(target: string): string {
   if (!/^https?:\/\//i.test(target) || !URL.canParse(target)) return target
   const path = target.replace(/^https?:\/\/[^/?]*/i, '')
   return path.startsWith('/') ? path : `/${path}`
 }
 
-/** Several slashes in a row count as one: they come from a host that a client was given with a slash at its end. */
+/** Replaces repeated slashes: clients that know the host with a slash at its end send them. */
 export function mergeSlashes(target: string): string {
   return target.includes('//')
     ? target.replace(/^[^?]*/, (path) => path.replace(/\/{2,}/g, '/'))

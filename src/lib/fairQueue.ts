@@ -1,23 +1,19 @@
-/**
- * Work that is done one after the other, and for whom it is done in turns: whoever has much to do waits for itself, and
- * not everybody else for it.
- */
+/** Runs one job at a time. Owners take turns, so an owner with many jobs does not delay others. */
 export class FairQueue {
   readonly #waiting = new Map<string, Array<() => Promise<unknown>>>()
   #size = 0
   #running = false
 
-  /** How many wait, and the one whose turn it is. */
+  /** How many jobs wait or run. */
   get size(): number {
     return this.#size
   }
 
-  /** How many of one owner's wait, with the one whose turn it is. */
+  /** How many jobs of an owner wait or run. */
   sizeOf(owner: string): number {
     return this.#waiting.get(owner)?.length ?? 0
   }
 
-  /** Does something when it is its owner's turn. */
   async run<T>(owner: string, work: () => Promise<T>): Promise<T> {
     return await new Promise<T>((resolve, reject) => {
       const mine = this.#waiting.get(owner) ?? []
@@ -42,7 +38,7 @@ export class FairQueue {
       const [owner, [work]] = next.value
       await work!()
       this.#size--
-      // What the owner has brought meanwhile waits behind everybody else.
+      // The owner's other jobs wait behind all other owners.
       const [, ...later] = this.#waiting.get(owner)!
       this.#waiting.delete(owner)
       if (later.length > 0) this.#waiting.set(owner, later)

@@ -1,6 +1,8 @@
-/** Asks a service for JSON that the operator has configured: bounds the answer, and follows no redirect. */
-
-/** @throws Error if the service does not answer in time, redirects, or answers with more than so many bytes */
+/**
+ * Fetches JSON from a service that the operator has configured.
+ * @returns body undefined if the answer is no JSON
+ * @throws Error if the service does not answer in time, redirects, or sends more than `maxBytes`
+ */
 export async function fetchJson(
   url: string,
   { timeoutMs, maxBytes, ...init }: RequestInit & { timeoutMs: number; maxBytes: number },
@@ -20,7 +22,6 @@ export async function fetchJson(
   return { status: response.status, body: parse(Buffer.concat(pieces).toString()) }
 }
 
-/** What is no JSON is no answer. */
 function parse(text: string): unknown {
   try {
     return JSON.parse(text)

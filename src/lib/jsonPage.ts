@@ -1,20 +1,19 @@
-/** A page of items as the JSON answer that it is part of: written once, to measure it and to send it. */
-
 const HEAD = '{"status":"success","messages":['
-/** Room for what stands behind the items, in bytes. */
+/** For the fields behind the items. */
 const TAIL_BYTES = 256
-/** A UTF-16 unit takes at most so many bytes in UTF-8. */
-const MAX_BYTES_A_UNIT = 3
+/** Bytes in UTF-8 per UTF-16 code unit. */
+const MAX_BYTES_PER_UNIT = 3
 
+/** The JSON answer with a page of items. It is written once, both to measure and to send it. */
 export class JsonPage {
-  /** How many bytes are written so far. */
+  /** Bytes written so far. */
   length = 0
   #bytes = Buffer.alloc(0)
   #separator = HEAD
 
   /**
-   * @param maxBytes of the answer, unless a single item has more
-   * @param expectedBytes for so many there is room from the beginning
+   * @param maxBytes of the answer, unless a single item is larger
+   * @param expectedBytes the first allocation
    */
   constructor(
     private readonly maxBytes: number,
@@ -22,13 +21,12 @@ export class JsonPage {
   ) {}
 
   /**
-   * Writes an item behind those before it.
-   * @param json one item, or several with commas between them
-   * @returns false if it does not fit; the first one always does
+   * Adds an item, or several with commas between them.
+   * @returns false if it does not fit. The first one always fits.
    */
   add(json: string): boolean {
     const start = this.length + this.#separator.length
-    const most = start + MAX_BYTES_A_UNIT * json.length + TAIL_BYTES
+    const most = start + MAX_BYTES_PER_UNIT * json.length + TAIL_BYTES
     const needed = most <= this.#bytes.length ? most : start + Buffer.byteLength(json) + TAIL_BYTES
     if (needed > this.maxBytes && this.length > 0) return false
     if (needed > this.#bytes.length) this.#grow(needed)
@@ -39,8 +37,8 @@ export class JsonPage {
   }
 
   /**
-   * Ends the answer; the page is of no use afterwards.
-   * @param fields what stands behind the items; not empty, and small
+   * Ends the answer. The page cannot be used afterwards.
+   * @param fields behind the items: at least one, and small
    */
   finish(fields: object): Buffer {
     if (this.length === 0) this.add('')

@@ -1,7 +1,4 @@
-/**
- * What the nodes share through Redis: a connection that may be away. Whoever uses it has a way to go on without;
- * a node alone is worse than all of them together, but better than none.
- */
+/** The connections to Redis, through which nodes share state. Without Redis a node works alone. */
 import { createClient, type RedisClientType } from '@redis/client'
 import type { Logger } from 'pino'
 import { withTimeout } from './timeout'
@@ -20,25 +17,28 @@ const PING_INTERVAL_MS = 5000
 const SOCKET_TIMEOUT_MS = 15_000
 const MAX_UNANSWERED_COMMANDS = 10_000
 
-/** What Redis answers that is no primary, or has lost its own, or is still loading its data; to scripts, older ones say so later. */
+/**
+ * Errors of a Redis that is no primary, has lost its primary, or is still loading its data. Older
+ * releases answer scripts with the code in the middle of the text.
+ */
 const NOT_PRIMARY = /(^|-)(READONLY|MASTERDOWN|LOADING|NOREPLICAS)\b/
 
-/** What Redis is asked for. One use that fails says nothing about the others. */
+/** The node pauses each use on its own after a failure. */
 export type RedisUse = 'rates' | 'nonces'
 
 export class SharedRedis {
   readonly client: RedisClient
-  /** This one, and those that others listen and send with. */
+  /** `client` and those of `connectAgain`. */
   readonly #connections: RedisClient[] = []
-  /** The uses that failed last, and until when Redis is not asked for each, in milliseconds since 1970. */
+  /** Uses whose last attempt failed, and when to try again, in milliseconds since 1970. */
   readonly #pausedUntil = new Map<RedisUse, number>()
   #reconnectedAt = -Infinity
-  /** What the log was told last of whether Redis is there. */
-  #told: boolean | undefined
+  /** What the log says last. */
+  #loggedReady: boolean | undefined
 
   /**
-   * Connects in the background: a node starts with Redis away, too.
-   * @param namespace of every key and channel, so that servers of other identities may share the Redis
+   * Connects in the background: a node also starts without Redis.
+   * @param namespace of every key and channel, so that servers of other identities can share Redis
    */
   constructor(
     url: Secret,
@@ -47,14 +47,14 @@ export class SharedRedis {
   ) {
     this.client = this.#connect(url)
     this.client.on('ready', () => {
-      this.#tell()
+      this.#logState()
     })
     this.client.on('error', (error: Error) => {
-      this.#tell(error)
+      this.#logState(error)
     })
   }
 
-  /** Whether Redis answers whatever it is asked for: after a failure it does when it has answered the same again. */
+  /** Whether Redis is connected, and the last attempt of every use succeeded. */
   get up(): boolean {
     return this.client.isReady && this.#pausedUntil.size === 0
   }
@@ -64,10 +64,7 @@ export class SharedRedis {
     return `messagebox:${this.namespace}:${name}`
   }
 
-  /**
-   * Asks Redis something.
-   * @returns undefined where it is away, or does not answer in time
-   */
+  /** @returns undefined if Redis is away, fails or does not answer in time */
   async attempt<T>(
     use: RedisUse,
     command: (client: RedisClient) => Promise<T>,
@@ -85,11 +82,14 @@ export class SharedRedis {
     }
   }
 
-  /** Another connection: one that listens can do nothing else, and large messages must not delay small commands. */
+  /**
+   * Opens another connection. A subscriber can send no other commands, and large messages must not
+   * delay small commands.
+   */
   connectAgain(): RedisClient {
     const client = this.client.duplicate()
     client.on('error', () => {
-      // The first connection reports it; each connects again by itself.
+      // The first connection logs errors. Each one reconnects by itself.
     })
     client.connect().catch(() => {})
     this.#connections.push(client)
@@ -113,25 +113,24 @@ export class SharedRedis {
       },
     }) as RedisClient
     client.connect().catch(() => {
-      // It tries again by itself, and says so by "error".
+      // It tries again by itself, and emits "error".
     })
     this.#connections.push(client)
     return client
   }
 
-  /** After a failover connections stay with the old primary; those that listen and send would not even notice. */
+  /** After a failover connections stay with the old primary, and subscribers do not notice it. */
   #reconnect(): void {
     const now = performance.now()
     if (now - this.#reconnectedAt < FAILURE_PAUSE_MS) return
     this.#reconnectedAt = now
-    // Those that are not ready connect again by themselves.
+    // The others are reconnecting already.
     for (const client of this.#connections.filter(({ isReady }) => isReady)) {
       client.destroy()
       client.connect().catch(() => {})
     }
   }
 
-  /** Whatever Redis cannot do now, it is not asked for again at once. */
   #pause(use: RedisUse, reason: string): void {
     const now = Date.now()
     if (now >= (this.#pausedUntil.get(use) ?? 0))
@@ -142,11 +141,11 @@ export class SharedRedis {
     this.#pausedUntil.set(use, now + FAILURE_PAUSE_MS)
   }
 
-  /** Says in the log when Redis has come, or gone. Some errors are no reason to think it gone. */
-  #tell(error?: Error): void {
+  /** Logs whether Redis is connected, if that has changed. */
+  #logState(error?: Error): void {
     const { isReady } = this.client
-    if (isReady === this.#told) return
-    this.#told = isReady
+    if (isReady === this.#loggedReady) return
+    this.#loggedReady = isReady
     if (isReady) this.logger.info('Redis is there')
     else this.logger.warn({ reason: error?.message }, 'Redis is away: this node goes on alone')
   }

@@ -1,6 +1,6 @@
 import { inspect } from 'node:util'
 
-/** A value that never prints: not in logs, not in JSON, not in an error. `reveal()` is the only way to it. */
+/** A value that is never printed in logs, JSON or errors. Only `reveal()` returns it. */
 export class Secret {
   readonly #value: string
 

@@ -1,4 +1,3 @@
-/** Whose address a request counts for. */
 import type { IncomingMessage } from 'node:http'
 import { isIPv4, isIPv6, type Socket } from 'node:net'
 import proxyAddr from 'proxy-addr'
@@ -10,7 +9,7 @@ export class ClientAddress {
   readonly #trust: Trust
 
   constructor(trustProxy: TrustProxy) {
-    // proxy-addr counts the connection itself as 0, then the addresses of X-Forwarded-For from its end.
+    // proxy-addr counts the connection as 0, then the addresses of X-Forwarded-For backwards.
     this.#trust =
       typeof trustProxy === 'number'
         ? (_address, hop) => hop < trustProxy
@@ -22,23 +21,23 @@ export class ClientAddress {
     return rateKey(req.socket.remoteAddress === undefined ? '' : proxyAddr(req, this.#trust))
   }
 
-  /** Whether a request comes from a proxy that we trust. */
+  /** Whether a request comes from a trusted proxy. */
   isProxied({ socket }: { socket: Socket }): boolean {
     return socket.remoteAddress !== undefined && this.#trust(socket.remoteAddress, 0)
   }
 
-  /** The address a connection is limited by, before anything is known of its requests; undefined for a trusted proxy. */
+  /** The address a connection is limited by; undefined for a trusted proxy. */
   ofConnection(socket: Socket): string | undefined {
     return this.isProxied({ socket }) ? undefined : rateKey(socket.remoteAddress ?? '')
   }
 }
 
 /**
- * What an address is counted under: itself, but for IPv6 its network of 64 bits, since one customer has all of
- * that. Whatever is no address, as a proxy may write, is one key.
+ * The key an address is counted under: an IPv4 address, or the /64 network of an IPv6 address,
+ * since one customer has all of it. Anything else, which a proxy may write, is "unknown".
  */
 export function rateKey(address: string): string {
-  // Some proxies write the port behind it: 192.0.2.1:443, [2001:db8::1]:443.
+  // Some proxies add the port: 192.0.2.1:443, [2001:db8::1]:443.
   const bare =
     /^\[([^\]]+)\](:\d+)?$/.exec(address)?.[1] ??
     /^(\d+\.\d+\.\d+\.\d+):\d+$/.exec(address)?.[1] ??

@@ -1,9 +1,9 @@
-/** Memory that clients can fill, bounded in total and for each owner: an address, or an identity. */
+/** Limits the memory that clients can fill, in total and for each owner: address or identity. */
 import { ApiError } from '../contract/errors'
 
 export interface BudgetBytes {
   total: number
-  /** The most of it that one owner may hold. */
+  /** The maximum of one owner. */
   share: number
 }
 
@@ -18,29 +18,26 @@ export class ByteBudget {
 
   constructor(private readonly bytes: BudgetBytes) {}
 
-  /** How many bytes all accounts hold. */
   get used(): number {
     return this.#used
   }
 
-  /** Whether an owner's share has room for so many bytes. */
   hasRoom(owner: string, bytes: number): boolean {
     return (this.#owners.get(owner)?.bytes ?? 0) + bytes <= this.bytes.share
   }
 
   /**
-   * Opens an account that holds nothing yet.
-   * @param owners whose shares it counts for
-   * @param end ends the work that the account is for, when others need its memory; undefined if that is not possible
+   * @param owners the account counts for the share of each
+   * @param end stops the account's work when others need the memory; undefined if it cannot stop
    */
   open(owners: readonly string[], end?: () => void): ByteAccount {
     return new ByteAccount(this, [...owners], end)
   }
 
   /**
-   * Sets how many bytes an account holds. If the total is exceeded, the largest accounts of the largest owners end,
-   * rather than the one that happens to come next.
-   * @throws ApiError ERR_SERVER_BUSY if an owner's share is exceeded, or if no other account can end
+   * Sets how many bytes an account holds. Over the total, the largest account of the largest owner
+   * ends, rather than this one.
+   * @throws ApiError ERR_SERVER_BUSY over an owner's share, or if no other account can end
    */
   resize(account: ByteAccount, bytes: number): void {
     const more = bytes - account.bytes
@@ -60,7 +57,7 @@ export class ByteBudget {
     }
   }
 
-  /** The largest account that can end, of the owner that holds most of such. */
+  /** The largest account that can end, of the largest owner that has one. */
   #largestAccount(): ByteAccount | undefined {
     const owners = [...this.#owners.values()].sort((a, b) => b.bytes - a.bytes)
     for (const { accounts } of owners) {
@@ -87,7 +84,7 @@ export class ByteBudget {
   }
 }
 
-/** What one piece of work holds of a budget. */
+/** The bytes of a budget that one request or socket holds. */
 export class ByteAccount {
   /** Set by the budget. */
   bytes = 0
@@ -100,20 +97,19 @@ export class ByteAccount {
   ) {}
 
   /**
-   * Sets how many bytes are held now. A closed account holds nothing.
+   * Sets how many bytes the account holds. Does nothing if it is closed.
    * @throws ApiError ERR_SERVER_BUSY
    */
   resize(bytes: number): void {
     if (!this.#closed) this.budget.resize(this, bytes)
   }
 
-  /** Gives everything back, for good. */
   close(): void {
     this.resize(0)
     this.#closed = true
   }
 
-  /** The memory is in use from now on: it no longer ends for the sake of others. */
+  /** From now on the account does not end when others need memory. */
   keep(): void {
     this.onEnd = undefined
   }

@@ -1,12 +1,11 @@
 import type { Limit } from '../config/parsers'
 
-/** How many things of a kind each key has, such as connections of an address. */
+/** Limits how many things each key has, such as connections of an address. */
 export class CountLimiter {
   readonly #counts = new Map<string, number>()
 
   constructor(private readonly limit: Limit) {}
 
-  /** Whether a key may have one more. */
   hasRoom(key: string): boolean {
     return this.limit === undefined || (this.#counts.get(key) ?? 0) < this.limit
   }

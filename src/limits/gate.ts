@@ -1,30 +1,29 @@
-/** How many requests are worked on at once, in all and from one address; the others are refused at once. */
 import { ApiError } from '../contract/errors'
 import type { Limit } from '../config/parsers'
 
-/** One address gets this part of the places, but no fewer than the least. */
-const SHARE = 0.5
-const LEAST_SHARE = 50
+/** The part of the limit for one address, but at least `MIN_SHARE` requests. */
+const SHARE_RATIO = 0.5
+const MIN_SHARE = 50
 
+/** Limits how many requests are worked on at once, in total and of one address. */
 export class Gate {
   #working = 0
   readonly #workingFor = new Map<string, number>()
   readonly #share: number
 
   constructor(private readonly limit: Limit) {
-    this.#share = Math.max(LEAST_SHARE, Math.ceil((limit ?? Infinity) * SHARE))
+    this.#share = Math.max(MIN_SHARE, Math.ceil((limit ?? Infinity) * SHARE_RATIO))
   }
 
-  /** How many requests are being worked on. */
   get working(): number {
     return this.#working
   }
 
   /**
-   * Lets a request in that has arrived whole. How slowly it arrived, and how slowly its answer is read, is not the
-   * server's work, so neither counts.
-   * @returns a function to call once when the answer is made
-   * @throws ApiError ERR_SERVER_BUSY if too many are in
+   * Counts a request that has arrived whole, until its answer is ended. The time it takes to send
+   * either over the network does not count.
+   * @returns a function to call once when the answer is ended
+   * @throws ApiError ERR_SERVER_BUSY over the limit
    */
   enter(address: string): () => void {
     const ofAddress = this.#workingFor.get(address) ?? 0

@@ -8,42 +8,40 @@ import { createMeter, type Meter } from './meter'
 import { createRateLimiter, unlimited, type RateLimiter } from './rates'
 import { CountLimiter } from './countLimiter'
 
-/** How many attempts to migrate an address has in a minute. */
-const MIGRATION_ATTEMPTS = 10
-/** How many advertisements an address may look up and submit in a minute. */
-const LOOKUPS = 1200
-const SUBMISSIONS = 20
-/** How often an address may ask for what costs next to nothing, such as /health, as a multiple of its rate. */
-const CHEAP = 10
-/** Which part of the memory one owner may hold. */
-const SHARE = 0.25
+/** Of one address. */
+const MIGRATIONS_PER_MINUTE = 10
+const LOOKUPS_PER_MINUTE = 1200
+const SUBMISSIONS_PER_MINUTE = 20
+/** How many cheap requests count like one other request. */
+const CHEAP_FACTOR = 10
+/** The part of the memory that one owner may hold. */
+const SHARE_RATIO = 0.25
 
 export interface Limits {
   address: ClientAddress
   perAddress: RateLimiter
   perIdentity: RateLimiter
-  /** Of requests that cost next to nothing: health and CORS preflights. */
+  /** For health checks and CORS preflights. */
   cheap: RateLimiter
-  /** Of attempts to migrate. */
   migrations: RateLimiter
-  /** Of the overlay network's questions, and of what is submitted to it. */
   lookups: RateLimiter
   submissions: RateLimiter
-  /** Of the milliseconds that transactions take to verify. */
+  /** Its points are milliseconds that the verification of transactions takes. */
   verification: RateLimiter
   meter: Meter
   gate: Gate
-  /** TCP connections by the address at their other end, unless it is a trusted proxy. */
+  /** TCP connections by address. Those of trusted proxies are not counted. */
   connections: CountLimiter
-  /** Sockets of Socket.IO by address, and how many one identity may have. */
+  /** Sockets of Socket.IO by address. */
   sockets: CountLimiter
   socketsPerIdentity: Limit
-  /** Memory for what arrives and is not worked on yet, and for what is sent and not read yet. */
+  /** Memory for what clients have sent. */
   incoming: ByteBudget
+  /** Memory for what clients have not read yet. */
   outgoing: ByteBudget
 }
 
-/** @param redis through which the nodes count together; undefined if there is none */
+/** @param redis if given, the nodes count requests together */
 export function createLimits(
   { http, limits, mailbox, memory }: Pick<Config, 'http' | 'limits' | 'mailbox' | 'memory'>,
   redis: SharedRedis | undefined,
@@ -57,16 +55,19 @@ export function createLimits(
     cheap:
       limits.perAddress === undefined
         ? unlimited
-        : createRateLimiter('cheap', Math.max(limits.perAddress * CHEAP, LOOKUPS)),
-    migrations: createRateLimiter('migrations', MIGRATION_ATTEMPTS, redis),
-    lookups: createRateLimiter('lookups', LOOKUPS, redis),
-    submissions: createRateLimiter('submissions', SUBMISSIONS, redis),
+        : createRateLimiter(
+            'cheap',
+            Math.max(limits.perAddress * CHEAP_FACTOR, LOOKUPS_PER_MINUTE),
+          ),
+    migrations: createRateLimiter('migrations', MIGRATIONS_PER_MINUTE, redis),
+    lookups: createRateLimiter('lookups', LOOKUPS_PER_MINUTE, redis),
+    submissions: createRateLimiter('submissions', SUBMISSIONS_PER_MINUTE, redis),
     verification: createRateLimiter(
       'verification',
       limits.verificationSeconds === undefined ? undefined : limits.verificationSeconds * 1000,
       redis,
       (limit) =>
-        `The transactions of your address took more than ${limit / 1000} seconds of a minute to verify`,
+        `Verifying the transactions of your address took more than ${limit / 1000} s of a minute`,
     ),
     meter: createMeter({ perAddress, perIdentity }),
     gate: new Gate(limits.concurrent),
@@ -84,7 +85,7 @@ export function createLimits(
   }
 }
 
-/** What is largest has to fit into the share of a single owner. */
+/** A request or answer of the maximum size has to fit into the share of one owner. */
 function shareOf(total: number, largest: number): number {
-  return Math.min(total, Math.max(total * SHARE, largest * ROOM))
+  return Math.min(total, Math.max(total * SHARE_RATIO, largest * ROOM))
 }

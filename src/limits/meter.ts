@@ -1,46 +1,48 @@
-/** What work costs beyond the request or event that causes it, in points of the rates. */
+/** Charges the rate limits for work beyond the request or event that causes it. */
 import type { Caller } from '../contract/protocol'
 import { unlimited, type RateLimiter } from './rates'
 
-/** How long a point takes, about, in milliseconds of a core. */
-const POINT_MS = 0.5
-/** So much of each costs one point more. */
-const BYTES_A_POINT = 64 * 1024
-const ROWS_A_POINT = 4
-const REMOVALS_A_POINT = 50
-const DELIVERIES_A_POINT = 8
-/** What a body in chunks costs that is not read: they may be of one byte each, and much has arrived until reading stops. */
+/** About how much time of a core a point takes. */
+const MS_PER_POINT = 0.5
+const BYTES_PER_POINT = 64 * 1024
+const ROWS_PER_POINT = 4
+const REMOVALS_PER_POINT = 50
+const DELIVERIES_PER_POINT = 8
+/** For an unread chunked body, of which many 1-byte chunks may have arrived already. */
 export const UNREAD_CHUNKS_POINTS = 60
 
 export interface Work {
-  /** Bytes that are parsed, stored or listed. */
+  /** Parsed, stored or listed. */
   bytes?: number
-  /** Rows that are stored. */
+  /** Stored. */
   rows?: number
-  /** Rows that are removed. */
+  /** Removed rows. */
   removals?: number
-  /** Sockets that are told of a message. */
+  /** Sockets that a message is sent to. */
   deliveries?: number
 }
 
 export interface Meter {
-  /** Whether the work of addresses is not limited. */
+  /** Whether addresses are not limited. */
   readonly isOff: boolean
   /**
-   * Counts work before it is done, for the address and the identity that cause it.
+   * Charges the address and the identity for work before it is done.
    * @throws ApiError ERR_RATE_LIMITED
    */
   spend: (caller: Caller, work: Work) => void | Promise<void>
-  /** The same for an address that has proven no identity yet. */
+  /** The same for an address without a proven identity. */
   spendOfAddress: (address: string, work: Work) => void | Promise<void>
   /**
-   * Looks whether the caller may cause more work.
+   * Checks that the caller is not over its rate.
    * @throws ApiError ERR_RATE_LIMITED
    */
   check: (caller: Caller) => void | Promise<void>
-  /** Counts work whose cost is known only when it is done: it delays what comes next. */
+  /** Charges for work that is done, whose cost was not known before. It never throws. */
   charge: (caller: Caller, work: Work) => void
-  /** How long work takes, about, in milliseconds of a core: for so long its address should make room for others. 0 if nothing is counted. */
+  /**
+   * About how many milliseconds of a core the work takes. For so long its address should make room
+   * for others. 0 if addresses are not limited.
+   */
   timeOf: (work: Work) => number
 }
 
@@ -77,21 +79,21 @@ export function createMeter({
       perAddress.charge(address, points)
       perIdentity.charge(identityKey, points)
     },
-    timeOf: (work) => (isOff ? 0 : pointsOf(work) * POINT_MS),
+    timeOf: (work) => (isOff ? 0 : pointsOf(work) * MS_PER_POINT),
   }
 }
 
-/** Small work costs nothing beyond its request. */
+/** @returns 0 for little work, which its request pays for */
 export function pointsOf({ bytes = 0, rows = 0, removals = 0, deliveries = 0 }: Work): number {
   return (
-    Math.floor(bytes / BYTES_A_POINT) +
-    Math.floor(rows / ROWS_A_POINT) +
-    Math.floor(removals / REMOVALS_A_POINT) +
-    Math.floor(deliveries / DELIVERIES_A_POINT)
+    Math.floor(bytes / BYTES_PER_POINT) +
+    Math.floor(rows / ROWS_PER_POINT) +
+    Math.floor(removals / REMOVALS_PER_POINT) +
+    Math.floor(deliveries / DELIVERIES_PER_POINT)
   )
 }
 
-/** Each may throw at once, or reject. Begins the second when the first has ended, so that no rejection is left unhandled. */
+/** Runs the second after the first, so that no rejection is unhandled. Both may throw or reject. */
 function inTurn(
   first: () => void | Promise<void>,
   second: () => void | Promise<void>,

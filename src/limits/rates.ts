@@ -1,36 +1,36 @@
-/** How much work a key may cause: so many points in a minute that begins with the first. */
+/** Limits the points of a key in a minute, which begins with the key's first point. */
 import { ApiError } from '../contract/errors'
 import type { SharedRedis } from '../lib/redis'
 import type { Limit } from '../config/parsers'
 
 export interface RateLimiter {
   /**
-   * Counts work on this node at once, and with the other nodes if there are any. Zero points only look.
-   * @returns nothing if the answer is known at once; otherwise a promise that rejects as this function throws
-   * @throws ApiError ERR_RATE_LIMITED beyond the limit; it says when to come back
+   * Counts work on this node, and with the other nodes if there are any. 0 points only check.
+   * @returns undefined if this node can tell; else a promise, which rejects with the same error
+   * @throws ApiError ERR_RATE_LIMITED over the limit, with the time to wait
    */
   consume: (key: string, points?: number) => void | Promise<void>
-  /** Counts work that is done already. */
+  /** Counts work that is done. */
   charge: (key: string, points: number) => void
-  /** Whether a key goes on far beyond its limit, so that even refusals cost too much. */
+  /** Whether a key is so far over its limit that even error responses cost too much. */
   isFlooding: (key: string) => boolean
 }
 
 const WINDOW_MS = 60_000
-/** A key is refused politely this many times a minute, and as often again as its limit allows, */
-const TOLERATED_REFUSALS = 1000
-/** unless what it has caused by then comes to so many times its limit. */
-const TOLERATED_POINTS = 2
-/** How many keys are counted at once, at about 150 bytes each. Beyond it, those that began first are forgotten. */
+/** A key floods the server after this many rejections in a minute, and as many as its limit. */
+const TOLERATED_REJECTIONS = 1000
+/** It also floods the server with this many times the points of its limit. */
+const TOLERATED_POINTS_FACTOR = 2
+/** About 150 bytes each. Over it, the oldest keys are forgotten. */
 const MAX_KEYS = 200_000
 
-/** For a limit that is off. */
+/** The limiter of a limit that is off. */
 export const unlimited: RateLimiter = { consume() {}, charge() {}, isFlooding: () => false }
 
 /**
- * @param name under which the nodes share the counts; each counts alone while Redis is away, or if there is none
+ * @param name of the counts in Redis. Without Redis each node counts alone.
  * @param limit points a minute
- * @param describe what a client beyond the limit has done
+ * @param describe what a client over the limit has done
  */
 export function createRateLimiter(
   name: string,
@@ -40,55 +40,55 @@ export function createRateLimiter(
 ): RateLimiter {
   if (limit === undefined) return unlimited
   const own = new Counts()
-  const refusal = (waitMs: number): ApiError => createRefusal(limit, waitMs, describe)
+  const overLimit = (waitMs: number): ApiError => createRateError(limit, waitMs, describe)
   const shared = redis === undefined ? undefined : new SharedCounts(redis, name)
 
   const consumeShared = async (key: string, points: number): Promise<void> => {
     const counted = await shared!.add(key, points)
     if (counted === undefined || counted.points <= limit) return
     const before = counted.points - points
-    // Nothing is done for what is refused.
+    // Rejected work is not done.
     own.add(key, -points)
-    // Once its minute is used up, the key is refused without another question until it is over.
+    // Over the limit of all nodes, this node rejects the key without Redis until the minute ends.
     if (before >= limit) own.raise(key, limit, counted.waitMs)
     else void shared!.add(key, -points)
-    throw refusal(counted.waitMs)
+    throw overLimit(counted.waitMs)
   }
 
   return {
     consume(key, points = 1) {
       const { fits, waitMs } = own.take(key, points, limit)
-      if (!fits) throw refusal(waitMs)
-      // To look costs no question: what other nodes have counted is known as soon as it matters.
+      if (!fits) throw overLimit(waitMs)
+      // A check does not ask Redis: `raise` has set what other nodes have counted.
       return shared === undefined || points === 0 ? undefined : consumeShared(key, points)
     },
     charge(key, points) {
       own.add(key, points)
       void shared?.add(key, points)
     },
-    isFlooding: (key) => own.isBeyond(key, limit * TOLERATED_POINTS, limit + TOLERATED_REFUSALS),
+    isFlooding: (key) =>
+      own.isBeyond(key, limit * TOLERATED_POINTS_FACTOR, limit + TOLERATED_REJECTIONS),
   }
 }
 
 interface Entry {
   points: number
-  refusals: number
+  rejections: number
   /** When the minute ends, on the clock of `performance.now()`. */
   until: number
 }
 
-/** The counts of this process. */
 class Counts {
-  /** In the order in which their minutes began, so the first ones end first. */
+  /** In the order in which their minutes begin and end. */
   readonly #entries = new Map<string, Entry>()
 
-  /** Counts points if they fit into the limit, all or none. */
+  /** Counts the points unless they exceed the limit. */
   take(key: string, points: number, limit: number): { fits: boolean; waitMs: number } {
     const now = performance.now()
     const entry = this.#entry(key, now)
     const fits = entry.points + points <= limit
     if (fits) entry.points += points
-    else entry.refusals++
+    else entry.rejections++
     return { fits, waitMs: entry.until - now }
   }
 
@@ -96,16 +96,16 @@ class Counts {
     this.#entry(key, performance.now()).points += points
   }
 
-  isBeyond(key: string, points: number, refusals: number): boolean {
+  isBeyond(key: string, points: number, rejections: number): boolean {
     const entry = this.#entries.get(key)
     return (
       entry !== undefined &&
       entry.until > performance.now() &&
-      (entry.points > points || entry.refusals > refusals)
+      (entry.points > points || entry.rejections > rejections)
     )
   }
 
-  /** Sets a count that other nodes have brought about. */
+  /** Raises a count to that of all nodes. */
   raise(key: string, points: number, waitMs: number): void {
     const now = performance.now()
     const entry = this.#entry(key, now)
@@ -117,7 +117,7 @@ class Counts {
     const known = this.#entries.get(key)
     if (known !== undefined && known.until > now) return known
     this.#entries.delete(key)
-    const entry = { points: 0, refusals: 0, until: now + WINDOW_MS }
+    const entry = { points: 0, rejections: 0, until: now + WINDOW_MS }
     this.#entries.set(key, entry)
     this.#forget(now)
     return entry
@@ -138,7 +138,7 @@ class SharedCounts {
     private readonly name: string,
   ) {}
 
-  /** @returns what is counted now, and when its minute ends; undefined if Redis is away */
+  /** @returns the sum of all nodes, and when its minute ends; undefined if Redis is away */
   async add(key: string, points: number): Promise<{ points: number; waitMs: number } | undefined> {
     const name = this.redis.key(`rate:${this.name}:${key}`)
     return await this.redis.attempt('rates', async (client) => {
@@ -157,7 +157,7 @@ function describeRequests(limit: number): string {
   return `More than ${limit} requests in a minute`
 }
 
-function createRefusal(
+function createRateError(
   limit: number,
   waitMs: number,
   describe: (limit: number) => string,

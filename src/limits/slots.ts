@@ -1,35 +1,34 @@
-/** Runs work of each key, so much of it at once and the rest in order. A place may rest after what was large. */
+/** Limits how many jobs of each key run at once. The others wait in order. */
 export class Slots {
   readonly #running = new Map<string, number>()
   readonly #waiting = new Map<string, Array<() => void>>()
 
-  /** @param each how much work of one key runs at once */
-  constructor(private readonly each: number) {}
+  constructor(private readonly maxPerKey: number) {}
 
-  /** @param restOf for how many milliseconds the place of the work stays empty, by what came of it */
+  /** @param restMsOf how long the job's slot stays empty afterwards, by the job's result */
   async run<T>(
     key: string,
     work: () => Promise<T>,
-    restOf: (result: T) => number = () => 0,
+    restMsOf: (result: T) => number = () => 0,
   ): Promise<T> {
     await this.#enter(key)
-    let rest = 0
+    let restMs = 0
     try {
       const result = await work()
-      rest = restOf(result)
+      restMs = restMsOf(result)
       return result
     } finally {
-      if (rest > 0)
+      if (restMs > 0)
         setTimeout(() => {
           this.#leave(key)
-        }, rest).unref()
+        }, restMs).unref()
       else this.#leave(key)
     }
   }
 
   async #enter(key: string): Promise<void> {
     const running = this.#running.get(key) ?? 0
-    if (running < this.each) return void this.#running.set(key, running + 1)
+    if (running < this.maxPerKey) return void this.#running.set(key, running + 1)
     await new Promise<void>((resolve) => {
       const waiting = this.#waiting.get(key)
       if (waiting === undefined) this.#waiting.set(key, [resolve])
@@ -37,7 +36,6 @@ export class Slots {
     })
   }
 
-  /** What waits takes the place over. */
   #leave(key: string): void {
     const waiting = this.#waiting.get(key)
     const next = waiting?.shift()

@@ -1,4 +1,3 @@
-/** The metrics as Prometheus knows them, by prom-client. */
 import { collectDefaultMetrics, Counter, Gauge, Histogram, Registry } from 'prom-client'
 import { GAUGES, TOTALS, type Metrics, type Reading } from './index'
 
@@ -24,13 +23,13 @@ export function createPrometheus(labels: Record<string, string>): PrometheusMetr
 
   new Gauge({
     name: `${PREFIX}info`,
-    help: 'Always 1; the labels tell what runs here',
+    help: 'Always 1; the labels describe the server',
     labelNames: Object.keys(labels),
     registers,
   }).set(labels, 1)
   const requests = counter(
     'http_requests_total',
-    'HTTP requests by the status of their answer; "aborted" where the client left before there was one',
+    'HTTP requests by status; "aborted" if the client disconnected before the answer',
     ['route', 'status'],
   )
   const durations = new Histogram({
@@ -40,30 +39,23 @@ export function createPrometheus(labels: Record<string, string>): PrometheusMetr
     buckets: LATENCIES,
     registers,
   })
-  const handshakes = counter('handshakes_total', 'Handshakes that were answered', ['transport'])
-  const refusals = counter(
-    'refusals_total',
-    'Requests and events that were refused, by error code',
-    ['code', 'transport'],
-  )
+  const handshakes = counter('handshakes_total', 'Answered handshakes', ['transport'])
+  const rejections = counter('refusals_total', 'Rejected requests and events by error code', [
+    'code',
+    'transport',
+  ])
   const sends = counter('sends_total', 'Sends that succeeded, each for one recipient or several')
-  const stored = counter(
-    'messages_stored_total',
-    'Messages that were stored, one for each recipient',
-  )
+  const stored = counter('messages_stored_total', 'Stored messages, one for each recipient')
   const duplicates = counter(
     'messages_duplicate_total',
-    'Messages that were sent again and stored before',
+    'Messages sent again that were stored before',
   )
   const acknowledged = counter(
     'messages_acknowledged_total',
-    'Messages that were removed by their recipients',
+    'Messages removed by their recipients',
   )
-  const expired = counter(
-    'messages_expired_total',
-    'Messages that were removed since their retention ended',
-  )
-  const delivered = counter('live_deliveries_total', 'Messages told live, once for each socket')
+  const expired = counter('messages_expired_total', 'Messages removed after their retention')
+  const delivered = counter('live_deliveries_total', 'Live messages, one for each socket')
   const commitRows = new Histogram({
     name: `${PREFIX}commit_messages`,
     help: 'Messages that one commit stored or removed',
@@ -88,7 +80,7 @@ export function createPrometheus(labels: Record<string, string>): PrometheusMetr
         handshakes.inc({ transport })
       },
       rejected: (code, transport) => {
-        refusals.inc({ code, transport })
+        rejections.inc({ code, transport })
       },
       sent(results) {
         const again = results.filter(({ duplicate }) => duplicate).length

@@ -9,15 +9,14 @@ import type { ServiceAccount } from '../config/serviceAccount'
 import type { PushService } from './pushService'
 
 const TITLE = 'New message'
-/** How long Google may take to give an access token, and how long a connection is kept that nobody uses, in milliseconds. */
-const TIMEOUT = 20_000
-/** All that a token is good for. */
+/** For an access token, and until an idle connection is closed. */
+const TIMEOUT_MS = 20_000
 const SCOPES = ['https://www.googleapis.com/auth/firebase.messaging']
 
 /** @param config of a push that is enabled */
 export function createFirebase({ account, projectId }: PushConfig): PushService {
-  const agent = new Agent({ keepAlive: true, timeout: TIMEOUT })
-  // A name of its own, since there may be several servers in a process.
+  const agent = new Agent({ keepAlive: true, timeout: TIMEOUT_MS })
+  // A unique name, since a process may run several servers.
   const app = initializeApp(
     { credential: createCredential(account!), projectId, httpAgent: agent },
     randomUUID(),
@@ -53,14 +52,14 @@ interface Fault {
 
 const DEAD = ['messaging/registration-token-not-registered', 'messaging/invalid-registration-token']
 
-/** What firebase-admin does not send again by itself. */
+/** Errors that firebase-admin does not retry by itself. */
 const PASSING = [
   'messaging/internal-error',
   'messaging/unknown-error',
   'messaging/server-unavailable',
 ]
 
-/** What is no token at all is an invalid argument to the service, as is a message that it does not like; its text tells them apart. */
+/** To the service an invalid token and an invalid message have one code: the text tells which. */
 function isDead({ code = '', message = '' }: Fault): boolean {
   return (
     DEAD.includes(code) ||
@@ -68,13 +67,13 @@ function isDead({ code = '', message = '' }: Fault): boolean {
   )
 }
 
-/** In place of firebase-admin's own, which may do more than push, and waits for ever where Google is silent. */
+/** Unlike firebase-admin's own, it may only push, and it has a timeout. */
 function createCredential({ clientEmail, privateKey }: ServiceAccount): Credential {
   const client = new JWT({
     email: clientEmail,
     key: privateKey.reveal(),
     scopes: SCOPES,
-    transporterOptions: { timeout: TIMEOUT },
+    transporterOptions: { timeout: TIMEOUT_MS },
   })
   return {
     async getAccessToken() {

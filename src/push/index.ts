@@ -4,26 +4,25 @@ import type { DeviceStore } from '../db/devices'
 import type { Publish } from '../mailbox'
 import { Pusher } from './pusher'
 
-/** Tells devices of messages, where they are told at all. */
 export interface Push {
-  /** The same, which also tells the devices of a message's recipient, without making anybody wait. */
+  /** Wraps `publish` to notify the recipient's devices, too. The caller does not wait for them. */
   follow: (publish: Publish) => Publish
-  /** Gives what is under way a moment, and drops the rest. */
+  /** Waits shortly for notices that are being sent, and drops the rest. */
   close: () => Promise<void>
 }
 
-/** Nobody is told, and nothing wrapped. */
+/** Push is off. */
 export const noPush: Push = {
   follow: (publish) => publish,
   close: async () => {},
 }
 
-/** Loads firebase-admin, and tells devices through Firebase Cloud Messaging. */
+/** Notifies devices through Firebase Cloud Messaging. */
 export function startPush(
   config: PushConfig,
   parts: { devices: DeviceStore; logger: Logger },
 ): Push {
-  // Only here: where push is off none of it is in memory.
+  // Loaded here, so that firebase-admin takes no memory if push is off.
   const { createFirebase } = require('./firebase') as typeof import('./firebase')
   return new Pusher({ ...parts, service: createFirebase(config), boxes: config.boxes })
 }

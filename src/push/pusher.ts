@@ -16,15 +16,14 @@ export interface PusherParts {
   logger: Logger
 }
 
-/** A message's devices are told one after the other, so `working` bounds the requests to the service too. */
+/** A message's devices are notified in sequence, so `working` limits requests to the service. */
 const BOUNDS: Bounds = { working: 20, waiting: 1000, waitingOfOne: 100 }
-/** How often a notice is sent again that the service has failed to take, and after how long at least, twice as long each time. */
-const RETRIES = 3
-const FIRST_RETRY_MS = 500
-/** How long a stop waits for what is under way, in milliseconds. */
-const PATIENCE = 1000
-/** How exactly it is kept when a device was last used, in milliseconds: a write for each notice would be too much. */
-const USE_LASTS = 60 * 60 * 1000
+const MAX_RETRIES = 3
+/** Doubles with each retry. */
+const MIN_RETRY_PAUSE_MS = 500
+const CLOSE_TIMEOUT_MS = 1000
+/** A device's last use is stored at most this often. */
+const LAST_USED_PRECISION_MS = 60 * 60 * 1000
 
 type Job = Notice & { recipient: IdentityKey }
 
@@ -51,7 +50,7 @@ export class Pusher {
   }
 
   async close(): Promise<void> {
-    const dropped = await this.#queue.close(PATIENCE)
+    const dropped = await this.#queue.close(CLOSE_TIMEOUT_MS)
     this.#closed = true
     if (dropped > 0)
       this.parts.logger.warn(
@@ -61,7 +60,7 @@ export class Pusher {
     await this.parts.service.close()
   }
 
-  /** What waits holds no body. */
+  /** A queued job holds no body. */
   #add({ messageId, messageBox, sender, recipient }: PublishedMessage): void {
     if (!this.#queue.add(recipient, { messageId, messageBox, sender, recipient }))
       this.#log.add('the devices of a message were not told', 'too much waits')
@@ -81,24 +80,24 @@ export class Pusher {
   async #tell(device: Device, notice: Notice): Promise<void> {
     const { devices } = this.parts
     if (!(await this.#send(device.fcmToken, notice))) await devices.deactivate(device)
-    else if (Date.now() - device.lastUsed > USE_LASTS) await devices.markUsed(device)
+    else if (Date.now() - device.lastUsed > LAST_USED_PRECISION_MS) await devices.markUsed(device)
   }
 
-  /** Sends a notice, and again if the service has failed for the moment. */
+  /** Retries while the service fails for a passing reason. */
   async #send(token: string, notice: Notice): Promise<boolean> {
     for (let attempt = 1; ; attempt++) {
       try {
         return await this.parts.service.send(token, notice)
       } catch (error) {
-        if (this.#closed || attempt > RETRIES || !(error as { retryable?: boolean }).retryable)
+        if (this.#closed || attempt > MAX_RETRIES || !(error as { retryable?: boolean }).retryable)
           throw error
       }
-      const waitMs = FIRST_RETRY_MS * 2 ** (attempt - 1)
+      const waitMs = MIN_RETRY_PAUSE_MS * 2 ** (attempt - 1)
       await pause(waitMs * (1 + Math.random()), undefined, { ref: false })
     }
   }
 
-  /** Whatever goes wrong is logged by its name alone: texts may hold tokens. */
+  /** Logs an error's name but not its message, which may hold a token. */
   async #attempt(work: () => Promise<void>): Promise<void> {
     try {
       await work()

@@ -1,17 +1,18 @@
 import { endsWithin } from '../lib/timeout'
 
 export interface Bounds {
-  /** How many are worked on at once. */
+  /** How many items are worked on at once. */
   working: number
-  /** How many more may wait, in all and of one owner. */
+  /** How many items may wait. */
   waiting: number
+  /** How many items of one owner may wait. */
   waitingOfOne: number
 }
 
-/** Works on what is added, in order and within bounds. */
+/** Works on items in order, several at once, with a limited number of waiting items. */
 export class Queue<T> {
   readonly #waiting: Array<{ owner: string; item: T }> = []
-  /** How many of each owner's wait. */
+  /** How many items wait, by owner. */
   readonly #shares = new Map<string, number>()
   readonly #runs = new Set<Promise<void>>()
   #closed = false
@@ -22,7 +23,7 @@ export class Queue<T> {
     private readonly bounds: Bounds,
   ) {}
 
-  /** @returns false where there is no room for it, or not any more */
+  /** @returns false if the queue is full or closed */
   add(owner: string, item: T): boolean {
     if (this.#closed) return false
     if (this.#runs.size < this.bounds.working) {
@@ -41,8 +42,8 @@ export class Queue<T> {
   }
 
   /**
-   * Drops what waits, and resolves when what is under way is done, or after the timeout.
-   * @returns how many were dropped
+   * Drops waiting items, and waits for the others until the timeout.
+   * @returns how many items were dropped or have not ended
    */
   async close(timeoutMs: number): Promise<number> {
     this.#closed = true
@@ -55,6 +56,7 @@ export class Queue<T> {
     for (let item: T | undefined = first; item !== undefined; item = this.#next())
       await this.work(item)
   }
+
   #next(): T | undefined {
     const next = this.#waiting.shift()
     if (next === undefined) return undefined

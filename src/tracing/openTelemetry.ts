@@ -1,4 +1,7 @@
-/** Traces by OpenTelemetry's own packages, over OTLP. Spans hold names, counts and codes; never a body, a key or a signature. */
+/**
+ * Traces with OpenTelemetry over OTLP. Spans hold names, counts and codes, but never a body, a key
+ * or a signature.
+ */
 import {
   context,
   propagation,
@@ -26,7 +29,7 @@ export function createTracing(endpoint: string, attributes: Attributes): Tracing
       new BatchSpanProcessor(new OTLPTraceExporter({ url: `${endpoint}/v1/traces` })),
     ],
   })
-  // Sets what carries a span from a request to what is done for it, and what reads the headers of W3C's Trace Context.
+  // Sets the context manager, and the propagator for the headers of W3C Trace Context.
   provider.register()
   const tracer = provider.getTracer('messagebox-server')
 
@@ -51,7 +54,7 @@ export function createTracing(endpoint: string, attributes: Attributes): Tracing
     context.with(trace.setSpan(parent, span), next)
   }
 
-  const within = async <T>(
+  const inSpan = async <T>(
     name: string,
     attributes: Attributes,
     work: () => Promise<T>,
@@ -65,19 +68,19 @@ export function createTracing(endpoint: string, attributes: Attributes): Tracing
 
   const traceMailbox = ({ send, list, acknowledge }: Mailbox): Mailbox => ({
     send: async (sender, message) =>
-      await within(
+      await inSpan(
         'mailbox.send',
         { 'messagebox.recipients': message.recipients.length },
         async () => await send(sender, message),
       ),
     list: async (recipient, request) =>
-      await within(
+      await inSpan(
         'mailbox.list',
         { 'messagebox.limit': request.limit },
         async () => await list(recipient, request),
       ),
     acknowledge: async (recipient, ids) =>
-      await within('mailbox.acknowledge', { 'messagebox.ids': ids.length }, async () => {
+      await inSpan('mailbox.acknowledge', { 'messagebox.ids': ids.length }, async () => {
         await acknowledge(recipient, ids)
       }),
   })

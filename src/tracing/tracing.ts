@@ -1,24 +1,23 @@
 import type { Request, RequestHandler } from 'express'
 import type { Mailbox } from '../mailbox'
 
-/** Where traces go, if they go anywhere. */
 export interface Tracing {
   /**
-   * To be mounted before everything else: a span for each request.
-   * @param routeOf the route's name, for a path
-   * @param isTrusted whether the trace that a request names is taken for its own: anybody may name any
+   * Makes a span for each request. It must be the first middleware.
+   * @param routeOf the name of a path's route
+   * @param isTrusted whether a request may continue the trace that it names
    */
   middleware: (
     routeOf: (path: string) => string,
     isTrusted: (req: Request) => boolean,
   ) => RequestHandler
-  /** The same mailbox, with a span for each of its operations. */
+  /** Wraps a mailbox to make a span for each operation. */
   trace: (mailbox: Mailbox) => Mailbox
-  /** Sends what is left. */
+  /** Sends the remaining spans. */
   close: () => Promise<void>
 }
 
-/** Nothing is followed, and nothing wrapped. */
+/** Tracing is off. */
 export const noTracing: Tracing = {
   middleware: () => (_req, _res, next) => {
     next()
