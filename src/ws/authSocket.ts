@@ -24,10 +24,10 @@ export class AuthSocket {
   /** The key a client named when it connected; only a claim. */
   readonly claimedKey: string | undefined
   readonly outbox: Outbox
+  readonly rooms: SealedRooms
   listener!: AuthSocketListener
   readonly #peer: Peer
   readonly #inbox: Inbox
-  readonly #rooms: SealedRooms
   readonly #signing: SigningQueue
   /** What the client has shown of an earlier connection, until it is used. */
   #returning: Memberships | undefined
@@ -52,7 +52,7 @@ export class AuthSocket {
     this.id = io.id
     this.claimedKey = readClaimedKey(io)
     this.#returning = returning
-    this.#rooms = new SealedRooms(host.sealer)
+    this.rooms = new SealedRooms(host.sealer)
     this.outbox = new Outbox({
       maxUnsentBytes: options.maxUnsentBytes,
       openAccount: (end) => host.openAccount('outgoing', this.#owners(), end),
@@ -95,24 +95,11 @@ export class AuthSocket {
     return this.#peer.identityKey
   }
 
-  /** The names of the rooms this socket is in. */
-  get rooms(): ReadonlySet<string> {
-    return this.#rooms.names
-  }
-
   /** What the client has shown of an earlier connection; once. */
   takeReturning(): Memberships | undefined {
     const returning = this.#returning
     this.#returning = undefined
     return returning
-  }
-
-  enter(room: string): void {
-    this.#rooms.add(room)
-  }
-
-  leave(room: string): void {
-    this.#rooms.delete(room)
   }
 
   /** The address that the socket's present connection counts for. */
@@ -233,7 +220,7 @@ export class AuthSocket {
 
   /** @param message a signed general message in JSON */
   readonly #write = (message: string, identityKey: IdentityKey): void => {
-    const sealed = this.#rooms.sealChanges(identityKey)
+    const sealed = this.rooms.sealChanges(identityKey)
     if (sealed !== undefined) this.outbox.sealed = sealed
     if (!this.outbox.send(`["${AUTH_MESSAGE}",${message}`)) this.#lose()
   }

@@ -55,10 +55,10 @@ export class Hub {
     const name = formatRoom(room)
     const members = this.#rooms.get(name) ?? new Map<AuthSocket, string>()
     const subscribed = members.has(socket) ? undefined : this.#subscriptions.add(room.recipient)
-    socket.leave(members.get(socket) ?? '')
+    socket.rooms.delete(members.get(socket) ?? '')
     this.#rooms.set(name, members.set(socket, roomId))
     this.#memberships.set(socket, (this.#memberships.get(socket) ?? new Set()).add(name))
-    socket.enter(roomId)
+    socket.rooms.add(roomId)
     await subscribed
   }
 
@@ -68,7 +68,7 @@ export class Hub {
 
   leave(socket: AuthSocket, room: Room): void {
     const name = formatRoom(room)
-    socket.leave(this.#rooms.get(name)?.get(socket) ?? '')
+    socket.rooms.delete(this.#rooms.get(name)?.get(socket) ?? '')
     this.#remove(socket, name)
   }
 

@@ -37,10 +37,7 @@ export function fieldTable(schema: JsonSchema, resolve: Resolve, caption: string
   const rows = fields.map(
     ({ name, schema, required, form }) =>
       html`<tr>
-        <th scope="row">
-          <code>${name}</code
-          >${required !== undefined && html` <span class="quiet">${required}</span>`}
-        </th>
+        <th scope="row"><code>${name}</code>${quiet(required)}</th>
         <td>${typeOf(schema)}</td>
         <td>${meaning(schema, form)}</td>
       </tr> `,
@@ -59,6 +56,10 @@ export function fieldTable(schema: JsonSchema, resolve: Resolve, caption: string
       </tbody>
     </table>
   </div>`
+}
+
+function quiet(note: string | undefined): Content {
+  return note !== undefined && html` <span class="quiet">${note}</span>`
 }
 
 /** What may stand in a field, in a few words. */

@@ -68,8 +68,8 @@ export async function rejoin(socket: AuthSocket, hub: Hub): Promise<void> {
 function checkRoomLimit(socket: AuthSocket, hub: Hub, room: Room, roomId: string): void {
   if (hub.has(socket, room)) return
   const { rooms, identityKey } = socket
-  const names = namesOf({ identityKey: identityKey!, rooms: [...rooms, roomId] })
-  if (rooms.size >= MAX_ROOMS || names.length > MAX_NAMES_BYTES)
+  const names = namesOf({ identityKey: identityKey!, rooms: [...rooms.names, roomId] })
+  if (rooms.names.size >= MAX_ROOMS || names.length > MAX_NAMES_BYTES)
     throw new ApiError('ERR_TOO_MANY_ROOMS')
 }
 
