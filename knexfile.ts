@@ -3,7 +3,7 @@ import type { Knex } from 'knex'
 import { migrationSource } from './migrations'
 import { parseConfig, readEnv } from './src/config'
 
-/** For the knex command line only: the server's own configuration as Knex's options. */
+/** For Knex's command line only: the server's settings as Knex's options. */
 dotenv.config({ quiet: true })
 const { db } = parseConfig(readEnv(process.env))
 

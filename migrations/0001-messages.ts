@@ -1,9 +1,9 @@
 import type { Knex } from 'knex'
 
 /**
- * One table. Everything about a message is keyed by its recipient. Keys, names and ids compare as bytes: as
- * ASCII or binary columns on MySQL, and by SQLite's default collation. Times are milliseconds since 1970.
- * `body_bytes` stands in the index of the box, so that a page can be measured without reading a body.
+ * All keys of a message begin with its recipient. Keys, names and ids compare as bytes: MySQL has
+ * ASCII or binary columns for them, SQLite its default collation. Times are milliseconds since 1970.
+ * `body_bytes` is in the index of the box, so that measuring a page reads no body.
  */
 export async function up(knex: Knex): Promise<void> {
   if (
@@ -11,7 +11,8 @@ export async function up(knex: Knex): Promise<void> {
     !(await knex.schema.hasColumn('messages', 'body_bytes'))
   ) {
     throw new Error(
-      'The database has a table "messages" of another program: give this server a database of its own',
+      'The database has a table "messages" of another program: ' +
+        'give this server a database of its own',
     )
   }
   if (knex.client.config.client === 'mysql2') await createOnMysql(knex)
@@ -22,7 +23,7 @@ export async function down(knex: Knex): Promise<void> {
   await knex.schema.dropTable('messages')
 }
 
-/** MySQL has no transactions around DDL: one statement is carried out whole or not at all, and can be repeated. */
+/** MySQL has no transactions for DDL. A single statement is atomic and can be repeated. */
 async function createOnMysql(knex: Knex): Promise<void> {
   await knex.raw(`create table if not exists messages (
     id bigint unsigned not null auto_increment primary key,

@@ -1,8 +1,8 @@
 import type { Knex } from 'knex'
 
 /**
- * Who may write to a box, and at what price: one rule for a sender, or for everyone, whose sender is ''. A null
- * would let any number of rules for everyone stand beside each other, on MySQL and on SQLite.
+ * The price for a sender to write to a box. In a rule for every sender, `sender` is ''. With NULL,
+ * MySQL and SQLite would allow several such rules for one box.
  */
 export async function up(knex: Knex): Promise<void> {
   if (knex.client.config.client === 'mysql2') {

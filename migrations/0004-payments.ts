@@ -1,9 +1,9 @@
 import type { Knex } from 'knex'
 
 /**
- * Payments for messages. A row of `payments` is one message's payment and how far it has come: `claimed` while its
- * message is about to be stored, `stored` with the message, `settled` once the server's wallet has its own output. A
- * row of `payment_outpoints` is one output that pays for it, which no other message can be paid with.
+ * Payments for messages. A row of `payments` is `claimed` before its message is stored, `stored`
+ * together with the message, and `settled` when the server's wallet has its output. A row of
+ * `payment_outpoints` is one output that pays for the message, and cannot pay for another one.
  */
 export async function up(knex: Knex): Promise<void> {
   if (knex.client.config.client === 'mysql2') {

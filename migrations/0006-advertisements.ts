@@ -1,8 +1,8 @@
 import type { Knex } from 'knex'
 
 /**
- * Advertisements of hosts, for the overlay network. A row is an output of a transaction; once it is spent its
- * transaction is dropped, but the row stays and tells by whom it was spent, so that it is not admitted again.
+ * Advertisements of hosts, for the overlay network. A row is an output of a transaction. When it is
+ * spent, `beef` becomes NULL, but the row stays with `spent_by`, so that it is not admitted again.
  */
 export async function up(knex: Knex): Promise<void> {
   if (knex.client.config.client === 'mysql2') {

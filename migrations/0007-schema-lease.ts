@@ -1,7 +1,7 @@
 import type { Knex } from 'knex'
 import { createLeaseTable } from '../src/db/engine/lease'
 
-/** The lock under which one of many nodes prepares the database. SQLite has one of its own. */
+/** The lock that lets one node prepare the database. SQLite uses a lock file instead. */
 export async function up(knex: Knex): Promise<void> {
   if (knex.client.config.client === 'mysql2') await createLeaseTable(knex)
 }

@@ -1,4 +1,4 @@
-/** Advertisements over Knex: what a transaction that holds does to them, all of it in one transaction of the database. */
+/** The table of advertisements. One database transaction applies all effects of a valid submission. */
 import type { Knex } from 'knex'
 import { ApiError } from '../../contract/errors'
 import { FairQueue } from '../../lib/fairQueue'
@@ -25,26 +25,26 @@ import { query } from '../engine/query'
 export type { Advertised, AdvertisementQuery, FoundAdvertisement } from './sql'
 
 /**
- * At how many hosts an identity may be advertised, and how many advertisements of one host may stand. Anybody can put an
- * identity's own words into a transaction again, but no host that it has not signed: so others do not use up its hosts.
+ * How many hosts an identity may be advertised at, and how many unspent advertisements one of these
+ * hosts may have. An attacker can repeat an identity's signed advertisement in another transaction,
+ * but cannot sign another host: so the limit of hosts cannot be used up by others.
  */
 export const MAX_HOSTS = 20
 export const MAX_OF_HOST = 5
-/** How much is remembered of what an identity's advertisements were spent by, and how much is forgotten at once. */
-const KEPT_SPENT = 100_000
-const FORGOTTEN_SPENT = 1000
-/** How many advertisements one answer holds, and how many bytes of their transactions. */
+/** How many spent advertisements of an identity are kept, and how many are deleted at once. */
+const MAX_SPENT = 100_000
+const MAX_FORGOTTEN = 1000
+/** The limits of one answer: advertisements, and bytes of their transactions. */
 export const MAX_FOUND = 20
 export const MAX_FOUND_BYTES = 256 * 1024
-/** How many transactions may wait for their turn. */
+/** How many submissions may wait. */
 const MAX_WAITING = 200
 
-/** An output that is spent, and by which transaction. */
 interface SpentOutput extends Outpoint {
   spentBy: string
 }
 
-/** A transaction that holds, as far as advertisements are concerned. */
+/** A valid transaction. */
 export interface Submission {
   txid: string
   beef: Buffer
@@ -52,37 +52,36 @@ export interface Submission {
   proven: boolean
   /** Its own outputs that are advertisements. */
   advertisements: Advertisement[]
-  /** What it spends, in the order of its inputs, and then what its ancestors spend. */
+  /** The outputs that it spends, in the order of its inputs; then those that its ancestors spend. */
   spends: SpentOutput[]
 }
 
-/** What became of it. */
 type Admission =
   /**
-   * Which of its outputs stand, which were spent before, which have given way to newer ones, and which of the outputs
-   * that it spends were advertisements.
+   * Its outputs that are unspent, spent before, or replaced by newer ones; and the advertisements
+   * that it spends.
    */
   | { admitted: number[]; spent: number[]; replaced: number[]; removed: Outpoint[] }
-  /** It spends what another transaction has spent; nothing was changed. */
+  /** Another transaction has spent the same output. Nothing was changed. */
   | { conflict: KnownOutput }
-  /** This identity has too many hosts; what the transaction spends is removed all the same. */
+  /** This identity has too many hosts. The outputs that the transaction spends were removed. */
   | { full: IdentityKey }
 
 /** All errors are from the catalogue. */
 export interface AdvertisementStore {
-  /** Removes what a transaction spends and admits what it advertises; again and again, it changes nothing more. */
+  /** Removes the outputs that a transaction spends and adds its advertisements. Idempotent. */
   admit: (submission: Submission) => Promise<Admission>
-  /** What stands, the newest first, as much as one answer holds. */
+  /** The unspent advertisements, the newest first, up to the limits of an answer. */
   find: (wanted: AdvertisementQuery) => Promise<FoundAdvertisement[]>
 }
 
 export function createAdvertisementStore(knex: Knex): AdvertisementStore {
-  const line = new FairQueue()
+  const queue = new FairQueue()
   return {
     async admit(submission) {
-      // One at a time, so that nobody has more than may stand; many nodes at once might let one more in each.
-      if (line.size >= MAX_WAITING) throw new ApiError('ERR_SERVER_BUSY')
-      return await line.run(
+      // One at a time, so that the limits hold. With many nodes, each may exceed them by one.
+      if (queue.size >= MAX_WAITING) throw new ApiError('ERR_SERVER_BUSY')
+      return await queue.run(
         '',
         async () =>
           await query(
@@ -139,7 +138,7 @@ async function admit(
   }
 }
 
-/** Only of what was admitted here: else others could fill an identity's history with outputs that nobody has asked for. */
+/** Only for outputs in the table: else an attacker could fill an identity's history with others. */
 async function noteSpends(
   trx: Knex,
   known: KnownOutput[],
@@ -157,10 +156,10 @@ async function noteSpends(
     )
   }
   for (const identityKey of new Set(known.map((output) => output.identityKey)))
-    await forgetSpent(trx, identityKey, KEPT_SPENT, FORGOTTEN_SPENT)
+    await forgetSpent(trx, identityKey, MAX_SPENT, MAX_FORGOTTEN)
 }
 
-/** The first identity that would be advertised at too many hosts. */
+/** @returns the first identity that would be advertised at too many hosts */
 async function findFull(
   trx: Knex,
   advertisements: Advertisement[],

@@ -1,4 +1,4 @@
-/** The SQL of advertisements: outputs of transactions, which stand until they are spent. */
+/** The SQL of the table `advertisements`: outputs of transactions, valid until they are spent. */
 import type { Knex } from 'knex'
 import type { IdentityKey } from '../../contract/protocol'
 import { bytes, isMysql, QUERY_TIMEOUT_MS, text } from '../engine/dialect'
@@ -8,7 +8,6 @@ export interface Outpoint {
   outputIndex: number
 }
 
-/** What an advertisement says. */
 export interface Advertised {
   identityKey: IdentityKey
   host: string
@@ -16,33 +15,32 @@ export interface Advertised {
 
 export interface Advertisement extends Outpoint, Advertised {}
 
-/** What is known of an output. */
 export interface KnownOutput extends Advertisement {
-  /** The transaction that spends it; null while it stands; its own where newer ones have taken its place. */
+  /** The spending transaction. Null if it is unspent; its own txid if newer ones replaced it. */
   spentBy: string | null
 }
 
-/** Whether it is unspent and does not stand: nothing is spent by its own transaction. */
+/** No transaction can spend its own output, so its own txid marks a replaced one. */
 export function isReplaced({ txid, spentBy }: KnownOutput): boolean {
   return spentBy === txid
 }
 
-/** Which advertisements somebody looks for: all where neither is named. */
+/** If a field is missing, it matches every advertisement. */
 export type AdvertisementQuery = Partial<Advertised>
 
-/** An advertisement with its transaction and all that this rests on, in BEEF. */
+/** An advertisement with its transaction and its ancestors in BEEF. */
 export interface FoundAdvertisement extends Outpoint {
   beef: Buffer
 }
 
-/** How much is read at most of what stands of an identity; far more than is let stand. */
-const [MOST_HOSTS, MOST_OF_HOST] = [1000, 1000]
+/** How many rows a query reads: far more than the limits allow. */
+const MAX_ROWS = 1000
 
 export async function findOutputs(db: Knex, outpoints: Outpoint[]): Promise<KnownOutput[]> {
   return outpoints.length === 0 ? [] : (await selectOutputs(db, outpoints)).map(toKnown)
 }
 
-/** The same, and nobody else changes them until the transaction ends. */
+/** Like findOutputs, but locks the rows until the transaction ends. */
 export async function lockOutputs(trx: Knex, outpoints: Outpoint[]): Promise<KnownOutput[]> {
   if (outpoints.length === 0) return []
   const select = selectOutputs(trx, outpoints)
@@ -57,7 +55,7 @@ function selectOutputs(db: Knex, outpoints: Outpoint[]): Knex.QueryBuilder<Row, 
     .timeout(QUERY_TIMEOUT_MS) as never
 }
 
-/** Puts advertisements in; one that is there already stays as it is, but for one that was replaced: it stands again. */
+/** Inserts advertisements. An existing one does not change, unless it was replaced: it is valid again. */
 export async function insertAdvertisements(
   db: Knex,
   advertisements: Advertisement[],
@@ -89,13 +87,14 @@ export async function insertAdvertisements(
 }
 
 /**
- * Where more than `most` advertisements of one host of an identity stand, the newest and the very first are left: the
- * first is most likely the owner's, whose place others shall not take only to spend what they have put there.
+ * Limits the unspent advertisements of each host of an identity to `max`: keeps the first one and the
+ * newest. The first is most likely the owner's: an attacker must not replace it with an output of its
+ * own and then spend that.
  */
 export async function replaceSurplus(
   db: Knex,
   advertised: Advertised[],
-  most: number,
+  max: number,
   now: number,
 ): Promise<void> {
   for (const { identityKey, host } of new Map(
@@ -106,9 +105,9 @@ export async function replaceSurplus(
       .where({ identity_key: identityKey, host: bytes(db, host) })
       .whereNull('spent_by')
       .orderBy('id', 'asc')
-      .limit(MOST_OF_HOST)
+      .limit(MAX_ROWS)
       .timeout(QUERY_TIMEOUT_MS)
-    const surplus = rows.slice(1, Math.max(1, rows.length - most + 1)).map(({ id }) => id)
+    const surplus = rows.slice(1, Math.max(1, rows.length - max + 1)).map(({ id }) => id)
     if (surplus.length > 0)
       await db('advertisements')
         .whereIn('id', surplus)
@@ -117,7 +116,7 @@ export async function replaceSurplus(
   }
 }
 
-/** Notes what a transaction spends; the first that does so stays, unless it is said to be in a block. */
+/** Marks outputs as spent. The first spending transaction stays, unless a proven one follows. */
 export async function markSpent(
   db: Knex,
   outpoints: Outpoint[],
@@ -136,7 +135,7 @@ export async function markSpent(
     .timeout(QUERY_TIMEOUT_MS)
 }
 
-/** Takes away what stands of transactions that another one has made impossible. */
+/** Removes unspent outputs of transactions that a conflicting transaction has made invalid. */
 export async function markImpossible(
   db: Knex,
   txids: string[],
@@ -151,18 +150,17 @@ export async function markImpossible(
     .timeout(QUERY_TIMEOUT_MS)
 }
 
-/** At which hosts an identity is advertised. */
 export async function findHosts(db: Knex, identityKey: IdentityKey): Promise<string[]> {
   const rows = await db('advertisements')
     .distinct('host')
     .where({ identity_key: identityKey })
     .whereNull('spent_by')
-    .limit(MOST_HOSTS)
+    .limit(MAX_ROWS)
     .timeout(QUERY_TIMEOUT_MS)
   return rows.map(({ host }) => text(host as string | Buffer))
 }
 
-/** Forgets which outputs of an identity were spent, but for the newest. */
+/** Deletes an identity's spent outputs, except for the newest. */
 export async function forgetSpent(
   db: Knex,
   identityKey: IdentityKey,
@@ -188,14 +186,14 @@ export async function forgetSpent(
 }
 
 /**
- * The advertisements that stand, the newest first.
- * @param mostBytes of BEEF in all; one is found however large it is
+ * The unspent advertisements, the newest first.
+ * @param maxBytes of BEEF in all. The first one is returned even if it is larger.
  */
 export async function findStanding(
   db: Knex,
   { identityKey, host }: AdvertisementQuery,
   limit: number,
-  mostBytes: number,
+  maxBytes: number,
 ): Promise<FoundAdvertisement[]> {
   const wanted = {
     ...(identityKey !== undefined && { identity_key: identityKey }),
@@ -210,10 +208,10 @@ export async function findStanding(
     .timeout(QUERY_TIMEOUT_MS)
   let size = 0
   const ids = rows
-    .filter((row, place) => (size += Number(row.size)) <= mostBytes || place === 0)
+    .filter((row, place) => (size += Number(row.size)) <= maxBytes || place === 0)
     .map(({ id }) => id)
   if (ids.length === 0) return []
-  // It may have been spent meanwhile.
+  // Some may have been spent meanwhile.
   const found = await db('advertisements')
     .select('txid', 'output_index', 'beef')
     .whereIn('id', ids)

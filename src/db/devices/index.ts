@@ -1,11 +1,11 @@
-/** The table of devices: a registration belongs to an identity and a token. */
+/** The table of devices. A registration belongs to an identity and a token. */
 import { createHash } from 'node:crypto'
 import type { Knex } from 'knex'
 import type { DeviceRegistration, IdentityKey, Page } from '../../contract/protocol'
 import { QUERY_TIMEOUT_MS } from '../engine/dialect'
 import { query } from '../engine/query'
 
-/** How many devices an identity may have: the one that was longest unused makes room. */
+/** How many devices an identity may have. Registering one more removes the longest unused one. */
 export const MAX_DEVICES = 100
 const ALL: Page = { limit: MAX_DEVICES, offset: 0 }
 
@@ -20,15 +20,14 @@ export interface Device extends DeviceRegistration {
 
 /** All errors are from the catalogue. */
 export interface DeviceStore {
-  /** Registers a device, or refreshes it; resolves to the number of its row. */
+  /** Registers a device, or updates its registration. @returns the number of its row */
   register: (identityKey: IdentityKey, device: DeviceRegistration) => Promise<number>
-  /** The devices of an identity, all or a page of them, the one that was updated last first. */
+  /** An identity's devices, the last updated first. Default: all of them. */
   list: (identityKey: IdentityKey, page?: Page) => Promise<Device[]>
-  /** Forgets a device; false where there is none. */
+  /** @returns false if there is no such device */
   unregister: (identityKey: IdentityKey, fcmToken: string) => Promise<boolean>
-  /** Nothing is pushed to this device any more, unless it was registered again since it was listed. */
+  /** Stops pushing to a device, unless it was registered again since it was listed. */
   deactivate: (device: Device) => Promise<void>
-  /** Something was pushed to this device. */
   markUsed: (device: Device) => Promise<void>
 }
 
@@ -81,7 +80,7 @@ async function register(
   now: number,
 ): Promise<number> {
   const key = keyOf(identityKey, fcmToken)
-  // In one transaction: another request of the same identity may be about to forget it.
+  // In one transaction, because another request may remove the device at the same time.
   const id = await knex.transaction(async (trx) => {
     await trx('devices')
       .insert({
@@ -97,7 +96,7 @@ async function register(
       .onConflict(['identity_key', 'token_hash'])
       .merge(['device_id', 'platform', 'active', 'updated_at', 'last_used'])
       .timeout(QUERY_TIMEOUT_MS)
-    // Firebase gives a device a new token now and then; the old one would be pushed to as well.
+    // Firebase sometimes gives a device a new token. Without this, it would get every push twice.
     if (deviceId !== null) {
       await trx('devices')
         .where({ identity_key: identityKey, device_id: deviceId, platform })
@@ -108,12 +107,11 @@ async function register(
     const row = await trx('devices').first('id').where(key).timeout(QUERY_TIMEOUT_MS)
     return Number(row.id)
   })
-  await makeRoom(knex, identityKey)
+  await removeSurplus(knex, identityKey)
   return id
 }
 
-/** Forgets the devices that are more than an identity may have. */
-async function makeRoom(knex: Knex, identityKey: IdentityKey): Promise<void> {
+async function removeSurplus(knex: Knex, identityKey: IdentityKey): Promise<void> {
   const rows = await knex('devices')
     .select('id')
     .where({ identity_key: identityKey })

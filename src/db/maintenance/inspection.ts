@@ -1,4 +1,4 @@
-/** Queries for whoever operates the server: how much there is, and where. None of them reads a body. */
+/** Queries of the operator's commands: how much is stored, and where. None of them reads a body. */
 import type { Knex } from 'knex'
 import type { IdentityKey } from '../../contract/protocol'
 import { bytes, isMysql, QUERY_TIMEOUT_MS, text } from '../engine/dialect'
@@ -6,13 +6,12 @@ import { codeOf } from '../engine/faults'
 import type { PaymentState } from '../payments'
 import { isCounted } from '../quotas'
 
-/** How long counting may take, in milliseconds, and how long where it was asked for whatever it takes. */
-const PATIENCE = 10_000
-const EXACT_PATIENCE = 60 * 60 * 1000
+const COUNT_TIMEOUT_MS = 10_000
+const EXACT_COUNT_TIMEOUT_MS = 60 * 60 * 1000
 
-/** How much is stored. What could not be counted in time is null. */
+/** How much is stored. Counts that took too long are null. */
 export interface Totals {
-  /** The counts of the quotas, which are cheap to read, or the messages themselves. */
+  /** Whether the quotas' counts were summed up, which is cheap, or the messages were counted. */
   source: 'quotas' | 'messages'
   messages: number | null
   /** Of bodies. */
@@ -23,7 +22,7 @@ export interface Totals {
 }
 
 /**
- * @param exact counts the messages themselves, which reads the whole table, in place of adding up what the quotas count
+ * @param exact counts the messages themselves. This reads the whole table.
  */
 export async function readTotals(db: Knex, exact: boolean): Promise<Totals> {
   const { usage } = await isCounted(db)
@@ -39,7 +38,7 @@ async function addUpUsage(db: Knex): Promise<Omit<Totals, 'boxes'>> {
     .where('messages', '>', 0)
     .groupBy('subject')
     .orderBy('subject')
-  const rows = await inTime(db, query, PATIENCE)
+  const rows = await inTime(db, query, COUNT_TIMEOUT_MS)
   if (rows === null)
     return { source: 'quotas', messages: null, bytes: null, recipients: null, senders: null }
   const [inbox, sender] = ['inbox', 'sender'].map((subject) =>
@@ -54,19 +53,19 @@ async function addUpUsage(db: Knex): Promise<Omit<Totals, 'boxes'>> {
   }
 }
 
-/** The index of the boxes has all that is asked for but the senders, who stand in the rows alone. */
+/** Uses the index of the boxes, except for the senders, which are only in the rows. */
 async function countMessages(db: Knex, exact: boolean): Promise<Omit<Totals, 'boxes'>> {
-  const patience = exact ? EXACT_PATIENCE : PATIENCE
+  const timeoutMs = exact ? EXACT_COUNT_TIMEOUT_MS : COUNT_TIMEOUT_MS
   const stored = await inTime(
     db,
     db('messages')
       .count({ messages: '*' })
       .sum({ bytes: 'body_bytes' })
       .countDistinct({ recipients: 'recipient' }),
-    patience,
+    timeoutMs,
   )
   const senders = exact
-    ? await inTime(db, db('messages').countDistinct({ senders: 'sender' }), patience)
+    ? await inTime(db, db('messages').countDistinct({ senders: 'sender' }), timeoutMs)
     : null
   const number = (value: unknown): number | null => (stored === null ? null : Number(value ?? 0))
   const [row] = stored ?? []
@@ -83,27 +82,27 @@ async function countBoxes(db: Knex, exact: boolean): Promise<number | null> {
   const rows = await inTime(
     db,
     db.count({ boxes: '*' }).from(db('messages').distinct('recipient', 'message_box').as('boxes')),
-    exact ? EXACT_PATIENCE : PATIENCE,
+    exact ? EXACT_COUNT_TIMEOUT_MS : COUNT_TIMEOUT_MS,
   )
   return rows === null ? null : Number(rows[0]?.boxes)
 }
 
-/** Null where MySQL takes longer; SQLite, which works within this process, always comes to its end. */
+/** Null if MySQL takes longer. SQLite works within this process and has no timeout. */
 async function inTime(
   db: Knex,
   query: Knex.QueryBuilder,
-  patience: number,
+  timeoutMs: number,
 ): Promise<Array<Record<string, unknown>> | null> {
   if (!isMysql(db)) return await query
   try {
-    return await query.timeout(patience, { cancel: true })
+    return await query.timeout(timeoutMs, { cancel: true })
   } catch (error) {
     if (codeOf(error) === 'KnexTimeoutError') return null
     throw error
   }
 }
 
-/** When the messages that arrived first and last were stored, in milliseconds since 1970; null where there are none. */
+/** When the first and the last message were stored, in milliseconds since 1970. Null if none are. */
 export async function readSpan(
   db: Knex,
 ): Promise<{ oldest: number | null; newest: number | null }> {
@@ -117,18 +116,17 @@ export async function readSpan(
   return { oldest: await end('asc'), newest: await end('desc') }
 }
 
-/** How many rows the smaller tables hold. */
 export async function countOthers(
   db: Knex,
 ): Promise<{ rules: number; devices: number; payments: Record<PaymentState, number> }> {
   const count = async (table: string): Promise<number> =>
-    Number((await db(table).count({ count: '*' }).timeout(PATIENCE))[0]!.count)
+    Number((await db(table).count({ count: '*' }).timeout(COUNT_TIMEOUT_MS))[0]!.count)
   const rows: Array<Record<string, unknown>> = await db('payments')
     .select('state')
     .count({ count: '*' })
     .groupBy('state')
     .orderBy('state')
-    .timeout(PATIENCE)
+    .timeout(COUNT_TIMEOUT_MS)
   const payments = {
     claimed: 0,
     stored: 0,
@@ -138,7 +136,6 @@ export async function countOthers(
   return { rules: await count('permissions'), devices: await count('devices'), payments }
 }
 
-/** Whether any recipient charges for a box. */
 export async function hasPrices(db: Knex): Promise<boolean> {
   return (
     (await db('permissions')
@@ -148,7 +145,7 @@ export async function hasPrices(db: Knex): Promise<boolean> {
   )
 }
 
-/** A box that holds something. Times are milliseconds since 1970. */
+/** A box with messages. Times are milliseconds since 1970. */
 export interface Box {
   messageBox: string
   messages: number
@@ -158,11 +155,11 @@ export interface Box {
   newest: number | null
 }
 
-/** A recipient's boxes by their names, those behind one. The index of the boxes has all of it but the times. */
+/** A recipient's boxes after a name, sorted by name. Only the times are not in the index. */
 export async function selectBoxes(
   db: Knex,
   recipient: IdentityKey,
-  behind: string,
+  after: string,
   limit: number,
 ): Promise<Box[]> {
   const rows: Array<Record<string, unknown>> = await db('messages')
@@ -172,11 +169,11 @@ export async function selectBoxes(
     .min({ first: 'id' })
     .max({ last: 'id' })
     .where({ recipient })
-    .where('message_box', '>', bytes(db, behind))
+    .where('message_box', '>', bytes(db, after))
     .groupBy('message_box')
     .orderBy('message_box')
     .limit(limit)
-    .timeout(PATIENCE)
+    .timeout(COUNT_TIMEOUT_MS)
   const ends = await db('messages')
     .select('id', 'created_at')
     .whereIn('id', rows.flatMap(({ first, last }) => [first, last]) as number[])
@@ -187,15 +184,15 @@ export async function selectBoxes(
     messageBox: text(row.message_box as string | Buffer),
     messages: Number(row.messages),
     bytes: Number(row.bytes),
-    // A message that was acknowledged between the two queries has no time any more.
+    // A message that was acknowledged between the two queries has no time.
     oldest: times.get(Number(row.first)) ?? null,
     newest: times.get(Number(row.last)) ?? null,
   }))
 }
 
-/** What is known of a message without its body. */
+/** A message without its body. */
 export interface Header {
-  /** The number of its row: they follow the order of arrival. */
+  /** The number of its row, in order of arrival. */
   id: number
   messageId: string
   sender: IdentityKey
@@ -205,18 +202,18 @@ export interface Header {
   createdAt: number
 }
 
-/** The messages of a box in order of arrival, those behind a row. */
+/** The messages of a box after a row, in order of arrival. */
 export async function selectHeaders(
   db: Knex,
   recipient: IdentityKey,
   messageBox: string,
-  behind: number,
+  after: number,
   limit: number,
 ): Promise<Header[]> {
   const rows = await db('messages')
     .select('id', 'message_id', 'sender', 'body_bytes', 'created_at')
     .where({ recipient, message_box: bytes(db, messageBox) })
-    .where('id', '>', behind)
+    .where('id', '>', after)
     .orderBy('id')
     .limit(limit)
     .timeout(QUERY_TIMEOUT_MS)

@@ -1,4 +1,4 @@
-/** Removes messages that nobody has acknowledged, as their operator says: in steps, beside a server that works on. */
+/** Removes messages for the operator: in steps, while the server keeps running. */
 import { setTimeout as pause } from 'node:timers/promises'
 import type { Knex } from 'knex'
 import type { Quotas } from '../../config'
@@ -7,12 +7,14 @@ import { bytes, QUERY_TIMEOUT_MS, text } from '../engine/dialect'
 import { createRemoval, type MessageName } from '../messages'
 import { createQuotaCounter, isCounted } from '../quotas'
 
-/** How many messages one step looks at, and how many it removes, so that its locks are short; how long it pauses for others, in milliseconds. */
-const LOOK = 1000
-const STEP = 200
-const PAUSE = 20
+/** How many messages one query reads. */
+const READ_MESSAGES = 1000
+/** How many messages one transaction removes, so that it does not hold locks for long. */
+const STEP_MESSAGES = 200
+/** The time for other transactions between two steps. */
+const STEP_PAUSE_MS = 20
 
-/** Which messages: all that is given has to hold. */
+/** The messages that match all given fields. */
 export interface PurgeFilter {
   recipient?: IdentityKey
   messageBox?: string
@@ -27,10 +29,10 @@ interface Candidate extends MessageName {
   createdAt: number
 }
 
-/** Told how many messages were looked at, or removed, by now. */
+/** Called with the number of messages that were read or removed by now. */
 export type OnStep = (messages: number) => void
 
-/** What a purge comes to. `lastId` is the newest message that it may touch: what arrives later stays. */
+/** What a purge will remove. It keeps messages that arrive after `lastId`. */
 export interface PurgePlan {
   filter: PurgeFilter
   lastId: number
@@ -58,19 +60,19 @@ export async function planPurge(
 }
 
 /**
- * Removes what was planned and is still there, and counts it off where the database's servers count.
- * @returns how many messages are gone
+ * Removes the planned messages that still exist, and updates the quotas' counts if there are any.
+ * @returns how many messages it has removed
  */
 export async function purge(db: Knex, plan: PurgePlan, onStep: OnStep = () => {}): Promise<number> {
-  // The table tells, not this process's own settings: quotas that the servers do not have must not begin to count here.
+  // Ask the table: the settings of this process may differ from those of the running servers.
   const { usage } = await isCounted(db)
   const removal = createRemoval(db, createQuotaCounter(usage ? COUNTED : UNCOUNTED), () => false)
   let removed = 0
   for await (const due of walk(db, plan)) {
-    for (let start = 0; start < due.length; start += STEP) {
-      removed += await removal.remove(due.slice(start, start + STEP))
+    for (let start = 0; start < due.length; start += STEP_MESSAGES) {
+      removed += await removal.remove(due.slice(start, start + STEP_MESSAGES))
       onStep(removed)
-      await pause(PAUSE)
+      await pause(STEP_PAUSE_MS)
     }
   }
   return removed
@@ -85,54 +87,54 @@ const UNCOUNTED: Quotas = {
   sender: { messages: undefined, bytes: undefined },
 }
 
-/** The messages of a plan, step by step: box by box of a recipient, or through the whole table in order of arrival. */
+/** Yields the messages of a plan in steps: a recipient's box by box, or the whole table in order. */
 async function* walk(
   db: Knex,
   { filter, lastId }: PurgePlan,
   onLook: OnStep = () => {},
 ): AsyncGenerator<Candidate[]> {
   for await (const box of boxesOf(db, filter)) {
-    for (let behind = 0; ;) {
-      const candidates = await select(db, box, behind, lastId, LOOK)
+    for (let after = 0; ;) {
+      const candidates = await select(db, box, after, lastId, READ_MESSAGES)
       onLook(candidates.length)
       yield candidates.filter((candidate) => isDue(candidate, filter))
-      if (candidates.length < LOOK) break
-      behind = candidates.at(-1)!.id
+      if (candidates.length < READ_MESSAGES) break
+      after = candidates.at(-1)!.id
     }
   }
 }
 
-/** Where to look: within a box there is an index in order of arrival, within all boxes of a recipient there is none. */
+/** The index has the order of arrival within a box, but not within all boxes of a recipient. */
 async function* boxesOf(
   db: Knex,
   { recipient, messageBox }: PurgeFilter,
 ): AsyncGenerator<Record<string, unknown>> {
   if (recipient === undefined) return yield {}
   if (messageBox !== undefined) return yield { recipient, message_box: bytes(db, messageBox) }
-  for (let behind: string | Buffer = bytes(db, ''); ;) {
+  for (let after: string | Buffer = bytes(db, ''); ;) {
     const row = await db('messages')
       .first('message_box')
       .where({ recipient })
-      .where('message_box', '>', behind)
+      .where('message_box', '>', after)
       .orderBy('message_box')
       .timeout(QUERY_TIMEOUT_MS)
     if (row === undefined) return
-    behind = row.message_box as string | Buffer
-    yield { recipient, message_box: behind }
+    after = row.message_box as string | Buffer
+    yield { recipient, message_box: after }
   }
 }
 
 async function select(
   db: Knex,
   box: Record<string, unknown>,
-  behind: number,
+  after: number,
   lastId: number,
   limit: number,
 ): Promise<Candidate[]> {
   const rows = await db('messages')
     .select('id', 'recipient', 'message_box', 'message_id', 'body_bytes', 'created_at')
     .where(box)
-    .where('id', '>', behind)
+    .where('id', '>', after)
     .where('id', '<=', lastId)
     .orderBy('id')
     .limit(limit)

@@ -72,21 +72,22 @@ export class Housekeeping {
     let expired = 0
     // Rows are in the order of arrival, so the first young messages would end the run. But a node
     // whose clock is ahead may have stored some of them, so it looks a few steps further.
-    for (let behind = 0, young = 0; young < MAX_YOUNG_STEPS && !this.#job.isStopped;) {
+    for (let after = 0, young = 0; young < MAX_YOUNG_STEPS && !this.#job.isStopped;) {
       const now = this.#clock.now()
       if (now === undefined) {
         logger.warn(
-          'the clock has jumped: no message is removed for its age until the clock has been steady for an hour',
+          'the clock has jumped: no message is removed for its age ' +
+            'until the clock has been steady for an hour',
         )
         break
       }
       const cutoff = now - retention
-      const oldest = await selectOldest(knex, behind, STEP_MESSAGES)
+      const oldest = await selectOldest(knex, after, STEP_MESSAGES)
       const due = oldest.filter(({ createdAt }) => createdAt < cutoff)
       expired += await removal.remove(due)
       young = due.length === 0 ? young + 1 : 0
       if (oldest.length < STEP_MESSAGES) break
-      behind = oldest.at(-1)!.id
+      after = oldest.at(-1)!.id
       await pause(STEP_PAUSE_MS)
     }
     if (expired === 0) return

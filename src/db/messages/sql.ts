@@ -1,10 +1,10 @@
-/** The SQL of the message table: one operation a function, on the connection it is given. */
+/** The SQL of the table `messages`. */
 import type { Knex } from 'knex'
 import type { IdentityKey, ListRequest } from '../../contract/protocol'
 import { bytes, isMysql, QUERY_TIMEOUT_MS, text } from '../engine/dialect'
 import type { Rows, Statement } from '../engine/transaction'
 
-/** A message as it is stored. `body` is what /listMessages returns. */
+/** `body` is what /listMessages returns. */
 export interface StoredMessage {
   recipient: IdentityKey
   messageBox: string
@@ -13,7 +13,7 @@ export interface StoredMessage {
   body: string
 }
 
-/** What names a message: the recipient and the id together. */
+/** A message is identified by its recipient and its id together. */
 export interface MessageName {
   recipient: IdentityKey
   messageId: string
@@ -32,7 +32,7 @@ export interface MessageRow {
 }
 
 /**
- * Inserts rows in one statement; when it fails, for a duplicate key say, none of them is there.
+ * Inserts all rows in one statement, or none if it fails.
  * @param now milliseconds since 1970
  */
 export function insertMessages(
@@ -44,8 +44,8 @@ export function insertMessages(
 }
 
 /**
- * Inserts one message of any size; to be called within a transaction.
- * @param piece how long the pieces are in which the body is written, in UTF-16 units
+ * Inserts one message of any size. Call it within a transaction.
+ * @param piece the length of the pieces in which it writes the body, in UTF-16 units
  */
 export async function insertInPieces(
   trx: Knex,
@@ -80,7 +80,7 @@ function toRow(message: StoredMessage, body: string, now: number): Record<string
   }
 }
 
-/** Who sent what holds an id: the rows that stand under any of these (recipient, id) pairs. */
+/** The stored messages with any of these (recipient, id) pairs, without bodies. */
 export async function findByIds(
   db: Knex,
   messages: MessageName[],
@@ -100,8 +100,8 @@ export async function findByIds(
 }
 
 /**
- * A page of a box in order of arrival: at most `limit` rows, and as many as fit `maxBytes` of bodies, but one
- * at least. `more` tells whether anything comes behind them.
+ * A page of a box in order of arrival: at most `limit` rows, and as many as fit into `maxBytes` of
+ * bodies, but at least one. `more` tells whether the box has messages after them.
  */
 export async function selectPage(
   db: Knex,
@@ -110,13 +110,16 @@ export async function selectPage(
   maxBytes: number,
 ): Promise<{ rows: MessageRow[]; more: boolean }> {
   const { messageBox, messageId, limit, offset } = request
-  // The index of the box holds everything but the last join, so bodies beyond the page are never touched.
+  const andMessageId = messageId === undefined ? '' : ' and message_id = ?'
+  // The index of the box covers everything but the last join: no body beyond the page is read.
   const result = await db
     .raw(
       `select m.message_id, m.sender, m.body, m.created_at, m.updated_at, page.found
-       from (select id, body_bytes, sum(body_bytes) over (order by id) as total, count(*) over () as found
+       from (select id, body_bytes, sum(body_bytes) over (order by id) as total,
+                    count(*) over () as found
                from (select id, body_bytes from messages
-                      where recipient = ? and message_box = ?${messageId === undefined ? '' : ' and message_id = ?'} order by id limit ? offset ?) box) page
+                      where recipient = ? and message_box = ?${andMessageId}
+                      order by id limit ? offset ?) box) page
        join messages m on m.id = page.id
       where page.total <= ? or page.total = page.body_bytes
       order by page.id limit ?`,
@@ -135,22 +138,22 @@ export async function selectPage(
   return { rows, more: rows.length > 0 && rows.length < Number(rows[0]!.found) }
 }
 
-/** @returns how many rows are gone */
+/** @returns how many rows it has deleted */
 export async function deleteMessages(db: Knex, names: MessageName[]): Promise<number> {
   if (names.length === 0) return 0
   return await db('messages').where(named(db, names)).delete().timeout(QUERY_TIMEOUT_MS)
 }
 
-/** Selects those of these messages that are there, and locks them until the transaction ends. */
+/** Selects the existing messages and locks them until the transaction ends. */
 export function lockMessages(db: Knex, names: MessageName[]): Statement {
   const query = db('messages')
     .select('id', 'recipient', 'message_id', 'sender', 'body_bytes')
     .where(named(db, names))
-  // SQLite's transactions have the database to themselves.
+  // SQLite runs one writing transaction at a time.
   return (isMysql(db) ? query.forUpdate() : query).toSQL().toNative()
 }
 
-/** What `lockMessages` found. */
+/** The result of `lockMessages`. */
 export function toLocked(
   rows: Rows,
 ): Array<MessageName & { id: number; sender: IdentityKey; bytes: number }> {
@@ -173,15 +176,15 @@ export function deleteByIds(db: Knex, ids: number[]): Statement {
   return db('messages').whereIn('id', ids).delete().toSQL().toNative()
 }
 
-/** The messages that arrived first, of all recipients, behind an id of the table. */
+/** The oldest messages of all recipients whose row id is greater than `after`. */
 export async function selectOldest(
   db: Knex,
-  behind: number,
+  after: number,
   limit: number,
 ): Promise<Array<MessageName & { id: number; createdAt: number }>> {
   const rows = await db('messages')
     .select('id', 'recipient', 'message_id', 'created_at')
-    .where('id', '>', behind)
+    .where('id', '>', after)
     .orderBy('id')
     .limit(limit)
     .timeout(QUERY_TIMEOUT_MS)
@@ -193,7 +196,7 @@ export async function selectOldest(
   }))
 }
 
-/** The condition of being one of these messages: by recipient, since MariaDB finds single pairs in no index. */
+/** Matches these messages. Grouped by recipient, because MariaDB uses no index for pairs. */
 function named(db: Knex, names: MessageName[]): (query: Knex.QueryBuilder) => void {
   const idsOf = new Map<IdentityKey, Array<string | Buffer>>()
   for (const { recipient, messageId } of names) {
@@ -207,7 +210,7 @@ function named(db: Knex, names: MessageName[]): (query: Knex.QueryBuilder) => vo
   }
 }
 
-/** Cuts a text into pieces of about `size` characters, never between the halves of a surrogate pair. */
+/** Cuts a text into pieces of about `size` characters, but not within a surrogate pair. */
 function split(value: string, size: number): string[] {
   const pieces: string[] = []
   for (let start = 0; start < value.length;) {
