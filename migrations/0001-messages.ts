@@ -2,8 +2,8 @@ import type { Knex } from 'knex'
 
 /**
  * All keys of a message begin with its recipient. Keys, names and ids compare as bytes: MySQL has
- * ASCII or binary columns for them, SQLite its default collation. Times are milliseconds since 1970.
- * `body_bytes` is in the index of the box, so that measuring a page reads no body.
+ * ASCII or binary columns for them, SQLite its default collation. Times are milliseconds since
+ * 1970. `body_bytes` is in the index of the box, so that measuring a page reads no body.
  */
 export async function up(knex: Knex): Promise<void> {
   if (

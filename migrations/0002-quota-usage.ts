@@ -1,9 +1,9 @@
 import type { Knex } from 'knex'
 
 /**
- * How much is stored for each recipient (`inbox`) and from each sender (`sender`): messages, and bytes
- * of bodies. If quotas are on, every transaction that stores or removes messages also changes these
- * counts. If the table is empty, a start with quotas counts the stored messages.
+ * How much is stored for each recipient (`inbox`) and from each sender (`sender`): messages, and
+ * bytes of bodies. If quotas are on, every transaction that stores or removes messages also changes
+ * these counts. If the table is empty, a start with quotas counts the stored messages.
  */
 export async function up(knex: Knex): Promise<void> {
   if (knex.client.config.client === 'mysql2') {

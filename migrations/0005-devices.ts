@@ -1,8 +1,9 @@
 import type { Knex } from 'knex'
 
 /**
- * Devices that get push notifications. A registration belongs to an identity and a token, so several
- * identities on one phone each have their own. Tokens are long: the unique key has their SHA-256.
+ * Devices that get push notifications. A registration belongs to an identity and a token, so
+ * several identities on one phone each have their own. Tokens are long: the unique key has their
+ * SHA-256.
  */
 export async function up(knex: Knex): Promise<void> {
   if (knex.client.config.client === 'mysql2') {

@@ -7,7 +7,9 @@ import * as devices from './0005-devices'
 import * as advertisements from './0006-advertisements'
 import * as schemaLease from './0007-schema-lease'
 
-/** In the order of running. Names have no extension, so running from .ts or .js makes no difference. */
+/**
+ * In the order of running. Names have no extension, so running from .ts or .js makes no difference.
+ */
 const MIGRATIONS: Array<[name: string, migration: Knex.Migration]> = [
   ['0001-messages', messages],
   ['0002-quota-usage', quotaUsage],

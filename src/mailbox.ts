@@ -1,7 +1,7 @@
 /**
- * The message box itself: send, list, acknowledge. It knows no transport, and both transports come through
- * here. A send asks the policy, is paid for where that says so, is stored, and is then told to whoever listens, in
- * this order: what is answered with success has been committed, and whoever listens hears of it behind that answer.
+ * Send, list and acknowledge, for both transports. A send is authorized, paid for if it has a
+ * price, stored, answered and then published, in this order: a success means that the message is
+ * committed, and its sender gets the answer before the recipient's sockets get the message.
  */
 import type { MessageStore, StoredMessage } from './db/messages'
 import { ApiError } from './contract/errors'
@@ -24,14 +24,14 @@ import type {
 import { toJson } from './contract/primitives'
 
 /**
- * Decides, before anything is stored, on which terms a sender may write to these recipients' box.
- * @throws ApiError where it may not
+ * What a sender has to pay to write to these recipients' box.
+ * @throws ApiError if the sender may not write to it
  */
 export type Policy = (sender: IdentityKey, message: OutgoingMessage) => Promise<Terms>
 
 /**
- * Tells live listeners about a message that has just been stored. Best effort: the table is the truth.
- * @returns how many sockets of this node it goes to
+ * Sends a stored message to the sockets in its room. Best effort: the table is the truth.
+ * @returns how many sockets of this node get it
  */
 export type Publish = (message: PublishedMessage) => number
 
@@ -41,19 +41,19 @@ export interface Mailbox {
   acknowledge: (recipient: Caller, messageIds: string[]) => Promise<void>
 }
 
-/** How many lists of one address are made at once; others wait. */
-const LISTS_AT_ONCE = 4
+/** How many list requests of one address run at once. Others wait. */
+const MAX_LISTS_AT_ONCE = 4
 
 export interface MailboxParts {
   store: MessageStore
   policy: Policy
   deliverPaid: DeliverPaid
   publish: Publish
-  /** Counts work beyond that of a small request. */
+  /** Limits the work of requests that need more than a small one. */
   meter: Meter
   /** The memory for answers that clients have not read yet. */
   outgoing: ByteBudget
-  /** About how many bytes one page has at most. */
+  /** How large a page may be, unless a single message is larger. */
   maxPageBytes: number
   metrics: Metrics
 }
@@ -68,7 +68,7 @@ export function createMailbox({
   maxPageBytes,
   metrics,
 }: MailboxParts): Mailbox {
-  const lists = new Slots(meter.isOff ? Infinity : LISTS_AT_ONCE)
+  const lists = new Slots(meter.isOff ? Infinity : MAX_LISTS_AT_ONCE)
   return {
     async send(caller, message) {
       const { messageBox, messageIds, recipients, body } = message
@@ -83,7 +83,7 @@ export function createMailbox({
         const messageId = messageIds[index]!
         const { createdAt, duplicate } = stored[index]!
         if (duplicate) return { recipient, messageId, duplicate: true }
-        // The sender's answer leaves first; listeners come after it.
+        // The sender's answer leaves first.
         setImmediate(() => {
           meter.charge(caller, {
             deliveries: publish({ messageId, messageBox, sender, recipient, body, createdAt }),
@@ -97,19 +97,19 @@ export function createMailbox({
 
     async list(caller, request) {
       const { identityKey, address } = caller
-      // A client that reads nothing of what it has asked for is refused before there is another page.
+      // Reject a client that does not read its answers before reading another page for it.
       if (![identityKey, address].every((owner) => outgoing.hasRoom(owner, maxPageBytes)))
         throw new ApiError('ERR_SERVER_BUSY')
       return await lists.run(
         address,
         async () => {
-          // Those before it may have used up what the caller has: a page costs as much as it holds.
+          // Earlier lists may have used up the caller's limit: a page is charged by its bytes.
           await meter.check(caller)
           const page = await store.list(identityKey, request)
           meter.charge(caller, { bytes: page.json.length })
           return page
         },
-        (page) => meter.timeOf({ bytes: page.json.length }) * LISTS_AT_ONCE,
+        (page) => meter.timeOf({ bytes: page.json.length }) * MAX_LISTS_AT_ONCE,
       )
     },
 
@@ -123,7 +123,7 @@ export function createMailbox({
   }
 }
 
-/** A message that costs nothing is stored for everybody alike; a payment beside it is passed on as it came. */
+/** A free message has the same body for all recipients. A payment in it is stored unchanged. */
 function toRows(sender: IdentityKey, message: OutgoingMessage): StoredMessage[] {
   const { messageBox, messageIds, recipients } = message
   const body = toListedBody(

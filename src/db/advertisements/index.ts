@@ -1,4 +1,6 @@
-/** The table of advertisements. One database transaction applies all effects of a valid submission. */
+/**
+ * The table of advertisements. One database transaction applies all effects of a valid submission.
+ */
 import type { Knex } from 'knex'
 import { ApiError } from '../../contract/errors'
 import { FairQueue } from '../../lib/fairQueue'
@@ -52,7 +54,9 @@ export interface Submission {
   proven: boolean
   /** Its own outputs that are advertisements. */
   advertisements: Advertisement[]
-  /** The outputs that it spends, in the order of its inputs; then those that its ancestors spend. */
+  /**
+   * The outputs that it spends, in the order of its inputs; then those that its ancestors spend.
+   */
   spends: SpentOutput[]
 }
 

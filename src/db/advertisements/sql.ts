@@ -55,7 +55,10 @@ function selectOutputs(db: Knex, outpoints: Outpoint[]): Knex.QueryBuilder<Row, 
     .timeout(QUERY_TIMEOUT_MS) as never
 }
 
-/** Inserts advertisements. An existing one does not change, unless it was replaced: it is valid again. */
+/**
+ * Inserts advertisements. An existing one does not change, unless it was replaced: it is valid
+ * again.
+ */
 export async function insertAdvertisements(
   db: Knex,
   advertisements: Advertisement[],
@@ -87,9 +90,9 @@ export async function insertAdvertisements(
 }
 
 /**
- * Limits the unspent advertisements of each host of an identity to `max`: keeps the first one and the
- * newest. The first is most likely the owner's: an attacker must not replace it with an output of its
- * own and then spend that.
+ * Limits the unspent advertisements of each host of an identity to `max`: keeps the first one and
+ * the newest. The first is most likely the owner's: an attacker must not replace it with an output
+ * of its own and then spend that.
  */
 export async function replaceSurplus(
   db: Knex,

@@ -1,7 +1,7 @@
 /**
- * The lock that lets one node prepare a MySQL database while the others wait. It is a row, because a
- * Galera cluster replicates rows but not MySQL's named locks. It expires, so that a killed node does
- * not keep it.
+ * The lock that lets one node prepare a MySQL database while the others wait. It is a row, because
+ * a Galera cluster replicates rows but not MySQL's named locks. It expires, so that a killed node
+ * does not keep it.
  */
 import { randomUUID } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'

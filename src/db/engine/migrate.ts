@@ -51,7 +51,9 @@ export async function migrate(
   )
 }
 
-/** This server's migrations that have not run, and those that have run but belong to a newer one. */
+/**
+ * This server's migrations that have not run, and those that have run but belong to a newer one.
+ */
 export interface SchemaState {
   missing: string[]
   unknown: string[]
@@ -126,8 +128,8 @@ function reportMigrations(
 }
 
 /**
- * If there are quotas and no counts yet, counts the stored messages. If there are no quotas, deletes
- * the counts, which become wrong. Call this before the node stores or removes messages.
+ * If there are quotas and no counts yet, counts the stored messages. If there are no quotas,
+ * deletes the counts, which become wrong. Call this before the node stores or removes messages.
  * @returns whether it counted the messages
  */
 export async function settleUsage(

@@ -54,7 +54,9 @@ export class Schema {
     return result
   }
 
-  /** Does not migrate. On an old schema, the server answers 503 and checks again until it is new. */
+  /**
+   * Does not migrate. On an old schema, the server answers 503 and checks again until it is new.
+   */
   async open(): Promise<void> {
     await this.check()
     if (this.#ready) return

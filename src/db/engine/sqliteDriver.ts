@@ -1,7 +1,7 @@
 /**
- * SQLite's driver for the running Node. better-sqlite3 12 aborts the process on Node 24.19 and later
- * when it collects a statement, and better-sqlite3 13 does not run on Node 20. So both are installed,
- * version 13 under another name.
+ * SQLite's driver for the running Node. better-sqlite3 12 aborts the process on Node 24.19 and
+ * later when it collects a statement, and better-sqlite3 13 does not run on Node 20. So both are
+ * installed, version 13 under another name.
  */
 import { setTimeout as pause } from 'node:timers/promises'
 import type Database from 'better-sqlite3'

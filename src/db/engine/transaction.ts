@@ -1,7 +1,7 @@
 /**
- * Transactions of prepared statements. With MySQL, several statements share one round trip, together
- * with the one that begins the transaction. The commit has its own round trip: in a packet with other
- * statements, a Galera cluster reports a failed commit as a success.
+ * Transactions of prepared statements. With MySQL, several statements share one round trip,
+ * together with the one that begins the transaction. The commit has its own round trip: in a packet
+ * with other statements, a Galera cluster reports a failed commit as a success.
  */
 import type { Knex } from 'knex'
 import { isMysql, QUERY_TIMEOUT_MS } from './dialect'

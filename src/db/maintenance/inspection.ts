@@ -102,7 +102,9 @@ async function inTime(
   }
 }
 
-/** When the first and the last message were stored, in milliseconds since 1970. Null if none are. */
+/**
+ * When the first and the last message were stored, in milliseconds since 1970. Null if none are.
+ */
 export async function readSpan(
   db: Knex,
 ): Promise<{ oldest: number | null; newest: number | null }> {

@@ -87,7 +87,9 @@ const UNCOUNTED: Quotas = {
   sender: { messages: undefined, bytes: undefined },
 }
 
-/** Yields the messages of a plan in steps: a recipient's box by box, or the whole table in order. */
+/**
+ * Yields the messages of a plan in steps: a recipient's box by box, or the whole table in order.
+ */
 async function* walk(
   db: Knex,
   { filter, lastId }: PurgePlan,

@@ -1,4 +1,6 @@
-/** Removes messages. If there are quotas, removals share transactions that also change the counts. */
+/**
+ * Removes messages. If there are quotas, removals share transactions that also change the counts.
+ */
 import type { Knex } from 'knex'
 import { BatchQueue, type Committed, type Job, type OnCommit } from '../engine/batchQueue'
 import { retryConflicts } from '../engine/query'
@@ -48,7 +50,9 @@ async function removeAlone(knex: Knex, names: MessageName[], onCommit: OnCommit)
   return rows
 }
 
-/** Each answer says how many messages a job removed. If two jobs name one, it counts for the first. */
+/**
+ * Each answer says how many messages a job removed. If two jobs name one, it counts for the first.
+ */
 async function removeTogether(
   knex: Knex,
   counter: QuotaCounter,

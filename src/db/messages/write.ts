@@ -66,7 +66,9 @@ export class GroupCommit {
   readonly #turns = new FairQueue()
   readonly #waitingSmall = new ByteBudget(SMALL_BYTES)
   readonly #waitingLarge = new ByteBudget(LARGE_BYTES)
-  /** The messages of long transactions, and how many sends name each. Others wait for their locks. */
+  /**
+   * The messages of long transactions, and how many sends name each. Others wait for their locks.
+   */
   readonly #slow = new Map<string, number>()
   #limits = USUAL_LIMITS
   #reading: Promise<StatementLimits> | undefined
@@ -197,7 +199,9 @@ export class GroupCommit {
     }
   }
 
-  /** Inserts all rows first: taken ids and exceeded quotas are rare, so a check before costs more. */
+  /**
+   * Inserts all rows first: taken ids and exceeded quotas are rare, so a check before costs more.
+   */
   async #store(sends: Send[]): Promise<Committed<Stored[]>> {
     const { knex, counter } = this
     const now = Date.now()

@@ -1,6 +1,7 @@
 /**
- * The states of payments: an output pays for one message only. A row is `claimed` before its message
- * is stored, `stored` together with it, and `settled` when the server's wallet has its output.
+ * The states of payments: an output pays for one message only. A row is `claimed` before its
+ * message is stored, `stored` together with it, and `settled` when the server's wallet has its
+ * output.
  */
 import { randomBytes } from 'node:crypto'
 import type { Knex } from 'knex'
@@ -44,7 +45,9 @@ const MAX_RELEASED = 100
 /** A claim, or when (in milliseconds since 1970) this payment has paid for the same message. */
 export type Claimed = { claim: Claim } | { paidAt: number }
 
-/** Errors are from the catalogue unless a method says otherwise. Times are milliseconds since 1970. */
+/**
+ * Errors are from the catalogue unless a method says otherwise. Times are milliseconds since 1970.
+ */
 export interface PaymentStore {
   /**
    * Claims a payment's outputs for its message.
@@ -64,7 +67,9 @@ export interface PaymentStore {
   releaseAbandoned: () => Promise<number>
   /** The stored payments to take into the server's wallet now, those due first first. */
   due: (limit: number) => Promise<DuePayment[]>
-  /** Notes that the server's wallet has a payment's output. The wallet now keeps the transaction. */
+  /**
+   * Notes that the server's wallet has a payment's output. The wallet now keeps the transaction.
+   */
   settle: (id: string) => Promise<void>
   /** Notes why a payment could not be taken in, and when to try again. */
   postpone: (id: string, dueAt: number, fault: string) => Promise<void>

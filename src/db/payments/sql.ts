@@ -114,7 +114,9 @@ export async function freeOutpoints(db: Knex, id: string, outpoints: string[]): 
     .timeout(QUERY_TIMEOUT_MS)
 }
 
-/** Takes over a claim for the same message. False if it is gone, or its message is stored by now. */
+/**
+ * Takes over a claim for the same message. False if it is gone, or its message is stored by now.
+ */
 export async function takeOver(
   db: Knex,
   { id, token }: Claim,
@@ -144,7 +146,9 @@ export async function markStored(
   )
 }
 
-/** Deletes a claim, or all expired claims up to a limit. Their outputs can pay for other messages. */
+/**
+ * Deletes a claim, or all expired claims up to a limit. Their outputs can pay for other messages.
+ */
 export async function releaseClaims(
   knex: Knex,
   which: Claim | { dueBefore: number },

@@ -39,7 +39,8 @@ interface Lookup extends Job {
 }
 
 /**
- * @param maxRules how many rules one recipient may have. Concurrent requests may exceed it slightly.
+ * @param maxRules how many rules one recipient may have. Concurrent requests may exceed it
+ *   slightly.
  */
 export function createRuleStore(knex: Knex, maxRules: Limit): RuleStore {
   // One query serves all sends that are in flight together.

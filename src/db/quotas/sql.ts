@@ -1,4 +1,6 @@
-/** The SQL of the table `quota_usage`: how much is stored for each recipient and from each sender. */
+/**
+ * The SQL of the table `quota_usage`: how much is stored for each recipient and from each sender.
+ */
 import type { Knex } from 'knex'
 import type { IdentityKey } from '../../contract/protocol'
 import { isMysql, QUERY_TIMEOUT_MS } from '../engine/dialect'
