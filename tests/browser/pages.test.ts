@@ -180,7 +180,7 @@ let prefixed: TestServer
 
       const frame = page
         .locator('#frames details')
-        .filter({ hasText: /A message, encrypted for its recipient/ })
+        .filter({ hasText: /An encrypted message for the server/ })
       await frame.locator('summary').click()
       expect(await frame.textContent()).toMatch(
         /encryptedMessage.*"messageType": "general".*"signature": "30[0-9a-f]+"/s,

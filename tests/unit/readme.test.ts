@@ -13,7 +13,7 @@ import {
 import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { promisify } from 'node:util'
-import { VARIABLES } from '../../src/config'
+import { parseConfig, VARIABLES, type Variable } from '../../src/config'
 import { ERRORS } from '../../src/contract/errors'
 import { routes } from '../../src/routes'
 import { startServer, type TestServer } from '../helpers/server'
@@ -114,6 +114,34 @@ describe("the README's table of routes", () => {
     for (const { method, path } of routes(running.server.context))
       expect(documented).toContainEqual([method.toUpperCase(), path])
   })
+})
+
+test('docs/errors.md lists every error code, with its status', () => {
+  const codes = rows(read('docs/errors.md'))
+    .filter(([code = '']) => /^`[A-Z_]+`$/.test(code))
+    .map(([code = '', status]) => [code.replaceAll('`', ''), Number(status)])
+  expect(Object.fromEntries(codes)).toEqual(
+    Object.fromEntries(Object.entries(ERRORS).map(([code, [status]]) => [code, status])),
+  )
+})
+
+describe('docs/configuration.md', () => {
+  const variables = rows(read('docs/configuration.md'))
+    .filter(([name = '']) => /^`[A-Z_]+`$/.test(name))
+    .map(([name = '', value = '']) => [name.replaceAll('`', ''), value] as const)
+
+  test('lists every variable, in the order of src/config', () => {
+    expect(variables.map(([name]) => name)).toEqual([...VARIABLES])
+  })
+
+  test.each(variables.filter(([, value]) => value !== 'none'))(
+    'the default of %s is %s',
+    (name, value) => {
+      expect(parseConfig({ [name as Variable]: value.replaceAll('`', '') })).toEqual(
+        parseConfig({}),
+      )
+    },
+  )
 })
 
 test('the README has at most 8,000 bytes', () => {
