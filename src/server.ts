@@ -74,7 +74,7 @@ export class MessageBoxServer {
   async #stop(): Promise<void> {
     const { config, lifecycle } = this.context
     lifecycle.stopping = true
-    const deadline = config.http.shutdownTimeout * ANSWERING
+    const deadline = config.http.shutdownTimeoutMs * ANSWERING
     await Promise.all([
       this.#live?.close(deadline),
       this.#http.server.listening ? this.#http.close(deadline) : undefined,

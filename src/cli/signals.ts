@@ -22,7 +22,7 @@ export function stopOnSignal(server: MessageBoxServer): void {
     setTimeout(() => {
       logger.warn('not everything could be closed in time')
       process.exit(0)
-    }, config.http.shutdownTimeout).unref()
+    }, config.http.shutdownTimeoutMs).unref()
     server
       .stop()
       .then(() => {

@@ -1,6 +1,6 @@
 /**
- * What the texts of settings mean: each function returns a value, or throws an Error whose message goes on
- * behind the name of a variable ("must be …"). No message repeats a value, since it may hold a secret.
+ * Parsers of settings: each returns a value, or throws an Error whose message continues the name of
+ * the variable ("must be …"). No message repeats the value, since it may be a secret.
  */
 import { isIP } from 'node:net'
 import { MAX_NAME_LENGTH } from '../contract/protocol'
@@ -38,7 +38,6 @@ export function parsePort(value: string): number {
   return port
 }
 
-/** An address to listen on. */
 export function parseHost(value: string): string {
   if (isIP(value) === 0 && value !== 'localhost')
     throw new Error('must be an IP address such as 127.0.0.1, or localhost')
@@ -56,7 +55,7 @@ export function parsePrefix(value: string): string {
 }
 
 /**
- * A URL that is asked with `fetch`, which takes no user and no password in it, or that anybody is shown.
+ * A URL without user and password, since `fetch` rejects them and pages show the URL.
  * @returns the URL without slashes at its end
  */
 export function parseUrl(value: string): string {
@@ -76,7 +75,7 @@ export function parseEndpoint(value: string): string {
   return value.replace(/\/+$/, '')
 }
 
-/** It may hold a password. */
+/** A secret, since the URL may hold a password. */
 export function parseRedisUrl(value: string): Secret {
   const { protocol } = toUrl(value, 'redis://127.0.0.1:6379')
   if (protocol !== 'redis:' && protocol !== 'rediss:')
@@ -92,7 +91,7 @@ function toUrl(value: string, example: string): URL {
   }
 }
 
-/** The order of secp256k1: a private key lies between 1 and this less one. */
+/** The order of secp256k1: a private key is at least 1 and less than this. */
 const CURVE_ORDER = BigInt('0xfffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141')
 
 export function parsePrivateKey(value: string): Secret {
@@ -131,11 +130,11 @@ export function parseMigrateKey(value: string): Secret {
   return new Secret(value)
 }
 
-/** A limit as a number, or undefined where it is off. */
+/** A limit; undefined if it is off. */
 export type Limit = number | undefined
 
-/** Wraps the parser of a limit: `off` is understood beside what that one takes. */
-export function limit(parse: (value: string) => number): (value: string) => Limit {
+/** Makes a parser that accepts `off` beside what another accepts. */
+export function createLimitParser(parse: (value: string) => number): (value: string) => Limit {
   return (value) => {
     if (value === 'off') return undefined
     try {
@@ -153,7 +152,7 @@ export function parseCount(value: string): number {
   return count
 }
 
-/** Days, parts of a day included, in milliseconds. */
+/** A number of days, which may have a fraction, in milliseconds. */
 export function parseDays(value: string): number {
   const days = Number(value)
   if (!/^\d+(\.\d+)?$/.test(value) || days <= 0 || days > 36500)
@@ -163,8 +162,8 @@ export function parseDays(value: string): number {
 
 const SIZE_UNITS: Record<string, number> = { '': 1, b: 1, kb: KIB, mb: MIB, gb: GIB, tb: KIB * GIB }
 
-/** The parser of a size in bytes between two bounds, which are also given as people write them. */
-export function size(least: string, most: string): (value: string) => number {
+/** Makes the parser of a size in bytes, between two bounds such as `1kb`. */
+export function createSizeParser(least: string, most: string): (value: string) => number {
   const [from, to] = [toBytes(least), toBytes(most)]
   return (value) => {
     const bytes = toBytes(value)
@@ -195,8 +194,12 @@ const TIME_UNITS: Record<string, number> = {
   days: DAY,
 }
 
-/** The parser of a time in milliseconds between two bounds. */
-export function duration(least: string, most: string, examples: string): (value: string) => number {
+/** Makes the parser of a time in milliseconds, between two bounds such as `10 minutes`. */
+export function createDurationParser(
+  least: string,
+  most: string,
+  examples: string,
+): (value: string) => number {
   const [from, to] = [toMilliseconds(least), toMilliseconds(most)]
   return (value) => {
     const time = toMilliseconds(value)
@@ -214,12 +217,12 @@ function toMilliseconds(value: string): number {
   return Number(match?.[1]) * (Object.hasOwn(TIME_UNITS, unit) ? TIME_UNITS[unit]! : NaN)
 }
 
-/** How many proxies stand in front, or which addresses they have; see proxy-addr. */
+/** The number of proxies before the server, or their addresses; see proxy-addr. */
 export type TrustProxy = number | string[]
 
 const PROXY_NETWORKS = ['loopback', 'linklocal', 'uniquelocal']
 
-/** `true` is one proxy: an address that its client can make up is never believed. */
+/** `true` is one proxy: the server never believes an address that a client can make up. */
 export function parseTrustProxy(value: string): TrustProxy {
   if (value === 'true') return 1
   if (value === 'false') return 0
@@ -242,10 +245,10 @@ function isNetwork(value: string): boolean {
   )
 }
 
-/** Satoshis by the name of a box. */
+/** Satoshis by box name. */
 export type DeliveryFees = Record<string, number>
 
-/** The payment client never asks for the price of these, so they cannot have one. */
+/** These cannot have a price, since the payment client never asks for one. */
 const FREE_BOXES = ['payment_inbox', 'payment_requests']
 
 /** Such as `notifications=10, letters=5`. */
@@ -254,9 +257,7 @@ export function parseFees(value: string): DeliveryFees {
   for (const part of value.split(',')) {
     const [, box, fee] = /^\s*([^=]+?)\s*=\s*(\d{1,15})\s*$/.exec(part) ?? []
     if (box === undefined)
-      throw new Error(
-        'must be fees in satoshis by the names of boxes, such as notifications=10,letters=5',
-      )
+      throw new Error('must be fees in satoshis by box name, such as notifications=10,letters=5')
     if (FREE_BOXES.includes(box))
       throw new Error(
         `must leave ${FREE_BOXES.join(' and ')} free, since the payment client never asks for their price`,
@@ -285,53 +286,10 @@ export function parseProject(value: string): string {
   return value
 }
 
-/** How much memory a body or an answer takes, as a multiple of its length. */
-export const ROOM = 1.5
+/** The memory of a body or an answer, as a multiple of its length. */
+export const MEMORY_FACTOR = 1.5
 
-/** The largest answer there can be, in bytes: a page, or a single message, which escaping can double. */
+/** The largest answer in bytes: a page, or one message, which JSON escapes can double. */
 export function largestAnswer(maxPageBytes: number, maxBodyBytes: number): number {
   return Math.max(maxPageBytes, maxBodyBytes * 2)
-}
-
-/**
- * What the server relies on in a connection to MySQL, whatever KNEX_DB_CONNECTION says: how values travel. Several
- * statements at once save round trips, see db/transaction.ts; values are always bound.
- */
-export const RELIED_ON = {
-  charset: 'utf8mb4',
-  timezone: 'Z',
-  multipleStatements: true,
-  typeCast: true,
-  dateStrings: false,
-  rowsAsArray: false,
-  nestTables: false,
-  supportBigNumbers: false,
-  bigNumberStrings: false,
-  decimalNumbers: false,
-  jsonStrings: false,
-  namedPlaceholders: false,
-  stringifyObjects: false,
-}
-
-const MYSQL_OPTIONS = [
-  ...Object.keys(RELIED_ON),
-  'host',
-  'port',
-  'user',
-  'password',
-  'database',
-  'socketPath',
-  'ssl',
-  'connectTimeout',
-  'localAddress',
-  'compress',
-  'enableKeepAlive',
-  'keepAliveInitialDelay',
-  'insecureAuth',
-  'trace',
-]
-
-/** The options of a connection to MySQL that this server does not take, by name. */
-export function findUnknownOptions(connection: Record<string, unknown>): string[] {
-  return Object.keys(connection).filter((name) => !MYSQL_OPTIONS.includes(name))
 }

@@ -24,7 +24,7 @@ export function createStorage(
   { db, mailbox }: Pick<Config, 'db' | 'mailbox'>,
   { knex, logger, metrics }: { knex: Knex; logger: Logger; metrics: Metrics },
 ): Storage {
-  const { maxPageBytes, quotas, retention } = mailbox
+  const { maxPageBytes, quotas, retentionMs: retention } = mailbox
   const counter = createQuotaCounter(quotas)
   const commits = new GroupCommit(knex, counter, metrics.committed)
   const removal = createRemoval(knex, counter, (keys) => commits.isSlow(keys), metrics.committed)

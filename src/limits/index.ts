@@ -1,6 +1,6 @@
 import type { Config } from '../config'
 import type { SharedRedis } from '../lib/redis'
-import { largestAnswer, ROOM, type Limit } from '../config/parsers'
+import { largestAnswer, MEMORY_FACTOR, type Limit } from '../config/parsers'
 import { ClientAddress } from './address'
 import { ByteBudget } from './budget'
 import { Gate } from './gate'
@@ -87,5 +87,5 @@ export function createLimits(
 
 /** A request or answer of the maximum size has to fit into the share of one owner. */
 function shareOf(total: number, largest: number): number {
-  return Math.min(total, Math.max(total * SHARE_RATIO, largest * ROOM))
+  return Math.min(total, Math.max(total * SHARE_RATIO, largest * MEMORY_FACTOR))
 }

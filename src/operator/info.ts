@@ -82,7 +82,7 @@ export function describeServer(config: Config, identityKey: IdentityKey): Info {
         inbox: { messages: orNull(inbox.messages), bytes: orNull(inbox.bytes) },
         sender: { messages: orNull(sender.messages), bytes: orNull(sender.bytes) },
       },
-      retentionDays: mailbox.retention === undefined ? null : mailbox.retention / DAY,
+      retentionDays: mailbox.retentionMs === undefined ? null : mailbox.retentionMs / DAY,
     },
     deliveryFees: config.deliveryFees,
     features: {

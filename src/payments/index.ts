@@ -76,8 +76,8 @@ export function createServerWallet(
   {
     network,
     payments: { chaintracksUrl },
-    wallet: { storageUrl },
-  }: Pick<Config, 'network' | 'payments' | 'wallet'>,
+    walletStorage: { url: storageUrl },
+  }: Pick<Config, 'network' | 'payments' | 'walletStorage'>,
   privateKey: Secret,
 ): ServerWallet | undefined {
   return storageUrl === undefined || chaintracksUrl === undefined

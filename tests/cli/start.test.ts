@@ -65,7 +65,7 @@ describe('a start fails with a sentence', () => {
       /Nothing listens at the socket/,
     )
     expect(await fail(env({ flags: 'x', queryFormat: 'y' }))).toMatch(
-      /does not take: flags, queryFormat/,
+      /does not accept: flags, queryFormat/,
     )
   })
 

@@ -12,6 +12,7 @@ import {
   type Config,
   type FlatEnv,
 } from '../../src/config'
+import { renderConfigurationPage, renderEnvExample } from '../../src/config/documents'
 
 const KEY = '0123456789abcdef'.repeat(4)
 const ORDER = 'fffffffffffffffffffffffffffffffebaaedce6af48a03bbfd25e8cd0364141'
@@ -33,8 +34,17 @@ function problemsOf(flat: FlatEnv): string[] {
     return []
   } catch (error) {
     expect(error).toBeInstanceOf(ConfigError)
-    return (error as ConfigError).problems
+    return (error as ConfigError).problems.map(({ text }) => text)
   }
+}
+
+function messageOf(flat: FlatEnv): string {
+  try {
+    parseConfig(flat)
+  } catch (error) {
+    return (error as ConfigError).message
+  }
+  throw new Error('It can be used.')
 }
 
 test('nothing set: SQLite, port 8080, development', () => {
@@ -46,7 +56,7 @@ test('nothing set: SQLite, port 8080, development', () => {
       hostingDomain: undefined,
       trustProxy: 0,
       maxBodyBytes: 10 * 1024 * 1024,
-      shutdownTimeout: 10_000,
+      shutdownTimeoutMs: 10_000,
     },
     auth: { privateKey: undefined },
     network: 'main',
@@ -56,7 +66,7 @@ test('nothing set: SQLite, port 8080, development', () => {
       maxPageBytes: 4000 * 1024,
       quotas: { inbox: { messages: 10_000, bytes: GIB }, sender: { messages: 10_000, bytes: GIB } },
       maxRules: 10_000,
-      retention: undefined,
+      retentionMs: undefined,
     },
     limits: {
       perAddress: 1200,
@@ -82,22 +92,28 @@ test('nothing set: SQLite, port 8080, development', () => {
       arcUrl: 'https://arc.gorillapool.io',
       arcApiKey: undefined,
     },
-    wallet: { storageUrl: undefined },
+    walletStorage: { url: undefined },
     migrate: { key: undefined, onStart: true },
   })
 })
 
-test('.env.example holds every variable, in the order of src/config.ts, and can be used as it is', () => {
-  const lines = readFileSync(join(__dirname, '../../.env.example'), 'utf8').split('\n')
-  const settings = lines.flatMap((line, at) => {
-    const [, name, value] = /^(?:# )?([A-Z_]+)=(.*)$/.exec(line) ?? []
-    return name === undefined ? [] : [{ name, value, meaning: lines[at - 1] }]
-  })
-  expect(settings.map(({ name }) => name)).toEqual([...VARIABLES])
-  for (const { meaning } of settings) expect(meaning).toMatch(/^# \w/)
+test('.env.example and docs/configuration.md are those of the settings: npm run build', () => {
+  const read = (path: string): string => readFileSync(join(__dirname, '../..', path), 'utf8')
+  expect(read('.env.example')).toBe(renderEnvExample())
+  expect(read('docs/configuration.md')).toBe(renderConfigurationPage())
+})
 
-  const withDefaults = readEnv(Object.fromEntries(settings.map(({ name, value }) => [name, value])))
-  // The client stands for the default where a connection is given; none is.
+test('.env.example holds every variable and can be used as it is', () => {
+  const settings = Object.fromEntries(
+    [...renderEnvExample().matchAll(/^(?:# )?([A-Z_]+)=(.*)$/gm)].map(([, name, value]) => [
+      name,
+      value,
+    ]),
+  )
+  expect(Object.keys(settings)).toEqual([...VARIABLES])
+
+  const withDefaults = readEnv(settings)
+  // The client is the default if a connection is given; none is.
   delete withDefaults.KNEX_DB_CLIENT
   expect(parseConfig(withDefaults)).toEqual(parseConfig({ ENABLE_WEBSOCKETS: 'true' }))
 })
@@ -160,7 +176,7 @@ describe('values and what they mean', () => {
     ],
     [
       { WALLET_STORAGE_URL: 'http://localhost:1' },
-      (config) => config.wallet.storageUrl,
+      (config) => config.walletStorage.url,
       'http://localhost:1',
     ],
     ...['main', 'mainnet', 'MAIN'].map(
@@ -298,8 +314,8 @@ describe('values and what they mean', () => {
       'http://localhost:4318',
     ],
     [{ MIGRATE_ON_START: 'false' }, (config) => config.migrate.onStart, false],
-    [{ SHUTDOWN_TIMEOUT: '30 seconds' }, (config) => config.http.shutdownTimeout, 30_000],
-    [{ SHUTDOWN_TIMEOUT: '5' }, (config) => config.http.shutdownTimeout, 5000],
+    [{ SHUTDOWN_TIMEOUT: '30 seconds' }, (config) => config.http.shutdownTimeoutMs, 30_000],
+    [{ SHUTDOWN_TIMEOUT: '5' }, (config) => config.http.shutdownTimeoutMs, 5000],
     [
       { RATE_LIMIT_ADDRESS: 'off', RATE_LIMIT_IDENTITY: '1', MAX_CONCURRENT_REQUESTS: 'off' },
       ({ limits: { perAddress, perIdentity, concurrent } }) => ({
@@ -322,9 +338,9 @@ describe('values and what they mean', () => {
         sender: { messages: 5, bytes: undefined },
       },
     ],
-    [{ MESSAGE_RETENTION_DAYS: '90' }, (config) => config.mailbox.retention, 90 * DAY],
-    [{ MESSAGE_RETENTION_DAYS: '0.5' }, (config) => config.mailbox.retention, DAY / 2],
-    [{ MESSAGE_RETENTION_DAYS: 'off' }, (config) => config.mailbox.retention, undefined],
+    [{ MESSAGE_RETENTION_DAYS: '90' }, (config) => config.mailbox.retentionMs, 90 * DAY],
+    [{ MESSAGE_RETENTION_DAYS: '0.5' }, (config) => config.mailbox.retentionMs, DAY / 2],
+    [{ MESSAGE_RETENTION_DAYS: 'off' }, (config) => config.mailbox.retentionMs, undefined],
     [{ MIGRATE_KEY: '12345678901' }, (config) => config.migrate.key?.reveal(), '12345678901'],
     [{ MAX_BODY_SIZE: '1kb' }, (config) => config.http.maxBodyBytes, 1024],
     [{ MAX_BODY_SIZE: '100 MB' }, (config) => config.http.maxBodyBytes, 100 * 1024 * 1024],
@@ -475,8 +491,8 @@ const BAD: Array<[variable: (typeof VARIABLES)[number], values: string[]]> = [
 
 describe('what cannot be used', () => {
   test('a bad value of every variable is tried', () => {
-    expect(BAD.map(([variable]) => variable)).toEqual(
-      VARIABLES.filter((name) => name !== 'ARC_API_KEY'),
+    expect(BAD.map(([variable]) => variable).sort()).toEqual(
+      VARIABLES.filter((name) => name !== 'ARC_API_KEY').sort(),
     )
   })
 
@@ -578,7 +594,7 @@ describe('what cannot be used', () => {
     expect(problems.map((problem) => problem.split(' ')[0]).sort()).toEqual(
       BAD.map(([variable]) => variable).sort(),
     )
-    const { message } = new ConfigError(problems)
+    const message = messageOf(flat)
     for (const problem of problems) expect(message).toContain(problem)
     expect(message).toContain(`${BAD.length} problems`)
   })
@@ -640,6 +656,6 @@ describe('a secret is never printed', () => {
   ] as const)('where a bad value of %s is named', (variable, value) => {
     const problems = problemsOf({ [variable]: value })
     expect(problems).toHaveLength(1)
-    expect(new ConfigError(problems).message).not.toMatch(/s3cr3t|0123456789abcdef/)
+    expect(messageOf({ [variable]: value })).not.toMatch(/s3cr3t|0123456789abcdef/)
   })
 })

@@ -1,8 +1,8 @@
 import { Command, InvalidArgumentError, Option } from 'commander'
-import { ConfigError, parseConfig, type Config } from '../../config'
+import { parseConfig, type Config } from '../../config'
 import { isName, toIdentityKey } from '../../contract/primitives'
 import type { IdentityKey } from '../../contract/protocol'
-import { duration, parseUrl } from '../../config/parsers'
+import { createDurationParser, parseUrl } from '../../config/parsers'
 import { version } from '../../../package.json'
 import { diagnose, describeDiagnosis } from '../doctor'
 import { readConfig, readSettings } from '../environment'
@@ -178,7 +178,7 @@ function addChanges(program: Command, show: Show, progress: Progress): void {
     .option(
       '--older-than <time>',
       'messages stored longer ago, such as 30d or "12 hours"',
-      use(duration('1 second', '36500 days', '30d, 12h')),
+      use(createDurationParser('1 second', '36500 days', '30d, 12h')),
     )
     .option('--yes', 'do not ask; needed where there is no terminal')
     .option('--dry-run', 'only say how many')
@@ -292,17 +292,9 @@ function parseAddress(value: string): string {
   }
 }
 
-/** The settings as ADVERTISE=true would have them. Whoever has not set it is not told of it. */
+/** The settings as if ADVERTISE=true were set. */
 function readAdvertisingConfig(): Config {
-  const settings = readSettings()
-  try {
-    return parseConfig({ ...settings, ADVERTISE: 'true' })
-  } catch (error) {
-    if (!(error instanceof ConfigError) || settings.ADVERTISE === 'true') throw error
-    throw new ConfigError(
-      error.problems.map((problem) => problem.replace('with ADVERTISE=true', 'to advertise')),
-    )
-  }
+  return parseConfig({ ...readSettings(), ADVERTISE: 'true' })
 }
 
 /** One of the settings' parsers, whose errors go on behind a name. */

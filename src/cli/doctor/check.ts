@@ -1,4 +1,4 @@
-import type { Config, FlatEnv, Variable } from '../../config'
+import type { Config, ConfigProblem, FlatEnv, Variable } from '../../config'
 import type { Report } from './finding'
 
 /** What there is to examine. */
@@ -6,7 +6,7 @@ export interface Patient {
   env: FlatEnv
   /** As far as it could be understood; what could not is as if it were not set. */
   config: Config
-  problems: string[]
+  problems: ConfigProblem[]
   /** The variables that were not understood. */
   broken: Set<Variable>
   /** The public address; undefined where there is none. */

@@ -107,7 +107,7 @@ async function checkArc(
 
 /** A storage answers a handshake, as every server of BRC-104 does. */
 async function checkStorage({ config, broken }: Patient, report: Report): Promise<void> {
-  const { storageUrl } = config.wallet
+  const { url: storageUrl } = config.walletStorage
   if (storageUrl === undefined || broken.has('WALLET_STORAGE_URL')) return
   const { identityKey } = new NativeServerKey(new Secret(randomBytes(32).toString('hex')))
   const answer = await tryToAsk(`${new URL(storageUrl).origin}${HANDSHAKE_PATH}`, {

@@ -1,13 +1,5 @@
-import { randomBytes } from 'node:crypto'
 import { NativeServerKey } from '../../auth/serverKey'
-import {
-  ConfigError,
-  parseConfig,
-  VARIABLES,
-  type Config,
-  type FlatEnv,
-  type Variable,
-} from '../../config'
+import { inspectConfig, type ConfigProblem, type FlatEnv, type Variable } from '../../config'
 import type { Patient } from './check'
 import type { Report } from './finding'
 
@@ -16,41 +8,23 @@ const DATABASE: Variable[] = ['KNEX_DB_CLIENT', 'KNEX_DB_CONNECTION']
 
 export type Reading = Pick<Patient, 'config' | 'problems' | 'broken'>
 
-/** Reads settings as far as they can be understood. */
+/** Reads settings as far as possible: those that have a problem count as not set. */
 export function readBrokenConfig(env: FlatEnv): Reading {
   const broken = new Set<Variable>()
-  const problems: string[] = []
+  const problems: ConfigProblem[] = []
   for (;;) {
-    try {
-      return { config: parseRest(env, broken), problems, broken }
-    } catch (error) {
-      if (!(error instanceof ConfigError)) throw error
-      const names = namesOf(error.problems).filter((name) => !broken.has(name))
-      if (names.length === 0) throw error
-      names.forEach((name) => broken.add(name))
-      problems.push(...error.problems.filter((problem) => !problems.includes(problem)))
-    }
+    const rest = Object.entries(env).filter(([name]) => !broken.has(name as Variable))
+    const reading = inspectConfig(Object.fromEntries(rest) as FlatEnv)
+    // Without a broken setting, another may no longer fit.
+    const fresh = reading.problems.filter(
+      ({ variables }) => !variables.every((name) => broken.has(name)),
+    )
+    if (fresh.length === 0) return { config: reading.config, problems, broken }
+    problems.push(...fresh)
+    const names = fresh.flatMap(({ variables }) => variables)
+    for (const name of names) broken.add(name)
+    if (names.some((name) => DATABASE.includes(name))) for (const name of DATABASE) broken.add(name)
   }
-}
-
-/** The variables that problems speak of; without some of them, others may no longer fit together. */
-function namesOf(problems: string[]): Variable[] {
-  const words = new Set(problems.flatMap((problem) => problem.match(/\w+/g) ?? []))
-  const names = VARIABLES.filter((name) => words.has(name))
-  return names.some((name) => DATABASE.includes(name)) ? [...names, ...DATABASE] : names
-}
-
-function parseRest(env: FlatEnv, broken: Set<Variable>): Config {
-  const rest = Object.fromEntries(
-    Object.entries(env).filter(([name]) => !broken.has(name as Variable)),
-  ) as FlatEnv
-  // Without a key nothing can be parsed in production: this one stands in, and is not looked at.
-  return parseConfig({
-    ...rest,
-    ...(broken.has('SERVER_PRIVATE_KEY') && {
-      SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'),
-    }),
-  })
 }
 
 /** The identity key of the settings; undefined where they have none. */
@@ -70,14 +44,14 @@ const WHERE =
 /** Whether the settings can be used, and fit together. */
 export function checkSettings(patient: Patient, report: Report): void {
   const { config, problems } = patient
-  for (const problem of problems) report.problem('bad-setting', `${problem}.`, WHERE)
+  for (const { text } of problems) report.problem('bad-setting', `${text}.`, WHERE)
   if (problems.length === 0) report.ok('settings-valid', 'Every setting can be used.')
   checkKey(patient, report)
   checkEnvironment(patient, report)
   const {
     deliveryFees,
     payments: { chaintracksUrl, arcUrl },
-    wallet,
+    walletStorage,
   } = config
   if (Object.keys(deliveryFees).length === 0) return
   if (chaintracksUrl === undefined || arcUrl === undefined) {
@@ -86,7 +60,7 @@ export function checkSettings(patient: Patient, report: Report): void {
       'DELIVERY_FEES asks for payments, but nothing checks them on this network: every message that costs something is refused.',
       'Set CHAINTRACKS_URL and ARC_URL, or remove DELIVERY_FEES.',
     )
-  } else if (wallet.storageUrl === undefined) {
+  } else if (walletStorage.url === undefined) {
     report.warning(
       'fees-without-wallet',
       'DELIVERY_FEES is set, but the server has no wallet: what it is paid waits in the table "payments".',

@@ -3,7 +3,7 @@ import { mkdirSync, statSync } from 'node:fs'
 import { dirname } from 'node:path'
 import knex, { type Knex } from 'knex'
 import type { DatabaseConfig } from '../../config'
-import { RELIED_ON } from '../../config/parsers'
+import { RELIED_ON } from '../../config/database'
 import { isNotForWriting } from './faults'
 import { retryWhileBusy, SqliteClient } from './sqliteDriver'
 
