@@ -107,6 +107,6 @@ const MYSQL_OPTIONS = [
 ]
 
 /** The names of options of a MySQL connection that this server does not accept. */
-export function findUnknownOptions(connection: Record<string, unknown>): string[] {
+function findUnknownOptions(connection: Record<string, unknown>): string[] {
   return Object.keys(connection).filter((name) => !MYSQL_OPTIONS.includes(name))
 }

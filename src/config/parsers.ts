@@ -12,10 +12,10 @@ export type Network = 'main' | 'test' | 'local'
 const LOG_LEVELS = ['trace', 'debug', 'info', 'warn', 'error', 'fatal', 'silent'] as const
 export type LogLevel = (typeof LOG_LEVELS)[number]
 
-export const KIB = 1024
+const KIB = 1024
 export const MIB = 1024 * KIB
 export const GIB = 1024 * MIB
-export const SECOND = 1000
+const SECOND = 1000
 export const DAY = 24 * 60 * 60 * SECOND
 
 export function parseEnvironment(value: string): Environment {
