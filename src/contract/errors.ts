@@ -1,6 +1,13 @@
+import {
+  MAX_ACKNOWLEDGED_IDS,
+  MAX_NAME_LENGTH,
+  MAX_PAGE_MESSAGES,
+  MAX_RECIPIENTS,
+} from './protocol'
+
 /**
- * The one catalogue of what can go wrong for a client: code, HTTP status and text. Whoever finds a fault
- * throws an `ApiError`; it is turned into an answer once for HTTP and once for the socket.
+ * Every error a client can get: code, HTTP status and text. Code that finds one throws an `ApiError`,
+ * which becomes an HTTP response or a socket reply in one place each.
  */
 export const ERRORS = {
   UNAUTHORIZED: [
@@ -28,7 +35,7 @@ export const ERRORS = {
   ERR_MESSAGE_REQUIRED: [400, 'Put the message into "message", as an object.'],
   ERR_INVALID_MESSAGEBOX: [
     400,
-    '"messageBox" must be the name of a box: a string of 1 to 255 characters that is not blank.',
+    `"messageBox" must be the name of a box: a string of 1 to ${MAX_NAME_LENGTH} characters that is not blank.`,
   ],
   ERR_INVALID_MESSAGE_BODY: [400, '"body" must be a string that is not blank, or an object.'],
   ERR_RECIPIENT_REQUIRED: [400, 'Name the recipient in "recipient", or several in "recipients".'],
@@ -39,13 +46,13 @@ export const ERRORS = {
   ERR_MESSAGEID_COUNT_MISMATCH: [400, 'Give exactly one "messageId" for each recipient.'],
   ERR_INVALID_MESSAGEID: [
     400,
-    'Each "messageId" must be a string of 1 to 255 characters that is not blank.',
+    `Each "messageId" must be a string of 1 to ${MAX_NAME_LENGTH} characters that is not blank.`,
   ],
   ERR_INVALID_RECIPIENT_KEY: [
     400,
     'Each recipient must be an identity key: a secp256k1 public key in hex.',
   ],
-  ERR_TOO_MANY_RECIPIENTS: [400, 'A message may have up to 100 recipients.'],
+  ERR_TOO_MANY_RECIPIENTS: [400, `A message may have up to ${MAX_RECIPIENTS} recipients.`],
   ERR_DUPLICATE_RECIPIENT: [400, 'A recipient is named twice.'],
   ERR_DELIVERY_BLOCKED: [403, 'A recipient does not accept messages from you in this box.'],
   ERR_MISSING_PAYMENT_TX: [
@@ -101,12 +108,12 @@ export const ERRORS = {
     'The messageId is taken by another message of that recipient: choose another id.',
   ],
   ERR_MESSAGEBOX_REQUIRED: [400, 'Name the box in "messageBox".'],
-  ERR_INVALID_LIMIT: [400, '"limit" must be a whole number from 1 to 1000.'],
+  ERR_INVALID_LIMIT: [400, `"limit" must be a whole number from 1 to ${MAX_PAGE_MESSAGES}.`],
   ERR_INVALID_OFFSET: [400, '"offset" must be a whole number, 0 or more.'],
   ERR_MESSAGE_ID_REQUIRED: [400, 'Name the messages to acknowledge in "messageIds".'],
   ERR_INVALID_MESSAGE_ID: [
     400,
-    'A message id must be a string of 1 to 255 characters that is not blank, and "messageIds" an array of up to 1000 strings.',
+    `A message id must be a string of 1 to ${MAX_NAME_LENGTH} characters that is not blank, and "messageIds" an array of up to ${MAX_ACKNOWLEDGED_IDS} strings.`,
   ],
   ERR_INVALID_ACKNOWLEDGMENT: [400, 'None of these messages is in your boxes.'],
   ERR_INVALID_REQUEST: [
@@ -123,7 +130,7 @@ export const ERRORS = {
   ],
   ERR_INVALID_MESSAGE_BOX: [
     400,
-    '"messageBox" must be the name of a box: 1 to 255 characters that are not blank.',
+    `"messageBox" must be the name of a box: 1 to ${MAX_NAME_LENGTH} characters that are not blank.`,
   ],
   ERR_MISSING_PARAMETERS: [400, 'A parameter is missing.'],
   ERR_INVALID_ROOM: [400, 'A room is named {identityKey}-{messageBox}.'],
