@@ -1,6 +1,6 @@
 import { usesNativeSecp256k1 } from '../auth/serverKey'
 import type { Context } from '../context'
-import { describeDatabase } from './describe'
+import { describeDatabase } from './wording'
 
 /** Says, once the port is open, what runs here: readable in development, a log line elsewhere. */
 export function announce({ config, serverKey, logger }: Context, port: number): void {

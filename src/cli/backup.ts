@@ -1,7 +1,7 @@
 import { existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { sqliteDriver } from '../db/engine/sqliteDriver'
-import { describeDatabase } from './describe'
+import { describeDatabase } from './wording'
 import { readConfig } from './environment'
 import { explainFailure, UsageError } from './failure'
 

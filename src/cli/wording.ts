@@ -1,5 +1,13 @@
 /** Counts, times and tables as people read them. */
+import { resolve } from 'node:path'
+import type { DatabaseConfig } from '../config'
 import { formatNumber } from '../lib/format'
+
+/** A database in words, without its password. */
+export function describeDatabase({ client, connection }: DatabaseConfig): string {
+  if (client === 'better-sqlite3') return `SQLite, ${resolve(String(connection.filename))}`
+  return `MySQL, ${String(connection.database)} at ${String(connection.socketPath ?? `${String(connection.host ?? 'localhost')}:${String(connection.port ?? 3306)}`)}`
+}
 
 export function count(number: number, one: string, many = `${one}s`): string {
   return `${formatNumber(number)} ${number === 1 ? one : many}`

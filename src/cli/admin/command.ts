@@ -4,7 +4,7 @@ import type { Knex } from 'knex'
 import type { Config } from '../../config'
 import { createKnex } from '../../db/engine/knex'
 import { readSchemaState } from '../../db/engine/migrate'
-import { describeDatabase } from '../describe'
+import { describeDatabase } from '../wording'
 import { readConfig } from '../environment'
 import { UsageError } from '../failure'
 

@@ -1,6 +1,6 @@
 import { createKnex } from '../../db/engine/knex'
 import { migrate as bringUpToDate, settleUsage } from '../../db/engine/migrate'
-import { describeDatabase } from '../describe'
+import { describeDatabase } from '../wording'
 import { readConfig } from '../environment'
 import type { Progress } from '../terminal'
 import type { Outcome } from './command'

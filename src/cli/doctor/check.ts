@@ -2,7 +2,7 @@ import type { Config, ConfigProblem, FlatEnv, Variable } from '../../config'
 import type { Report } from './finding'
 
 /** What there is to examine. */
-export interface Patient {
+export interface Subject {
   env: FlatEnv
   /** As far as it could be understood; what could not is as if it were not set. */
   config: Config
@@ -13,4 +13,4 @@ export interface Patient {
   url: string | undefined
 }
 
-export type Check = (patient: Patient, report: Report) => Promise<void> | void
+export type Check = (subject: Subject, report: Report) => Promise<void> | void

@@ -3,16 +3,16 @@ import { checkMysql } from './mysql'
 import { checkSqlite } from './sqlite'
 
 /** Whether the database is there, takes writes, keeps what it is given, and has this server's schema. */
-export const checkDatabase: Check = async (patient, report) => {
-  if (patient.broken.has('KNEX_DB_CONNECTION')) {
+export const checkDatabase: Check = async (subject, report) => {
+  if (subject.broken.has('KNEX_DB_CONNECTION')) {
     report.warning(
       'not-checked',
       'The database was not looked at, since its settings cannot be used.',
       'Correct them first.',
     )
-  } else if (patient.config.db.client === 'mysql2') {
-    await checkMysql(patient, report)
+  } else if (subject.config.db.client === 'mysql2') {
+    await checkMysql(subject, report)
   } else {
-    await checkSqlite(patient, report)
+    await checkSqlite(subject, report)
   }
 }

@@ -3,7 +3,7 @@ import { codeOf } from '../../db/engine/faults'
 import type { FlatEnv } from '../../config'
 import { withTimeout } from '../../lib/timeout'
 import { describeFailure } from '../failure'
-import type { Check, Patient } from './check'
+import type { Check, Subject } from './check'
 import { checkDatabase } from './database'
 import { createReport, type Finding, type Severity } from './finding'
 import { checkMachine } from './machine'
@@ -38,7 +38,7 @@ export interface Diagnosis {
  */
 export async function diagnose(env: FlatEnv, { url }: { url?: string } = {}): Promise<Diagnosis> {
   const reading = readBrokenConfig(env)
-  const patient: Patient = { env, ...reading, url: url ?? reading.config.http.hostingDomain }
+  const subject: Subject = { env, ...reading, url: url ?? reading.config.http.hostingDomain }
   const results = await Promise.all(
     Object.entries(CHECKS).map(async ([name, check]) => {
       const findings: Finding[] = []
@@ -46,7 +46,7 @@ export async function diagnose(env: FlatEnv, { url }: { url?: string } = {}): Pr
       try {
         await withTimeout(
           (async () => {
-            await check(patient, report)
+            await check(subject, report)
           })(),
           PATIENCE,
           `This takes longer than ${PATIENCE / 1000} seconds: the check was given up.`,

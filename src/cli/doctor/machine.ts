@@ -4,7 +4,7 @@ import { dirname, resolve } from 'node:path'
 import { usesNativeSecp256k1 } from '../../auth/serverKey'
 import { GIB, MIB } from '../../config/parsers'
 import type { Report } from './finding'
-import type { Patient } from './check'
+import type { Subject } from './check'
 
 /** The releases that the tests run on. */
 const TESTED_NODES = [20, 22, 24]
@@ -17,7 +17,7 @@ const TOO_LITTLE = 100 * MIB
 const NETWORK_FILE_SYSTEMS = [0x6969, 0x517b, 0xff534d42, 0xfe534d42]
 
 /** Node, the cryptography, the disk. */
-export function checkMachine({ config, broken }: Patient, report: Report): void {
+export function checkMachine({ config, broken }: Subject, report: Report): void {
   const major = Number(process.versions.node.split('.')[0])
   if (major < TESTED_NODES[0]!)
     report.problem(

@@ -1,13 +1,12 @@
 import { formatBytes } from '../../lib/format'
 import type { Knex } from 'knex'
 import { createKnex } from '../../db/engine/knex'
-import { describeDatabase } from '../describe'
+import { describeDatabase, foreign } from '../wording'
 import { describeFailure } from '../failure'
-import { foreign } from '../wording'
 import { compareClock } from './clock'
 import { checkSchema } from './schema'
 import type { Report } from './finding'
-import type { Patient } from './check'
+import type { Subject } from './check'
 
 /** How long a statement may take, in milliseconds. */
 const TIMEOUT = 4000
@@ -22,16 +21,16 @@ const TABLES = [
   'advertisements',
 ]
 
-export async function checkMysql(patient: Patient, report: Report): Promise<void> {
-  const { db } = patient.config
+export async function checkMysql(subject: Subject, report: Report): Promise<void> {
+  const { db } = subject.config
   const knex = createKnex(db)
   try {
     const version = await connect(knex)
     report.ok('database', `${describeDatabase(db)} answers: ${version}.`)
     checkVersion(version, report)
-    await checkVariables(knex, patient, report)
+    await checkVariables(knex, subject, report)
     await checkTime(knex, report)
-    await checkTables(knex, patient, report)
+    await checkTables(knex, subject, report)
   } catch (error) {
     report.problem(
       'database',
@@ -60,7 +59,7 @@ function checkVersion(version: string, report: Report): void {
     )
 }
 
-async function checkVariables(knex: Knex, { config }: Patient, report: Report): Promise<void> {
+async function checkVariables(knex: Knex, { config }: Subject, report: Report): Promise<void> {
   const names = [
     'innodb_flush_log_at_trx_commit',
     'sync_binlog',
@@ -121,11 +120,11 @@ async function checkTime(knex: Knex, report: Report): Promise<void> {
   compareClock("the database's", Number(row.now) * 1000, asked, Date.now(), report)
 }
 
-async function checkTables(knex: Knex, patient: Patient, report: Report): Promise<void> {
+async function checkTables(knex: Knex, subject: Subject, report: Report): Promise<void> {
   const done = (await knex.schema.hasTable('knex_migrations'))
     ? (await knex('knex_migrations').select('name').orderBy('id')).map(({ name }) => name as string)
     : undefined
-  await checkSchema(done, patient, report)
+  await checkSchema(done, subject, report)
   const [texts] = await knex
     .raw(
       "select character_set_name as charset from information_schema.columns where table_schema = database() and table_name = 'messages' and column_name = 'body'",

@@ -1,14 +1,14 @@
 import { createServer } from 'node:net'
 import { foreign } from '../wording'
 import type { Report } from './finding'
-import type { Patient } from './check'
+import type { Subject } from './check'
 import { identityOf } from './settings'
 import { ask } from './web'
 
 /** Whether the port is free, or this very server's. */
-export async function checkPort(patient: Patient, report: Report): Promise<void> {
-  const { port, prefix } = patient.config.http
-  if (port === 0 || patient.broken.has('PORT')) return
+export async function checkPort(subject: Subject, report: Report): Promise<void> {
+  const { port, prefix } = subject.config.http
+  if (port === 0 || subject.broken.has('PORT')) return
   const fault = await tryToListen(port)
   if (fault === undefined)
     return report.ok('port-free', `Port ${port} is free: no server runs there.`)
@@ -28,7 +28,7 @@ export async function checkPort(patient: Patient, report: Report): Promise<void>
   const info = await ask(`http://127.0.0.1:${port}${prefix}/info`).catch(() => undefined)
   if (info === undefined || typeof info.json.identityKey !== 'string')
     return taken('by another program, or by a server with another ROUTING_PREFIX')
-  const identityKey = identityOf(patient)
+  const identityKey = identityOf(subject)
   if (identityKey !== undefined && info.json.identityKey !== identityKey)
     return taken(`by a server of another identity, ${foreign(info.json.identityKey)}`)
   report.ok(

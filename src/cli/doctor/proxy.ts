@@ -4,7 +4,7 @@ import { asFields } from '../../contract/primitives'
 import { address, foreign } from '../wording'
 import { compareClock } from './clock'
 import type { Report } from './finding'
-import type { Patient } from './check'
+import type { Subject } from './check'
 import { Probe } from './probe'
 import { checkRequests, SEE } from './requests'
 import { identityOf } from './settings'
@@ -12,8 +12,8 @@ import { checkTrust } from './trust'
 import { tryToUpgrade } from './upgrade'
 import { ask, type Answer } from './web'
 
-export async function checkProxy(patient: Patient, report: Report): Promise<void> {
-  const { url, config } = patient
+export async function checkProxy(subject: Subject, report: Report): Promise<void> {
+  const { url, config } = subject
   if (url === undefined)
     return report.ok(
       'no-address',
@@ -31,7 +31,7 @@ export async function checkProxy(patient: Patient, report: Report): Promise<void
     )
   const info = await findServer(origin, base, report)
   if (info === undefined) return
-  compareIdentity(patient, info, report)
+  compareIdentity(subject, info, report)
   const date = Date.parse(info.headers.get('date') ?? '')
   // It has whole seconds: what it names lasts until the next one.
   if (!Number.isNaN(date))
@@ -39,8 +39,8 @@ export async function checkProxy(patient: Patient, report: Report): Promise<void
   checkCors(info, report)
   const probe = new Probe(origin)
   if (!(await checkHandshake(probe, origin, report))) return
-  await checkRequests(probe, base, patient, report)
-  await checkTrust(patient, origin, base, report)
+  await checkRequests(probe, base, subject, report)
+  await checkTrust(subject, origin, base, report)
   if (asFields(info.json.features)?.live === true) await checkUpgrade(origin, report)
 }
 
@@ -108,15 +108,15 @@ function describeStranger(where: string, { status, json }: Answer): [string, str
   ]
 }
 
-function compareIdentity(patient: Patient, { json }: Answer, report: Report): void {
-  const identityKey = identityOf(patient)
+function compareIdentity(subject: Subject, { json }: Answer, report: Report): void {
+  const identityKey = identityOf(subject)
   if (identityKey === undefined) return
   if (json.identityKey === identityKey)
-    report.ok('address', `This server answers at ${address(patient.url!)}.`)
+    report.ok('address', `This server answers at ${address(subject.url!)}.`)
   else
     report.problem(
       'other-identity',
-      `Another MessageBox server answers at ${address(patient.url!)}: its identity key is ${foreign(json.identityKey)}.`,
+      `Another MessageBox server answers at ${address(subject.url!)}: its identity key is ${foreign(json.identityKey)}.`,
       "Correct HOSTING_DOMAIN or where the proxy passes requests on to, or run the doctor with that server's own settings.",
     )
 }

@@ -1,7 +1,7 @@
 import { createClient } from '@redis/client'
 import { foreign } from '../wording'
 import type { Report } from './finding'
-import type { Patient } from './check'
+import type { Subject } from './check'
 
 /** How long Redis may take, in milliseconds. */
 const TIMEOUT = 3000
@@ -9,7 +9,7 @@ const TIMEOUT = 3000
 const LEAST_VERSION = 6
 
 /** Whether the Redis that nodes share is there. */
-export async function checkRedis({ config, broken }: Patient, report: Report): Promise<void> {
+export async function checkRedis({ config, broken }: Subject, report: Report): Promise<void> {
   const { url } = config.redis
   if (broken.has('REDIS_URL')) return
   if (url === undefined)

@@ -2,7 +2,7 @@ import { formatBytes } from '../../lib/format'
 import { MIB } from '../../config/parsers'
 import { foreign } from '../wording'
 import type { Report } from './finding'
-import type { Patient } from './check'
+import type { Subject } from './check'
 import type { Probe, ProbeRequest } from './probe'
 
 /** How large a body the proxy is tried with, in bytes, and how long that may take, in milliseconds. */
@@ -15,7 +15,7 @@ export const SEE = 'See "Behind nginx or Caddy" in DEPLOYING.md.'
 export async function checkRequests(
   probe: Probe,
   base: string,
-  { config }: Patient,
+  { config }: Subject,
   report: Report,
 ): Promise<void> {
   const list = (padding: number): string =>

@@ -1,11 +1,11 @@
 import { compareSchema } from '../../db/engine/migrate'
 import type { Report } from './finding'
-import type { Patient } from './check'
+import type { Subject } from './check'
 
 /** @param done the names of the migrations that have run; undefined where there is no table of them */
 export async function checkSchema(
   done: string[] | undefined,
-  { config }: Patient,
+  { config }: Subject,
   report: Report,
 ): Promise<void> {
   const { missing, unknown } = await compareSchema(done ?? [])

@@ -7,30 +7,30 @@ import { HANDSHAKE_PATH } from '../../contract/protocol'
 import { Secret } from '../../lib/secret'
 import { address, foreign } from '../wording'
 import type { Report } from './finding'
-import type { Patient } from './check'
+import type { Subject } from './check'
 import { hasPricesOnSqlite } from './sqlite'
 import { ask, type Answer } from './web'
 
 /** What payments need: block headers, the network, and a wallet's storage. */
-export async function checkServices(patient: Patient, report: Report): Promise<void> {
-  const { chaintracksUrl, arcUrl } = patient.config.payments
+export async function checkServices(subject: Subject, report: Report): Promise<void> {
+  const { chaintracksUrl, arcUrl } = subject.config.payments
   if (chaintracksUrl === undefined || arcUrl === undefined)
     report.ok('no-payments', 'Payments are off: this network has no services for them here.')
   else {
     // Recipients may charge at any time; while nobody does, it hurts nobody that a service is away.
-    const miss = (await areNeeded(patient)) ? report.problem : report.warning
+    const miss = (await areNeeded(subject)) ? report.problem : report.warning
     await Promise.all([
       checkChaintracks(chaintracksUrl, report, miss),
-      checkArc(arcUrl, patient, report, miss),
+      checkArc(arcUrl, subject, report, miss),
     ])
   }
-  await checkStorage(patient, report)
+  await checkStorage(subject, report)
 }
 
 type Miss = Report['problem']
 
 /** Where prices cannot be looked up, the check of the database tells why. */
-async function areNeeded({ config, broken }: Patient): Promise<boolean> {
+async function areNeeded({ config, broken }: Subject): Promise<boolean> {
   const { deliveryFees, db } = config
   if (Object.keys(deliveryFees).length > 0) return true
   if (broken.has('KNEX_DB_CONNECTION')) return false
@@ -77,7 +77,7 @@ async function checkChaintracks(url: string, report: Report, miss: Miss): Promis
 
 async function checkArc(
   url: string,
-  { config }: Patient,
+  { config }: Subject,
   report: Report,
   miss: Miss,
 ): Promise<void> {
@@ -106,7 +106,7 @@ async function checkArc(
 }
 
 /** A storage answers a handshake, as every server of BRC-104 does. */
-async function checkStorage({ config, broken }: Patient, report: Report): Promise<void> {
+async function checkStorage({ config, broken }: Subject, report: Report): Promise<void> {
   const { url: storageUrl } = config.walletStorage
   if (storageUrl === undefined || broken.has('WALLET_STORAGE_URL')) return
   const { identityKey } = new NativeServerKey(new Secret(randomBytes(32).toString('hex')))

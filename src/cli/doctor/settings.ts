@@ -1,12 +1,12 @@
 import { NativeServerKey } from '../../auth/serverKey'
 import { inspectConfig, type ConfigProblem, type FlatEnv, type Variable } from '../../config'
-import type { Patient } from './check'
+import type { Subject } from './check'
 import type { Report } from './finding'
 
 /** These two belong together: half of a connection would be another database. */
 const DATABASE: Variable[] = ['KNEX_DB_CLIENT', 'KNEX_DB_CONNECTION']
 
-export type Reading = Pick<Patient, 'config' | 'problems' | 'broken'>
+export type Reading = Pick<Subject, 'config' | 'problems' | 'broken'>
 
 /** Reads settings as far as possible: those that have a problem count as not set. */
 export function readBrokenConfig(env: FlatEnv): Reading {
@@ -31,7 +31,7 @@ export function readBrokenConfig(env: FlatEnv): Reading {
 export function identityOf({
   config,
   broken,
-}: Pick<Patient, 'config' | 'broken'>): string | undefined {
+}: Pick<Subject, 'config' | 'broken'>): string | undefined {
   const { privateKey } = config.auth
   return privateKey === undefined || broken.has('SERVER_PRIVATE_KEY')
     ? undefined
@@ -42,12 +42,12 @@ const WHERE =
   "Correct it where the server gets its environment from (.env, the unit's EnvironmentFile, the container). .env.example describes every variable."
 
 /** Whether the settings can be used, and fit together. */
-export function checkSettings(patient: Patient, report: Report): void {
-  const { config, problems } = patient
+export function checkSettings(subject: Subject, report: Report): void {
+  const { config, problems } = subject
   for (const { text } of problems) report.problem('bad-setting', `${text}.`, WHERE)
   if (problems.length === 0) report.ok('settings-valid', 'Every setting can be used.')
-  checkKey(patient, report)
-  checkEnvironment(patient, report)
+  checkKey(subject, report)
+  checkEnvironment(subject, report)
   const {
     deliveryFees,
     payments: { chaintracksUrl, arcUrl },
@@ -69,10 +69,10 @@ export function checkSettings(patient: Patient, report: Report): void {
   }
 }
 
-function checkKey(patient: Patient, report: Report): void {
-  const identityKey = identityOf(patient)
+function checkKey(subject: Subject, report: Report): void {
+  const identityKey = identityOf(subject)
   if (identityKey !== undefined) report.ok('key', `The identity key is ${identityKey}.`)
-  else if (!patient.broken.has('SERVER_PRIVATE_KEY')) {
+  else if (!subject.broken.has('SERVER_PRIVATE_KEY')) {
     report.warning(
       'no-key',
       'SERVER_PRIVATE_KEY is not set: each start has an identity of its own, and ends all sessions.',
@@ -81,7 +81,7 @@ function checkKey(patient: Patient, report: Report): void {
   }
 }
 
-function checkEnvironment({ env, config, broken, url }: Patient, report: Report): void {
+function checkEnvironment({ env, config, broken, url }: Subject, report: Report): void {
   const isPublic = config.env === 'production' || config.env === 'staging'
   if (!isPublic && url?.startsWith('https:') === true) {
     report.warning(

@@ -3,17 +3,17 @@ import { accessSync, constants, existsSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { codeOf } from '../../db/engine/faults'
 import { sqliteDriver } from '../../db/engine/sqliteDriver'
-import { describeDatabase } from '../describe'
+import { describeDatabase } from '../wording'
 import { describeFailure } from '../failure'
 import { checkSchema } from './schema'
 import type { Report } from './finding'
-import type { Patient } from './check'
+import type { Subject } from './check'
 
 /** How long to wait for whoever writes, in milliseconds. */
 const BUSY_TIMEOUT = 1000
 
-export async function checkSqlite(patient: Patient, report: Report): Promise<void> {
-  const { db } = patient.config
+export async function checkSqlite(subject: Subject, report: Report): Promise<void> {
+  const { db } = subject.config
   const file = resolve(String(db.connection.filename))
   const name = describeDatabase(db)
   const folder = nearest(dirname(file))
@@ -24,7 +24,7 @@ export async function checkSqlite(patient: Patient, report: Report): Promise<voi
       'Give the folder to the user that the server runs as, or run the doctor as that user.',
     )
   }
-  if (!existsSync(file)) return await checkSchema(undefined, patient, report)
+  if (!existsSync(file)) return await checkSchema(undefined, subject, report)
   if (!mayWrite(file))
     report.problem(
       'not-writable',
@@ -34,7 +34,7 @@ export async function checkSqlite(patient: Patient, report: Report): Promise<voi
   try {
     const done = readMigrations(file)
     report.ok('database', `${name} can be opened.`)
-    await checkSchema(done, patient, report)
+    await checkSchema(done, subject, report)
     if (mayWrite(file) && mayWrite(folder)) tryToWrite(file)
   } catch (error) {
     report.problem(

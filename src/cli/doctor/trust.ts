@@ -1,6 +1,6 @@
 import { randomUUID } from 'node:crypto'
 import type { Report } from './finding'
-import type { Patient } from './check'
+import type { Subject } from './check'
 import { SEE } from './requests'
 import { ask } from './web'
 
@@ -21,7 +21,7 @@ const OWN_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
 /** Whether the server believes the proxy about whose request it passes on, and nobody else. */
 export async function checkTrust(
-  { url, config }: Patient,
+  { url, config }: Subject,
   origin: string,
   base: string,
   report: Report,
