@@ -134,7 +134,11 @@ export async function createContext(config: Config, overrides: Overrides = {}): 
   })
   storage.schema.whenReady(payments.start)
   const overlay = createOverlay(config, { store: storage.advertisements, limits })
-  const advertiser = createAdvertiser(config, { serverWallet: payments.wallet, serverKey, logger })
+  const advertiser = createAdvertiser(config, {
+    moneyWallet: payments.moneyWallet,
+    serverKey,
+    logger,
+  })
   const push = config.push.enabled
     ? startPush(config.push, { devices: storage.devices, logger })
     : noPush
@@ -217,7 +221,7 @@ export async function closeContext({
     overlay.close(),
     advertiser.stop(),
   ])
-  await payments.wallet?.close()
+  await payments.moneyWallet?.close()
   hub.close()
   redis?.close()
   await tracing.close()

@@ -3,7 +3,7 @@ import type { Logger } from 'pino'
 import type { ServerKey } from '../auth/serverKey'
 import type { Config } from '../config'
 import { PeriodicJob } from '../lib/periodic'
-import type { ServerWallet } from '../payments/wallet'
+import type { MoneyWallet } from '../payments/moneyWallet'
 import { DAY } from '../config/parsers'
 import { advertise, type AdvertisingResult } from './advertising'
 import { OverlayNetwork } from './network'
@@ -34,17 +34,17 @@ export interface Advertiser {
 
 export interface AdvertiserParts {
   /** Undefined where there is none. */
-  serverWallet: ServerWallet | undefined
+  moneyWallet: MoneyWallet | undefined
   serverKey: ServerKey
   logger: Logger
 }
 
 export function createAdvertiser(
   config: Config,
-  { serverWallet, serverKey, logger }: AdvertiserParts,
+  { moneyWallet, serverKey, logger }: AdvertiserParts,
 ): Advertiser {
   const { hostingDomain } = config.http
-  if (!config.advertise || hostingDomain === undefined || serverWallet === undefined)
+  if (!config.advertise || hostingDomain === undefined || moneyWallet === undefined)
     return { state: undefined, start() {}, async stop() {} }
   const network = new OverlayNetwork(config.network)
   const wanted = { host: hostingDomain, kinds: wantedKinds(config) }
@@ -52,7 +52,7 @@ export function createAdvertiser(
     hostingDomain,
     async () =>
       await advertise(
-        { wallet: await serverWallet.get(), identityKey: serverKey.identityKey, network },
+        { wallet: await moneyWallet.get(), identityKey: serverKey.identityKey, network },
         wanted,
       ),
     logger,

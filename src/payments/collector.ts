@@ -7,7 +7,7 @@ import { PeriodicJob } from '../lib/periodic'
 import { withTimeout } from '../lib/timeout'
 import type { DuePayment, PaymentStore } from '../db/payments'
 import type { Milestone } from './cashier'
-import type { ServerWallet } from './wallet'
+import type { MoneyWallet } from './moneyWallet'
 
 /** How often the collector looks for payments that are due. */
 const INTERVAL_MS = 30_000
@@ -23,7 +23,7 @@ const MAX_RETRY_PAUSE_MS = 60 * 60 * 1000
 export interface CollectorParts {
   payments: PaymentStore
   /** Undefined where there is none: what is paid to the server waits in the database. */
-  wallet: ServerWallet | undefined
+  wallet: MoneyWallet | undefined
   logger: Logger
   reached: (milestone: Milestone) => Promise<void>
 }
@@ -66,7 +66,7 @@ export class Collector {
     }
   }
 
-  async #takeIn(payment: DuePayment, wallet: ServerWallet): Promise<void> {
+  async #takeIn(payment: DuePayment, wallet: MoneyWallet): Promise<void> {
     const { payments, logger, reached } = this.parts
     const { id, txid, attempts } = payment
     try {
@@ -92,7 +92,7 @@ export class Collector {
 
 async function internalize(
   { beef, serverOutputs }: DuePayment,
-  wallet: ServerWallet,
+  wallet: MoneyWallet,
 ): Promise<void> {
   const { accepted } = await (
     await wallet.get()

@@ -12,14 +12,14 @@ import { Collector } from './collector'
 import { createLocks } from './lockingScripts'
 import { ArcBroadcaster } from './arc'
 import { verifyPayments } from './verifier'
-import { ServerWallet } from './wallet'
+import { MoneyWallet } from './moneyWallet'
 
 export interface Payments {
   deliver: DeliverPaid
   /** Whether payments can be checked at all. */
   enabled: boolean
   /** The wallet that money is paid to; undefined where there is none. */
-  wallet: ServerWallet | undefined
+  moneyWallet: MoneyWallet | undefined
   /** Looks after what was left when the server was last here. */
   start: () => void
   close: () => Promise<void>
@@ -41,14 +41,20 @@ export function createPayments(config: Config, parts: PaymentParts): Payments {
   const { chaintracksUrl, arcUrl, arcApiKey } = config.payments
   const { knex, store, serverKey, privateKey, verification, logger, reached } = parts
   if (chaintracksUrl === undefined || arcUrl === undefined)
-    return { enabled: false, wallet: undefined, deliver: noCashier, start() {}, async close() {} }
+    return {
+      enabled: false,
+      moneyWallet: undefined,
+      deliver: noCashier,
+      start() {},
+      async close() {},
+    }
   const payments = createPaymentStore(knex)
   const verifier = new TransactionVerifier('payment', chaintracksUrl, verification)
-  const serverWallet = createServerWallet(config, privateKey)
-  const collector = new Collector({ payments, wallet: serverWallet, logger, reached })
+  const moneyWallet = createMoneyWallet(config, privateKey)
+  const collector = new Collector({ payments, wallet: moneyWallet, logger, reached })
   return {
     enabled: true,
-    wallet: serverWallet,
+    moneyWallet,
     deliver: createCashier({
       store,
       payments,
@@ -72,15 +78,15 @@ export function createPayments(config: Config, parts: PaymentParts): Payments {
 }
 
 /** The server's wallet, where the configuration allows for one. */
-export function createServerWallet(
+export function createMoneyWallet(
   {
     network,
     payments: { chaintracksUrl },
     walletStorage: { url: storageUrl },
   }: Pick<Config, 'network' | 'payments' | 'walletStorage'>,
   privateKey: Secret,
-): ServerWallet | undefined {
+): MoneyWallet | undefined {
   return storageUrl === undefined || chaintracksUrl === undefined
     ? undefined
-    : new ServerWallet({ privateKey, chain: network, storageUrl, chaintracksUrl })
+    : new MoneyWallet({ privateKey, chain: network, storageUrl, chaintracksUrl })
 }

@@ -11,7 +11,7 @@ import {
 } from '../../overlay/advertising'
 import { OverlayNetwork } from '../../overlay/network'
 import { RECIPES, type TokenKind } from '../../overlay/tokens'
-import { createServerWallet } from '../../payments'
+import { createMoneyWallet } from '../../payments'
 import { UsageError } from '../failure'
 import { foreign } from '../wording'
 import type { Outcome } from './command'
@@ -74,7 +74,7 @@ async function open(config: Config): Promise<Advertising> {
   const { auth, network } = config
   if (auth.privateKey === undefined)
     throw new UsageError('SERVER_PRIVATE_KEY is not set: there is no identity to advertise.')
-  const wallet = createServerWallet(config, auth.privateKey)
+  const wallet = createMoneyWallet(config, auth.privateKey)
   if (wallet === undefined)
     throw new UsageError(
       'The server has no wallet: set WALLET_STORAGE_URL, and on a local network CHAINTRACKS_URL.',

@@ -16,7 +16,7 @@ const TIMEOUT = 20_000
 /** How long it may take to let go of it, in milliseconds. */
 const PATIENCE = 1000
 
-export class ServerWallet {
+export class MoneyWallet {
   #building: Promise<Wallet> | undefined
 
   constructor(private readonly settings: WalletSettings) {}
