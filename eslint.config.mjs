@@ -79,7 +79,7 @@ export default tseslint.config(
       'src/logger.ts',
       'src/tracing/index.ts',
       'src/push/index.ts',
-      'src/payments/wallet.ts',
+      'src/payments/moneyWallet.ts',
       'src/overlay/sdk.ts',
       'src/db/engine/sqliteDriver.ts',
       '**/*.js',
