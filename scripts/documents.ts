@@ -5,7 +5,7 @@
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { renderConfigurationPage, renderEnvExample } from '../src/config/documents'
-import { usualDocument } from '../src/openapi/defaultDocument'
+import { defaultDocument } from '../src/openapi/document'
 import { createEventsDocument } from '../src/ws/events/asyncapi'
 
 const toJson = (document: object): string => `${JSON.stringify(document, null, 2)}\n`
@@ -13,7 +13,7 @@ const toJson = (document: object): string => `${JSON.stringify(document, null, 2
 for (const [path, text] of Object.entries({
   '.env.example': renderEnvExample(),
   'docs/configuration.md': renderConfigurationPage(),
-  'docs/openapi.json': toJson(usualDocument()),
+  'docs/openapi.json': toJson(defaultDocument()),
   'docs/asyncapi.json': toJson(createEventsDocument()),
 }))
   writeFileSync(join(__dirname, '..', path), text)

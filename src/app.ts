@@ -15,51 +15,51 @@ import { isTarget, mergeSlashes, toPath } from './http/target'
 import { Turns } from './http/turns'
 import { pointsOf } from './limits/meter'
 import { unlimited, type RateLimiter } from './limits/rates'
-import { operatorRoutes } from './operator'
-import { healthRoutes } from './operator/health'
+import { OPERATOR_ROUTES } from './operator'
 import { faultLogOf, logRequests } from './http/requestLog'
-import { documentRoutes } from './openapi'
-import { pageRoutes, rootRoutes } from './pages'
+import { DOCUMENT_ROUTES } from './openapi'
+import { createDocument } from './openapi/document'
+import { PAGE_ROUTES } from './pages'
 import { HANDSHAKE_PATH, SOCKET_PATH } from './contract/protocol'
-import { type Route } from './routes/route'
-import { routes } from './routes'
+import { IDENTITY_ROUTES } from './routes'
+import { HANDSHAKE } from './routes/handshake'
+import { createRoutes } from './routes/route'
+import { createRouteTable, methodNotAllowed, type RouteTable } from './routes/table'
 
-/**
- * The HTTP side, top to bottom: rates of addresses, sockets, CORS, health, what is public, handshake, authentication,
- * routes, errors.
- * @param sockets takes the requests of Socket.IO, if live messaging is on
- */
+/** @param sockets handles the requests of Socket.IO, if live messaging is on */
 export function createApp(context: Context, sockets?: RequestListener): RequestListener {
-  const { config, auth, limits, logger, metrics, overlay, tracing } = context
+  const { config, auth, info, limits, logger, metrics, overlay, tracing } = context
   const { prefix } = config.http
-  const [health, open, closed] = [
-    healthRoutes(context),
-    [...operatorRoutes(context), ...documentRoutes(context), ...pageRoutes(context)],
-    routes(context),
-  ]
-  const atRoot = [...overlay.routes, ...rootRoutes(context)]
-  const nameOf = namesOf(prefix, [...health, ...open, ...closed], atRoot)
-  const isHealth = (path: string): boolean => health.some((route) => route.path === nameOf(path))
-  const notFound = notFoundAt(config.live.enabled)
+  const openapi = createDocument({ info, prefix })
+  const table = createRouteTable(prefix, [
+    ...createRoutes([HANDSHAKE], context),
+    ...createRoutes(OPERATOR_ROUTES, context),
+    ...createRoutes(DOCUMENT_ROUTES, { openapi }),
+    ...createRoutes(PAGE_ROUTES, { ...context, openapi }),
+    ...overlay.routes,
+    ...createRoutes(IDENTITY_ROUTES, context),
+  ])
+  const { nameOf } = table
+  const isProbe = (path: string): boolean => table.find(path)?.isProbe === true
+  const isProxied = (req: Request): boolean => limits.address.isProxied(req)
+  const notFound = createNotFound(config.live.enabled)
+  /** Clients of the overlay network look for "message" in an error. */
+  const describeAt: DescribeAt = (path, error) =>
+    table.find(path)?.tag === 'Overlay' ? error.with({ message: error.message }) : error
+
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
-  const isProxied = (req: Request): boolean => limits.address.isProxied(req)
   app.use(tracing.middleware(nameOf, isProxied))
-  app.use(logRequests({ ...context, isProxied, routeOf: nameOf, isPolled: isHealth }))
+  app.use(logRequests({ ...context, isProxied, routeOf: nameOf, isPolled: isProbe }))
   app.use(cors)
-  app.use(mount(prefix, health), mount(prefix, open), mount('', atRoot))
-  app.use(refuseUnknown(prefix, closed, notFound), ...auth)
+  app.use(table.serve('open'))
+  app.use(rejectUnknown(table, notFound), ...auth)
   app.use(...limitIdentities(limits.perIdentity))
-  app.use(mount(prefix, closed))
+  app.use(table.serve('identity'))
   app.use((req) => {
     throw notFound(req.path)
   })
-  const overlayPaths = new Set(overlay.routes.map(({ path }) => normalize(path)))
-  /** Clients of the overlay network look for "message" in an error. */
-  const describeAt: DescribeAt = (path, refusal) => {
-    return overlayPaths.has(normalize(path)) ? refusal.with({ message: refusal.message }) : refusal
-  }
   app.use(answerError(context, describeAt))
 
   const giveUp = (error: unknown, res: ServerResponse): void => {
@@ -106,7 +106,7 @@ export function createApp(context: Context, sockets?: RequestListener): RequestL
     if (limits.perAddress.isFlooding(address) && !limits.address.isProxied(req))
       return void req.socket.destroy()
     const limiter =
-      req.method === 'OPTIONS' || isHealth(req.url!.split('?', 1)[0]!)
+      req.method === 'OPTIONS' || isProbe(req.url!.split('?', 1)[0]!)
         ? limits.cheap
         : limits.perAddress
     try {
@@ -125,33 +125,6 @@ export function createApp(context: Context, sockets?: RequestListener): RequestL
       refuse(req, res, error)
     }
   }
-}
-
-/** The end of a route that serves the files of a folder. */
-const FILE = ':file'
-
-/** Names a path by its route, without the prefix; what is no route is "other", so that nobody can make names up. */
-function namesOf(prefix: string, known: Route[], root: Route[]): (path: string) => string {
-  const names = new Map([
-    ...known.map(({ path }) => [normalize(`${prefix}${path}`), path] as const),
-    ...root.map(({ path }) => [normalize(path), path] as const),
-  ])
-  names.set(normalize(HANDSHAKE_PATH), HANDSHAKE_PATH)
-  return (path) => {
-    const plain = normalize(path)
-    return (
-      names.get(plain) ??
-      names.get(`${plain.slice(0, plain.lastIndexOf('/') + 1)}${FILE}`) ??
-      'other'
-    )
-  }
-}
-
-/** Paths are compared as Express does: in any case, and with a slash at their end or without. */
-function normalize(path: string): string {
-  return path.length > 1 && path.endsWith('/')
-    ? path.slice(0, -1).toLowerCase()
-    : path.toLowerCase()
 }
 
 /** Rejects requests of an identity over its rate. Does nothing if the limit is off. */
@@ -173,48 +146,20 @@ function limitIdentities(limiter: RateLimiter): [RequestHandler, ...RequestHandl
   ]
 }
 
-/** Tells someone who claims no identity what a path is, rather than that an identity is missing. */
-function refuseUnknown(prefix: string, table: Route[], notFound: NotFound): RequestHandler {
-  const known = new Map(
-    table.map(({ method, path }) => [normalize(`${prefix}${path}`), method.toUpperCase()]),
-  )
+/** Answers requests without credentials for unknown paths, which authentication would answer 401. */
+function rejectUnknown(table: RouteTable, notFound: NotFound): RequestHandler {
   return (req, _res, next) => {
     if (req.path === HANDSHAKE_PATH || hasCredentials(req)) return next()
-    const method = known.get(normalize(req.path))
-    if (method === undefined) throw notFound(req.path)
-    if (method !== req.method) throw methodNotAllowed(method)
+    const route = table.find(req.path)
+    if (route?.access !== 'identity') throw notFound(req.path)
+    if (route.method.toUpperCase() !== req.method) throw methodNotAllowed(route)
     next()
   }
 }
 
-/** Serves a table of routes. Express's own router waits for a turn of the event loop behind each table that has no match. */
-function mount(prefix: string, table: Route[]): RequestHandler {
-  const routes = new Map(table.map((route) => [normalize(`${prefix}${route.path}`), route]))
-  return (req, res, next) => {
-    const plain = normalize(req.path)
-    const folder = plain.slice(0, plain.lastIndexOf('/') + 1)
-    const route = routes.get(plain) ?? routes.get(`${folder}${FILE}`)
-    if (route === undefined) return next()
-    const { method, handler } = route
-    if (req.method !== method.toUpperCase() && !(req.method === 'HEAD' && method === 'get'))
-      throw methodNotAllowed(method.toUpperCase())
-    req.params = { file: decodeURIComponent(req.path.slice(folder.length)) }
-    return handler(req, res, next)
-  }
-}
-
-function methodNotAllowed(allowed: string): ApiError {
-  return new ApiError(
-    'ERR_METHOD_NOT_ALLOWED',
-    `This path answers ${allowed} alone.`,
-    {},
-    { headers: { allow: allowed } },
-  )
-}
-
 type NotFound = (path: string) => ApiError
 
-function notFoundAt(live: boolean): NotFound {
+function createNotFound(live: boolean): NotFound {
   return (path) => {
     const off = !live && path.startsWith('/socket.io')
     return new ApiError(
@@ -224,9 +169,8 @@ function notFoundAt(live: boolean): NotFound {
   }
 }
 
-/** The one place where an error becomes a response. */
-/** A refusal as the clients of a path expect it. */
-type DescribeAt = (path: string, refusal: ApiError) => ApiError
+/** An error as the clients of a path expect it. */
+type DescribeAt = (path: string, error: ApiError) => ApiError
 
 function answerError(
   { logger, metrics }: Pick<Context, 'logger' | 'metrics'>,

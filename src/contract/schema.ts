@@ -4,7 +4,7 @@
  */
 import { ApiError, type ErrorCode } from './errors'
 import { MAX_NAME_LENGTH, type IdentityKey } from './protocol'
-import { isInteger, isName, KEY_PATTERN, toIdentityKey } from './primitives'
+import { asFields, isInteger, isName, KEY_PATTERN, toIdentityKey, type Fields } from './primitives'
 
 export type JsonSchema = Readonly<Record<string, unknown>>
 
@@ -134,9 +134,129 @@ export function orBlank({ read, json }: Schema<string>): Schema<string | null> {
   }
 }
 
+/** A value, or the default if it is left out. */
+export function orDefault<T>({ read, json }: Schema<T>, value: T): Schema<T> {
+  return {
+    read: (given) => (given === undefined ? value : read(given)),
+    json: { ...json, default: value },
+  }
+}
+
 /** As `orNothing`, in a query, which knows no null. */
 export function queriedOrNothing<T>(schema: Schema<T>): Schema<T | null> {
   return { read: orNothing(schema).read, json: { anyOf: [schema.json, { const: '' }] } }
+}
+
+interface FieldOptions {
+  /** The text of the error for a value that does not fit. */
+  text?: string
+  /** The error if the field is missing: every such field is looked for before any field is read. */
+  missing?: Missing
+  /** Takes the value from the object's fields, if the field has more than one name. */
+  from?: (fields: Fields) => unknown
+  /** If the field is left out, its value is undefined. */
+  optional?: true
+  /** The field's JSON Schema is given to `object`. */
+  undescribed?: true
+}
+
+interface Missing {
+  code: ErrorCode
+  text?: string
+  /** Undefined, null and an empty string are missing unless this says otherwise. */
+  isMissing?: (value: unknown) => boolean
+}
+
+/** A field of an object, with the code of the error for a value that does not fit. */
+interface Field<T> extends Schema<T>, FieldOptions {
+  code: ErrorCode
+}
+
+/** An object with fields, which may have others. */
+export interface ObjectSchema<T> extends Schema<T> {
+  /**
+   * Reads a request; a request that is no object has no fields.
+   * @throws ApiError for the first field, in the order of declaration, whose value does not fit
+   */
+  parse: (value: unknown) => T
+}
+
+type Values<F> = { [K in keyof F]: F[K] extends Schema<infer T> ? T : never }
+
+export function field<T>(schema: Schema<T>, code: ErrorCode, options: FieldOptions = {}): Field<T> {
+  return { ...schema, code, ...options }
+}
+
+/**
+ * Fields are read in the order of their declaration.
+ * @param more further keywords of its JSON Schema; `properties` are added to those of the fields
+ */
+export function object<F extends Record<string, Field<unknown>>>(
+  fields: F,
+  { properties, ...more }: JsonSchema = {},
+): ObjectSchema<Values<F>> {
+  const entries = Object.entries(fields)
+  const demanded = entries.flatMap(([name, { missing }]) =>
+    missing === undefined ? [] : [{ name, isMissing: isNothing, ...missing }],
+  )
+  const parse = (given: Fields): Values<F> => {
+    for (const { name, isMissing, code, text } of demanded)
+      if (isMissing(given[name])) throw new ApiError(code, text)
+    const values: Fields = {}
+    for (const [name, field] of entries) values[name] = readField(field, name, given)
+    return values as Values<F>
+  }
+  const described = entries.filter(([, field]) => field.undescribed !== true)
+  const required = described.filter(
+    ([, field]) => field.optional !== true && field.read(undefined) === undefined,
+  )
+  const json = fieldsOf(
+    Object.fromEntries(described),
+    required.map(([name]) => name),
+  )
+  return {
+    parse: (value) => parse(asFields(value) ?? {}),
+    read: (value) => {
+      const given = asFields(value)
+      return given === undefined ? undefined : parse(given)
+    },
+    json: {
+      ...json,
+      properties: { ...(json.properties as object), ...(properties as object | undefined) },
+      ...more,
+    },
+  }
+}
+
+/** The same object, with a further step that checks its fields together. */
+export function refine<T, U>(
+  { parse, read, json }: ObjectSchema<T>,
+  step: (values: T) => U,
+): ObjectSchema<U> {
+  return {
+    parse: (value) => step(parse(value)),
+    read: (value) => {
+      const values = read(value)
+      return values === undefined ? undefined : step(values)
+    },
+    json,
+  }
+}
+
+function readField<T>(
+  { read, code, text, from, optional }: Field<T>,
+  name: string,
+  given: Fields,
+): T | undefined {
+  const value = from === undefined ? given[name] : from(given)
+  if (value === undefined && optional === true) return undefined
+  const taken = read(value)
+  if (taken === undefined) throw new ApiError(code, text)
+  return taken
+}
+
+function isNothing(value: unknown): boolean {
+  return value === undefined || value === null || value === ''
 }
 
 /** The JSON Schema of an object with these fields; it may have others. */

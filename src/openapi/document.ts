@@ -1,25 +1,27 @@
 /** The OpenAPI 3.1 document of this server: put together from the schemas that its requests are validated by. */
 import { AUTH_HEADERS } from '../auth/brc104'
+import { formatNumber } from '../lib/format'
 import { PAYMENT } from '../payments/payment'
 import { boxName, messageId, publicKey, type JsonSchema } from '../contract/schema'
-import { formatNumber } from '../lib/format'
-import { IDENTITY_KEY, TIME } from './answers'
-import { DEVICES } from './devices'
+import { IDENTITY_KEY, TIME } from '../contract/answers'
+import { parseConfig } from '../config'
+import { OPERATOR_ROUTES } from '../operator'
+import { describeServer } from '../operator/info'
+import { OVERLAY_ROUTES } from '../overlay/routes'
+import { IDENTITY_ROUTES } from '../routes'
+import { HANDSHAKE } from '../routes/handshake'
+import { TAGS, type Answer, type OperationDescription } from '../routes/route'
+import { DOCUMENT_ROUTES } from '.'
 import { codesOf, errorComponents, errorResponse, errorResponses, NO_OPERATION } from './errors'
-import { MESSAGES } from './messages'
-import { OVERLAY } from './overlay'
-import { PRELUDE, SAMPLE_HOST, TAGS, type Answer, type OperationDescription } from './operation'
-import { PERMISSIONS } from './permissions'
-import { AUTHENTICATION, SERVER } from './server'
+import { PRELUDE, SAMPLE_HOST } from './samples'
 import { AUTHENTICATION_TEXT, AUTH_HEADER_TEXTS, introduce, type DocumentedInfo } from './texts'
 
 export const OPERATIONS: readonly OperationDescription[] = [
-  ...MESSAGES,
-  ...PERMISSIONS,
-  ...DEVICES,
-  ...OVERLAY,
-  ...AUTHENTICATION,
-  ...SERVER,
+  ...IDENTITY_ROUTES,
+  ...OVERLAY_ROUTES,
+  HANDSHAKE,
+  ...OPERATOR_ROUTES,
+  ...DOCUMENT_ROUTES,
 ]
 
 /** What the document depends on of a server's configuration. */
@@ -103,6 +105,12 @@ export function createDocument({ info, prefix }: DocumentParts): OpenApiDocument
   }
 }
 
+/** The document of a server without any settings; the same on every machine. */
+export function defaultDocument(): OpenApiDocument {
+  const config = parseConfig({})
+  return createDocument({ info: describeServer(config, ''), prefix: config.http.prefix })
+}
+
 const JSON_TYPE = 'application/json'
 
 const SENT_HEADERS = [
@@ -140,13 +148,14 @@ function toOperation(
     tag,
     summary,
     description,
-    open = false,
+    access,
     body,
     headers = {},
     query,
     answers,
     sample,
   } = operation
+  const open = access !== 'identity'
   const queried = query === undefined ? [] : toParameters(query.schema, query.examples)
   const own = Object.entries(headers).map(([name, header]) => ({ name, in: 'header', ...header }))
   const parameters = [

@@ -1,8 +1,8 @@
 /** How the document tells of errors: grouped by status, each with its code, its text and the fields it brings. */
 import { ApiError, ERRORS, type ErrorCode } from '../contract/errors'
 import type { JsonSchema } from '../contract/schema'
-import { IDENTITY_KEY, listOf, SATOSHIS, STRING } from './answers'
-import { BOB, type OperationDescription } from './operation'
+import { IDENTITY_KEY, listOf, SATOSHIS, STRING } from '../contract/answers'
+import { BOB, type OperationDescription } from '../routes/route'
 
 /** Before a request is one, and where the server itself is at fault: any operation. */
 const ANYWHERE = [
@@ -29,15 +29,15 @@ export const NO_OPERATION = ['ERR_NOT_FOUND', 'ERR_METHOD_NOT_ALLOWED'] as const
 
 /** Every code that an operation may answer with. */
 export function codesOf({
-  open,
+  access,
   errors,
   shared = [],
-}: Pick<OperationDescription, 'open' | 'errors' | 'shared'>): ErrorCode[] {
+}: Pick<OperationDescription, 'access' | 'errors' | 'shared'>): ErrorCode[] {
   return [
     ...new Set<ErrorCode>([
       ...errors,
       ...shared,
-      ...(open === true ? [] : AUTHENTICATED),
+      ...(access === 'identity' ? AUTHENTICATED : []),
       ...ANYWHERE,
     ]),
   ]

@@ -1,32 +1,68 @@
-/** The documents of the API, for anybody: what is answered over HTTP, and what happens over the socket. */
-import type { Response } from 'express'
+/** The routes of the API's documents. */
 import { createHash } from 'node:crypto'
-import type { Config } from '../config'
-import type { Info } from '../operator/info'
-import type { Route } from '../routes/route'
+import { STRING } from '../contract/answers'
+import type { Operation } from '../routes/route'
 import { createEventsDocument } from '../ws/events/asyncapi'
-import { createDocument } from './document'
 
-export function documentRoutes({ config, info }: { config: Config; info: Info }): Route[] {
-  return [
-    serve('/openapi.json', createDocument({ info, prefix: config.http.prefix })),
-    serve('/asyncapi.json', createEventsDocument()),
-  ]
-}
+/** @param openapi made by `createDocument` */
+type DocumentParts = { openapi: object }
 
-/** A document that stays the same as long as the server runs: clients keep it, and ask whether it is still what they have. */
-function serve(path: string, document: object): Route {
-  const body = Buffer.from(JSON.stringify(document))
-  const headers = {
-    'content-type': 'application/json; charset=utf-8',
-    'cache-control': 'no-cache',
-    etag: `"${createHash('sha256').update(body).digest('base64url')}"`,
-  }
-  return {
-    method: 'get',
-    path,
-    handler(_req, res: Response) {
-      res.set(headers).send(body)
+/** A document that does not change while the server runs: clients revalidate it by its ETag. */
+const document = (
+  path: string,
+  id: string,
+  summary: string,
+  field: string,
+  example: object,
+  contentOf: (parts: DocumentParts) => object,
+): Operation<DocumentParts> => ({
+  method: 'get',
+  path,
+  access: 'open',
+  id,
+  tag: 'Server',
+  summary,
+  description:
+    'It has an ETag: a request with `if-none-match` is answered with 304 if nothing has changed.',
+  answers: {
+    200: {
+      description: 'The document.',
+      schema: { type: 'object', required: [field], properties: { [field]: STRING } },
+      examples: { beginning: example },
     },
-  }
-}
+    304: { description: 'The client has the current document already.' },
+  },
+  errors: ['ERR_RATE_LIMITED'],
+  sample: `const response = await fetch(\`\${host}${path}\`)
+console.log((await response.json()).info.title)`,
+  createHandler(parts) {
+    const body = Buffer.from(JSON.stringify(contentOf(parts)))
+    const headers = {
+      'content-type': 'application/json; charset=utf-8',
+      'cache-control': 'no-cache',
+      etag: `"${createHash('sha256').update(body).digest('base64url')}"`,
+    }
+    return (_req, res) => {
+      res.set(headers).send(body)
+    }
+  },
+})
+
+export const DOCUMENT_ROUTES = [
+  document(
+    '/openapi.json',
+    'openapi',
+    'This document (OpenAPI 3.1)',
+    'openapi',
+    { openapi: '3.1.0' },
+    ({ openapi }) => openapi,
+  ),
+  document(
+    '/asyncapi.json',
+    'asyncapi',
+    'The events of the socket (AsyncAPI 3)',
+    'asyncapi',
+    { asyncapi: '3.0.0' },
+    () => createEventsDocument(),
+  ),
+]

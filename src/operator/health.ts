@@ -1,8 +1,8 @@
-import type { RequestHandler } from 'express'
 import type { MessageStore } from '../db/messages'
 import { ApiError } from '../contract/errors'
 import type { SharedRedis } from '../lib/redis'
-import type { Route } from '../routes/route'
+import { exactly } from '../contract/answers'
+import type { Operation } from '../routes/route'
 
 /** What the server is up to, for whoever asks whether it is ready. */
 export interface Lifecycle {
@@ -10,10 +10,7 @@ export interface Lifecycle {
   stopping: boolean
 }
 
-/** The path that the documents name, then those that supervisors ask by default. */
-const HEALTH_PATHS = ['/health', '/healthz', '/health/live']
-const READY_PATHS = ['/ready', '/readyz', '/health/ready']
-/** What was true a moment ago says nothing. */
+/** The state may have changed since. */
 const UNCACHED = { 'cache-control': 'no-store' }
 
 export interface HealthParts {
@@ -27,7 +24,7 @@ export interface HealthParts {
  * Whether the server does its work now; without Redis the node goes on alone, so it still takes requests.
  * @throws ApiError ERR_STOPPING, ERR_UNAVAILABLE, ERR_SCHEMA_OUTDATED
  */
-export async function lookAround({
+export async function checkReadiness({
   store,
   redis,
   hub,
@@ -38,20 +35,59 @@ export async function lookAround({
   return redis !== undefined && !(redis.up && hub.connected) ? 'degraded' : 'ready'
 }
 
-/** For supervisors and load balancers, without authentication: the process is up; it can do its work. */
-export function healthRoutes(parts: HealthParts): Route[] {
-  const health: RequestHandler = (_req, res) => {
+export const health: Operation<unknown> = {
+  method: 'get',
+  path: '/health',
+  aliases: ['/healthz', '/health/live'],
+  isProbe: true,
+  id: 'health',
+  tag: 'Server',
+  summary: 'Whether the process is up',
+  description:
+    'Asks nothing of the database. It has a rate of its own, ten times that of other requests. `/healthz` and `/health/live` are the same.',
+  access: 'open',
+  answers: {
+    200: {
+      description: 'It is.',
+      schema: exactly({ status: { const: 'ok' } }),
+      examples: { up: { status: 'ok' } },
+    },
+  },
+  errors: [],
+  sample: 'console.log(await (await fetch(`${host}/health`)).json())',
+  createHandler: () => (_req, res) => {
     res.set(UNCACHED).json({ status: 'ok' })
-  }
-  const ready: RequestHandler = async (_req, res) => {
-    const status = await lookAround(parts)
+  },
+}
+
+export const ready: Operation<HealthParts> = {
+  method: 'get',
+  path: '/ready',
+  aliases: ['/readyz', '/health/ready'],
+  isProbe: true,
+  id: 'ready',
+  tag: 'Server',
+  summary: 'Whether the server can do its work',
+  description:
+    'It can while the database answers and its schema is up to date, and until it is told to stop. Without its Redis it is degraded, and goes on alone. `/readyz` and `/health/ready` are the same.',
+  access: 'open',
+  answers: {
+    200: {
+      description: 'It can. `redis` is told where there is one.',
+      schema: exactly(
+        { status: { enum: ['ready', 'degraded'] }, redis: { enum: ['ok', 'away'] } },
+        ['redis'],
+      ),
+      examples: { ready: { status: 'ready' }, alone: { status: 'degraded', redis: 'away' } },
+    },
+  },
+  errors: ['ERR_STOPPING', 'ERR_UNAVAILABLE', 'ERR_SCHEMA_OUTDATED'],
+  sample: 'console.log(await (await fetch(`${host}/ready`)).json())',
+  createHandler: (parts) => async (_req, res) => {
+    const status = await checkReadiness(parts)
     res.set(UNCACHED).json({
       status,
       ...(parts.redis !== undefined && { redis: status === 'degraded' ? 'away' : 'ok' }),
     })
-  }
-  const route =
-    (handler: RequestHandler) =>
-    (path: string): Route => ({ method: 'get', path, handler })
-  return [...HEALTH_PATHS.map(route(health)), ...READY_PATHS.map(route(ready))]
+  },
 }

@@ -9,6 +9,17 @@ import {
   type IdentityKey,
 } from '../contract/protocol'
 import { DAY, type Limit } from '../config/parsers'
+import {
+  COUNT,
+  exactly,
+  FLAG,
+  IDENTITY_KEY,
+  listOf,
+  nullable,
+  SATOSHIS,
+  STRING,
+} from '../contract/answers'
+import { BOB, type Operation } from '../routes/route'
 import { name, version } from '../../package.json'
 
 /** What anybody may know of this server: GET /info. A limit that is off is null. */
@@ -111,4 +122,123 @@ export function currentInfo({
 
 function orNull(limit: Limit): number | null {
   return limit ?? null
+}
+
+const QUOTA = exactly({ messages: nullable(COUNT), bytes: nullable(COUNT) })
+
+const INFO = exactly({
+  name: STRING,
+  version: STRING,
+  identityKey: IDENTITY_KEY,
+  network: { enum: ['main', 'test', 'local'] },
+  hostingDomain: nullable(STRING),
+  limits: exactly({
+    bodyBytes: COUNT,
+    liveBodyBytes: COUNT,
+    liveEventBytes: COUNT,
+    recipients: COUNT,
+    messageIdCharacters: COUNT,
+    messageBoxCharacters: COUNT,
+    acknowledgedIds: COUNT,
+    page: exactly({ messages: COUNT, bytes: COUNT }),
+    rates: {
+      ...exactly({ address: nullable(COUNT), identity: nullable(COUNT) }),
+      description: 'Requests a minute. A large one counts as several.',
+    },
+    concurrentRequests: nullable(COUNT),
+    connections: {
+      ...exactly({ address: nullable(COUNT) }),
+      description: 'TCP connections of one address.',
+    },
+    sockets: {
+      ...exactly({ address: nullable(COUNT), identity: nullable(COUNT) }),
+      description: 'Live sockets of one address and of one identity.',
+    },
+    verificationSeconds: {
+      ...nullable(COUNT),
+      description: 'Seconds a minute that transactions of one address may take to verify.',
+    },
+    memory: {
+      ...exactly({ incoming: COUNT, outgoing: COUNT }),
+      description:
+        'Bytes that requests and unread answers may take. One address or identity may use a quarter, or what the largest body or answer takes.',
+    },
+    rules: { ...nullable(COUNT), description: 'Rules of permissions that one identity may have.' },
+    quotas: exactly({ inbox: QUOTA, sender: QUOTA }),
+    retentionDays: nullable({ type: 'number' }),
+  }),
+  deliveryFees: {
+    type: 'object',
+    additionalProperties: SATOSHIS,
+    description: 'What a delivery costs, by the names of boxes.',
+  },
+  features: { type: 'object', additionalProperties: FLAG },
+  advertising: {
+    ...nullable(
+      exactly({
+        host: STRING,
+        topics: listOf(STRING),
+        checkedAt: nullable(STRING),
+        fault: nullable(STRING),
+      }),
+    ),
+    description:
+      "How the server's own advertisements are: where, under which topics, when that was last looked at, and what stands in the way; null where it has none.",
+  },
+})
+
+export const info: Operation<{ info: Info; advertiser: { state: object | undefined } }> = {
+  method: 'get',
+  path: '/info',
+  id: 'info',
+  tag: 'Server',
+  summary: 'Name, version, identity key, network, limits and features',
+  description: 'For anybody. A limit that is off is null.',
+  access: 'open',
+  answers: {
+    200: {
+      description: 'What the server is.',
+      schema: INFO,
+      examples: {
+        usual: {
+          name: 'messagebox-server',
+          version: '0.1.0',
+          identityKey: BOB,
+          network: 'main',
+          hostingDomain: 'https://box.example.com',
+          limits: {
+            bodyBytes: 10485760,
+            liveBodyBytes: 1048576,
+            liveEventBytes: 1048576,
+            recipients: 100,
+            messageIdCharacters: 255,
+            messageBoxCharacters: 255,
+            acknowledgedIds: 1000,
+            page: { messages: 1000, bytes: 4194304 },
+            rates: { address: 1200, identity: 3000 },
+            concurrentRequests: 500,
+            connections: { address: 4000 },
+            sockets: { address: 2000, identity: 50 },
+            verificationSeconds: 20,
+            memory: { incoming: 134217728, outgoing: 134217728 },
+            rules: 10000,
+            quotas: {
+              inbox: { messages: 10000, bytes: 1073741824 },
+              sender: { messages: 10000, bytes: 1073741824 },
+            },
+            retentionDays: null,
+          },
+          deliveryFees: { notifications: 10 },
+          features: { live: true, payments: true, manyNodes: false, push: false },
+          advertising: null,
+        },
+      },
+    },
+  },
+  errors: ['ERR_RATE_LIMITED'],
+  sample: `const { identityKey, limits } = await (await fetch(\`\${host}/info\`)).json()
+console.log(identityKey, limits)`,
+  createHandler: (parts) => (_req, res) => {
+    res.json(currentInfo(parts))
+  },
 }

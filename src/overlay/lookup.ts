@@ -1,41 +1,36 @@
-/** Questions to the lookup service. */
+/** A query of the lookup service: `{"service", "query": {"identityKey"?, "host"?}}`. */
 import type { AdvertisementQuery } from '../db/advertisements'
-import { ApiError } from '../contract/errors'
-import { describe, fieldsOf, publicKey, text } from '../contract/schema'
-import { asFields } from '../contract/primitives'
+import { describe, field, object, publicKey, refine, text, type Schema } from '../contract/schema'
 import { SERVICE } from './topic'
 
-const host = describe(text(2048), 'The host, exactly as it is advertised.')
-const identityKey = describe(publicKey, 'Whose host is asked for.')
+const MAX_HOST_LENGTH = 2048
 
-/** A question as JSON Schema. */
-export const QUESTION = fieldsOf(
-  {
-    service: { json: { const: SERVICE } },
-    query: { json: fieldsOf({ identityKey, host }) },
-  },
-  ['service', 'query'],
-)
-
-/**
- * Takes a question for what it is: `{"service", "query": {"identityKey"?, "host"?}}`; an empty query asks for all.
- * @throws ApiError ERR_UNKNOWN_SERVICE, ERR_INVALID_QUERY
- */
-export function parseQuestion(body: unknown): AdvertisementQuery {
-  const { service, query } = asFields(body) ?? {}
-  if (service !== SERVICE) throw new ApiError('ERR_UNKNOWN_SERVICE')
-  const fields = asFields(query)
-  if (fields === undefined) throw new ApiError('ERR_INVALID_QUERY')
-  const asked = { identityKey: identityKey.read(fields.identityKey), host: host.read(fields.host) }
-  if (fields.identityKey !== undefined && asked.identityKey === undefined)
-    throw new ApiError(
-      'ERR_INVALID_QUERY',
-      '"identityKey" must be an identity key: a secp256k1 public key in hex.',
-    )
-  if (fields.host !== undefined && asked.host === undefined)
-    throw new ApiError('ERR_INVALID_QUERY', '"host" must be a text of up to 2048 characters.')
-  return {
-    ...(asked.identityKey !== undefined && { identityKey: asked.identityKey }),
-    ...(asked.host !== undefined && { host: asked.host }),
-  }
+const service: Schema<string> = {
+  read: (value) => (value === SERVICE ? SERVICE : undefined),
+  json: { const: SERVICE },
 }
+
+/** An empty query finds all advertisements. */
+const query = object({
+  identityKey: field(
+    describe(publicKey, 'The identity whose hosts are wanted.'),
+    'ERR_INVALID_QUERY',
+    {
+      optional: true,
+      text: '"identityKey" must be an identity key: a secp256k1 public key in hex.',
+    },
+  ),
+  host: field(
+    describe(text(MAX_HOST_LENGTH), 'The host, exactly as it is advertised.'),
+    'ERR_INVALID_QUERY',
+    { optional: true, text: `"host" must be a text of up to ${MAX_HOST_LENGTH} characters.` },
+  ),
+})
+
+export const QUESTION = refine(
+  object({
+    service: field(service, 'ERR_UNKNOWN_SERVICE'),
+    query: field(query, 'ERR_INVALID_QUERY'),
+  }),
+  ({ query: asked }): AdvertisementQuery => asked,
+)

@@ -1,12 +1,12 @@
 import type { Config } from '../config'
 import { toApiError } from '../contract/errors'
-import { lookAround, type HealthParts } from '../operator/health'
+import { checkReadiness, type HealthParts } from '../operator/health'
 import { currentInfo, type Info } from '../operator/info'
 import { faultLogOf } from '../http/requestLog'
-import type { Route } from '../routes/route'
+import type { RouteDeclaration } from '../routes/route'
 import type { Logger } from 'pino'
 import { createEventsDocument } from '../ws/events/asyncapi'
-import { createDocument } from '../openapi/document'
+import type { OpenApiDocument } from '../openapi/document'
 import { assetHandler, type Assets } from './assets'
 import { docsPage } from './docs'
 import { eventsPage } from './docs/events'
@@ -20,6 +20,7 @@ export interface PagesParts extends HealthParts {
   info: Info
   advertiser: { state: object | undefined }
   assets: Assets
+  openapi: OpenApiDocument
   logger: Logger
 }
 
@@ -27,58 +28,57 @@ function siteOf({ config, info }: Pick<PagesParts, 'config' | 'info'>): Site {
   return { prefix: config.http.prefix, version: info.version, hasTry: config.pages.try }
 }
 
-/** The pages and the files they load: open routes below the routing prefix. */
-export function pageRoutes(parts: PagesParts): Route[] {
-  const { info, assets, config } = parts
-  const site = siteOf(parts)
-  const docs = docsPage(createDocument({ info, prefix: site.prefix }), site)
-  const events = eventsPage(createEventsDocument(), site, config.live.enabled)
-  return [
-    {
-      method: 'get',
-      path: '/',
-      handler: homeHandler({
-        site,
-        assets,
-        info: () => currentInfo(parts),
-        status: statusOf(parts),
-      }),
-    },
-    { method: 'get', path: '/docs', handler: pageHandler({ site, assets }, () => docs) },
-    { method: 'get', path: '/docs/events', handler: pageHandler({ site, assets }, () => events) },
-    ...(site.hasTry
-      ? [
-          {
-            method: 'get' as const,
-            path: '/try',
-            handler: pageHandler({ site, assets }, () => tryPage(site), 'anywhere'),
-          },
-        ]
-      : []),
-    { method: 'get', path: '/assets/:file', handler: assetHandler(assets) },
-  ]
+/** A route of a page, or of what pages load: anyone may request it. */
+function page(
+  path: string,
+  summary: string,
+  createHandler: RouteDeclaration<PagesParts>['createHandler'],
+): RouteDeclaration<PagesParts> {
+  return { method: 'get', path, access: 'open', summary, createHandler }
 }
 
-/** If there is a routing prefix, the root redirects to the overview page. */
-export function rootRoutes({ config }: Pick<PagesParts, 'config'>): Route[] {
-  const { prefix } = config.http
-  return prefix === ''
-    ? []
-    : [
-        {
-          method: 'get',
-          path: '/',
-          handler(_req, res) {
-            res.redirect(`${prefix}/`)
-          },
-        },
-      ]
-}
+export const PAGE_ROUTES: Array<RouteDeclaration<PagesParts>> = [
+  page('/', 'What this server is, for people; for programs, as `/info`', (parts) =>
+    homeHandler({
+      site: siteOf(parts),
+      assets: parts.assets,
+      info: () => currentInfo(parts),
+      status: statusOf(parts),
+    }),
+  ),
+  page('/docs', 'The API, for people', (parts) => {
+    const site = siteOf(parts)
+    const docs = docsPage(parts.openapi, site)
+    return pageHandler({ site, assets: parts.assets }, () => docs)
+  }),
+  page('/docs/events', 'The events of the socket, for people', (parts) => {
+    const site = siteOf(parts)
+    const events = eventsPage(createEventsDocument(), site, parts.config.live.enabled)
+    return pageHandler({ site, assets: parts.assets }, () => events)
+  }),
+  {
+    ...page('/try', 'A client of this server, in the browser', (parts) => {
+      const site = siteOf(parts)
+      return pageHandler({ site, assets: parts.assets }, () => tryPage(site), 'anywhere')
+    }),
+    isEnabled: ({ config }) => config.pages.try,
+  },
+  page('/assets/:file', 'The files that pages load', ({ assets }) => assetHandler(assets)),
+  {
+    ...page('/', 'Redirects to the home page under the routing prefix', ({ config }) => {
+      return (_req, res) => {
+        res.redirect(`${config.http.prefix}/`)
+      }
+    }),
+    atRoot: true,
+    isEnabled: ({ config }) => config.http.prefix !== '',
+  },
+]
 
 function statusOf(parts: PagesParts): HomeParts['status'] {
   return async (req) => {
     try {
-      const state = await lookAround(parts)
+      const state = await checkReadiness(parts)
       return {
         ready: true,
         text: state === 'ready' ? 'ready' : 'ready; Redis is down, so this node works alone',

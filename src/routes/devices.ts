@@ -1,34 +1,185 @@
-import { maskToken, type Device, type DeviceStore } from '../db/devices'
-import { parseDevice, parseDevicesQuery, parseToken } from '../push/requests'
-import type { Fields } from '../contract/primitives'
-import type { Operation } from './route'
+import {
+  ABOUT,
+  COUNT,
+  exactly,
+  FLAG,
+  listOf,
+  NOON,
+  nullable,
+  STRING,
+  success,
+  TIME,
+} from '../contract/answers'
+import { MAX_PAGE_DEVICES } from '../contract/protocol'
+import {
+  choice,
+  describe,
+  field,
+  object,
+  orBlank,
+  orDefault,
+  orNull,
+  queriedNumber,
+  trimmedText,
+} from '../contract/schema'
+import { maskToken, MAX_DEVICES, type Device, type DeviceStore } from '../db/devices'
+import { route } from './route'
 
-/** POST /registerDevice: a device of the caller's. */
-export function registerDevice(devices: DeviceStore): Operation {
-  return async ({ identityKey }, request) => {
-    const deviceId = await devices.register(identityKey, parseDevice(request))
-    return { status: 'success', message: 'The device is registered.', deviceId }
-  }
-}
+const PLATFORMS = ['ios', 'android', 'web'] as const
+const MAX_TOKEN_LENGTH = 4096
+const MAX_DEVICE_ID_LENGTH = 255
 
-/** GET /devices: the caller's devices, the one that was updated last first. */
-export function listDevices(devices: DeviceStore): Operation {
-  return async ({ identityKey }, query) => ({
-    status: 'success',
-    devices: (await devices.list(identityKey, parseDevicesQuery(query as Fields))).map(show),
-  })
-}
+const fcmToken = field(
+  describe(
+    trimmedText(MAX_TOKEN_LENGTH),
+    `The token that Firebase gave the device: 1 to ${MAX_TOKEN_LENGTH} UTF-16 units ` +
+      'without the blanks at both ends.',
+  ),
+  'ERR_INVALID_FCM_TOKEN',
+)
+const deviceRequest = object({
+  fcmToken,
+  platform: field(
+    describe(orNull(choice(PLATFORMS)), 'What the device runs.'),
+    'ERR_INVALID_PLATFORM',
+  ),
+  deviceId: field(
+    describe(
+      orBlank(trimmedText(MAX_DEVICE_ID_LENGTH)),
+      `The caller's own name for the device: up to ${MAX_DEVICE_ID_LENGTH} UTF-16 units ` +
+        'without the blanks at both ends.',
+    ),
+    'ERR_INVALID_DEVICE_ID',
+  ),
+})
+const devicesQuery = object({
+  limit: field(
+    describe(
+      orDefault(queriedNumber(1, MAX_PAGE_DEVICES), MAX_PAGE_DEVICES),
+      'The most devices to list.',
+    ),
+    'ERR_INVALID_LIMIT',
+  ),
+  offset: field(
+    describe(orDefault(queriedNumber(0), 0), 'How many devices to skip.'),
+    'ERR_INVALID_OFFSET',
+  ),
+})
+const tokenRequest = object({ fcmToken })
 
-/** POST /unregisterDevice: forgets a device of the caller's. */
-export function unregisterDevice(devices: DeviceStore): Operation {
-  return async ({ identityKey }, request) => {
-    const found = await devices.unregister(identityKey, parseToken(request))
-    return {
+const DEVICE = exactly({
+  id: COUNT,
+  deviceId: nullable(STRING),
+  platform: nullable(STRING),
+  fcmToken: { type: 'string', description: 'The last characters of the token.' },
+  active: FLAG,
+  createdAt: TIME,
+  updatedAt: TIME,
+  lastUsed: TIME,
+})
+const TOKEN = 'dGhlIHRva2VuIG9mIGEgcGhvbmU'
+
+export const registerDevice = route({
+  method: 'post',
+  path: '/registerDevice',
+  id: 'registerDevice',
+  tag: 'Devices',
+  summary: "Keep a device's token for push messages",
+  description: `A registration belongs to the caller and the token; registering a token again refreshes it, and a new token of the same \`deviceId\` and platform replaces the old one. An identity has up to ${MAX_DEVICES} devices: the one that was longest unused makes room.`,
+  input: deviceRequest,
+  examples: {
+    phone: { fcmToken: TOKEN, deviceId: 'my phone', platform: 'ios' },
+    least: { fcmToken: TOKEN },
+  },
+  output: {
+    description: 'The device is registered; `deviceId` is the number of the registration.',
+    schema: success({ message: ABOUT, deviceId: COUNT }),
+    examples: {
+      done: { status: 'success', message: 'The device is registered.', deviceId: 1 },
+    },
+  },
+  errors: ['ERR_INVALID_FCM_TOKEN', 'ERR_INVALID_PLATFORM', 'ERR_INVALID_DEVICE_ID'],
+  sample: `console.log(await client.registerDevice({ fcmToken: '${TOKEN}', deviceId: 'my phone', platform: 'ios' }, host))`,
+  handler:
+    ({ devices }: { devices: DeviceStore }) =>
+    async ({ identityKey }, device) => {
+      const deviceId = await devices.register(identityKey, device)
+      return { status: 'success', message: 'The device is registered.', deviceId }
+    },
+})
+
+export const listDevices = route({
+  method: 'get',
+  path: '/devices',
+  id: 'listDevices',
+  tag: 'Devices',
+  summary: "The caller's devices, the one that was updated last first",
+  input: devicesQuery,
+  examples: { all: {}, one: { limit: 1, offset: 0 } },
+  description: 'Tokens are shown in part: enough to know them by, too little to use them.',
+  output: {
+    description: 'The devices.',
+    schema: success({ devices: listOf(DEVICE, { maxItems: MAX_DEVICES }) }),
+    examples: {
+      one: {
+        status: 'success',
+        devices: [
+          {
+            id: 1,
+            deviceId: 'my phone',
+            platform: 'ios',
+            fcmToken: '...hIHBob25l',
+            active: true,
+            createdAt: NOON,
+            updatedAt: NOON,
+            lastUsed: NOON,
+          },
+        ],
+      },
+    },
+  },
+  errors: ['ERR_INVALID_LIMIT', 'ERR_INVALID_OFFSET'],
+  sample: 'console.log(await client.listRegisteredDevices(host))',
+  handler:
+    ({ devices }: { devices: DeviceStore }) =>
+    async ({ identityKey }, page) => ({
       status: 'success',
-      message: found ? 'The device is no longer registered.' : 'There was no such device.',
-    }
-  }
-}
+      devices: (await devices.list(identityKey, page)).map(show),
+    }),
+})
+
+export const unregisterDevice = route({
+  method: 'post',
+  path: '/unregisterDevice',
+  id: 'unregisterDevice',
+  tag: 'Devices',
+  summary: "Forget a device of the caller's",
+  description: 'Succeeds where there is none, too.',
+  input: tokenRequest,
+  examples: { phone: { fcmToken: TOKEN } },
+  output: {
+    description: 'The device is not registered now.',
+    schema: success({ message: ABOUT }),
+    examples: { done: { status: 'success', message: 'The device is no longer registered.' } },
+  },
+  errors: ['ERR_INVALID_FCM_TOKEN'],
+  sample: `// The client has no method for it; its signed fetch does.
+const response = await client.authFetch.fetch(\`\${host}/unregisterDevice\`, {
+  method: 'POST',
+  headers: { 'content-type': 'application/json' },
+  body: JSON.stringify({ fcmToken: '${TOKEN}' })
+})
+console.log(await response.json())`,
+  handler:
+    ({ devices }: { devices: DeviceStore }) =>
+    async ({ identityKey }, { fcmToken: token }) => {
+      const found = await devices.unregister(identityKey, token)
+      return {
+        status: 'success',
+        message: found ? 'The device is no longer registered.' : 'There was no such device.',
+      }
+    },
+})
 
 function show({ fcmToken, createdAt, updatedAt, lastUsed, ...device }: Device): object {
   const time = (milliseconds: number): string => new Date(milliseconds).toISOString()

@@ -1,14 +1,138 @@
 import type { Mailbox } from '../mailbox'
-import { parseListRequest } from '../contract/messages'
-import { JsonBytes, type Operation } from './route'
+import {
+  COUNT,
+  exactly,
+  FLAG,
+  IDENTITY_KEY,
+  listOf,
+  NOON,
+  nullable,
+  STRING,
+  success,
+  TIME,
+} from '../contract/answers'
+import { MAX_PAGE_MESSAGES } from '../contract/protocol'
+import {
+  boxName,
+  describe,
+  field,
+  messageId,
+  object,
+  orDefault,
+  wholeNumber,
+} from '../contract/schema'
+import { ALICE, JsonBytes, route } from './route'
 
-/** POST /listMessages: a page of one of the caller's own boxes, in order of arrival. */
-export function listMessages(mailbox: Mailbox): Operation {
-  return async (recipient, request) => {
-    const { json, limit, offset, hasMore, nextOffset } = await mailbox.list(
-      recipient,
-      parseListRequest(request),
-    )
-    return new JsonBytes(json.finish({ limit, offset, hasMore, nextOffset }))
-  }
-}
+const offset = describe(orDefault(wholeNumber(0), 0), 'How many messages to skip.')
+
+const listRequest = object(
+  {
+    messageBox: field(boxName, 'ERR_INVALID_MESSAGEBOX', {
+      missing: { code: 'ERR_MESSAGEBOX_REQUIRED' },
+    }),
+    limit: field(
+      describe(
+        orDefault(wholeNumber(1, MAX_PAGE_MESSAGES), MAX_PAGE_MESSAGES),
+        'The most messages to list. A page ends sooner if its bodies are large.',
+      ),
+      'ERR_INVALID_LIMIT',
+    ),
+    offset: field(offset, 'ERR_INVALID_OFFSET', {
+      from: (fields) => (fields.offset === undefined ? (fields.skip ?? undefined) : fields.offset),
+    }),
+    messageId: field(
+      describe(messageId, 'Lists this message only. If it is not in the box, the page is empty.'),
+      'ERR_INVALID_MESSAGE_ID',
+      { optional: true },
+    ),
+  },
+  {
+    anyOf: [
+      { required: ['offset'] },
+      {
+        properties: {
+          skip: {
+            anyOf: [offset.json, { type: 'null' }],
+            description: 'Another name of "offset", used if that is left out.',
+          },
+        },
+      },
+    ],
+  },
+)
+
+const LISTED = exactly({
+  messageId: STRING,
+  sender: IDENTITY_KEY,
+  body: {
+    type: 'string',
+    description:
+      'What was sent; an object as its JSON. Where a payment came with it, `{"message": BODY, "payment": …}`; and `{"message": BODY}` for a body that clients would mistake for that.',
+  },
+  created_at: TIME,
+  updated_at: TIME,
+  createdAt: TIME,
+  updatedAt: TIME,
+})
+
+export const listMessages = route({
+  method: 'post',
+  path: '/listMessages',
+  id: 'listMessages',
+  tag: 'Messages',
+  summary: "A page of one of the caller's own boxes, in order of arrival",
+  description:
+    'Listing changes nothing: messages stay until they are acknowledged. A box that holds nothing is an empty list. ' +
+    'A page ends at `limit` messages, or sooner where its bodies grow large; it always holds at least one message, if there is any.',
+  input: listRequest,
+  examples: {
+    first: { messageBox: 'letters' },
+    next: { messageBox: 'letters', limit: 100, offset: 100 },
+  },
+  output: {
+    description: 'The page. `nextOffset` is where the next one begins; null where there is none.',
+    schema: success({
+      messages: listOf(LISTED),
+      limit: COUNT,
+      offset: COUNT,
+      hasMore: FLAG,
+      nextOffset: nullable(COUNT),
+    }),
+    examples: {
+      page: {
+        status: 'success',
+        messages: [
+          {
+            messageId: 'a fresh id',
+            sender: ALICE,
+            body: 'Good morning, Bob!',
+            created_at: NOON,
+            updated_at: NOON,
+            createdAt: NOON,
+            updatedAt: NOON,
+          },
+        ],
+        limit: 1000,
+        offset: 0,
+        hasMore: false,
+        nextOffset: null,
+      },
+    },
+  },
+  errors: [
+    'ERR_MESSAGEBOX_REQUIRED',
+    'ERR_INVALID_MESSAGEBOX',
+    'ERR_INVALID_LIMIT',
+    'ERR_INVALID_OFFSET',
+    'ERR_INVALID_MESSAGE_ID',
+    'ERR_SCHEMA_OUTDATED',
+  ],
+  sample: `const messages = await client.listMessages({ messageBox: 'letters', host })
+for (const { messageId, sender, body } of messages) console.log(messageId, sender, body)`,
+  handler:
+    ({ mailbox }: { mailbox: Mailbox }) =>
+    async (recipient, request) => {
+      const { json, limit, offset, hasMore, nextOffset } = await mailbox.list(recipient, request)
+      return new JsonBytes(json.finish({ limit, offset, hasMore, nextOffset }))
+    },
+})

@@ -1,70 +1,397 @@
-import { BLOCKED, FREE } from '../permissions/rules'
-import type { Permission, Permissions, Quote } from '../permissions'
 import {
-  parsePermissionQuery,
-  parsePermissionsQuery,
-  parseQuoteQuery,
-  parseRule,
-} from '../permissions/requests'
-import type { Fields } from '../contract/primitives'
-import type { Operation } from './route'
+  ABOUT,
+  COUNT,
+  exactly,
+  FEE,
+  FEE_STATUS,
+  IDENTITY_KEY,
+  listOf,
+  NOON,
+  nullable,
+  SATOSHIS,
+  STRING,
+  success,
+  TIME,
+} from '../contract/answers'
+import { ApiError } from '../contract/errors'
+import { toIdentityKey, toList } from '../contract/primitives'
+import {
+  MAX_PAGE_PERMISSIONS,
+  MAX_RECIPIENTS,
+  USUAL_PERMISSIONS,
+  type IdentityKey,
+} from '../contract/protocol'
+import {
+  boxName,
+  describe,
+  field,
+  object,
+  orDefault,
+  orNothing,
+  publicKey,
+  queriedNumber,
+  queriedOrNothing,
+  wholeNumber,
+  type Schema,
+} from '../contract/schema'
+import type { Permission, Permissions, Quote } from '../permissions'
+import { BLOCKED, FREE } from '../permissions/rules'
+import { ALICE, BOB, route } from './route'
 
-/** POST /permissions/set: who may write into a box of the caller's, and at what price. */
-export function setPermission(permissions: Permissions): Operation {
-  return async ({ identityKey: recipient }, request) => {
-    const rule = parseRule(recipient, request)
-    await permissions.set(rule)
-    return {
-      status: 'success',
-      description: `${rule.sender ?? 'Everyone'} ${describeFee(rule.recipientFee)} "${rule.messageBox}".`,
-    }
-  }
+/** In satoshis: the largest signed 32-bit integer, as clients and databases store it. */
+const MAX_FEE = 2 ** 31 - 1
+
+const ruleRequest = object({
+  sender: field(
+    describe(
+      orNothing(publicKey),
+      'The sender that the rule is for; all senders if it is left out, null or empty.',
+    ),
+    'ERR_INVALID_PUBLIC_KEY',
+  ),
+  recipientFee: field(
+    describe(
+      wholeNumber(BLOCKED, MAX_FEE),
+      'What each message costs its sender, in satoshis; -1 blocks, 0 allows.',
+    ),
+    'ERR_INVALID_FEE_VALUE',
+    { missing: { code: 'ERR_INVALID_REQUEST', isMissing: (fee) => typeof fee !== 'number' } },
+  ),
+  messageBox: field(boxName, 'ERR_INVALID_MESSAGE_BOX', {
+    missing: { code: 'ERR_INVALID_REQUEST', isMissing: (name) => typeof name !== 'string' },
+  }),
+})
+
+const ruleQuery = object({
+  sender: field(
+    describe(
+      queriedOrNothing(publicKey),
+      'The sender that the rule is for; all senders if it is left out or empty.',
+    ),
+    'ERR_INVALID_PUBLIC_KEY',
+  ),
+  messageBox: field(boxName, 'ERR_INVALID_MESSAGE_BOX', {
+    missing: { code: 'ERR_MISSING_PARAMETERS', text: 'Name the box in "messageBox".' },
+  }),
+})
+
+const ruledBox = describe(
+  queriedOrNothing(boxName),
+  'The box to list the rules of; all boxes if it is left out or empty.',
+)
+const rulesQuery = object(
+  {
+    limit: field(
+      describe(
+        orDefault(queriedNumber(1, MAX_PAGE_PERMISSIONS), USUAL_PERMISSIONS),
+        'The most rules to list.',
+      ),
+      'ERR_INVALID_LIMIT',
+    ),
+    offset: field(
+      describe(orDefault(queriedNumber(0), 0), 'How many rules to skip.'),
+      'ERR_INVALID_OFFSET',
+    ),
+    messageBox: field(ruledBox, 'ERR_INVALID_MESSAGE_BOX', {
+      from: ({ messageBox, message_box }) => messageBox ?? message_box,
+    }),
+  },
+  {
+    properties: {
+      message_box: describe(ruledBox, 'Another name of "messageBox", used if that is left out.')
+        .json,
+    },
+  },
+)
+
+/** The distinct recipients, in the order of their first mention. */
+const quotedRecipients: Schema<IdentityKey[]> = {
+  read(value) {
+    const named = toList(value)
+    if (named.length === 0) return undefined
+    if (named.length > MAX_RECIPIENTS)
+      throw new ApiError(
+        'ERR_TOO_MANY_RECIPIENTS',
+        `A quote is for up to ${MAX_RECIPIENTS} recipients, this one names ${named.length}.`,
+      )
+    const keys = named.map(toIdentityKey)
+    const invalid = keys.flatMap((key, index) => (key === undefined ? [index] : []))
+    if (invalid.length > 0)
+      throw new ApiError(
+        'ERR_INVALID_PUBLIC_KEY',
+        `No identity keys: the recipients at ${invalid.join(', ')}, counted from 0.`,
+        { invalidIndexes: invalid },
+      )
+    return [...new Set(keys as IdentityKey[])]
+  },
+  json: {
+    type: 'array',
+    items: publicKey.json,
+    minItems: 1,
+    maxItems: MAX_RECIPIENTS,
+    description: `Repeated for each recipient, up to ${MAX_RECIPIENTS} times.`,
+  },
 }
+const quoteMissing = {
+  code: 'ERR_MISSING_PARAMETERS',
+  text: 'Name each recipient in a "recipient" parameter, and the box in "messageBox".',
+} as const
+const quoteQuery = object({
+  recipient: field(quotedRecipients, 'ERR_INVALID_PUBLIC_KEY', {
+    missing: { ...quoteMissing, isMissing: (value) => toList(value).length === 0 },
+  }),
+  messageBox: field(boxName, 'ERR_INVALID_MESSAGE_BOX', { missing: quoteMissing }),
+})
 
-/** GET /permissions/get: the caller's rule for a sender, or for everyone. */
-export function getPermission(permissions: Permissions): Operation {
-  return async ({ identityKey: recipient }, query) => {
-    const { messageBox, sender } = parsePermissionQuery(query as Fields)
-    const permission = await permissions.get(recipient, messageBox, sender)
-    const whom = sender ?? 'everyone'
-    return {
-      status: 'success',
-      description: permission === null ? `There is no rule for ${whom}.` : `The rule for ${whom}.`,
-      permission,
-    }
-  }
+const RULE = {
+  sender: nullable(IDENTITY_KEY),
+  messageBox: STRING,
+  recipientFee: FEE,
+  status: FEE_STATUS,
+  createdAt: TIME,
+  updatedAt: TIME,
 }
-
-/** GET /permissions/list: the caller's rules. */
-export function listPermissions(permissions: Permissions): Operation {
-  return async ({ identityKey: recipient }, query) => {
-    const { permissions: page, totalCount } = await permissions.list(
-      recipient,
-      parsePermissionsQuery(query as Fields),
-    )
-    return { status: 'success', permissions: page.map(inBothSpellings), totalCount }
-  }
+const EXAMPLE = {
+  sender: ALICE,
+  messageBox: 'letters',
+  recipientFee: 10,
+  status: 'payment_required',
+  createdAt: NOON,
+  updatedAt: NOON,
 }
+const PRICE = { deliveryFee: SATOSHIS, recipientFee: FEE }
 
-/** GET /permissions/quote: what it costs the caller to write to somebody, or to several. */
-export function quote(permissions: Permissions): Operation {
-  return async ({ identityKey: sender }, query) => {
-    const { recipients, messageBox } = parseQuoteQuery(query as Fields)
-    const quotes = await permissions.quote(sender, recipients, messageBox)
-    const [{ deliveryFee, recipientFee }] = quotes as [Quote]
-    if (quotes.length === 1)
+export const setPermission = route({
+  method: 'post',
+  path: '/permissions/set',
+  id: 'setPermission',
+  tag: 'Permissions',
+  summary: "Say who may write into a box of the caller's, and at what price",
+  description:
+    "The rule replaces the one before it. A sender's own rule wins over everyone's; where there is none, writing is free.",
+  input: ruleRequest,
+  examples: {
+    charge: { messageBox: 'letters', recipientFee: 10 },
+    block: { messageBox: 'letters', recipientFee: -1, sender: ALICE },
+  },
+  output: {
+    description: 'The rule holds.',
+    schema: success({ description: ABOUT }),
+    examples: {
+      charge: {
+        status: 'success',
+        description: 'Everyone pays 10 satoshis for each message into "letters".',
+      },
+    },
+  },
+  errors: [
+    'ERR_INVALID_REQUEST',
+    'ERR_INVALID_PUBLIC_KEY',
+    'ERR_INVALID_FEE_VALUE',
+    'ERR_INVALID_MESSAGE_BOX',
+    'ERR_RULE_QUOTA_EXCEEDED',
+  ],
+  sample: "await client.setMessageBoxPermission({ messageBox: 'letters', recipientFee: 10 }, host)",
+  handler:
+    ({ permissions }: { permissions: Permissions }) =>
+    async ({ identityKey: recipient }, rule) => {
+      const { sender, recipientFee, messageBox } = rule
+      await permissions.set({ recipient, ...rule })
       return {
         status: 'success',
-        description: 'What a message costs.',
-        quote: { deliveryFee, recipientFee },
+        description: `${sender ?? 'Everyone'} ${describeFee(recipientFee)} "${messageBox}".`,
       }
-    return {
-      status: 'success',
-      description: `What a message to ${quotes.length} recipients costs.`,
-      ...sumUp(quotes),
-    }
-  }
-}
+    },
+})
+
+export const getPermission = route({
+  method: 'get',
+  path: '/permissions/get',
+  id: 'getPermission',
+  tag: 'Permissions',
+  summary: "The caller's rule for a sender, or for everyone",
+  description:
+    'Finds the rule for just this sender: where there is none, the one for everyone may still apply. Which price holds for a sender is told by `GET /permissions/quote`.',
+  input: ruleQuery,
+  examples: {
+    sender: { messageBox: 'letters', sender: ALICE },
+    everyone: { messageBox: 'letters' },
+  },
+  output: {
+    description: 'The rule; null where there is none.',
+    schema: success({ description: ABOUT, permission: nullable(exactly(RULE)) }),
+    examples: {
+      rule: { status: 'success', description: `The rule for ${ALICE}.`, permission: EXAMPLE },
+      none: {
+        status: 'success',
+        description: 'There is no rule for everyone.',
+        permission: null,
+      },
+    },
+  },
+  errors: ['ERR_MISSING_PARAMETERS', 'ERR_INVALID_PUBLIC_KEY', 'ERR_INVALID_MESSAGE_BOX'],
+  sample: `const recipient = await client.getIdentityKey()
+console.log(await client.getMessageBoxPermission({ recipient, messageBox: 'letters' }, host))`,
+  handler:
+    ({ permissions }: { permissions: Permissions }) =>
+    async ({ identityKey: recipient }, { messageBox, sender }) => {
+      const permission = await permissions.get(recipient, messageBox, sender)
+      const about = sender ?? 'everyone'
+      return {
+        status: 'success',
+        description:
+          permission === null ? `There is no rule for ${about}.` : `The rule for ${about}.`,
+        permission,
+      }
+    },
+})
+
+export const listPermissions = route({
+  method: 'get',
+  path: '/permissions/list',
+  id: 'listPermissions',
+  tag: 'Permissions',
+  summary: "The caller's rules",
+  description: "All rules, or those of one box: by box, everyone's before those for one sender.",
+  input: rulesQuery,
+  examples: { all: {}, box: { messageBox: 'letters', limit: 10, offset: 0 } },
+  output: {
+    description: 'A page of rules, each in two spellings, and how many there are in all.',
+    schema: success({
+      permissions: listOf(
+        exactly({
+          ...RULE,
+          message_box: STRING,
+          recipient_fee: FEE,
+          created_at: TIME,
+          updated_at: TIME,
+        }),
+      ),
+      totalCount: COUNT,
+    }),
+    examples: {
+      one: {
+        status: 'success',
+        permissions: [
+          {
+            ...EXAMPLE,
+            message_box: 'letters',
+            recipient_fee: 10,
+            created_at: NOON,
+            updated_at: NOON,
+          },
+        ],
+        totalCount: 1,
+      },
+    },
+  },
+  errors: ['ERR_INVALID_LIMIT', 'ERR_INVALID_OFFSET', 'ERR_INVALID_MESSAGE_BOX'],
+  sample: "console.log(await client.listMessageBoxPermissions({ messageBox: 'letters' }, host))",
+  handler:
+    ({ permissions }: { permissions: Permissions }) =>
+    async ({ identityKey: recipient }, { messageBox, ...page }) => {
+      const { permissions: rules, totalCount } = await permissions.list(recipient, {
+        messageBox: messageBox ?? undefined,
+        ...page,
+      })
+      return { status: 'success', permissions: rules.map(withSnakeCase), totalCount }
+    },
+})
+
+export const quote = route({
+  method: 'get',
+  path: '/permissions/quote',
+  id: 'quote',
+  tag: 'Permissions',
+  summary: 'What it costs the caller to write to somebody, or to several',
+  description:
+    "The delivery fee is the server's, due once for a message. With several recipients the answer has a quote for each, and sums them up for those who do not block the caller.",
+  input: quoteQuery,
+  examples: {
+    one: { recipient: [BOB], messageBox: 'letters' },
+    several: { recipient: [ALICE, BOB], messageBox: 'letters' },
+  },
+  output: {
+    description: 'A quote; for several recipients one for each, and their sums.',
+    schema: {
+      oneOf: [
+        success({ description: ABOUT, quote: exactly(PRICE) }),
+        success({
+          description: ABOUT,
+          quotesByRecipient: listOf(
+            exactly({
+              recipient: IDENTITY_KEY,
+              messageBox: STRING,
+              ...PRICE,
+              status: FEE_STATUS,
+            }),
+            { minItems: 2 },
+          ),
+          totals: exactly({
+            deliveryFees: SATOSHIS,
+            recipientFees: SATOSHIS,
+            totalForPayableRecipients: SATOSHIS,
+          }),
+          blockedRecipients: listOf(IDENTITY_KEY),
+        }),
+      ],
+    },
+    examples: {
+      one: {
+        status: 'success',
+        description: 'What a message costs.',
+        quote: { deliveryFee: 0, recipientFee: 10 },
+      },
+      several: {
+        status: 'success',
+        description: 'What a message to 2 recipients costs.',
+        quotesByRecipient: [
+          {
+            recipient: ALICE,
+            messageBox: 'letters',
+            deliveryFee: 0,
+            recipientFee: 10,
+            status: 'payment_required',
+          },
+          {
+            recipient: BOB,
+            messageBox: 'letters',
+            deliveryFee: 0,
+            recipientFee: -1,
+            status: 'blocked',
+          },
+        ],
+        totals: { deliveryFees: 0, recipientFees: 10, totalForPayableRecipients: 10 },
+        blockedRecipients: [BOB],
+      },
+    },
+  },
+  errors: [
+    'ERR_MISSING_PARAMETERS',
+    'ERR_TOO_MANY_RECIPIENTS',
+    'ERR_INVALID_PUBLIC_KEY',
+    'ERR_INVALID_MESSAGE_BOX',
+  ],
+  sample: `const recipient = PrivateKey.fromRandom().toPublicKey().toString()
+console.log(await client.getMessageBoxQuote({ recipient, messageBox: 'letters' }, host))`,
+  handler:
+    ({ permissions }: { permissions: Permissions }) =>
+    async ({ identityKey: sender }, { recipient: recipients, messageBox }) => {
+      const quotes = await permissions.quote(sender, recipients, messageBox)
+      const [{ deliveryFee, recipientFee }] = quotes as [Quote]
+      if (quotes.length === 1)
+        return {
+          status: 'success',
+          description: 'What a message costs.',
+          quote: { deliveryFee, recipientFee },
+        }
+      return {
+        status: 'success',
+        description: `What a message to ${quotes.length} recipients costs.`,
+        ...sumUp(quotes),
+      }
+    },
+})
 
 /** The delivery fee is due once for a message, however many recipients it has. */
 function sumUp(quotes: Quote[]): object {
@@ -89,8 +416,8 @@ function describeFee(fee: number): string {
   return fee === FREE ? 'may write into' : `pays ${fee} satoshis for each message into`
 }
 
-/** The released client reads the second. */
-function inBothSpellings(permission: Permission): object {
+/** The released client reads the fields in snake case. */
+function withSnakeCase(permission: Permission): object {
   const { messageBox, recipientFee, createdAt, updatedAt } = permission
   return {
     ...permission,

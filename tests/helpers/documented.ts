@@ -8,7 +8,7 @@ import { appendFileSync } from 'node:fs'
 import type { IncomingMessage, ServerResponse } from 'node:http'
 import type { Socket } from 'node:net'
 import { join } from 'node:path'
-import { usualDocument } from '../../src/openapi/defaultDocument'
+import { defaultDocument } from '../../src/openapi/document'
 
 /** Larger bodies are not looked at. */
 const MAX_BYTES = 1024 * 1024
@@ -18,7 +18,7 @@ interface Operation {
   responses: Record<string, { content?: unknown }>
 }
 
-const DOCUMENT = usualDocument()
+const DOCUMENT = defaultDocument()
 const ROOT = 'https://messagebox.example/openapi.json'
 
 /** The document, of which any part can be compiled; nothing is until it is needed. */

@@ -77,7 +77,7 @@ describe('what the newest clients accept', () => {
   test('every answer of every route, successes and errors', async () => {
     const session = await handshake(server.origin)
     const operations = OPERATIONS.filter(
-      ({ open, atRoot }) => open === undefined && atRoot === undefined,
+      ({ access, atRoot }) => access === 'identity' && atRoot === undefined,
     )
     expect(operations.length).toBeGreaterThan(8)
     for (const { method, path, body, query } of operations) {

@@ -5,27 +5,15 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { ERRORS, type ErrorCode } from '../../src/contract/errors'
-import { OPERATIONS } from '../../src/openapi/document'
+import { defaultDocument, OPERATIONS } from '../../src/openapi/document'
 import { codesOf, NO_OPERATION } from '../../src/openapi/errors'
-import { usualDocument } from '../../src/openapi/defaultDocument'
-import {
-  parseAcknowledgeRequest,
-  parseListRequest,
-  parseSendRequest,
-} from '../../src/contract/messages'
-import { parseDevice, parseToken } from '../../src/push/requests'
-import {
-  parsePermissionQuery,
-  parsePermissionsQuery,
-  parseQuoteQuery,
-  parseRule,
-} from '../../src/permissions/requests'
+import { IDENTITY_ROUTES } from '../../src/routes'
 import { createEventsDocument } from '../../src/ws/events/asyncapi'
 import { faultOf } from '../helpers/documented'
 
 const ROOT = join(__dirname, '..', '..')
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
-const document = usualDocument()
+const document = defaultDocument()
 
 /** What only the socket says; see src/ws/events. */
 const OF_THE_SOCKET: ErrorCode[] = [
@@ -99,26 +87,15 @@ test.each(Object.entries(document.components.examples as Record<string, { value:
   },
 )
 
-const PARSERS: Record<string, (request: never) => unknown> = {
-  sendMessage: parseSendRequest,
-  listMessages: parseListRequest,
-  acknowledgeMessage: parseAcknowledgeRequest,
-  setPermission: (request) => parseRule('', request),
-  registerDevice: parseDevice,
-  unregisterDevice: parseToken,
-  getPermission: parsePermissionQuery,
-  listPermissions: (query: Record<string, unknown>) =>
-    parsePermissionsQuery(
-      Object.fromEntries(Object.entries(query).map(([name, value]) => [name, String(value)])),
-    ),
-  quote: parseQuoteQuery,
-}
-
-describe.each(OPERATIONS.filter(({ id }) => id in PARSERS))('$id', ({ id, body, query }) => {
+describe.each([...IDENTITY_ROUTES])('$id', ({ id, input, body, query }) => {
   test.each(Object.entries((body ?? query)!.examples))(
     'the example "%s" is accepted',
     (_name, example) => {
-      expect(PARSERS[id]!(example as never)).toBeDefined()
+      const request =
+        id === 'listPermissions' || id === 'listDevices'
+          ? Object.fromEntries(Object.entries(example as object).map(([k, v]) => [k, String(v)]))
+          : example
+      expect(input.parse(request)).toBeDefined()
     },
   )
 })

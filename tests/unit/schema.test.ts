@@ -10,18 +10,11 @@ import { OPERATIONS } from '../../src/openapi/document'
 import { PAYMENT, PAYMENT_OUTPUT, parseOutput, parsePayment } from '../../src/payments/payment'
 import type { JsonSchema } from '../../src/contract/schema'
 import { isWellFormed, toIdentityKey, type Fields } from '../../src/contract/primitives'
-import {
-  parseAcknowledgeRequest,
-  parseListRequest,
-  parseSendRequest,
-} from '../../src/contract/messages'
-import { parseDevice, parseToken } from '../../src/push/requests'
-import {
-  parsePermissionQuery,
-  parsePermissionsQuery,
-  parseQuoteQuery,
-  parseRule,
-} from '../../src/permissions/requests'
+import { acknowledgeMessage } from '../../src/routes/acknowledgeMessage'
+import { listMessages } from '../../src/routes/listMessages'
+import { sendMessage } from '../../src/routes/sendMessage'
+import { registerDevice, unregisterDevice } from '../../src/routes/devices'
+import { getPermission, listPermissions, quote, setPermission } from '../../src/routes/permissions'
 import { ajv } from '../helpers/documented'
 
 const POINTS = Array.from({ length: 4 }, () => PrivateKey.fromRandom().toPublicKey())
@@ -219,7 +212,7 @@ describe('our validators and Ajv accept and refuse alike', () => {
     )
     agree(
       schemaOf('sendMessage'),
-      parseSendRequest,
+      sendMessage.input.parse,
       fc.oneof({ weight: 20, arbitrary: values }, near),
       { beyond: (value) => hidden(value) || uneven(value), numRuns: 4000 },
     )
@@ -228,7 +221,7 @@ describe('our validators and Ajv accept and refuse alike', () => {
   test('a list', () => {
     agree(
       schemaOf('listMessages'),
-      parseListRequest,
+      listMessages.input.parse,
       objects({ messageBox: BOXES, limit: [1, 1000], offset: [0, 5], skip: [null, 3] }),
     )
   })
@@ -236,7 +229,7 @@ describe('our validators and Ajv accept and refuse alike', () => {
   test('an acknowledgement', () => {
     agree(
       schemaOf('acknowledgeMessage'),
-      parseAcknowledgeRequest,
+      acknowledgeMessage.input.parse,
       fc.oneof(objects({ messageIds: [['a'], ['', 'b']] }), near),
     )
   })
@@ -244,7 +237,7 @@ describe('our validators and Ajv accept and refuse alike', () => {
   test('a rule', () => {
     agree(
       schemaOf('setPermission'),
-      (request) => parseRule('', request),
+      setPermission.input.parse,
       objects({ messageBox: BOXES, recipientFee: [-1, 0, 10], sender: [null, '', KEYS[1]] }),
     )
   })
@@ -252,7 +245,7 @@ describe('our validators and Ajv accept and refuse alike', () => {
   test('a device', () => {
     agree(
       schemaOf('registerDevice'),
-      parseDevice,
+      registerDevice.input.parse,
       objects({
         fcmToken: ['token', ` ${'x'.repeat(4096)} `],
         deviceId: [null, '', 'phone'],
@@ -260,9 +253,14 @@ describe('our validators and Ajv accept and refuse alike', () => {
       }),
       { beyond: astral },
     )
-    agree(schemaOf('unregisterDevice'), parseToken, objects({ fcmToken: ['token'] }), {
-      beyond: astral,
-    })
+    agree(
+      schemaOf('unregisterDevice'),
+      unregisterDevice.input.parse,
+      objects({ fcmToken: ['token'] }),
+      {
+        beyond: astral,
+      },
+    )
   })
 
   // A query holds texts: what the document calls a number is written in digits.
@@ -299,7 +297,7 @@ describe('our validators and Ajv accept and refuse alike', () => {
   test('the query of a rule', () => {
     agree(
       schemaOf('getPermission'),
-      parsePermissionQuery,
+      getPermission.input.parse,
       queried({ messageBox: BOXES, sender: [KEYS[0], ''] }).filter(
         ({ messageBox }) => typeof messageBox !== 'number',
       ),
@@ -314,7 +312,7 @@ describe('our validators and Ajv accept and refuse alike', () => {
       ['messageBox', 'message_box'].some((name) => typeof (value as Fields)[name] === 'number')
     agree(
       schemaOf('listPermissions'),
-      parsePermissionsQuery,
+      listPermissions.input.parse,
       queried({ messageBox: BOXES, message_box: BOXES, limit: [1, 1000], offset: [0, 7] }),
       { beyond: both, asQuery: texts },
     )
@@ -323,7 +321,7 @@ describe('our validators and Ajv accept and refuse alike', () => {
   test('the query of a quote', () => {
     agree(
       schemaOf('quote'),
-      parseQuoteQuery,
+      quote.input.parse,
       queried({ recipient: [KEYS.slice(0, 1), KEYS.slice(0, 4)], messageBox: BOXES }).filter(
         ({ recipient, messageBox }) =>
           (recipient === undefined || Array.isArray(recipient)) && typeof messageBox !== 'number',

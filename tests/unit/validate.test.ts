@@ -2,14 +2,17 @@ import { describe, expect, test } from '@jest/globals'
 import { PrivateKey, PublicKey } from '@bsv/sdk'
 import fc from 'fast-check'
 import { ApiError } from '../../src/contract/errors'
-import {
-  parseAcknowledgeRequest,
-  parseBoxName,
-  parseListRequest,
-  parseSendRequest,
-} from '../../src/contract/messages'
+import { acknowledgeMessage } from '../../src/routes/acknowledgeMessage'
+import { listMessages } from '../../src/routes/listMessages'
+import { sendMessage } from '../../src/routes/sendMessage'
+import { boxName, take } from '../../src/contract/schema'
 import { toListedBody } from '../../src/contract/listedBody'
 import { toIdentityKey } from '../../src/contract/primitives'
+
+const { parse: parseSendRequest } = sendMessage.input
+const { parse: parseListRequest } = listMessages.input
+const { parse: parseAcknowledgeRequest } = acknowledgeMessage.input
+const parseBoxName = (value: unknown): string => take(boxName, value, 'ERR_INVALID_MESSAGEBOX')
 
 const key = PrivateKey.fromRandom().toPublicKey()
 const BOB = key.toString()

@@ -1,5 +1,5 @@
 /** GET /docs/events: the events of the socket, from the document that /asyncapi.json serves. */
-import { EVENTS_SAMPLE, PRELUDE, SAMPLE_HOST } from '../../openapi/operation'
+import { EVENTS_SAMPLE, PRELUDE, SAMPLE_HOST } from '../../openapi/samples'
 import type { JsonSchema } from '../../contract/schema'
 import type { EventsDocument, MessageDocument, Reference } from '../../ws/events/asyncapi'
 import { html, type Content, type Html } from '../html'

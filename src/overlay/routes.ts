@@ -1,13 +1,39 @@
 /** The overlay network's side (BRC-22, BRC-24): who receives messages where. */
 import { formatNumber } from '../lib/format'
-import { MAX_FOUND, MAX_FOUND_BYTES, MAX_HOSTS, MAX_OF_HOST } from '../db/advertisements'
-import { MAX_QUESTION, MAX_SUBMISSION } from '../overlay'
-import { QUESTION } from '../overlay/lookup'
-import { MAX_ADVERTISED, MAX_STORED } from '../overlay/submission'
-import { SERVICE, TOPIC } from '../overlay/topic'
+import {
+  type AdvertisementStore,
+  MAX_FOUND,
+  MAX_FOUND_BYTES,
+  MAX_HOSTS,
+  MAX_OF_HOST,
+} from '../db/advertisements'
+import { receiveBody } from '../http/body'
+import { exchangeOf } from '../http/exchange'
+import { parseJson } from '../http/json'
+import type { Limits } from '../limits'
+import { pointsOf } from '../limits/meter'
+import type { RateLimiter } from '../limits/rates'
+import type { TransactionVerifier } from '../spv/verifier'
+import { toBinary, toOutputList } from './answer'
+import { listDescribed, LOOKUP_SERVICES, TOPIC_MANAGERS, type Described } from './documentation'
+import { QUESTION } from './lookup'
+import { checkTopics, MAX_ADVERTISED, MAX_STORED, submitTransaction, takeBeef } from './submission'
+import { SERVICE, TOPIC } from './topic'
 import type { JsonSchema } from '../contract/schema'
-import { exactly, listOf, STRING } from './answers'
-import { ALICE, type OperationDescription } from './operation'
+import type { Request } from 'express'
+import { exactly, listOf, STRING } from '../contract/answers'
+import { ApiError } from '../contract/errors'
+import { ALICE, type Operation } from '../routes/route'
+
+/** Largest bodies, in bytes. */
+const MAX_QUESTION_BYTES = 16 * 1024
+const MAX_SUBMISSION_BYTES = 256 * 1024
+
+export interface OverlayParts {
+  store: AdvertisementStore
+  limits: Limits
+  verifier: TransactionVerifier<'submission'>
+}
 
 const ONLY_WHERE =
   'Only where the server is a node of the overlay network (`ENABLE_OVERLAY=true`): else there is nothing at this path. Always at the root of the server.'
@@ -15,8 +41,7 @@ const BYTES = listOf({ type: 'integer', minimum: 0, maximum: 255 })
 const INDEXES = listOf({ type: 'integer', minimum: 0 })
 const METADATA = exactly({ name: STRING, shortDescription: STRING, version: STRING })
 
-/** What node and client share beside that: no identity, and a place at the root. */
-const base = { tag: 'Overlay', open: true, atRoot: true } as const
+const base = { tag: 'Overlay', access: 'open', atRoot: true } as const
 const shared = ['ERR_RATE_LIMITED', 'ERR_SERVER_BUSY', 'ERR_UNAVAILABLE'] as const
 
 const list = (
@@ -25,7 +50,8 @@ const list = (
   what: string,
   name: string,
   example: object,
-): OperationDescription => ({
+  described: Map<string, Described>,
+): Operation<OverlayParts> => ({
   ...base,
   method: 'get',
   path,
@@ -42,6 +68,9 @@ const list = (
   errors: ['ERR_NOT_FOUND'],
   shared: ['ERR_RATE_LIMITED'],
   sample: `console.log(await (await fetch(new URL('${path}', host))).json())`,
+  createHandler: () => (_req, res) => {
+    res.json(listDescribed(described))
+  },
 })
 
 const documentation = (
@@ -51,7 +80,8 @@ const documentation = (
   parameter: string,
   name: string,
   unknown: 'ERR_UNKNOWN_TOPIC' | 'ERR_UNKNOWN_SERVICE',
-): OperationDescription => ({
+  described: Map<string, Described>,
+): Operation<OverlayParts> => ({
   ...base,
   method: 'get',
   path,
@@ -70,11 +100,20 @@ const documentation = (
   errors: [unknown, 'ERR_NOT_FOUND'],
   shared: ['ERR_RATE_LIMITED'],
   sample: `console.log(await (await fetch(new URL('${path}?${parameter}=${name}', host))).text())`,
+  createHandler: () => (req, res) => {
+    const found = described.get(String(req.query[parameter]))
+    if (found === undefined)
+      throw new ApiError(
+        unknown,
+        `Name one of these in "${parameter}": ${[...described.keys()].join(', ')}.`,
+      )
+    res.type('text/markdown').send(found.documentation)
+  },
 })
 
 const BINARY: JsonSchema = { type: 'string', format: 'binary' }
 
-export const OVERLAY: OperationDescription[] = [
+export const OVERLAY_ROUTES: Array<Operation<OverlayParts>> = [
   {
     ...base,
     method: 'post',
@@ -101,7 +140,7 @@ export const OVERLAY: OperationDescription[] = [
       type: 'application/octet-stream',
       schema: BINARY,
       examples: {},
-      limit: `Up to ${formatNumber(MAX_SUBMISSION)} bytes.`,
+      limit: `Up to ${formatNumber(MAX_SUBMISSION_BYTES)} bytes.`,
     },
     answers: {
       200: {
@@ -136,6 +175,14 @@ try {
 } catch ({ message }) {
   console.log('A wallet without money cannot advertise:', message)
 }`,
+    createHandler:
+      ({ verifier, store, limits }) =>
+      async (req, res) => {
+        const body = await receive(req, limits.submissions, MAX_SUBMISSION_BYTES, limits)
+        checkTopics(req.headers['x-topics'])
+        const beef = takeBeef(body, req.headers)
+        res.json(await submitTransaction({ verifier, store }, exchangeOf(req).address, beef))
+      },
   },
   {
     ...base,
@@ -153,12 +200,12 @@ try {
       },
     },
     body: {
-      schema: QUESTION,
+      schema: QUESTION.json,
       examples: {
         identity: { service: SERVICE, query: { identityKey: ALICE } },
         host: { service: SERVICE, query: { host: 'https://box.example.com' } },
       },
-      limit: `Up to ${formatNumber(MAX_QUESTION)} bytes.`,
+      limit: `Up to ${formatNumber(MAX_QUESTION_BYTES)} bytes.`,
     },
     answers: {
       200: {
@@ -180,17 +227,41 @@ try {
     shared,
     sample: `const recipient = await client.getIdentityKey()
 console.log(await client.resolveHostForRecipient(recipient))`,
+    createHandler:
+      ({ store, limits }) =>
+      async (req, res) => {
+        const body = await receive(req, limits.lookups, MAX_QUESTION_BYTES, limits)
+        const found = await store.find(QUESTION.parse(parseJson(body)))
+        const binary = req.headers['x-aggregation'] === 'yes'
+        const answer = binary ? toBinary(found) : toOutputList(found)
+        limits.perAddress.charge(exchangeOf(req).address, pointsOf({ bytes: answer.length }))
+        res.type(binary ? 'application/octet-stream' : 'json').send(answer)
+      },
   },
-  list('/listTopicManagers', 'listTopicManagers', 'topic manager', TOPIC, {
-    name: 'MessageBox Topic Manager',
-    shortDescription: 'Advertisements of hosts.',
-    version: '0.1.0',
-  }),
-  list('/listLookupServiceProviders', 'listLookupServices', 'lookup service', SERVICE, {
-    name: 'MessageBox Lookup Service',
-    shortDescription: 'Finds hosts.',
-    version: '0.1.0',
-  }),
+  list(
+    '/listTopicManagers',
+    'listTopicManagers',
+    'topic manager',
+    TOPIC,
+    {
+      name: 'MessageBox Topic Manager',
+      shortDescription: 'Advertisements of hosts.',
+      version: '0.1.0',
+    },
+    TOPIC_MANAGERS,
+  ),
+  list(
+    '/listLookupServiceProviders',
+    'listLookupServices',
+    'lookup service',
+    SERVICE,
+    {
+      name: 'MessageBox Lookup Service',
+      shortDescription: 'Finds hosts.',
+      version: '0.1.0',
+    },
+    LOOKUP_SERVICES,
+  ),
   documentation(
     '/getDocumentationForTopicManager',
     'topicDocumentation',
@@ -198,6 +269,7 @@ console.log(await client.resolveHostForRecipient(recipient))`,
     'manager',
     TOPIC,
     'ERR_UNKNOWN_TOPIC',
+    TOPIC_MANAGERS,
   ),
   documentation(
     '/getDocumentationForLookupServiceProvider',
@@ -206,5 +278,17 @@ console.log(await client.resolveHostForRecipient(recipient))`,
     'lookupService',
     SERVICE,
     'ERR_UNKNOWN_SERVICE',
+    LOOKUP_SERVICES,
   ),
 ]
+
+/** Receives a request's body after counting the request against its address's rate. */
+async function receive(
+  req: Request,
+  rate: RateLimiter,
+  maxBytes: number,
+  limits: Limits,
+): Promise<Buffer> {
+  await rate.consume(exchangeOf(req).address)
+  return await receiveBody(req, maxBytes, limits)
+}
