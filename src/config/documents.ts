@@ -22,8 +22,10 @@ export function renderEnvExample(): string {
 /** docs/configuration.md: a table for each group of settings. */
 export function renderConfigurationPage(): string {
   const groups = Object.entries<Record<string, Setting>>(GROUPS).map(([group, settings]) => {
-    const rows = Object.entries(settings).map(([name, { default: usual, meaning, more }]) => {
-      const shown = usual === undefined || usual === '' ? '' : `\`${usual}\``
+    const rows = Object.entries(settings).map(([name, setting]) => {
+      const { meaning, more } = setting
+      const value = setting.default ?? setting.usual ?? ''
+      const shown = value === '' ? 'none' : `\`${value}\``
       return `| \`${name}\` | ${shown} | ${meaning}${more === undefined ? '' : ` See ${more}.`} |`
     })
     return [

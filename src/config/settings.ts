@@ -103,7 +103,6 @@ export const GROUPS = {
   Database: {
     KNEX_DB_CLIENT: {
       parse: parseClient,
-      usual: 'mysql2',
       meaning:
         '`mysql2` (or `mysql`) or `better-sqlite3`. The default is `mysql2` if ' +
         '`KNEX_DB_CONNECTION` is set.',

@@ -113,8 +113,6 @@ test('.env.example holds every variable and can be used as it is', () => {
   expect(Object.keys(settings)).toEqual([...VARIABLES])
 
   const withDefaults = readEnv(settings)
-  // The client is the default if a connection is given; none is.
-  delete withDefaults.KNEX_DB_CLIENT
   expect(parseConfig(withDefaults)).toEqual(parseConfig({ ENABLE_WEBSOCKETS: 'true' }))
 })
 
