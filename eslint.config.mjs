@@ -88,7 +88,7 @@ export default tseslint.config(
   },
   { files: ['web/*.js'], languageOptions: { sourceType: 'module' } },
   {
-    files: ['scripts/**', 'bench/**', 'tests/**/run.ts', 'tests/helpers/hush.ts'],
+    files: ['scripts/**', 'bench/**', 'tools/*/run.ts', 'tools/clients/hush.ts'],
     rules: { 'no-console': 'off' },
   },
 )

@@ -1,6 +1,6 @@
 /** @type {import('jest').Config} */
 module.exports = {
-  testEnvironment: '<rootDir>/tests/helpers/environment.js',
+  testEnvironment: '<rootDir>/tools/setup/environment.js',
   testMatch: ['<rootDir>/tests/**/*.test.ts'],
   transform: {
     '\\.ts$': [
@@ -8,8 +8,8 @@ module.exports = {
       { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' }, module: { type: 'commonjs' } },
     ],
   },
-  globalSetup: '<rootDir>/tests/helpers/globalSetup.ts',
-  globalTeardown: '<rootDir>/tests/helpers/globalTeardown.ts',
+  globalSetup: '<rootDir>/tools/setup/globalSetup.ts',
+  globalTeardown: '<rootDir>/tools/setup/globalTeardown.ts',
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
   testTimeout: 60_000,
   maxWorkers: 2,

@@ -3,7 +3,7 @@
  * place, over HTTP and live, on one database; with --full also an empty table against a full one. Its figures go to standard output.
  */
 import { randomBytes } from 'node:crypto'
-import { newWallet } from './client'
+import { newWallet } from '../tools/clients/session'
 import { Closing } from './closing'
 import {
   findDatabaseServer,

@@ -1,7 +1,7 @@
 /** One measurement: warm up, sign, then let the connections work off the operations against the clock. */
 import type { Knex } from 'knex'
-import type { Session } from './client'
-import { Connection } from './connection'
+import type { Session } from '../tools/clients/session'
+import { Connection } from '../tools/clients/connection'
 import type { Plan } from './plan'
 import { cpuSeconds } from './processTime'
 import type { ServerProcess } from './serverProcess'

@@ -1,5 +1,5 @@
 import { randomBytes, randomUUID } from 'node:crypto'
-import { LightSocket } from '../tests/helpers/lightSocket'
+import { LightSocket } from '../tools/clients/lightSocket'
 import { encryptedBody } from './messages'
 
 /** How many handshakes are under way at once. */

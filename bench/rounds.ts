@@ -1,7 +1,7 @@
 /** Rounds of measurements that alternate between two subjects, so that a drift of the machine touches both. */
 import type { NativeServerKey } from '../src/auth/serverKey'
 import type { FlatEnv } from '../src/config'
-import { Session } from './client'
+import { Session } from '../tools/clients/session'
 import type { Closing } from './closing'
 import type { BenchDatabase } from './database'
 import { measure, type Sample, type Subject } from './measure'

@@ -1,7 +1,7 @@
 /** What is measured: each scenario makes operations, signed beforehand, of one request or several in a row. */
 import { randomUUID } from 'node:crypto'
 import type { Knex } from 'knex'
-import { handshakeRequest, newWallet, type Session } from './client'
+import { handshakeRequest, newWallet, type Session } from '../tools/clients/session'
 import { encryptedBody, fillBox, fillEach } from './messages'
 
 /** Requests that one connection makes one after another; they are timed together. */

@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { setTimeout as pause } from 'node:timers/promises'
 import type { DatabaseConfig, FlatEnv } from '../src/config'
-import { freePort } from '../tests/helpers/freePort'
-import { UNMETERED } from '../tests/helpers/unmetered'
+import { freePort } from '../tools/programs/freePort'
+import { UNMETERED } from '../tools/servers/unmetered'
 
 /** What runs: this checkout's server, with its own authentication or with others in its place, or that of another folder. */
 export type Arrangement = keyof typeof PROGRAMS | { folder: string }

@@ -3,10 +3,10 @@ import { afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import type { AxeResults } from 'axe-core'
 import { readFileSync } from 'node:fs'
 import type { Page } from 'playwright-core'
-import { newClient } from '../helpers/clients'
-import { hasBrowser, TestBrowser, type PageOptions } from '../helpers/browser'
-import { until } from '../helpers/live'
-import { startServer, type TestServer } from '../helpers/server'
+import { newClient } from '../../tools/clients/clients'
+import { hasBrowser, TestBrowser, type PageOptions } from '../../tools/clients/browser'
+import { until } from '../../tools/clients/live'
+import { startServer, type TestServer } from '../../tools/servers/server'
 
 const PAGES = ['/', '/docs', '/docs/events', '/try']
 const AXE = readFileSync(require.resolve('axe-core/axe.min.js'), 'utf8')

@@ -1,10 +1,10 @@
 import { PrivateKey } from '@bsv/sdk'
 import { describe, expect, test } from '@jest/globals'
 import { recount } from '../../src/db/quotas/sql'
-import { admin, adminOnTerminal, hasTerminals, type AdminRun } from '../helpers/admin'
-import { ENGINES, type Engine } from '../helpers/databases'
-import { startServer, type TestServer } from '../helpers/server'
-import { handshake, post, type HandSession } from '../helpers/signedRequests'
+import { admin, adminOnTerminal, hasTerminals, type AdminRun } from '../../tools/programs/admin'
+import { ENGINES, type Engine } from '../../tools/databases/databases'
+import { startServer, type TestServer } from '../../tools/servers/server'
+import { handshake, post, type HandSession } from '../../tools/clients/signedRequests'
 
 /** In every body: nothing that the tool writes may hold it. */
 const SECRET = 'nobody but Bob may read this'

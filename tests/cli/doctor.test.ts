@@ -8,13 +8,18 @@ import type { FlatEnv } from '../../src/config'
 import { diagnose, type Diagnosis } from '../../src/cli/doctor'
 import { createKnex } from '../../src/db/engine/knex'
 import { migrate } from '../../src/db/engine/migrate'
-import { admin, adminAsNobody, canBeRestricted, startAsNobody } from '../helpers/admin'
-import { createDatabase, ENGINES, TEST_MYSQL_URL, type TestDatabase } from '../helpers/databases'
-import { freePort } from '../helpers/freePort'
-import { canRunMariadb, PrivateMariadb } from '../helpers/mariadb'
-import { canRunRedis, PrivateRedis } from '../helpers/redis'
-import { startProxy, type Faults } from '../helpers/reverseProxy'
-import { onEnd, startServer, type TestServer } from '../helpers/server'
+import { admin, adminAsNobody, canBeRestricted, startAsNobody } from '../../tools/programs/admin'
+import {
+  createDatabase,
+  ENGINES,
+  TEST_MYSQL_URL,
+  type TestDatabase,
+} from '../../tools/databases/databases'
+import { freePort } from '../../tools/programs/freePort'
+import { canRunMariadb, PrivateMariadb } from '../../tools/databases/mariadb'
+import { canRunRedis, PrivateRedis } from '../../tools/databases/redis'
+import { startProxy, type Faults } from '../../tools/proxies/reverseProxy'
+import { onEnd, startServer, type TestServer } from '../../tools/servers/server'
 
 const KEY = randomBytes(32).toString('hex')
 /** The network that has no services of its own: nothing outside is asked. */

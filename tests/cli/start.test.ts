@@ -5,13 +5,13 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { spawn } from 'node:child_process'
 import { createKnex } from '../../src/db/engine/knex'
-import { createDatabase, ENGINES } from '../helpers/databases'
-import { freePort } from '../helpers/freePort'
-import { eventually, ServerProcess } from '../helpers/processes'
-import { onEnd } from '../helpers/server'
+import { createDatabase, ENGINES } from '../../tools/databases/databases'
+import { freePort } from '../../tools/programs/freePort'
+import { eventually, ServerProcess } from '../../tools/programs/processes'
+import { onEnd } from '../../tools/servers/server'
 
 const MAIN = join(__dirname, '../../src/main.ts')
-const FROM_SOURCE = ['-r', join(__dirname, '../helpers/transpile.js')]
+const FROM_SOURCE = ['-r', join(__dirname, '../../tools/programs/transpile.js')]
 
 function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'messagebox-start-'))

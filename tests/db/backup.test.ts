@@ -3,8 +3,8 @@ import { execFile } from 'node:child_process'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { sqliteDriver } from '../../src/db/engine/sqliteDriver'
-import { newClient } from '../helpers/clients'
-import { startServer } from '../helpers/server'
+import { newClient } from '../../tools/clients/clients'
+import { startServer } from '../../tools/servers/server'
 
 const SCRIPT = join(__dirname, '../../scripts/run.js')
 const run = promisify(execFile)

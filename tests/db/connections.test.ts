@@ -4,13 +4,13 @@ import { statSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
 import mysql from 'mysql2/promise'
 import { sqliteDriver } from '../../src/db/engine/sqliteDriver'
-import { createDatabase } from '../helpers/databases'
-import { until } from '../helpers/live'
-import { canRunMariadb, PrivateMariadb } from '../helpers/mariadb'
-import { Child, ServerProcess } from '../helpers/processes'
-import { onEnd, startServer } from '../helpers/server'
-import { handshake, post, type HandSession } from '../helpers/signedRequests'
-import { TcpProxy } from '../helpers/tcpProxy'
+import { createDatabase } from '../../tools/databases/databases'
+import { until } from '../../tools/clients/live'
+import { canRunMariadb, PrivateMariadb } from '../../tools/databases/mariadb'
+import { Child, ServerProcess } from '../../tools/programs/processes'
+import { onEnd, startServer } from '../../tools/servers/server'
+import { handshake, post, type HandSession } from '../../tools/clients/signedRequests'
+import { TcpProxy } from '../../tools/proxies/tcpProxy'
 
 const UNUSUAL = 'häppy 📦 ﷽ \\ \' "'
 
@@ -177,7 +177,7 @@ describe('SQLite', () => {
     const { filename } = running.server.context.config.db.connection as { filename: string }
     const holder = new Child(process.execPath, [
       '-r',
-      join(__dirname, '../helpers/transpile.js'),
+      join(__dirname, '../../tools/programs/transpile.js'),
       '-e',
       `
       const { sqliteDriver } = require(${JSON.stringify(join(__dirname, '../../src/db/engine/sqliteDriver.ts'))})

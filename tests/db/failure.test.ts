@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
-import { ENGINES, TEST_MYSQL_URL } from '../helpers/databases'
+import { ENGINES, TEST_MYSQL_URL } from '../../tools/databases/databases'
 
 const SCRIPT = join(__dirname, '../../scripts/run.js')
 const folder = mkdtempSync(join(tmpdir(), 'messagebox-failure-'))

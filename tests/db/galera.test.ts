@@ -5,8 +5,8 @@ import { isConflict } from '../../src/db/engine/faults'
 import { createKnex } from '../../src/db/engine/knex'
 import { migrate } from '../../src/db/engine/migrate'
 import { transact } from '../../src/db/engine/transaction'
-import { until } from '../helpers/live'
-import { canRunGalera, PrivateGalera } from '../helpers/galera'
+import { until } from '../../tools/clients/live'
+import { canRunGalera, PrivateGalera } from '../../tools/databases/galera'
 
 /** @returns false if the transaction got in another's way */
 async function store(node: Knex, id: string): Promise<boolean> {

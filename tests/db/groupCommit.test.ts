@@ -12,8 +12,8 @@ import { migrate } from '../../src/db/engine/migrate'
 import { createQuotaCounter } from '../../src/db/quotas'
 import { createRemoval } from '../../src/db/messages/remove'
 import { MessageBoxServer } from '../../src/server'
-import { createDatabase, ENGINES, type TestDatabase } from '../helpers/databases'
-import { handshake, post } from '../helpers/signedRequests'
+import { createDatabase, ENGINES, type TestDatabase } from '../../tools/databases/databases'
+import { handshake, post } from '../../tools/clients/signedRequests'
 
 const NO_QUOTAS = {
   inbox: { messages: undefined, bytes: undefined },

@@ -12,7 +12,7 @@ import {
   type StoredMessage,
 } from '../../src/db/messages/sql'
 import { migrate } from '../../src/db/engine/migrate'
-import { createDatabase, ENGINES, type TestDatabase } from '../helpers/databases'
+import { createDatabase, ENGINES, type TestDatabase } from '../../tools/databases/databases'
 
 const newKey = (): string => `02${randomBytes(32).toString('hex')}`
 const SENDER = newKey()

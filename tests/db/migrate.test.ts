@@ -16,7 +16,7 @@ import { promisify } from 'node:util'
 import type { Knex } from 'knex'
 import { createKnex } from '../../src/db/engine/knex'
 import { migrate } from '../../src/db/engine/migrate'
-import { createDatabase, ENGINES, type TestDatabase } from '../helpers/databases'
+import { createDatabase, ENGINES, type TestDatabase } from '../../tools/databases/databases'
 
 const ROOT = join(__dirname, '../..')
 const NAMES = [

@@ -1,10 +1,10 @@
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { setTimeout as pause } from 'node:timers/promises'
-import { createDatabase, ENGINES, type TestDatabase } from '../helpers/databases'
-import { expectError, expectRefusal } from '../helpers/refusals'
-import { startServer, type TestServer } from '../helpers/server'
-import { handshake, post, type Answer, type HandSession } from '../helpers/signedRequests'
-import { TcpProxy } from '../helpers/tcpProxy'
+import { createDatabase, ENGINES, type TestDatabase } from '../../tools/databases/databases'
+import { expectError, expectRefusal } from '../../tools/contract/refusals'
+import { startServer, type TestServer } from '../../tools/servers/server'
+import { handshake, post, type Answer, type HandSession } from '../../tools/clients/signedRequests'
+import { TcpProxy } from '../../tools/proxies/tcpProxy'
 
 /** What "within a few seconds" means here, in milliseconds. */
 const A_FEW_SECONDS = 6500

@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
 import { randomBytes } from 'node:crypto'
-import { ENGINES } from '../helpers/databases'
-import { until } from '../helpers/live'
-import { startServer, type TestServer } from '../helpers/server'
-import { handshake, post } from '../helpers/signedRequests'
+import { ENGINES } from '../../tools/databases/databases'
+import { until } from '../../tools/clients/live'
+import { startServer, type TestServer } from '../../tools/servers/server'
+import { handshake, post } from '../../tools/clients/signedRequests'
 
 const DAY = 24 * 60 * 60 * 1000
 

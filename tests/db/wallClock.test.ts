@@ -4,8 +4,8 @@ import { createQuotaCounter } from '../../src/db/quotas'
 import { createRemoval } from '../../src/db/messages/remove'
 import { WallClock } from '../../src/db/engine/wallClock'
 import pino from 'pino'
-import { until } from '../helpers/live'
-import { startServer } from '../helpers/server'
+import { until } from '../../tools/clients/live'
+import { startServer } from '../../tools/servers/server'
 
 const MINUTE = 60_000
 const HOUR = 60 * MINUTE

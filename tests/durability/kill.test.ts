@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
-import { ENGINES } from '../helpers/databases'
-import { canRunGalera } from '../helpers/galera'
-import { canRunMariadb } from '../helpers/mariadb'
-import { SOUND } from './audit'
-import { crash } from './crash'
+import { ENGINES } from '../../tools/databases/databases'
+import { canRunGalera } from '../../tools/databases/galera'
+import { canRunMariadb } from '../../tools/databases/mariadb'
+import { SOUND } from '../../tools/crash/audit'
+import { crash } from '../../tools/crash/crash'
 
 /** The short form of `npm run crash`. */
 describe('kill -9 under load loses nothing, doubles nothing and brings nothing back', () => {

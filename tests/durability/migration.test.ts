@@ -2,13 +2,13 @@ import { expect, test } from '@jest/globals'
 import { join } from 'node:path'
 import { createKnex } from '../../src/db/engine/knex'
 import { migrate } from '../../src/db/engine/migrate'
-import { createDatabase, ENGINES } from '../helpers/databases'
-import { Child } from '../helpers/processes'
+import { createDatabase, ENGINES } from '../../tools/databases/databases'
+import { Child } from '../../tools/programs/processes'
 
 const PROGRAM = [
   '-r',
-  join(__dirname, '..', 'helpers', 'transpile.js'),
-  join(__dirname, 'migrateAndDie.ts'),
+  join(__dirname, '../../tools/programs/transpile.js'),
+  join(__dirname, '../../tools/programs/migrateAndDie.ts'),
 ]
 
 /** @returns whether the migration was killed before its end */

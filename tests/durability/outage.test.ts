@@ -1,7 +1,7 @@
 import { afterEach, describe, expect, test } from '@jest/globals'
-import { canRunMariadb, PrivateMariadb } from '../helpers/mariadb'
-import { eventually, ServerProcess } from '../helpers/processes'
-import { Caller } from './caller'
+import { canRunMariadb, PrivateMariadb } from '../../tools/databases/mariadb'
+import { eventually, ServerProcess } from '../../tools/programs/processes'
+import { Caller } from '../../tools/clients/caller'
 
 /** "Within a few seconds", in milliseconds. */
 const SOON = 10_000

@@ -1,9 +1,9 @@
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { callerOf } from '../helpers/caller'
-import { ENGINES } from '../helpers/databases'
-import { expectRefusal } from '../helpers/refusals'
-import { startServer, type TestServer } from '../helpers/server'
-import { handshake, post, type Answer, type HandSession } from '../helpers/signedRequests'
+import { callerOf } from '../../tools/clients/callerOf'
+import { ENGINES } from '../../tools/databases/databases'
+import { expectRefusal } from '../../tools/contract/refusals'
+import { startServer, type TestServer } from '../../tools/servers/server'
+import { handshake, post, type Answer, type HandSession } from '../../tools/clients/signedRequests'
 
 const acknowledge = async (session: HandSession, request: unknown): Promise<Answer> =>
   await post(session, '/acknowledgeMessage', request)

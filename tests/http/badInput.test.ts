@@ -1,9 +1,9 @@
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import { request as httpRequest } from 'node:http'
 import { connect } from 'node:net'
-import { ENGINES } from '../helpers/databases'
-import { expectError, expectRefusal } from '../helpers/refusals'
-import { startServer, type TestServer } from '../helpers/server'
+import { ENGINES } from '../../tools/databases/databases'
+import { expectError, expectRefusal } from '../../tools/contract/refusals'
+import { startServer, type TestServer } from '../../tools/servers/server'
 import {
   handshake,
   post,
@@ -11,7 +11,7 @@ import {
   submit,
   type Answer,
   type HandSession,
-} from '../helpers/signedRequests'
+} from '../../tools/clients/signedRequests'
 
 const PATHS = ['/sendMessage', '/listMessages', '/acknowledgeMessage']
 const DEPTH = 100_000

@@ -2,9 +2,9 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
-import { until } from '../helpers/live'
-import { startServer, type TestServer } from '../helpers/server'
-import { handshake, post, sign, submit, type HandSession } from '../helpers/signedRequests'
+import { until } from '../../tools/clients/live'
+import { startServer, type TestServer } from '../../tools/servers/server'
+import { handshake, post, sign, submit, type HandSession } from '../../tools/clients/signedRequests'
 
 const JSON_TYPE = { 'content-type': 'application/json' }
 const MIB = 1024 * 1024

@@ -1,9 +1,9 @@
 import { describe, expect, test } from '@jest/globals'
 import { PrivateKey } from '@bsv/sdk'
-import { callerOf } from '../helpers/caller'
-import { EVERY_RELEASE, newClient } from '../helpers/clients'
-import { ENGINES } from '../helpers/databases'
-import { startServer } from '../helpers/server'
+import { callerOf } from '../../tools/clients/callerOf'
+import { EVERY_RELEASE, newClient } from '../../tools/clients/clients'
+import { ENGINES } from '../../tools/databases/databases'
+import { startServer } from '../../tools/servers/server'
 
 describe.each(ENGINES)('released clients on %s', (engine) => {
   test.each(EVERY_RELEASE)('%s sends, lists, repeats and acknowledges', async (release) => {

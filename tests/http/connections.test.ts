@@ -3,9 +3,9 @@ import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import { NativeServerKey, type ServerKey } from '../../src/auth/serverKey'
 import { Secret } from '../../src/lib/secret'
-import { eventually } from '../helpers/processes'
-import { expectError } from '../helpers/refusals'
-import { startServer, type TestServer } from '../helpers/server'
+import { eventually } from '../../tools/programs/processes'
+import { expectError } from '../../tools/contract/refusals'
+import { startServer, type TestServer } from '../../tools/servers/server'
 import {
   handshake,
   post,
@@ -13,7 +13,7 @@ import {
   submit,
   type Answer,
   type HandSession,
-} from '../helpers/signedRequests'
+} from '../../tools/clients/signedRequests'
 
 let running: TestServer
 

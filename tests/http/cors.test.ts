@@ -1,8 +1,8 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { connect } from 'node:net'
-import { CORS, expectCors, expectError, expectRefusal } from '../helpers/refusals'
-import { startServer, type TestServer } from '../helpers/server'
-import { handshake, post, sign, submit, type HandSession } from '../helpers/signedRequests'
+import { CORS, expectCors, expectError, expectRefusal } from '../../tools/contract/refusals'
+import { startServer, type TestServer } from '../../tools/servers/server'
+import { handshake, post, sign, submit, type HandSession } from '../../tools/clients/signedRequests'
 
 const ROUTES = ['/sendMessage', '/listMessages', '/acknowledgeMessage']
 const HEALTH = ['/health', '/ready']

@@ -1,10 +1,10 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { newClient } from '../helpers/clients'
-import { ENGINES } from '../helpers/databases'
-import { until } from '../helpers/live'
-import { expectRefusal } from '../helpers/refusals'
-import { startServer, type TestServer } from '../helpers/server'
-import { handshake, post, sign, submit, type HandSession } from '../helpers/signedRequests'
+import { newClient } from '../../tools/clients/clients'
+import { ENGINES } from '../../tools/databases/databases'
+import { until } from '../../tools/clients/live'
+import { expectRefusal } from '../../tools/contract/refusals'
+import { startServer, type TestServer } from '../../tools/servers/server'
+import { handshake, post, sign, submit, type HandSession } from '../../tools/clients/signedRequests'
 
 const list = async (session: HandSession, query = ''): Promise<Array<Record<string, unknown>>> =>
   (await submit(session, await sign(session, { method: 'GET', target: `/devices${query}` }))).body

@@ -23,8 +23,8 @@ import { parseConfig } from '../../src/config'
 import { Exchange } from '../../src/http/exchange'
 import { createLimits } from '../../src/limits'
 import { Secret } from '../../src/lib/secret'
-import { handshake, sign, submit, type PreparedRequest } from '../helpers/signedRequests'
-import { stockAuth } from '../helpers/stock'
+import { handshake, sign, submit, type PreparedRequest } from '../../tools/clients/signedRequests'
+import { stockAuth } from '../../tools/servers/stock'
 
 const servers: Server[] = []
 let ours: string

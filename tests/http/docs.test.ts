@@ -4,7 +4,7 @@ import asyncapi from '../../docs/asyncapi.json'
 import { ERRORS } from '../../src/contract/errors'
 import { OPERATIONS } from '../../src/openapi/document'
 import { codesOf, NO_OPERATION } from '../../src/openapi/errors'
-import { startServer, type TestServer } from '../helpers/server'
+import { startServer, type TestServer } from '../../tools/servers/server'
 
 const captures = (text: string, pattern: RegExp): string[] =>
   [...text.matchAll(pattern)].map((match) => match[1]!)

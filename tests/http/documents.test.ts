@@ -16,10 +16,10 @@ import { OPERATOR_ROUTES } from '../../src/operator'
 import { IDENTITY_ROUTES } from '../../src/routes'
 import { HANDSHAKE } from '../../src/routes/handshake'
 import { createRoutes } from '../../src/routes/route'
-import { unwatchAnswers, watchAnswers, takeFaults } from '../helpers/documented'
-import { expectCors, expectError, expectRefusal } from '../helpers/refusals'
-import { joinServer, onEnd, startServer } from '../helpers/server'
-import { handshake, post, sign, submit } from '../helpers/signedRequests'
+import { unwatchAnswers, watchAnswers, takeFaults } from '../../tools/contract/documented'
+import { expectCors, expectError, expectRefusal } from '../../tools/contract/refusals'
+import { joinServer, onEnd, startServer } from '../../tools/servers/server'
+import { handshake, post, sign, submit } from '../../tools/clients/signedRequests'
 
 const ROOT = join(__dirname, '..', '..')
 

@@ -6,12 +6,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { PrivateKey } from '@bsv/sdk'
 import { Assets } from '../../src/pages/assets'
-import { TestChain } from '../helpers/chain'
-import { pay } from '../helpers/payer'
-import { createDatabase } from '../helpers/databases'
-import { ServerProcess } from '../helpers/processes'
-import { onEnd } from '../helpers/server'
-import { handshake, post } from '../helpers/signedRequests'
+import { TestChain } from '../../tools/chain/chain'
+import { pay } from '../../tools/chain/payer'
+import { createDatabase } from '../../tools/databases/databases'
+import { ServerProcess } from '../../tools/programs/processes'
+import { onEnd } from '../../tools/servers/server'
+import { handshake, post } from '../../tools/clients/signedRequests'
 
 test("a page's file that could not be read once is read the next time", async () => {
   const folder = mkdtempSync(join(tmpdir(), 'messagebox-assets-'))

@@ -10,7 +10,7 @@ let child: ChildProcess
 let port: number
 
 beforeAll(async () => {
-  child = fork(join(__dirname, '../helpers/measuredServer.ts'), {
+  child = fork(join(__dirname, '../../tools/programs/measuredServer.ts'), {
     execArgv: ['--expose-gc', '-r', 'ts-node/register/transpile-only'],
   })
   const [message] = (await once(child, 'message')) as [{ port: number }]

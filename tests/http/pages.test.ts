@@ -6,8 +6,8 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { html } from '../../src/pages/html'
-import { expectCors, expectError } from '../helpers/refusals'
-import { startServer, type TestServer } from '../helpers/server'
+import { expectCors, expectError } from '../../tools/contract/refusals'
+import { startServer, type TestServer } from '../../tools/servers/server'
 
 let plain: TestServer
 let prefixed: TestServer

@@ -1,10 +1,10 @@
 import { PrivateKey } from '@bsv/sdk'
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { newClient, type TestClient } from '../helpers/clients'
-import { ENGINES } from '../helpers/databases'
-import { LightSocket } from '../helpers/lightSocket'
-import { expectRefusal } from '../helpers/refusals'
-import { joinServer, onEnd, startServer, type TestServer } from '../helpers/server'
+import { newClient, type TestClient } from '../../tools/clients/clients'
+import { ENGINES } from '../../tools/databases/databases'
+import { LightSocket } from '../../tools/clients/lightSocket'
+import { expectRefusal } from '../../tools/contract/refusals'
+import { joinServer, onEnd, startServer, type TestServer } from '../../tools/servers/server'
 import {
   handshake,
   post,
@@ -12,7 +12,7 @@ import {
   submit,
   type Answer,
   type HandSession,
-} from '../helpers/signedRequests'
+} from '../../tools/clients/signedRequests'
 
 const newKey = (): string => PrivateKey.fromRandom().toPublicKey().toString()
 const set = async (session: HandSession, rule: unknown): Promise<Answer> =>

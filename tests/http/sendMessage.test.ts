@@ -1,11 +1,11 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { PrivateKey } from '@bsv/sdk'
 import { ApiError } from '../../src/contract/errors'
-import { callerOf } from '../helpers/caller'
-import { ENGINES } from '../helpers/databases'
-import { expectRefusal } from '../helpers/refusals'
-import { startServer, type TestServer } from '../helpers/server'
-import { handshake, post, type Answer, type HandSession } from '../helpers/signedRequests'
+import { callerOf } from '../../tools/clients/callerOf'
+import { ENGINES } from '../../tools/databases/databases'
+import { expectRefusal } from '../../tools/contract/refusals'
+import { startServer, type TestServer } from '../../tools/servers/server'
+import { handshake, post, type Answer, type HandSession } from '../../tools/clients/signedRequests'
 
 type Message = Record<string, unknown>
 

@@ -6,10 +6,10 @@ import { deriveSealingKey } from '../../src/auth/session'
 import { NativeServerKey } from '../../src/auth/serverKey'
 import { OPERATIONS } from '../../src/openapi/document'
 import { Secret } from '../../src/lib/secret'
-import { EVERY_RELEASE, newClient } from '../helpers/clients'
-import { lightSocket, startLive, until } from '../helpers/live'
-import { newPyClient } from '../helpers/pyClient'
-import { joinServer, type TestServer } from '../helpers/server'
+import { EVERY_RELEASE, newClient } from '../../tools/clients/clients'
+import { lightSocket, startLive, until } from '../../tools/clients/live'
+import { newPyClient } from '../../tools/clients/pyClient'
+import { joinServer, type TestServer } from '../../tools/servers/server'
 import {
   framedRequest,
   handshake,
@@ -18,8 +18,8 @@ import {
   submit,
   type HandRequest,
   type HandSession,
-} from '../helpers/signedRequests'
-import type { StrictFrame } from '../helpers/strict'
+} from '../../tools/clients/signedRequests'
+import type { StrictFrame } from '../../tools/contract/strict'
 
 const LIST = {
   target: '/listMessages',

@@ -7,8 +7,8 @@ import { FREE_OF_CHARGE } from '../../src/permissions/rules'
 import { PrivateKey } from '@bsv/sdk'
 import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
-import { newClient } from '../helpers/clients'
-import { startServer, type TestServer } from '../helpers/server'
+import { newClient } from '../../tools/clients/clients'
+import { startServer, type TestServer } from '../../tools/servers/server'
 import {
   handshake,
   post,
@@ -16,8 +16,8 @@ import {
   submit,
   type Answer,
   type HandSession,
-} from '../helpers/signedRequests'
-import { stockAuth } from '../helpers/stock'
+} from '../../tools/clients/signedRequests'
+import { stockAuth } from '../../tools/servers/stock'
 
 /** True where the attack succeeded. */
 type Attack = (server: TestServer) => Promise<boolean>

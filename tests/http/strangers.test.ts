@@ -2,7 +2,7 @@ import { beforeAll, describe, expect, test } from '@jest/globals'
 import { PrivateKey } from '@bsv/sdk'
 import { randomBytes } from 'node:crypto'
 import { SessionSealer } from '../../src/auth/session'
-import { startServer, type TestServer } from '../helpers/server'
+import { startServer, type TestServer } from '../../tools/servers/server'
 import {
   handshake,
   sign,
@@ -10,7 +10,7 @@ import {
   type HandRequest,
   type HandSession,
   type PreparedRequest,
-} from '../helpers/signedRequests'
+} from '../../tools/clients/signedRequests'
 
 const LIST: HandRequest = {
   target: '/listMessages',

@@ -2,9 +2,9 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { request } from 'node:http'
 import { gzipSync } from 'node:zlib'
-import { expectError, expectRefusal } from '../helpers/refusals'
-import { startServer, type TestServer } from '../helpers/server'
-import { handshake, post, sign, submit, type HandSession } from '../helpers/signedRequests'
+import { expectError, expectRefusal } from '../../tools/contract/refusals'
+import { startServer, type TestServer } from '../../tools/servers/server'
+import { handshake, post, sign, submit, type HandSession } from '../../tools/clients/signedRequests'
 
 const JSON_TYPE = { 'content-type': 'application/json' }
 const LIST = { target: '/listMessages', headers: JSON_TYPE, body: '{"messageBox":"inbox"}' }

@@ -1,10 +1,16 @@
 import { expect, test } from '@jest/globals'
 import { connect } from 'node:net'
 import { FREE_OF_CHARGE, type Terms } from '../../src/permissions/rules'
-import { until } from '../helpers/live'
-import { expectError } from '../helpers/refusals'
-import { startServer } from '../helpers/server'
-import { handshake, post, sign, type Answer, type HandSession } from '../helpers/signedRequests'
+import { until } from '../../tools/clients/live'
+import { expectError } from '../../tools/contract/refusals'
+import { startServer } from '../../tools/servers/server'
+import {
+  handshake,
+  post,
+  sign,
+  type Answer,
+  type HandSession,
+} from '../../tools/clients/signedRequests'
 
 const send = async (session: HandSession, messageId: string): Promise<Answer> => {
   return await post(session, '/sendMessage', {

@@ -2,12 +2,12 @@ import { beforeAll, describe, expect, test } from '@jest/globals'
 import { randomUUID } from 'node:crypto'
 import fc from 'fast-check'
 import type { FlatEnv } from '../../src/config'
-import { newClient } from '../helpers/clients'
-import { ENGINES, type Engine } from '../helpers/databases'
-import { LightSocket } from '../helpers/lightSocket'
-import { expectRefusal } from '../helpers/refusals'
-import { joinServer, onEnd, startServer, type TestServer } from '../helpers/server'
-import { handshake, post, type Answer, type HandSession } from '../helpers/signedRequests'
+import { newClient } from '../../tools/clients/clients'
+import { ENGINES, type Engine } from '../../tools/databases/databases'
+import { LightSocket } from '../../tools/clients/lightSocket'
+import { expectRefusal } from '../../tools/contract/refusals'
+import { joinServer, onEnd, startServer, type TestServer } from '../../tools/servers/server'
+import { handshake, post, type Answer, type HandSession } from '../../tools/clients/signedRequests'
 
 const OFF = {
   INBOX_QUOTA_MESSAGES: 'off',

@@ -1,10 +1,10 @@
 import { describe, expect, test } from '@jest/globals'
 import { randomUUID } from 'node:crypto'
-import { newClient } from '../helpers/clients'
-import { authSocketUser, lightSocket } from '../helpers/live'
-import { expectCors, expectRefusal } from '../helpers/refusals'
-import { startServer } from '../helpers/server'
-import { handshake, post, type HandSession } from '../helpers/signedRequests'
+import { newClient } from '../../tools/clients/clients'
+import { authSocketUser, lightSocket } from '../../tools/clients/live'
+import { expectCors, expectRefusal } from '../../tools/contract/refusals'
+import { startServer } from '../../tools/servers/server'
+import { handshake, post, type HandSession } from '../../tools/clients/signedRequests'
 
 const list = async (session: HandSession): ReturnType<typeof post> =>
   await post(session, '/listMessages', { messageBox: 'inbox' })

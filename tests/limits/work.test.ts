@@ -4,10 +4,10 @@ import { randomUUID } from 'node:crypto'
 import { statSync } from 'node:fs'
 import type { FlatEnv } from '../../src/config'
 import { pointsOf } from '../../src/limits/meter'
-import { ENGINES } from '../helpers/databases'
-import { lightSocket, startLive, until } from '../helpers/live'
-import { expectRefusal } from '../helpers/refusals'
-import { startServer, type TestServer } from '../helpers/server'
+import { ENGINES } from '../../tools/databases/databases'
+import { lightSocket, startLive, until } from '../../tools/clients/live'
+import { expectRefusal } from '../../tools/contract/refusals'
+import { startServer, type TestServer } from '../../tools/servers/server'
 import {
   handshake,
   post,
@@ -16,7 +16,7 @@ import {
   type Answer,
   type HandSession,
   type PreparedRequest,
-} from '../helpers/signedRequests'
+} from '../../tools/clients/signedRequests'
 
 const JSON_TYPE = { 'content-type': 'application/json' }
 const POINT = 64 * 1024

@@ -4,8 +4,8 @@ import { PrivateKey } from '@bsv/sdk'
 import { randomBytes } from 'node:crypto'
 import { connect } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
-import { lightSocket, startLive, until } from '../helpers/live'
-import { handshake, post, sign } from '../helpers/signedRequests'
+import { lightSocket, startLive, until } from '../../tools/clients/live'
+import { handshake, post, sign } from '../../tools/clients/signedRequests'
 
 async function alive(origin: string): Promise<void> {
   expect((await fetch(`${origin}/health`)).status).toBe(200)

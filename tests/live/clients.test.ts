@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
-import { EVERY_RELEASE, type Release } from '../helpers/clients'
-import { ENGINES } from '../helpers/databases'
-import { liveClient, startLive, until } from '../helpers/live'
+import { EVERY_RELEASE, type Release } from '../../tools/clients/clients'
+import { ENGINES } from '../../tools/databases/databases'
+import { liveClient, startLive, until } from '../../tools/clients/live'
 
 /** What a listener heard, as the client gives it to its app. */
 type Message = { body: unknown; sender: string; messageId: string }

@@ -4,9 +4,9 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { io } from 'socket.io-client'
-import { callerOf } from '../helpers/caller'
-import { authSocketUser, lightSocket, startLive } from '../helpers/live'
-import { onEnd, startServer, type TestServer } from '../helpers/server'
+import { callerOf } from '../../tools/clients/callerOf'
+import { authSocketUser, lightSocket, startLive } from '../../tools/clients/live'
+import { onEnd, startServer, type TestServer } from '../../tools/servers/server'
 
 let running: TestServer
 

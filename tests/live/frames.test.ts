@@ -4,10 +4,10 @@ import pino from 'pino'
 import { NativeServerKey, type ServerKey } from '../../src/auth/serverKey'
 import { ApiError } from '../../src/contract/errors'
 import { Secret } from '../../src/lib/secret'
-import { callerOf } from '../helpers/caller'
-import type { LightSocket } from '../helpers/lightSocket'
-import { lightSocket, startLive, until } from '../helpers/live'
-import { startServer, type TestServer } from '../helpers/server'
+import { callerOf } from '../../tools/clients/callerOf'
+import type { LightSocket } from '../../tools/clients/lightSocket'
+import { lightSocket, startLive, until } from '../../tools/clients/live'
+import { startServer, type TestServer } from '../../tools/servers/server'
 
 let running: TestServer
 let innocent: LightSocket

@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { holdIdle } from './idle'
+import { holdIdle } from '../../tools/soak/idle'
 
 test('1,000 authenticated idle sockets stay, and one of them hears a message in time', async () => {
   const counts = await holdIdle(1000, 3)

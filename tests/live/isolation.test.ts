@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
-import { callerOf } from '../helpers/caller'
-import type { LightSocket } from '../helpers/lightSocket'
-import { lightSocket, startLive } from '../helpers/live'
+import { callerOf } from '../../tools/clients/callerOf'
+import type { LightSocket } from '../../tools/clients/lightSocket'
+import { lightSocket, startLive } from '../../tools/clients/live'
 
 async function join(socket: LightSocket, box: string): Promise<string> {
   const roomId = `${socket.identityKey}-${box}`

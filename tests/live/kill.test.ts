@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
-import { ENGINES } from '../helpers/databases'
-import { killUnderLiveLoad } from './kill'
+import { ENGINES } from '../../tools/databases/databases'
+import { killUnderLiveLoad } from '../../tools/soak/kill'
 
 test.each(ENGINES)(
   'kill -9 under live load on %s: no acked message is missing, none is there twice',

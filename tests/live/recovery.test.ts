@@ -1,12 +1,12 @@
 /** An app that listens, and does nothing else, hears on after its connection broke. */
 import { expect, test } from '@jest/globals'
 import { setTimeout as pause } from 'node:timers/promises'
-import { newClient } from '../helpers/clients'
-import { createDatabase } from '../helpers/databases'
-import { lightSocket, liveClient, startLive, until } from '../helpers/live'
-import { ServerProcess } from '../helpers/processes'
-import { onEnd } from '../helpers/server'
-import { TcpProxy } from '../helpers/tcpProxy'
+import { newClient } from '../../tools/clients/clients'
+import { createDatabase } from '../../tools/databases/databases'
+import { lightSocket, liveClient, startLive, until } from '../../tools/clients/live'
+import { ServerProcess } from '../../tools/programs/processes'
+import { onEnd } from '../../tools/servers/server'
+import { TcpProxy } from '../../tools/proxies/tcpProxy'
 
 test('the network is cut for five seconds: what was sent meanwhile is heard, and what comes then', async () => {
   const { host, server } = await startLive()

@@ -6,11 +6,11 @@ import { randomBytes } from 'node:crypto'
 import { createServer } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { io } from 'socket.io-client'
-import { newClient } from '../helpers/clients'
-import type { LightSocket } from '../helpers/lightSocket'
-import { lightSocket, liveClient, startLive, until } from '../helpers/live'
-import { onEnd, type TestServer } from '../helpers/server'
-import { TcpProxy } from '../helpers/tcpProxy'
+import { newClient } from '../../tools/clients/clients'
+import type { LightSocket } from '../../tools/clients/lightSocket'
+import { lightSocket, liveClient, startLive, until } from '../../tools/clients/live'
+import { onEnd, type TestServer } from '../../tools/servers/server'
+import { TcpProxy } from '../../tools/proxies/tcpProxy'
 
 async function join(socket: LightSocket, box: string): Promise<string> {
   const roomId = `${socket.identityKey}-${box}`

@@ -13,9 +13,9 @@ import { createRateLimiter, type RateLimiter } from '../../src/limits/rates'
 import type { PublishedMessage } from '../../src/contract/protocol'
 import { SharedRedis } from '../../src/lib/redis'
 import { Secret } from '../../src/lib/secret'
-import { until } from '../helpers/live'
-import { eventually } from '../helpers/processes'
-import { canRunRedis, PrivateRedis } from '../helpers/redis'
+import { until } from '../../tools/clients/live'
+import { eventually } from '../../tools/programs/processes'
+import { canRunRedis, PrivateRedis } from '../../tools/databases/redis'
 
 const silent = pino({ level: 'silent' })
 const newKey = (): string => `02${randomBytes(32).toString('hex')}`

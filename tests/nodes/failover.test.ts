@@ -2,13 +2,13 @@
 import { describe, expect, test } from '@jest/globals'
 import { createClient } from '@redis/client'
 import { randomBytes, randomUUID } from 'node:crypto'
-import { lightSocket, until } from '../helpers/live'
-import { canRunRedis, PrivateRedis } from '../helpers/redis'
-import { ServerProcess } from '../helpers/processes'
-import { createDatabase } from '../helpers/databases'
-import { onEnd } from '../helpers/server'
-import { handshake, post, sign } from '../helpers/signedRequests'
-import { TcpProxy } from '../helpers/tcpProxy'
+import { lightSocket, until } from '../../tools/clients/live'
+import { canRunRedis, PrivateRedis } from '../../tools/databases/redis'
+import { ServerProcess } from '../../tools/programs/processes'
+import { createDatabase } from '../../tools/databases/databases'
+import { onEnd } from '../../tools/servers/server'
+import { handshake, post, sign } from '../../tools/clients/signedRequests'
+import { TcpProxy } from '../../tools/proxies/tcpProxy'
 
 ;(canRunRedis() ? describe : (): void => {})('when Redis hands over to another', () => {
   test('nodes know repeats together again, and hear each other', async () => {

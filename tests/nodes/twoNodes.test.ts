@@ -2,13 +2,13 @@
 import { PrivateKey } from '@bsv/sdk'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { randomBytes, randomUUID } from 'node:crypto'
-import { Caller } from '../durability/caller'
-import { createDatabase, ENGINES, type TestDatabase } from '../helpers/databases'
-import { lightSocket, liveClient, until } from '../helpers/live'
-import { eventually, ServerProcess } from '../helpers/processes'
-import { canRunRedis, PrivateRedis } from '../helpers/redis'
-import { handshake, post, sign, submit, type HandSession } from '../helpers/signedRequests'
-import { TcpProxy } from '../helpers/tcpProxy'
+import { Caller } from '../../tools/clients/caller'
+import { createDatabase, ENGINES, type TestDatabase } from '../../tools/databases/databases'
+import { lightSocket, liveClient, until } from '../../tools/clients/live'
+import { eventually, ServerProcess } from '../../tools/programs/processes'
+import { canRunRedis, PrivateRedis } from '../../tools/databases/redis'
+import { handshake, post, sign, submit, type HandSession } from '../../tools/clients/signedRequests'
+import { TcpProxy } from '../../tools/proxies/tcpProxy'
 
 const here = canRunRedis() && ENGINES.includes('mysql') ? describe : (): void => {}
 

@@ -2,8 +2,8 @@ import { expect, test } from '@jest/globals'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import type { FlatEnv } from '../../src/config'
-import { expectCors, expectError } from '../helpers/refusals'
-import { startServer } from '../helpers/server'
+import { expectCors, expectError } from '../../tools/contract/refusals'
+import { startServer } from '../../tools/servers/server'
 
 const { name, version } = JSON.parse(
   readFileSync(join(__dirname, '../../package.json'), 'utf8'),

@@ -5,9 +5,9 @@ import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { GAUGES, TOTALS } from '../../src/metrics'
 import { FREE_OF_CHARGE, type Terms } from '../../src/permissions/rules'
-import { lightSocket, until } from '../helpers/live'
-import { startServer, type TestServer } from '../helpers/server'
-import { handshake, post, sign, type HandSession } from '../helpers/signedRequests'
+import { lightSocket, until } from '../../tools/clients/live'
+import { startServer, type TestServer } from '../../tools/servers/server'
+import { handshake, post, sign, type HandSession } from '../../tools/clients/signedRequests'
 
 let running: TestServer
 let alice: HandSession

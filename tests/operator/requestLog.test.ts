@@ -1,8 +1,8 @@
 import { expect, test } from '@jest/globals'
 import pino from 'pino'
-import { handshake, post } from '../helpers/signedRequests'
-import { startServer } from '../helpers/server'
-import { eventually } from '../helpers/processes'
+import { handshake, post } from '../../tools/clients/signedRequests'
+import { startServer } from '../../tools/servers/server'
+import { eventually } from '../../tools/programs/processes'
 
 async function logOfASend(level: string): Promise<{ lines: string[]; headers: Headers }> {
   const lines: string[] = []

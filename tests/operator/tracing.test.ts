@@ -2,10 +2,10 @@ import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { join } from 'node:path'
-import { createDatabase } from '../helpers/databases'
-import { Child, ServerProcess } from '../helpers/processes'
-import { onEnd } from '../helpers/server'
-import { handshake, sign, submit } from '../helpers/signedRequests'
+import { createDatabase } from '../../tools/databases/databases'
+import { Child, ServerProcess } from '../../tools/programs/processes'
+import { onEnd } from '../../tools/servers/server'
+import { handshake, sign, submit } from '../../tools/clients/signedRequests'
 
 interface Span {
   name: string
@@ -100,7 +100,7 @@ test("without an endpoint nothing of OpenTelemetry's SDK is loaded", async () =>
     })`
   const child = new Child(process.execPath, [
     '-r',
-    join(__dirname, '../helpers/transpile.js'),
+    join(__dirname, '../../tools/programs/transpile.js'),
     '-e',
     program,
   ])

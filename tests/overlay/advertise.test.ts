@@ -5,12 +5,12 @@ import { execFile } from 'node:child_process'
 import { promisify } from 'node:util'
 import { advertise, advertisements, revoke } from '../../src/cli/admin/advertising'
 import { parseConfig, VARIABLES, type FlatEnv } from '../../src/config'
-import { until } from '../helpers/live'
-import { leadLocalPresetTo } from '../helpers/loopback'
-import { OverlayNode } from '../helpers/overlayNode'
-import { startServer, type TestServer } from '../helpers/server'
-import { hush } from '../helpers/hush'
-import { WalletChain, type TestWallet } from '../helpers/walletChain'
+import { until } from '../../tools/clients/live'
+import { leadLocalPresetTo } from '../../tools/proxies/loopback'
+import { OverlayNode } from '../../tools/chain/overlayNode'
+import { startServer, type TestServer } from '../../tools/servers/server'
+import { hush } from '../../tools/clients/hush'
+import { WalletChain, type TestWallet } from '../../tools/chain/walletChain'
 
 const HOST = 'https://box.one'
 
@@ -171,7 +171,7 @@ test("the operator's tool has these commands", async () => {
     const unset = Object.fromEntries(VARIABLES.map((name) => [name, '']))
     return await promisify(execFile)(
       process.execPath,
-      ['-r', './tests/helpers/transpile.js', 'src/cli/admin.ts', ...parameters],
+      ['-r', './tools/programs/transpile.js', 'src/cli/admin.ts', ...parameters],
       { env: { ...process.env, ...unset, ...settings }, timeout: 30_000 },
     ).then(
       ({ stdout }) => ({ code: 0, output: stdout }),

@@ -1,8 +1,14 @@
 import { MerklePath, P2PKH, PrivateKey, Transaction } from '@bsv/sdk'
 import { expect, test } from '@jest/globals'
 import { randomBytes } from 'node:crypto'
-import { find, identityOf, lockAdvertisement, makeTransaction, submit } from '../helpers/advertiser'
-import { startServer } from '../helpers/server'
+import {
+  find,
+  identityOf,
+  lockAdvertisement,
+  makeTransaction,
+  submit,
+} from '../../tools/chain/advertiser'
+import { startServer } from '../../tools/servers/server'
 
 const LOCAL = { NETWORK: 'local', ENABLE_OVERLAY: 'true' }
 

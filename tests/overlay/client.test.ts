@@ -2,10 +2,10 @@
 import { MessageBoxClient } from '@bsv/message-box-client'
 import { PrivateKey } from '@bsv/sdk'
 import { beforeAll, expect, test } from '@jest/globals'
-import { RELEASES, type Release } from '../helpers/clients'
-import { behindTls, leadLocalPresetTo } from '../helpers/loopback'
-import { startServer, type TestServer } from '../helpers/server'
-import { WalletChain, type TestWallet } from '../helpers/walletChain'
+import { RELEASES, type Release } from '../../tools/clients/clients'
+import { behindTls, leadLocalPresetTo } from '../../tools/proxies/loopback'
+import { startServer, type TestServer } from '../../tools/servers/server'
+import { WalletChain, type TestWallet } from '../../tools/chain/walletChain'
 
 const HOST = 'https://box.one'
 

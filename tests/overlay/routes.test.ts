@@ -1,9 +1,9 @@
 import { P2PKH, PrivateKey, Transaction, UnlockingScript } from '@bsv/sdk'
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { anoint, find, identityOf, lookup, steak, submit } from '../helpers/advertiser'
-import { TestChain } from '../helpers/chain'
-import { expectCors, expectError, expectOverlayError } from '../helpers/refusals'
-import { startServer, type TestServer } from '../helpers/server'
+import { anoint, find, identityOf, lookup, steak, submit } from '../../tools/chain/advertiser'
+import { TestChain } from '../../tools/chain/chain'
+import { expectCors, expectError, expectOverlayError } from '../../tools/contract/refusals'
+import { startServer, type TestServer } from '../../tools/servers/server'
 
 const KEY = identityOf(PrivateKey.fromRandom())
 const LOCAL = { NETWORK: 'local', ENABLE_OVERLAY: 'true' }

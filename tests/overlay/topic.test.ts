@@ -11,11 +11,11 @@ import {
   steak,
   submit,
   type OverlayAnswer,
-} from '../helpers/advertiser'
-import { TestChain } from '../helpers/chain'
-import { ENGINES } from '../helpers/databases'
-import { expectOverlayError } from '../helpers/refusals'
-import { joinServer, startServer, type TestServer } from '../helpers/server'
+} from '../../tools/chain/advertiser'
+import { TestChain } from '../../tools/chain/chain'
+import { ENGINES } from '../../tools/databases/databases'
+import { expectOverlayError } from '../../tools/contract/refusals'
+import { joinServer, startServer, type TestServer } from '../../tools/servers/server'
 
 const outpoint = (transaction: Transaction, index = 0): string =>
   `${transaction.id('hex')}.${index}`

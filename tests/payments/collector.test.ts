@@ -2,12 +2,12 @@
 import { PrivateKey } from '@bsv/sdk'
 import { beforeAll, expect, test } from '@jest/globals'
 import type { RequestListener } from 'node:http'
-import { TestChain } from '../helpers/chain'
-import { until } from '../helpers/live'
-import { pay } from '../helpers/payer'
-import { startServer, type TestServer } from '../helpers/server'
-import { serve } from '../helpers/services'
-import { handshake, post } from '../helpers/signedRequests'
+import { TestChain } from '../../tools/chain/chain'
+import { until } from '../../tools/clients/live'
+import { pay } from '../../tools/chain/payer'
+import { startServer, type TestServer } from '../../tools/servers/server'
+import { serve } from '../../tools/servers/services'
+import { handshake, post } from '../../tools/clients/signedRequests'
 
 let chain: TestChain
 

@@ -2,10 +2,10 @@
 import { Beef, LockingScript, PrivateKey, Transaction, UnlockingScript } from '@bsv/sdk'
 import { beforeAll, expect, test } from '@jest/globals'
 import { randomBytes, randomUUID } from 'node:crypto'
-import { TestChain } from '../helpers/chain'
-import { pay } from '../helpers/payer'
-import { startServer, type TestServer } from '../helpers/server'
-import { handshake, post, type Answer, type HandSession } from '../helpers/signedRequests'
+import { TestChain } from '../../tools/chain/chain'
+import { pay } from '../../tools/chain/payer'
+import { startServer, type TestServer } from '../../tools/servers/server'
+import { handshake, post, type Answer, type HandSession } from '../../tools/clients/signedRequests'
 
 const ANYBODY_MAY = LockingScript.fromHex('51')
 

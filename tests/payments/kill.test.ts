@@ -7,21 +7,26 @@ import { parseConfig } from '../../src/config'
 import type { Milestone } from '../../src/payments/cashier'
 import { createKnex } from '../../src/db/engine/knex'
 import { MessageBoxServer } from '../../src/server'
-import { TestChain } from '../helpers/chain'
-import { createDatabase, ENGINES, type Engine, type TestDatabase } from '../helpers/databases'
-import { pay } from '../helpers/payer'
-import { Child, eventually } from '../helpers/processes'
-import { hushClient } from '../helpers/hush'
-import { until } from '../helpers/live'
-import { onEnd } from '../helpers/server'
-import { handshake, post, type HandSession } from '../helpers/signedRequests'
-import { UNMETERED } from '../helpers/unmetered'
-import { WalletChain } from '../helpers/walletChain'
+import { TestChain } from '../../tools/chain/chain'
+import {
+  createDatabase,
+  ENGINES,
+  type Engine,
+  type TestDatabase,
+} from '../../tools/databases/databases'
+import { pay } from '../../tools/chain/payer'
+import { Child, eventually } from '../../tools/programs/processes'
+import { hushClient } from '../../tools/clients/hush'
+import { until } from '../../tools/clients/live'
+import { onEnd } from '../../tools/servers/server'
+import { handshake, post, type HandSession } from '../../tools/clients/signedRequests'
+import { UNMETERED } from '../../tools/servers/unmetered'
+import { WalletChain } from '../../tools/chain/walletChain'
 
 const PROGRAM = [
   '-r',
-  join(__dirname, '..', 'helpers', 'transpile.js'),
-  join(__dirname, 'serveAndDie.ts'),
+  join(__dirname, '../../tools/programs/transpile.js'),
+  join(__dirname, '../../tools/programs/serveAndDie.ts'),
 ]
 
 const MILESTONES: Milestone[] = ['verified', 'claimed', 'accepted', 'stored']

@@ -1,11 +1,11 @@
 import { PrivateKey } from '@bsv/sdk'
 import { expect, test } from '@jest/globals'
 import { join } from 'node:path'
-import { TestChain } from '../helpers/chain'
-import { pay } from '../helpers/payer'
-import { Child } from '../helpers/processes'
-import { startServer } from '../helpers/server'
-import { handshake, post } from '../helpers/signedRequests'
+import { TestChain } from '../../tools/chain/chain'
+import { pay } from '../../tools/chain/payer'
+import { Child } from '../../tools/programs/processes'
+import { startServer } from '../../tools/servers/server'
+import { handshake, post } from '../../tools/clients/signedRequests'
 
 test("npm run payments shows what waits for the server's wallet", async () => {
   const chain = await TestChain.start()

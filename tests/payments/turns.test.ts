@@ -2,11 +2,17 @@
 import { LockingScript, PrivateKey, Transaction, UnlockingScript } from '@bsv/sdk'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { randomBytes, randomUUID } from 'node:crypto'
-import { TestChain } from '../helpers/chain'
-import { pay } from '../helpers/payer'
-import { serve } from '../helpers/services'
-import { startServer, type TestServer } from '../helpers/server'
-import { handshake, sign, submit, type Answer, type HandSession } from '../helpers/signedRequests'
+import { TestChain } from '../../tools/chain/chain'
+import { pay } from '../../tools/chain/payer'
+import { serve } from '../../tools/servers/services'
+import { startServer, type TestServer } from '../../tools/servers/server'
+import {
+  handshake,
+  sign,
+  submit,
+  type Answer,
+  type HandSession,
+} from '../../tools/clients/signedRequests'
 
 /** 100,000 bytes, hashed 100,000 times: minutes of work. */
 const HASHING = LockingScript.fromHex(

@@ -2,10 +2,10 @@
 import { MessageBoxClient, PeerPayClient } from '@bsv/message-box-client'
 import { LookupResolver, PrivateKey } from '@bsv/sdk'
 import { beforeAll, expect, test } from '@jest/globals'
-import { hushClient } from '../helpers/hush'
-import { until } from '../helpers/live'
-import { startServer, type TestServer } from '../helpers/server'
-import { WalletChain, type TestWallet } from '../helpers/walletChain'
+import { hushClient } from '../../tools/clients/hush'
+import { until } from '../../tools/clients/live'
+import { startServer, type TestServer } from '../../tools/servers/server'
+import { WalletChain, type TestWallet } from '../../tools/chain/walletChain'
 
 const DELIVERY_FEE = 10
 

@@ -1,7 +1,12 @@
 import { describe, expect, test } from '@jest/globals'
 import { join } from 'node:path'
 import { createKnex } from '../../src/db/engine/knex'
-import { createDatabase, ENGINES, type Engine, type TestDatabase } from '../helpers/databases'
+import {
+  createDatabase,
+  ENGINES,
+  type Engine,
+  type TestDatabase,
+} from '../../tools/databases/databases'
 import {
   BAD_MESSAGE,
   BROKEN,
@@ -10,10 +15,10 @@ import {
   serviceAccount,
   TestGoogle,
   UNREGISTERED,
-} from '../helpers/google'
-import { lightSocket, until } from '../helpers/live'
-import { Child, ServerProcess } from '../helpers/processes'
-import { onEnd } from '../helpers/server'
+} from '../../tools/servers/google'
+import { lightSocket, until } from '../../tools/clients/live'
+import { Child, ServerProcess } from '../../tools/programs/processes'
+import { onEnd } from '../../tools/servers/server'
 import {
   handshake,
   post,
@@ -21,7 +26,7 @@ import {
   submit,
   type Answer,
   type HandSession,
-} from '../helpers/signedRequests'
+} from '../../tools/clients/signedRequests'
 
 interface Pushing {
   google: TestGoogle
@@ -211,7 +216,7 @@ test('firebase-admin is loaded where push is on, and only there', async () => {
     (env) =>
       new Child(process.execPath, [
         '-r',
-        join(__dirname, '../helpers/transpile.js'),
+        join(__dirname, '../../tools/programs/transpile.js'),
         '-e',
         `
     const { parseConfig } = require(${JSON.stringify(join(__dirname, '../../src/config/index.ts'))})

@@ -1,7 +1,7 @@
 /** Whatever a stranger sends from one address, honest clients at others hardly notice. The long form is npm run siege. */
 import { expect, test } from '@jest/globals'
-import { canRun, FRONTS } from './fronts'
-import { besiege, BOUNDS, summarize, type Siege } from './siege'
+import { canRun, FRONTS } from '../../tools/siege/fronts'
+import { besiege, BOUNDS, summarize, type Siege } from '../../tools/siege/siege'
 
 /** In seconds, for each way to the server. */
 const DURATION = 9

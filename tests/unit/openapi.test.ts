@@ -9,7 +9,7 @@ import { defaultDocument, OPERATIONS } from '../../src/openapi/document'
 import { codesOf, NO_OPERATION } from '../../src/openapi/errors'
 import { IDENTITY_ROUTES } from '../../src/routes'
 import { createEventsDocument } from '../../src/ws/events/asyncapi'
-import { faultOf } from '../helpers/documented'
+import { faultOf } from '../../tools/contract/documented'
 
 const ROOT = join(__dirname, '..', '..')
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8')

@@ -16,7 +16,7 @@ import { promisify } from 'node:util'
 import { parseConfig, VARIABLES, type Variable } from '../../src/config'
 import { ERRORS } from '../../src/contract/errors'
 import { IDENTITY_ROUTES } from '../../src/routes'
-import { startServer, type TestServer } from '../helpers/server'
+import { startServer, type TestServer } from '../../tools/servers/server'
 
 const ROOT = join(__dirname, '..', '..')
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
@@ -263,7 +263,7 @@ describe.each(PAGES)('%s', (page) => {
   test('the files and folders it names exist', () => {
     const named = captures(
       text,
-      /(?<![\w/.-])((?:src|tests|scripts|migrations|bench|docs|deploy|web)\/[\w./-]*[\w/]|[\w-]+\.(?:md|yml|txt)|\.env\.example)/g,
+      /(?<![\w/.-])((?:src|tests|tools|scripts|migrations|bench|docs|deploy|web)\/[\w./-]*[\w/]|[\w-]+\.(?:md|yml|txt)|\.env\.example)/g,
     )
     const folders = [ROOT, join(ROOT, dirname(page))]
     const missing = named.filter((path) => !folders.some((from) => existsSync(join(from, path))))
@@ -282,8 +282,8 @@ describe.each(PAGES)('%s', (page) => {
   test('the variables and error codes it names exist', () => {
     const others =
       read('docker-compose.yml') +
-      read('tests/helpers/databases.ts') +
-      read('tests/helpers/browser.ts') +
+      read('tools/databases/databases.ts') +
+      read('tools/clients/browser.ts') +
       OF_OTHERS.join()
     const named = captures(text, /`([A-Z]+(?:_[A-Z]+)+)\b/g)
     expect(

@@ -15,7 +15,7 @@ import { listMessages } from '../../src/routes/listMessages'
 import { sendMessage } from '../../src/routes/sendMessage'
 import { registerDevice, unregisterDevice } from '../../src/routes/devices'
 import { getPermission, listPermissions, quote, setPermission } from '../../src/routes/permissions'
-import { ajv } from '../helpers/documented'
+import { ajv } from '../../tools/contract/documented'
 
 const POINTS = Array.from({ length: 4 }, () => PrivateKey.fromRandom().toPublicKey())
 const KEYS = POINTS.flatMap((point) => [

@@ -1,0 +1,101 @@
+/** A chain in this process: blocks with one transaction each, a service of their headers, and ARC in front of it. */
+import { MerklePath, P2PKH, Transaction, type PrivateKey } from '@bsv/sdk'
+import { randomBytes } from 'node:crypto'
+import { readBody, serve } from '../servers/services'
+
+const FIRST_HEIGHT = 1000
+
+export class TestChain {
+  /** What ARC and the service of headers do: serve, or fail as a service does that is overloaded. */
+  arcAway = false
+  headersAway = false
+  /** In place of ARC's own answer. */
+  arcAnswer: string | undefined
+  /** ARC answers when this resolves. */
+  arcTurn: Promise<void> = Promise.resolve()
+  /** Every transaction that ARC was asked to accept, by its id. */
+  readonly broadcast: string[] = []
+  readonly #roots: string[] = []
+  /** Which transaction has spent an output. */
+  readonly #spent = new Map<string, string>()
+
+  private constructor(readonly env: Record<string, string> = {}) {}
+
+  static async start(): Promise<TestChain> {
+    const chain = new TestChain()
+    chain.env.CHAINTRACKS_URL = await serve((request, response) => {
+      response.statusCode = chain.headersAway ? 503 : 200
+      response.end(
+        JSON.stringify(
+          chain.headersAway
+            ? { status: 'error' }
+            : { status: 'success', value: chain.#header(request.url ?? '') },
+        ),
+      )
+    })
+    chain.env.ARC_URL = await serve((request, response) => {
+      void readBody(request).then(async (body) => {
+        await chain.arcTurn
+        response.statusCode = chain.arcAway ? 503 : 200
+        response.end(
+          chain.arcAnswer ??
+            JSON.stringify(chain.arcAway ? { title: 'away' } : chain.#accept(body)),
+        )
+      })
+    })
+    return chain
+  }
+
+  /** A transaction in a block of its own, with an output for a key. */
+  mint(key: PrivateKey, satoshis: number): Transaction {
+    const transaction = new Transaction(
+      1,
+      [],
+      [{ satoshis, lockingScript: new P2PKH().lock(key.toPublicKey().toHash()) }],
+    )
+    // Without something of its own, the next one like it would have the same id.
+    transaction.lockTime = this.#roots.length
+    transaction.addInput({
+      sourceTXID: randomBytes(32).toString('hex'),
+      sourceOutputIndex: 0,
+      unlockingScript: new P2PKH().lock(key.toPublicKey().toHash()),
+      sequence: 0,
+    } as never)
+    return this.mine(transaction)
+  }
+
+  /** Puts a transaction into the next block. */
+  mine(transaction: Transaction): Transaction {
+    const txid = transaction.id('hex')
+    const height = FIRST_HEIGHT + this.#roots.length
+    transaction.merklePath = new MerklePath(height, [
+      [
+        { offset: 0, hash: txid, txid: true },
+        { offset: 1, hash: randomBytes(32).toString('hex') },
+      ],
+    ])
+    this.#roots.push(transaction.merklePath.computeRoot(txid))
+    return transaction
+  }
+
+  #header(url: string): unknown {
+    const { pathname, searchParams } = new URL(url, 'http://chain')
+    if (pathname === '/getPresentHeight') return FIRST_HEIGHT + this.#roots.length - 1
+    const merkleRoot = this.#roots[Number(searchParams.get('height')) - FIRST_HEIGHT]
+    return merkleRoot === undefined ? undefined : { merkleRoot }
+  }
+
+  #accept(body: string): object {
+    const transaction = Transaction.fromHexEF((JSON.parse(body) as { rawTx: string }).rawTx)
+    const txid = transaction.id('hex')
+    this.broadcast.push(txid)
+    const outpoints = transaction.inputs.map(
+      ({ sourceTransaction, sourceTXID, sourceOutputIndex }) =>
+        `${sourceTXID ?? sourceTransaction!.id('hex')}.${sourceOutputIndex}`,
+    )
+    if (outpoints.some((outpoint) => (this.#spent.get(outpoint) ?? txid) !== txid))
+      return { status: 200, txid, txStatus: 'DOUBLE_SPEND_ATTEMPTED' }
+    outpoints.forEach((outpoint) => this.#spent.set(outpoint, txid))
+    return { status: 200, txid, txStatus: 'SEEN_ON_NETWORK' }
+  }
+}

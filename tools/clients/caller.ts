@@ -1,0 +1,108 @@
+/** A client for load: its signatures are native, and it never repeats a request by itself. */
+import { PrivateKey } from '@bsv/sdk'
+import { randomBytes } from 'node:crypto'
+import { AUTH_HEADERS, hashRequest, hashResponse } from '../../src/auth/brc104'
+import { NativeServerKey, type KeyName } from '../../src/auth/serverKey'
+import { Secret } from '../../src/lib/secret'
+import { handshake, type HandSession } from './signedRequests'
+
+export interface Answer {
+  status: number
+  body: Record<string, unknown>
+}
+
+/** After this many milliseconds a client takes its request for lost. */
+const PATIENCE = 30_000
+
+export class Caller {
+  readonly #wallet: NativeServerKey
+
+  private constructor(
+    private readonly session: HandSession,
+    private readonly key: PrivateKey,
+  ) {
+    this.#wallet = new NativeServerKey(new Secret(key.toHex().padStart(64, '0')))
+  }
+
+  /** Makes the one handshake that this client ever makes. */
+  static async connect(origin: string): Promise<Caller> {
+    const key = PrivateKey.fromRandom()
+    return new Caller(await handshake(origin, key), key)
+  }
+
+  /** The same client, in the same session, at another node. */
+  at(origin: string): Caller {
+    return new Caller({ ...this.session, origin }, this.key)
+  }
+
+  get identityKey(): string {
+    return this.session.identityKey
+  }
+
+  /** Posts JSON once. Undefined where no whole answer came, so that nobody knows what became of the request. */
+  async post(path: string, content: unknown): Promise<Answer | undefined> {
+    const requestId = randomBytes(32)
+    const init = {
+      ...this.#sign(requestId, path, Buffer.from(JSON.stringify(content))),
+      signal: AbortSignal.timeout(PATIENCE),
+    }
+    let response: Response
+    let bytes: Buffer
+    try {
+      response = await fetch(`${this.session.origin}${path}`, init)
+      bytes = Buffer.from(await response.arrayBuffer())
+    } catch {
+      return undefined
+    }
+    if (!this.#verify(requestId, response, bytes))
+      throw new Error(
+        `An answer (${response.status}) is not signed: ${bytes.toString().slice(0, 300)}`,
+      )
+    return { status: response.status, body: JSON.parse(bytes.toString()) }
+  }
+
+  #sign(
+    requestId: Buffer,
+    path: string,
+    body: Buffer,
+  ): { method: string; headers: Record<string, string>; body: Buffer } {
+    const nonce = randomBytes(32).toString('base64')
+    const headers = { 'content-type': 'application/json' }
+    const hash = hashRequest({ requestId, method: 'POST', target: path, headers, body })
+    return {
+      method: 'POST',
+      body,
+      headers: {
+        ...headers,
+        [AUTH_HEADERS.version]: '0.1',
+        [AUTH_HEADERS.identityKey]: this.identityKey,
+        [AUTH_HEADERS.nonce]: nonce,
+        [AUTH_HEADERS.yourNonce]: this.session.serverNonce,
+        [AUTH_HEADERS.requestId]: requestId.toString('base64'),
+        [AUTH_HEADERS.signature]: this.#wallet
+          .signHash(hash, this.#keyOf(nonce, this.session.serverNonce))
+          .toString('hex'),
+      },
+    }
+  }
+
+  #verify(requestId: Buffer, response: Response, body: Buffer): boolean {
+    const hash = hashResponse({
+      requestId,
+      status: response.status,
+      headers: Object.fromEntries(response.headers),
+      body,
+    })
+    const signature = Buffer.from(response.headers.get(AUTH_HEADERS.signature) ?? '', 'hex')
+    const nonce = response.headers.get(AUTH_HEADERS.nonce) ?? ''
+    return this.#wallet.verifyHash(hash, signature, this.#keyOf(nonce, this.session.clientNonce))
+  }
+
+  #keyOf(nonce: string, yourNonce: string): KeyName {
+    return {
+      protocolID: [2, 'auth message signature'],
+      keyID: `${nonce} ${yourNonce}`,
+      counterparty: this.session.serverKey,
+    }
+  }
+}

@@ -1,0 +1,101 @@
+/**
+ * Calls a server the way py-sdk does: a handshake with every field there is, absent ones as null; a body `{}` instead of
+ * none; the words of a 401 that ask for a new handshake, looked for in the first 200 characters of its text.
+ */
+import { PrivateKey, ProtoWallet } from '@bsv/sdk'
+import { randomBytes } from 'node:crypto'
+import { sign, submit, type HandSession } from './signedRequests'
+import { assertStrict } from '../contract/strict'
+
+const STALE = 'Session not found for nonce'
+const SEEN_CHARACTERS = 200
+const ATTEMPTS = 3
+
+export interface PyClient {
+  readonly identityKey: string
+  readonly handshakes: number
+  call: (method: string, target: string, body?: object) => Promise<Record<string, unknown>>
+}
+
+export function newPyClient(origin: string): PyClient {
+  const key = PrivateKey.fromRandom()
+  const wallet = new ProtoWallet(key)
+  const identityKey = key.toPublicKey().toString()
+  let session: HandSession | undefined
+  let handshakes = 0
+
+  const shakeHands = async (): Promise<HandSession> => {
+    handshakes++
+    const half = randomBytes(16)
+    const { hmac } = await wallet.createHmac({
+      data: [...half],
+      protocolID: [1, 'server hmac'],
+      keyID: half.toString('latin1'),
+      counterparty: 'self',
+    })
+    const clientNonce = Buffer.concat([half, Buffer.from(hmac)]).toString('base64')
+    const response = await fetch(`${origin}/.well-known/auth`, {
+      method: 'POST',
+      headers: { 'Content-Type': 'application/json' },
+      body: JSON.stringify({
+        version: '0.1',
+        messageType: 'initialRequest',
+        identityKey,
+        nonce: '',
+        initialNonce: clientNonce,
+        yourNonce: '',
+        certificates: [],
+        requestedCertificates: { certifiers: [], types: {} },
+        payload: null,
+        signature: null,
+      }),
+    })
+    if (!response.ok)
+      throw new Error(
+        `HTTP server failed to authenticate: status ${response.status}: ${await response.text()}`,
+      )
+    const answer = (await response.json()) as { identityKey: string; initialNonce: string }
+    assertStrict(answer)
+    return {
+      origin,
+      wallet,
+      identityKey,
+      clientNonce,
+      serverNonce: answer.initialNonce,
+      serverKey: answer.identityKey,
+    }
+  }
+
+  const call = async (
+    method: string,
+    target: string,
+    body: object = {},
+    attempt = 1,
+  ): Promise<Record<string, unknown>> => {
+    session ??= await shakeHands()
+    const request = await sign(session, {
+      method,
+      target,
+      ...(method !== 'GET' && {
+        headers: { 'content-type': 'application/json' },
+        body: JSON.stringify(body),
+      }),
+    })
+    request.init.headers['x-bsv-auth-message-type'] = 'general'
+    const answer = await submit(session, request)
+    if (answer.verified && answer.status < 400) return answer.body
+    const text = JSON.stringify(answer.body).slice(0, SEEN_CHARACTERS)
+    if (answer.status !== 401 || !text.includes(STALE) || attempt === ATTEMPTS)
+      throw new Error(`Authentication failed: ${answer.status} - ${text}`)
+    session = undefined
+    return await call(method, target, body, attempt + 1)
+  }
+
+  return {
+    identityKey,
+    get handshakes() {
+      return handshakes
+    },
+    call,
+  }
+}

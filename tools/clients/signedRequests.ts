@@ -1,0 +1,199 @@
+/**
+ * BRC-104 requests made by hand with the SDK's own primitives, so that a test can bend each part of them. The
+ * framing here is written from the contract, apart from the server's.
+ */
+import { PrivateKey, ProtoWallet, Utils } from '@bsv/sdk'
+import { randomBytes } from 'node:crypto'
+import { assertStrict, assertStrictAnswer } from '../contract/strict'
+
+export interface HandSession {
+  origin: string
+  wallet: ProtoWallet
+  identityKey: string
+  clientNonce: string
+  serverNonce: string
+  serverKey: string
+}
+
+export interface HandRequest {
+  method?: string
+  /** Path and search. */
+  target: string
+  /** Sent as they are; the signed ones among them are signed. */
+  headers?: Record<string, string>
+  body?: string | Buffer
+}
+
+export interface PreparedRequest {
+  url: string
+  init: { method: string; headers: Record<string, string>; body?: string | Buffer }
+}
+
+/** Makes a handshake, as the SDK's client does. */
+export async function handshake(
+  origin: string,
+  key: PrivateKey = PrivateKey.fromRandom(),
+): Promise<HandSession> {
+  const wallet = new ProtoWallet(key)
+  const identityKey = key.toPublicKey().toString()
+  const clientNonce = randomBytes(48).toString('base64')
+  const response = await fetch(`${origin}/.well-known/auth`, {
+    method: 'POST',
+    headers: { 'content-type': 'application/json' },
+    body: JSON.stringify({
+      version: '0.1',
+      messageType: 'initialRequest',
+      identityKey,
+      initialNonce: clientNonce,
+    }),
+  })
+  const answer = (await response.json()) as { initialNonce: string; identityKey: string }
+  assertStrict(answer)
+  return {
+    origin,
+    wallet,
+    identityKey,
+    clientNonce,
+    serverNonce: answer.initialNonce,
+    serverKey: answer.identityKey,
+  }
+}
+
+/** Signs a request. `signed` replaces parts of what is signed, to make a signature over something else. */
+export async function sign(
+  session: HandSession,
+  request: HandRequest,
+  signed: Partial<HandRequest> = {},
+): Promise<PreparedRequest> {
+  const requestId = randomBytes(32)
+  const nonce = randomBytes(32).toString('base64')
+  const { signature } = await session.wallet.createSignature({
+    data: framedRequest(requestId, { ...request, ...signed }),
+    protocolID: [2, 'auth message signature'],
+    keyID: `${nonce} ${session.serverNonce}`,
+    counterparty: session.serverKey,
+  })
+  return {
+    url: `${session.origin}${request.target}`,
+    init: {
+      method: request.method ?? 'POST',
+      headers: {
+        ...request.headers,
+        'x-bsv-auth-version': '0.1',
+        'x-bsv-auth-identity-key': session.identityKey,
+        'x-bsv-auth-nonce': nonce,
+        'x-bsv-auth-your-nonce': session.serverNonce,
+        'x-bsv-auth-request-id': requestId.toString('base64'),
+        'x-bsv-auth-signature': Utils.toHex(signature),
+      },
+      ...(request.body !== undefined && { body: request.body }),
+    },
+  }
+}
+
+export interface Answer {
+  status: number
+  body: Record<string, unknown>
+  headers: Headers
+  /** Whether the response carries a signature that holds for this session. */
+  verified: boolean
+}
+
+export async function submit(
+  session: HandSession,
+  { url, init }: PreparedRequest,
+): Promise<Answer> {
+  const response = await fetch(url, init as RequestInit)
+  const bytes = Buffer.from(await response.arrayBuffer())
+  if (Buffer.from(session.clientNonce, 'base64').length === 48) assertStrictAnswer(response, bytes)
+  return {
+    status: response.status,
+    body: JSON.parse(bytes.toString() === '' ? '{}' : bytes.toString()),
+    headers: response.headers,
+    verified: await verifyResponse(session, response, bytes),
+  }
+}
+
+/** Signs and submits JSON to a path. */
+export async function post(session: HandSession, target: string, body: unknown): Promise<Answer> {
+  const text = typeof body === 'string' ? body : JSON.stringify(body)
+  return await submit(
+    session,
+    await sign(session, { target, headers: { 'content-type': 'application/json' }, body: text }),
+  )
+}
+
+export function framedRequest(
+  requestId: Buffer,
+  { method = 'POST', target, headers = {}, body }: HandRequest,
+): number[] {
+  const writer = new Utils.Writer()
+  writer.write([...requestId])
+  const [path, search] = target.split(/(?=\?)/)
+  for (const part of [method, path, search])
+    writePart(writer, part === undefined ? undefined : Buffer.from(part))
+  writeHeaders(
+    writer,
+    Object.entries(headers)
+      .filter(
+        ([name]) =>
+          name === 'content-type' || name === 'authorization' || name.startsWith('x-bsv-'),
+      )
+      .map(([name, value]) => [
+        name,
+        name === 'content-type' ? value.split(';')[0]!.trim() : value,
+      ]),
+  )
+  writePart(writer, body === undefined || body.length === 0 ? undefined : Buffer.from(body))
+  return writer.toArray()
+}
+
+async function verifyResponse(
+  session: HandSession,
+  response: Response,
+  body: Buffer,
+): Promise<boolean> {
+  const header = (name: string): string => response.headers.get(`x-bsv-auth-${name}`) ?? ''
+  if (header('signature') === '') return false
+  const writer = new Utils.Writer()
+  writer.write([...Buffer.from(header('request-id'), 'base64')])
+  writer.writeVarIntNum(response.status)
+  writeHeaders(
+    writer,
+    [...response.headers].filter(
+      ([name]) =>
+        name === 'authorization' || (name.startsWith('x-bsv-') && !name.startsWith('x-bsv-auth')),
+    ) as Array<[string, string]>,
+  )
+  writer.writeVarIntNum(body.length)
+  writer.write([...body])
+  try {
+    const { valid } = await session.wallet.verifySignature({
+      data: writer.toArray(),
+      signature: Utils.toArray(header('signature'), 'hex'),
+      protocolID: [2, 'auth message signature'],
+      keyID: `${header('nonce')} ${session.clientNonce}`,
+      counterparty: session.serverKey,
+    })
+    return (
+      valid &&
+      header('your-nonce') === session.clientNonce &&
+      header('identity-key') === session.serverKey
+    )
+  } catch {
+    return false
+  }
+}
+
+function writePart(writer: Utils.Writer, part: Buffer | undefined): void {
+  writer.writeVarIntNum(part === undefined ? -1 : part.length)
+  if (part !== undefined) writer.write([...part])
+}
+
+function writeHeaders(writer: Utils.Writer, headers: Array<[string, string]>): void {
+  writer.writeVarIntNum(headers.length)
+  for (const [name, value] of headers.sort(([a], [b]) => a.localeCompare(b))) {
+    writePart(writer, Buffer.from(name))
+    writePart(writer, Buffer.from(value))
+  }
+}

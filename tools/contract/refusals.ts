@@ -1,0 +1,55 @@
+/** What every refusal of the server looks like, whatever it is about. */
+import { expect } from '@jest/globals'
+import type { Answer } from '../clients/signedRequests'
+
+/** What lets a page of any origin read an answer. */
+export const CORS = {
+  'access-control-allow-origin': '*',
+  'access-control-allow-methods': '*',
+  'access-control-expose-headers': '*',
+  'access-control-allow-private-network': 'true',
+}
+
+export function expectCors(headers: Headers): void {
+  expect(Object.fromEntries(headers)).toMatchObject({
+    ...CORS,
+    'access-control-allow-headers': expect.any(String),
+  })
+}
+
+type Seen = Pick<Answer, 'status' | 'headers'> & { body: unknown }
+
+/** An error of the contract's form, and nothing in it but this code and perhaps these details. */
+export function expectError(
+  { status, headers, body }: Seen,
+  [wantedStatus, code]: [number, string],
+  details: object = {},
+): void {
+  expect([status, body]).toEqual([
+    wantedStatus,
+    { status: 'error', code, description: expect.stringMatching(/\w/), ...details },
+  ])
+  expect(headers.get('content-type')).toMatch(/^application\/json/)
+  expectCors(headers)
+}
+
+/** The same, with the description once more, as clients of the overlay network look for it. */
+export function expectOverlayError(
+  seen: Seen,
+  expected: [number, string],
+  details: object = {},
+): void {
+  const { description } = seen.body as { description?: unknown }
+  expectError(seen, expected, { message: description, ...details })
+}
+
+/** The same, as the answer to an authenticated request: signed, so that its client believes it. */
+export function expectRefusal(
+  answer: Answer,
+  status: number,
+  code: string,
+  details: object = {},
+): void {
+  expectError(answer, [status, code], details)
+  expect(answer.verified).toBe(true)
+}

@@ -1,0 +1,126 @@
+/** Kills a server, or its MariaDB, again and again under load, and counts what became of the messages. */
+import { randomBytes } from 'node:crypto'
+import { setTimeout as pause } from 'node:timers/promises'
+import { PrivateGalera } from '../databases/galera'
+import { PrivateMariadb } from '../databases/mariadb'
+import { createDatabase, type TestDatabase } from '../databases/databases'
+import { eventually, ServerProcess } from '../programs/processes'
+import { audit, type Counts } from './audit'
+import { Load } from './load'
+
+/** What is killed: the server on one of its databases, a MariaDB from under the server, or a node of a cluster from under one of two. */
+export const VICTIMS = ['sqlite', 'mysql', 'mariadb', 'galera'] as const
+export type Victim = (typeof VICTIMS)[number]
+
+export interface CrashOptions {
+  kills: number
+  /** Whether the server runs from its build. */
+  build?: boolean
+  /** Further options of MariaDB, for trying what a lesser durability shows. */
+  mariadbOptions?: string[]
+}
+
+/** How many sends are answered between two kills, at least, and how long the load then goes on, at most (ms). */
+const ANSWERS_BETWEEN = 60
+const LONGEST_WAIT = 500
+/** Within this time everything works again once what was killed is back, in milliseconds. */
+const RECOVERY = 15_000
+
+export async function crash(
+  victim: Victim,
+  { kills, build, mariadbOptions }: CrashOptions,
+): Promise<Counts> {
+  if (victim === 'galera') return await crashCluster(kills, build)
+  const database =
+    victim === 'mariadb'
+      ? await PrivateMariadb.create(mariadbOptions)
+      : await createDatabase(victim)
+  try {
+    const server = await ServerProcess.start({ env: database.env, build })
+    try {
+      return await killUnderLoad(
+        [server],
+        database,
+        database instanceof PrivateMariadb ? database : server,
+        kills,
+      )
+    } finally {
+      await server.kill()
+    }
+  } finally {
+    await database.drop()
+  }
+}
+
+/** Two servers, each on a node of its own, store into the same inboxes; the node of the second one is killed and brought back. */
+async function crashCluster(kills: number, build = false): Promise<Counts> {
+  const cluster = await PrivateGalera.create()
+  const [first, second] = cluster.nodes as [PrivateMariadb, PrivateMariadb]
+  const SERVER_PRIVATE_KEY = randomBytes(32).toString('hex')
+  try {
+    // At once: both find an empty database.
+    const servers = await Promise.all(
+      [first, second].map(
+        async ({ env }) =>
+          await ServerProcess.start({ env: { SERVER_PRIVATE_KEY, ...env }, build }),
+      ),
+    )
+    try {
+      return await killUnderLoad(servers, first, second, kills)
+    } finally {
+      await Promise.all(
+        servers.map(async (server) => {
+          await server.kill()
+        }),
+      )
+    }
+  } finally {
+    await cluster.drop()
+  }
+}
+
+interface Mortal {
+  kill: () => Promise<void>
+  start: () => Promise<void>
+}
+
+/** The last kill ends the load too: what was under way then stays without an answer, stored or not. */
+async function killUnderLoad(
+  servers: ServerProcess[],
+  database: TestDatabase,
+  mortal: Mortal,
+  kills: number,
+): Promise<Counts> {
+  const load = await Load.start(servers.map(({ origin }) => origin))
+  const { ledger } = load
+  for (let kill = 1; kill <= kills; kill++) {
+    const before = ledger.answers
+    await eventually(
+      () => ledger.answers >= before + ANSWERS_BETWEEN || undefined,
+      () =>
+        `The load came to a standstill before kill ${kill}: ${ledger.faults.slice(0, 5).join('; ')}\n${servers.map(({ output }) => output.slice(-2000)).join('\n')}`,
+      RECOVERY,
+    )
+    await pause(Math.random() * LONGEST_WAIT)
+    const failures = ledger.unanswered + ledger.refused
+    await mortal.kill()
+    await eventually(
+      () => ledger.unanswered + ledger.refused > failures || undefined,
+      () => 'Nobody noticed the kill',
+      RECOVERY,
+    )
+    if (kill === kills) await load.stop()
+    await mortal.start()
+  }
+  for (const { origin } of servers) {
+    await eventually(
+      async () => (await fetch(`${origin}/ready`)).ok || undefined,
+      () => 'The server is not ready again',
+      RECOVERY,
+    )
+  }
+  const counts = await audit(load, database.config)
+  for (const server of servers)
+    if (mortal !== server && !server.running) counts.faults.push('The server ended')
+  return counts
+}

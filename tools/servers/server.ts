@@ -1,0 +1,107 @@
+/** A real server on a port of its own, which closes itself when the file's tests are done. */
+import { afterAll, afterEach, expect } from '@jest/globals'
+import { randomBytes } from 'node:crypto'
+import pino from 'pino'
+import { parseConfig, type FlatEnv } from '../../src/config'
+import type { Overrides } from '../../src/context'
+import { MessageBoxServer } from '../../src/server'
+import { createDatabase, type Engine, type TestDatabase } from '../databases/databases'
+import { takeFaults, unwatchAnswers, watchAnswers } from '../contract/documented'
+import { UNMETERED } from './unmetered'
+
+export interface TestServer {
+  server: MessageBoxServer
+  /** http://127.0.0.1:port, with the prefix where there is one. */
+  host: string
+  origin: string
+  database: TestDatabase
+  /** Stops the server and starts another one on the same port, database and key; with other settings, if any are given. */
+  restart: (env?: FlatEnv) => Promise<void>
+  /** The settings of this server, for another node like it. */
+  env: FlatEnv
+}
+
+const closers: Array<() => unknown> = []
+
+/** Closes something when the file's tests are done, the latest first: clients before their server. */
+export function onEnd(close: () => unknown): void {
+  closers.push(close)
+}
+
+afterAll(async () => {
+  for (const close of closers.splice(0).reverse()) await close()
+})
+
+/** Every answer has to be as the API's document says. */
+afterEach(() => {
+  expect(takeFaults()).toEqual([])
+})
+
+export async function startServer({
+  engine = 'sqlite',
+  env = {},
+  overrides = {},
+}: { engine?: Engine; env?: FlatEnv; overrides?: Overrides } = {}): Promise<TestServer> {
+  const database = await createDatabase(engine)
+  onEnd(database.drop)
+  return await start(
+    database,
+    { SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'), ...UNMETERED, ...env },
+    overrides,
+  )
+}
+
+/** Another node beside a server: the same key, the same database, the same settings. */
+export async function joinServer(
+  { database, env }: TestServer,
+  { overrides = {} }: { overrides?: Overrides } = {},
+): Promise<TestServer> {
+  return await start(database, env, overrides)
+}
+
+async function start(
+  database: TestDatabase,
+  env: FlatEnv,
+  overrides: Overrides,
+): Promise<TestServer> {
+  const create = async (port: number): Promise<MessageBoxServer> => {
+    const config = parseConfig({
+      NODE_ENV: 'test',
+      PORT: String(port),
+      ...database.env,
+      ...running.env,
+    })
+    const server = await MessageBoxServer.create(config, {
+      logger: pino({ level: 'silent' }),
+      idleGrace: 0,
+      ...overrides,
+      live: { graceMs: 0, ...overrides.live },
+    })
+    const opened = await server.start()
+    // Somebody else's authentication has answers of its own.
+    if (overrides.auth === undefined) watchAnswers(opened, config.http.prefix)
+    return server
+  }
+  const running = { env, database } as TestServer
+  const server = await create(0)
+  const origin = `http://127.0.0.1:${server.port}`
+  Object.assign(running, {
+    server,
+    origin,
+    host: `${origin}${server.context.config.http.prefix}`,
+    async restart(changes: FlatEnv = {}) {
+      running.env = { ...running.env, ...changes }
+      const { port } = running.server
+      await running.server.stop()
+      // A round trip that fails: by its end, clients in this process have seen their idle connections close.
+      await fetch(origin).catch(() => {})
+      running.server = await create(port)
+    },
+  })
+  const { port } = server
+  onEnd(async () => {
+    await running.server.stop()
+    unwatchAnswers(port)
+  })
+  return running
+}

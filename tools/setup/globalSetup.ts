@@ -1,0 +1,22 @@
+import { mkdtempSync } from 'node:fs'
+import { tmpdir } from 'node:os'
+import { join } from 'node:path'
+import { onMysql, TEST_MYSQL_URL } from '../databases/databases'
+
+/** Looks for a MySQL once, and gives this run a prefix for the names of its databases, and a folder for what of the API its tests have seen. */
+export default async function globalSetup(): Promise<void> {
+  // The wallet toolbox would have a line written for each file of tests.
+  process.env.DOTENV_CONFIG_QUIET = 'true'
+  process.env.TEST_SEEN_FOLDER = mkdtempSync(join(tmpdir(), 'messagebox-seen-'))
+  try {
+    await onMysql(async (connection) => {
+      await connection.query('select 1')
+    })
+    process.env.TEST_MYSQL_READY = 'true'
+    process.env.TEST_MYSQL_PREFIX = `messagebox_test_${process.pid}`
+  } catch (error) {
+    const text = `NO MYSQL AT ${new URL(TEST_MYSQL_URL).host} (${(error as NodeJS.ErrnoException).code ?? 'no answer'}): ITS HALF OF THE TESTS`
+    if (process.env.CI === 'true') throw new Error(`${text} CANNOT RUN`)
+    process.stderr.write(`\n*** ${text} IS SKIPPED. Start one, or set TEST_MYSQL_URL. ***\n`)
+  }
+}

@@ -1,0 +1,46 @@
+import { readdirSync, readFileSync, rmSync } from 'node:fs'
+import { join } from 'node:path'
+import { onMysql } from '../databases/databases'
+import { unseen } from '../contract/seen'
+
+/** What of Jest's settings tells whether everything ran. */
+interface Run {
+  testPathPatterns: { isSet: () => boolean }
+  testNamePattern?: string
+  onlyChanged: boolean
+  onlyFailures: boolean
+  shard?: object
+}
+
+/** Drops the databases that this run left behind; after the whole suite, sees to it that it left out nothing of the API's document. */
+export default async function globalTeardown(run?: Run): Promise<void> {
+  await dropDatabases()
+  const folder = process.env.TEST_SEEN_FOLDER!
+  const seen = readdirSync(folder).flatMap((name) =>
+    readFileSync(join(folder, name), 'utf8').split('\n'),
+  )
+  rmSync(folder, { recursive: true })
+  const whole =
+    run !== undefined &&
+    !run.testPathPatterns.isSet() &&
+    run.testNamePattern === undefined &&
+    !run.onlyChanged &&
+    !run.onlyFailures &&
+    run.shard === undefined
+  const left = whole ? unseen(seen) : []
+  if (left.length > 0)
+    throw new Error(`The document of the API tells of what no test has seen:\n${left.join('\n')}`)
+}
+
+async function dropDatabases(): Promise<void> {
+  const prefix = process.env.TEST_MYSQL_PREFIX
+  if (prefix === undefined) return
+  await onMysql(async (connection) => {
+    const [rows] = await connection.query(
+      'select schema_name as name from information_schema.schemata where left(schema_name, ?) = ?',
+      [prefix.length + 1, `${prefix}_`],
+    )
+    for (const { name } of rows as Array<{ name: string }>)
+      await connection.query(`drop database \`${name}\``)
+  })
+}
