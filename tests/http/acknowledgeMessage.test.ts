@@ -8,7 +8,7 @@ import { handshake, post, type Answer, type HandSession } from '../../tools/clie
 const acknowledge = async (session: HandSession, request: unknown): Promise<Answer> =>
   await post(session, '/acknowledgeMessage', request)
 
-/** Puts a message of one's own under each id. */
+/** Stores one message from the recipient to itself under each id. */
 async function fill(
   { server }: TestServer,
   recipient: string,
@@ -81,17 +81,17 @@ describe.each(ENGINES)('POST /acknowledgeMessage on %s', (engine) => {
       { messageIds: ['One', 'ONE', 'one ', ' one', 'óne', 'one\u0000', 'on', 'on%', 'on_', '*'] },
     ],
     [
-      'an id that is longer than any',
+      'an id over the maximum length',
       'ERR_INVALID_ACKNOWLEDGMENT',
       { messageIds: ['x'.repeat(100_000)] },
     ],
-    ['an id that no text can hold', 'ERR_INVALID_ACKNOWLEDGMENT', { messageIds: ['\ud800'] }],
-  ])('refuses %s, and removes nothing', async (_name, code, request) => {
+    ['an id with a lone surrogate', 'ERR_INVALID_ACKNOWLEDGMENT', { messageIds: ['\ud800'] }],
+  ])('rejects %s and removes nothing', async (_name, code, request) => {
     expectRefusal(await acknowledge(alice, request), 400, code)
     expect(await left(server, alice.identityKey)).toEqual(['one', 'two', 'three'])
   })
 
-  test('removes for good, from whichever box', async () => {
+  test('removes messages permanently, from any box', async () => {
     await fill(server, alice.identityKey, ['four'], 'other')
 
     const answer = await acknowledge(alice, { messageIds: ['four', 'two'] })
@@ -109,13 +109,13 @@ describe.each(ENGINES)('POST /acknowledgeMessage on %s', (engine) => {
     )
   })
 
-  test("is a success where one of the ids was the caller's", async () => {
+  test('succeeds if at least one id belongs to the caller', async () => {
     const messageIds = ['one', 'one', '', 'unknown', '\ud800', 'x'.repeat(256)]
     expect(await acknowledge(alice, { messageIds })).toMatchObject({ status: 200 })
     expect(await left(server, alice.identityKey)).toEqual(['two', 'three'])
   })
 
-  test("touches nobody else's messages, not even the sender's own", async () => {
+  test("does not remove other clients' messages, including those the caller sent", async () => {
     const bob = await handshake(server.origin)
     await post(bob, '/sendMessage', {
       message: {
@@ -140,7 +140,7 @@ describe.each(ENGINES)('POST /acknowledgeMessage on %s', (engine) => {
     expect(await left(server, bob.identityKey)).toEqual([])
   })
 
-  test('takes 1000 ids at once', async () => {
+  test('accepts 1000 ids in one request', async () => {
     const messageIds = Array.from({ length: 1000 }, (_value, index) => `id ${index}`)
     const row = {
       recipient: alice.identityKey,
@@ -154,7 +154,7 @@ describe.each(ENGINES)('POST /acknowledgeMessage on %s', (engine) => {
     expect(await left(server, alice.identityKey)).toEqual(['one', 'two', 'three'])
   })
 
-  test('the same acknowledgement twice at once succeeds once', async () => {
+  test('of two identical concurrent acknowledgements, one succeeds', async () => {
     const answers = await Promise.all(
       [1, 2].map(async () => await acknowledge(alice, { messageIds: ['one', 'two'] })),
     )

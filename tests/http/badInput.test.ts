@@ -39,7 +39,7 @@ const SQL = [
 ]
 const JSON_TYPE = { 'content-type': 'application/json' }
 
-/** A message to oneself that is good but for what is given. */
+/** Sends a valid message to the sender itself, with the given fields changed. */
 const send = async (alice: HandSession, message: object): Promise<Answer> => {
   return await post(alice, '/sendMessage', {
     message: {
@@ -55,7 +55,7 @@ const list = async (alice: HandSession, messageBox: string): Promise<object[]> =
   return (await post(alice, '/listMessages', { messageBox })).body.messages as object[]
 }
 
-/** Whatever came before, the server goes on, and so does its database. */
+/** The server and its database still work, and Object.prototype is unchanged. */
 async function expectAlive({ origin }: HandSession): Promise<void> {
   expect((await fetch(`${origin}/ready`)).status).toBe(200)
   expect(Object.keys(Object.prototype)).toEqual([])
@@ -89,13 +89,13 @@ describe('bad input', () => {
         ['a raw newline in a text', '{"messageBox":"a\nb"}'],
         ['100,000 open arrays', '['.repeat(DEPTH)],
         ['100,000 open objects', '{"a":'.repeat(DEPTH)],
-        ['bytes that are no UTF-8', Buffer.from([0x22, 0xff, 0xfe, 0x22])],
+        ['bytes that are not UTF-8', Buffer.from([0x22, 0xff, 0xfe, 0x22])],
         ['Latin-1', Buffer.from('{"messageBox":"bör"}', 'latin1')],
         ['UTF-16', Buffer.from('{"messageBox":"box"}', 'utf16le')],
         ['a surrogate in UTF-8', Buffer.from('22eda08022', 'hex')],
       ] as Array<[string, string | Buffer]>
     ).map(([name, body], i) => [name, PATHS[i % PATHS.length]!, body] as const),
-  )('no JSON: %s at %s', async (_name, target, body) => {
+  )('rejects invalid JSON: %s at %s', async (_name, target, body) => {
     expectRefusal(
       await submit(alice, await sign(alice, { target, headers: JSON_TYPE, body })),
       400,
@@ -117,8 +117,8 @@ describe('bad input', () => {
       ['true', 'true'],
       ['an empty array', '[]'],
       ['an empty object', '{}'],
-      ['100,000 arrays within each other', deepArray],
-      ['100,000 objects within each other', deepObject],
+      ['100,000 nested arrays', deepArray],
+      ['100,000 nested objects', deepObject],
       [
         'fields of the prototype',
         '{"__proto__":{"message":{},"messageBox":"inbox","messageIds":["id"]}}',
@@ -127,18 +127,18 @@ describe('bad input', () => {
         'fields of the constructor',
         '{"constructor":{"prototype":{"message":{},"messageBox":"inbox","messageIds":["id"]}}}',
       ],
-    ])('JSON that says nothing: %s', async (_name, text) => {
+    ])('rejects JSON without the required field: %s', async (_name, text) => {
       expectRefusal(await post(alice, path, text), 400, code)
     })
 
     test.each([
       ['without a body', {}],
-      ['with a body of no bytes', { body: '' }],
+      ['with an empty body', { body: '' }],
       [
         'with a body of another type',
         { body: '{"message":{}}', headers: { 'content-type': 'text/plain' } },
       ],
-    ])('a request %s', async (_name, bent) => {
+    ])('rejects a request %s', async (_name, bent) => {
       expectRefusal(
         await submit(alice, await sign(alice, { target: path, headers: JSON_TYPE, ...bent })),
         400,
@@ -146,7 +146,7 @@ describe('bad input', () => {
       )
     })
 
-    test.each(['GET', 'PUT', 'PATCH', 'DELETE'])('the method %s', async (method) => {
+    test.each(['GET', 'PUT', 'PATCH', 'DELETE'])('rejects the method %s', async (method) => {
       expectRefusal(
         await submit(alice, await sign(alice, { method, target: path })),
         405,
@@ -185,30 +185,37 @@ describe('bad input', () => {
     ['/acknowledgeMessage', 'messageIds'],
   ]
 
-  test.each(FIELDS)('every kind of value at %s in "%s"', async (path, field) => {
-    const { identityKey: recipient } = alice
-    const others = {
-      messageBox: `wrong ${field}`,
-      ...(path === '/sendMessage' && { recipient, messageId: 'id', body: 'hello' }),
-      [field]: undefined,
-    }
-    for (const value of VALUES) {
-      const text = JSON.stringify({ ...others, '#': 0 }).replace('"#":0', `"${field}":${value}`)
+  test.each(FIELDS)(
+    'accepts or rejects, without a failure, every kind of value at %s in "%s"',
+    async (path, field) => {
+      const { identityKey: recipient } = alice
+      const others = {
+        messageBox: `wrong ${field}`,
+        ...(path === '/sendMessage' && { recipient, messageId: 'id', body: 'hello' }),
+        [field]: undefined,
+      }
+      for (const value of VALUES) {
+        const text = JSON.stringify({ ...others, '#': 0 }).replace('"#":0', `"${field}":${value}`)
 
-      const answer = await post(alice, path, path === '/sendMessage' ? `{"message":${text}}` : text)
+        const answer = await post(
+          alice,
+          path,
+          path === '/sendMessage' ? `{"message":${text}}` : text,
+        )
 
-      if (answer.status === 200)
-        expect(answer).toMatchObject({ verified: true, body: { status: 'success' } })
-      else expectRefusal(answer, 400, answer.body.code as string)
-    }
-  })
+        if (answer.status === 200)
+          expect(answer).toMatchObject({ verified: true, body: { status: 'success' } })
+        else expectRefusal(answer, 400, answer.body.code as string)
+      }
+    },
+  )
 
-  test('objects nested deeper than can be written are no body', async () => {
+  test('rejects a body whose objects are nested too deep to serialize', async () => {
     const text = `{"message":{"recipient":"${alice.identityKey}","messageBox":"deep","messageId":"id","body":${deepObject}}}`
     expectRefusal(await post(alice, '/sendMessage', text), 400, 'ERR_INVALID_MESSAGE_BODY')
   })
 
-  test('fields of a message that stand in its prototype do not count', async () => {
+  test('ignores message fields that come from its prototype', async () => {
     const message = `{"__proto__":{"messageBox":"inbox","recipient":"${alice.identityKey}","messageId":"id","body":"x"}}`
     expectRefusal(
       await post(alice, '/sendMessage', `{"message":${message}}`),
@@ -217,7 +224,7 @@ describe('bad input', () => {
     )
   })
 
-  test('an object in the place of an id is no condition of its own', async () => {
+  test('rejects an object as an id, so that it cannot become a query condition', async () => {
     for (const id of [{ '!=': '' }, { message_id: 1 }, { toSQL: 'x' }, [1, 2]]) {
       expectRefusal(
         await post(alice, '/acknowledgeMessage', { messageIds: [id] }),
@@ -238,7 +245,7 @@ describe('bad input', () => {
     '/constructor',
     '/.well-known',
     '/sendMessage%00',
-  ])('an unknown path: %s', async (target) => {
+  ])('rejects the unknown path %s', async (target) => {
     for (const method of ['GET', 'POST']) {
       expectRefusal(
         await submit(
@@ -257,7 +264,7 @@ describe('bad input', () => {
   })
 
   test.each(['\ud800', 'a\udc00b', '\udc00\ud800', '📦\ud83d', '\u0000'])(
-    'no recipient, limit or id of a message: %j',
+    'rejects %j as a recipient, a limit or a message id',
     async (text) => {
       expectRefusal(await send(alice, { recipient: text }), 400, 'ERR_INVALID_RECIPIENT_KEY')
       expectRefusal(
@@ -279,7 +286,7 @@ describe('bad input', () => {
   )
 
   test.each(['\ud800', 'a\udc00b', '\udc00\ud800', '📦\ud83d'])(
-    'half a surrogate pair is in no name and in no text: %j',
+    'rejects a lone surrogate in a name or a text: %j',
     async (text) => {
       expectRefusal(await send(alice, { messageBox: text }), 400, 'ERR_INVALID_MESSAGEBOX')
       expectRefusal(await send(alice, { messageId: text }), 400, 'ERR_INVALID_MESSAGEID')
@@ -292,30 +299,37 @@ describe('bad input', () => {
     },
   )
 
-  test.each(SQL.slice(0, 4))('SQL where a key, a number or an object belongs: %j', async (text) => {
-    expectRefusal(await send(alice, { recipient: text }), 400, 'ERR_INVALID_RECIPIENT_KEY')
-    expectRefusal(
-      await send(alice, { recipients: [`${alice.identityKey}${text}`] }),
-      400,
-      'ERR_INVALID_RECIPIENT_KEY',
-    )
-    expectRefusal(await post(alice, '/sendMessage', { message: text }), 400, 'ERR_MESSAGE_REQUIRED')
-    expectRefusal(
-      await post(alice, '/listMessages', { messageBox: 'inbox', limit: text }),
-      400,
-      'ERR_INVALID_LIMIT',
-    )
-    expectRefusal(
-      await post(alice, '/listMessages', { messageBox: 'inbox', offset: `0 ${text}` }),
-      400,
-      'ERR_INVALID_OFFSET',
-    )
-    expectRefusal(
-      await post(alice, '/acknowledgeMessage', { messageIds: text }),
-      400,
-      'ERR_INVALID_MESSAGE_ID',
-    )
-  })
+  test.each(SQL.slice(0, 4))(
+    'rejects SQL in place of a key, a number or an object: %j',
+    async (text) => {
+      expectRefusal(await send(alice, { recipient: text }), 400, 'ERR_INVALID_RECIPIENT_KEY')
+      expectRefusal(
+        await send(alice, { recipients: [`${alice.identityKey}${text}`] }),
+        400,
+        'ERR_INVALID_RECIPIENT_KEY',
+      )
+      expectRefusal(
+        await post(alice, '/sendMessage', { message: text }),
+        400,
+        'ERR_MESSAGE_REQUIRED',
+      )
+      expectRefusal(
+        await post(alice, '/listMessages', { messageBox: 'inbox', limit: text }),
+        400,
+        'ERR_INVALID_LIMIT',
+      )
+      expectRefusal(
+        await post(alice, '/listMessages', { messageBox: 'inbox', offset: `0 ${text}` }),
+        400,
+        'ERR_INVALID_OFFSET',
+      )
+      expectRefusal(
+        await post(alice, '/acknowledgeMessage', { messageIds: text }),
+        400,
+        'ERR_INVALID_MESSAGE_ID',
+      )
+    },
+  )
 })
 
 describe.each(ENGINES)('odd input on %s', (engine) => {
@@ -329,14 +343,14 @@ describe.each(ENGINES)('odd input on %s', (engine) => {
     await expectAlive(alice)
   })
 
-  test('a text that holds deep JSON is a text', async () => {
+  test('stores a text that contains deeply nested JSON as a text', async () => {
     const texts = [deepObject, '{"message":'.repeat(DEPTH), `{"message":${deepArray}}`]
     for (const [index, body] of texts.entries()) {
       expect(
         await send(alice, { messageBox: 'deep', messageId: `deep ${index}`, body }),
       ).toMatchObject({ status: 200 })
     }
-    // The last would pass for a payment's wrapper, so it is wrapped itself.
+    // The last text looks like a payment wrapper, so the server wraps it again.
     expect(await list(alice, 'deep')).toMatchObject([
       { body: texts[0] },
       { body: texts[1] },
@@ -353,7 +367,7 @@ describe.each(ENGINES)('odd input on %s', (engine) => {
     'undefined',
     'null',
     '0',
-  ])('%s is a name like any other', async (name) => {
+  ])('accepts %s as a name', async (name) => {
     const body = JSON.parse(`{"${name}":{"${name}":1}}`) as object
     expect(await send(alice, { messageBox: name, messageId: name, body })).toMatchObject({
       status: 200,
@@ -365,7 +379,7 @@ describe.each(ENGINES)('odd input on %s', (engine) => {
     })
   })
 
-  test('NUL is a character like any other', async () => {
+  test('accepts NUL in names and texts', async () => {
     for (const name of ['nul', 'nul\u0000', '\u0000nul', 'nul\u0000\u0000']) {
       expect(
         await send(alice, { messageBox: name, messageId: name, body: `${name}\u0000behind` }),
@@ -382,7 +396,7 @@ describe.each(ENGINES)('odd input on %s', (engine) => {
     expect([await list(alice, 'nul'), await list(alice, 'nul\u0000')]).toMatchObject([[{}], []])
   })
 
-  test('half a surrogate pair within an object stays what it was: JSON writes it as an escape', async () => {
+  test('keeps a lone surrogate within an object: JSON escapes it', async () => {
     const body = { 'a\ud800': ['\udc00\ud800', '📦\ud83d'] }
     expect(
       await send(alice, { messageBox: 'surrogates', messageId: 'halves', body }),
@@ -390,7 +404,7 @@ describe.each(ENGINES)('odd input on %s', (engine) => {
     expect(await list(alice, 'surrogates')).toMatchObject([{ body: JSON.stringify(body) }])
   })
 
-  test.each(SQL)('SQL where a name or a text belongs: %j', async (text) => {
+  test.each(SQL)('stores SQL in names and texts unchanged: %j', async (text) => {
     const box = `box ${text}.`
     expect(
       await send(alice, { messageBox: box, messageId: `id ${text}`, body: `${text}.` }),
@@ -405,7 +419,7 @@ describe.each(ENGINES)('odd input on %s', (engine) => {
   })
 })
 
-describe('too large a body', () => {
+describe('a body over MAX_BODY_SIZE', () => {
   const LIMIT = 64 * 1024
   let server: TestServer
   let alice: HandSession
@@ -417,7 +431,7 @@ describe('too large a body', () => {
 
   const listRequest = (size: number): string => '{"messageBox":"inbox"}'.padEnd(size)
 
-  test('the largest that is allowed is read', async () => {
+  test('a body of exactly MAX_BODY_SIZE is accepted', async () => {
     expect(await post(alice, '/listMessages', listRequest(LIMIT))).toMatchObject({
       status: 200,
       verified: true,
@@ -425,11 +439,11 @@ describe('too large a body', () => {
   })
 
   test.each([
-    ['one byte', LIMIT + 1],
-    ['twice', LIMIT * 2],
+    ['one byte over the limit', LIMIT + 1],
+    ['twice the limit', LIMIT * 2],
     ['20 MB', 20_000_000],
-  ])('%s too large', async (_name, size) => {
-    // Nothing of it is read, so its signature does not matter.
+  ])('is rejected: %s', async (_name, size) => {
+    // The server does not read the body, so the signature does not matter.
     const prepared = await sign(
       alice,
       { target: '/listMessages', headers: JSON_TYPE, body: listRequest(size) },
@@ -438,14 +452,14 @@ describe('too large a body', () => {
 
     const answer = await submit(alice, prepared)
     expectError(answer, [413, 'ERR_BODY_TOO_LARGE'], { limit: LIMIT })
-    // So nothing is signed, or anybody on the way could have this said of any request.
+    // The answer is not signed: otherwise an attacker on the path could forge it for any request.
     expect(answer.headers.get('x-bsv-auth-signature')).toBeNull()
     expect(await post(alice, '/listMessages', { messageBox: 'inbox' })).toMatchObject({
       status: 200,
     })
   })
 
-  test('one that does not tell its length', async () => {
+  test('is rejected if its length was not declared', async () => {
     const { url, init } = await sign(alice, {
       target: '/listMessages',
       headers: JSON_TYPE,
@@ -473,7 +487,7 @@ describe('too large a body', () => {
           },
         )
         sending.on('error', reject)
-        // It never ends: the answer must come before its end.
+        // The body never ends: the answer must come before its end.
         for (let written = 0; written <= LIMIT; written += 1024) sending.write(' '.repeat(1024))
       },
     )
@@ -482,7 +496,7 @@ describe('too large a body', () => {
     expect(answer.headers.get('x-bsv-auth-signature')).toBeNull()
   })
 
-  test("a stranger's is not read at all", async () => {
+  test('is not read if the client is not authenticated', async () => {
     const response = await fetch(`${server.origin}/listMessages`, {
       method: 'POST',
       body: listRequest(LIMIT * 2),
@@ -494,17 +508,17 @@ describe('too large a body', () => {
   })
 })
 
-describe('what is no proper HTTP', () => {
+describe('malformed HTTP', () => {
   test.each([
-    ['a target that is no URL', 'GET http:// HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n'],
+    ['a target that is not a URL', 'GET http:// HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n'],
     [
       'a target with a broken host',
       'POST http://[::1/sendMessage HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n',
     ],
-    ['no HTTP at all', 'rubbish\r\n\r\n'],
-    ['a method in small letters', 'get /health HTTP/1.1\r\nhost: x\r\n\r\n'],
-    ['a header with a blank in its name', `GET /health HTTP/1.1\r\nhost: x\r\nx long: x\r\n\r\n`],
-  ])('%s gets the error body', async (_name, text) => {
+    ['text that is not HTTP', 'rubbish\r\n\r\n'],
+    ['a method in lower case', 'get /health HTTP/1.1\r\nhost: x\r\n\r\n'],
+    ['a header with a space in its name', `GET /health HTTP/1.1\r\nhost: x\r\nx long: x\r\n\r\n`],
+  ])('%s is answered with the error body', async (_name, text) => {
     const { server } = await startServer()
     const answer = await new Promise<string>((resolve, reject) => {
       const socket = connect(server.port, '127.0.0.1', () => {

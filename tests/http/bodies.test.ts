@@ -1,4 +1,4 @@
-/** Bodies that are small on the wire, and large in memory or in work. */
+/** Bodies that are small on the wire, but expensive in memory or CPU time. */
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -17,7 +17,7 @@ beforeAll(async () => {
   session = await handshake(running.origin)
 })
 
-/** Sends a head and then chunks until the server answers; tells what it answers, and how many chunks were sent by then. */
+/** Sends a head, then chunks until the server answers. Returns the answer and the chunks sent. */
 async function sendChunks(
   path: string,
   headers: Record<string, string>,
@@ -65,7 +65,7 @@ describe('a body in chunks of one byte', () => {
         (await sign(session, { target: '/sendMessage', headers: JSON_TYPE, body: 'x' })).init
           .headers,
     ],
-  ])('%s is refused as soon as it has come in hundreds of pieces', async (_name, path, headers) => {
+  ])('%s is rejected once the limit of chunks is exceeded', async (_name, path, headers) => {
     const { answer, sent } = await sendChunks(path, await headers(), 'x', 10_000_000)
 
     expect(answer).toMatch(/^HTTP\/1\.1 400 [^]*"code":"ERR_BODY_IN_PIECES"/)
@@ -74,7 +74,7 @@ describe('a body in chunks of one byte', () => {
   })
 
   test.each(['/sendMessage', '/nothing', '/health'])(
-    'at %s it is not even read to its end',
+    'at %s it is not read to its end',
     async (path) => {
       const { answer, sent } = await sendChunks(path, {}, 'x', 10_000_000)
 
@@ -84,7 +84,7 @@ describe('a body in chunks of one byte', () => {
     },
   )
 
-  test('chunks as clients send them are read, however many', async () => {
+  test('chunks of the size that clients send are accepted in any number', async () => {
     const body = JSON.stringify({ messageBox: 'inbox', padding: 'x'.repeat(2 * MIB) })
     const { url, init } = await sign(session, { target: '/listMessages', headers: JSON_TYPE, body })
     const stream = new ReadableStream({
@@ -100,7 +100,7 @@ describe('a body in chunks of one byte', () => {
   })
 })
 
-describe('what a body holds', () => {
+describe('the complexity of a body', () => {
   const payment = (tx: string): string =>
     `{"message":{"recipient":"${session.identityKey}","messageBox":"inbox","messageId":"id","body":"x"},"payment":{"tx":${tx}}}`
 
@@ -115,8 +115,8 @@ describe('what a body holds', () => {
         ),
     ],
     ['millions of numbers', () => payment(`[${'1,'.repeat(4_000_000)}1]`)],
-    ['arrays within each other', () => payment(`${'['.repeat(400_000)}${']'.repeat(400_000)}`)],
-  ])('%s are refused before they are made', async (_name, body) => {
+    ['nested arrays', () => payment(`${'['.repeat(400_000)}${']'.repeat(400_000)}`)],
+  ])('%s are rejected before they are parsed', async (_name, body) => {
     const answer = await post(session, '/sendMessage', body())
     expect(answer).toMatchObject({
       status: 400,
@@ -133,7 +133,7 @@ describe('what a body holds', () => {
       () => `${'x'.repeat(1000)}"${'[{,:'.repeat(500_000)}`,
     ],
     ['a payment of a million bytes as numbers', () => 'x'],
-  ])('%s are none', async (name, text) => {
+  ])('%s do not count as structure', async (name, text) => {
     const tx = name.startsWith('a payment')
       ? JSON.stringify(Array.from({ length: 1_000_000 }, () => 255))
       : '[1]'
@@ -151,11 +151,11 @@ describe('what a body holds', () => {
   })
 })
 
-test('a refusal before the signature was checked is signed for nobody', async () => {
+test('an error sent before the signature was checked is not signed', async () => {
   const { origin } = await startServer({ env: { MAX_BODY_SIZE: '1kb' } })
   const alice = await handshake(origin)
   const target = { target: '/listMessages', headers: JSON_TYPE }
-  // Somebody on the way names the client's session and request in a request of its own.
+  // An attacker on the path sends a request of its own with the client's session and request id.
   const forged = await sign(
     alice,
     { ...target, body: ' '.repeat(2000) },

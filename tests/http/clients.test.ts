@@ -6,7 +6,7 @@ import { ENGINES } from '../../tools/databases/databases'
 import { startServer } from '../../tools/servers/server'
 
 describe.each(ENGINES)('released clients on %s', (engine) => {
-  test.each(EVERY_RELEASE)('%s sends, lists, repeats and acknowledges', async (release) => {
+  test.each(EVERY_RELEASE)('%s sends, sends again, lists and acknowledges', async (release) => {
     const { host } = await startServer({ engine })
     const alice = await newClient(host, { release })
     const bob = await newClient(host, { release })
@@ -25,7 +25,7 @@ describe.each(ENGINES)('released clients on %s', (engine) => {
     expect(await bob.client.listMessages({ messageBox: 'inbox', host })).toEqual([])
   })
 
-  test('what is stored of an encrypted message is not its text', async () => {
+  test('the server stores an encrypted message without its plain text', async () => {
     const { host, server } = await startServer({ engine })
     const alice = await newClient(host)
     await alice.client.sendMessage(
@@ -51,7 +51,7 @@ describe.each(ENGINES)('released clients on %s', (engine) => {
     ['a text that holds JSON', '{"a":1}'],
     ['a text that looks like a payment wrapper', '{"message":"inner","payment":{"tx":[1]}}'],
     ['an object with a key "message"', { message: 'inner', payment: { tx: [1] } }],
-  ])('a plain message comes out as it went in: %s', async (_name, body) => {
+  ])('a plain message is listed as it was sent: %s', async (_name, body) => {
     const { host } = await startServer({ engine })
     const alice = await newClient(host)
     await alice.client.sendMessage(
@@ -65,13 +65,13 @@ describe.each(ENGINES)('released clients on %s', (engine) => {
       acceptPayments: false,
     })
 
-    // The client parses whatever is JSON.
+    // The client parses every text that is JSON.
     expect(message!.body).toEqual(
       body === 'plain text' ? body : typeof body === 'string' ? JSON.parse(body) : body,
     )
   })
 
-  test('a payment that comes with a message reaches its recipient', async () => {
+  test('the recipient receives the payment sent with a message', async () => {
     const { host } = await startServer({ engine })
     const alice = await newClient(host)
     const bob = await newClient(host)
@@ -103,7 +103,7 @@ describe.each(ENGINES)('released clients on %s', (engine) => {
     expect(internalized).toEqual([payment])
   })
 
-  test('bodies of 1 MB', async () => {
+  test('a body of 1 MB is sent and listed', async () => {
     const { host } = await startServer({ engine })
     const alice = await newClient(host)
     const body = `${'ä"\'\\'.repeat(200_000)}${'x'.repeat(200_000)}`
@@ -117,7 +117,7 @@ describe.each(ENGINES)('released clients on %s', (engine) => {
     expect(message!.body).toBe(body)
   })
 
-  test('each spelling of a name is a box of its own', async () => {
+  test('each spelling of a name is a separate box', async () => {
     const { host } = await startServer({ engine })
     const alice = await newClient(host)
     const names = [
@@ -147,14 +147,14 @@ describe.each(ENGINES)('released clients on %s', (engine) => {
 
     for (const messageBox of names) {
       const messages = await alice.client.listMessages({ messageBox, host })
-      // A no-break space is a blank, and a box's name is trimmed.
+      // The client trims a box's name; a no-break space counts as white space.
       if (messageBox === 'box' || messageBox === 'box\u00a0')
         expect(messages.map((message) => message.body)).toEqual(['box', 'box\u00a0'])
       else expect(messages.map((message) => message.body)).toEqual([messageBox])
     }
   })
 
-  test('a restart between two calls takes no new handshake', async () => {
+  test('after a restart the client needs no new handshake', async () => {
     const running = await startServer({ engine })
     const alice = await newClient(running.host)
     const message = { recipient: alice.identityKey, messageBox: 'inbox', body: 'before' }
@@ -173,7 +173,7 @@ describe.each(ENGINES)('released clients on %s', (engine) => {
     ).toHaveLength(2)
   })
 
-  test('two devices of one identity at once', async () => {
+  test('two devices of one identity send concurrently', async () => {
     const { host } = await startServer({ engine })
     const key = PrivateKey.fromRandom()
     const devices = await Promise.all([newClient(host, { key }), newClient(host, { key })])

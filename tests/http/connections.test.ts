@@ -21,7 +21,7 @@ beforeAll(async () => {
   running = await startServer({ env: { ENABLE_WEBSOCKETS: 'true' } })
 })
 
-/** What the server says to these bytes before it, or the timeout, ends the connection. */
+/** What the server answers to these bytes until the server or a timeout ends the connection. */
 async function tell(text: string): Promise<string> {
   return await new Promise((resolve) => {
     const socket = connect(running.server.port, '127.0.0.1', () => {
@@ -40,7 +40,7 @@ async function tell(text: string): Promise<string> {
 }
 
 test.each(['h2c', 'websocket'])(
-  'a request that asks for an upgrade to %s is answered',
+  'a request for an upgrade to %s is answered over HTTP',
   async (protocol) => {
     const answer = await tell(
       `GET /health HTTP/1.1\r\nhost: x\r\nconnection: upgrade, close\r\nupgrade: ${protocol}\r\n\r\n`,
@@ -49,7 +49,7 @@ test.each(['h2c', 'websocket'])(
   },
 )
 
-test('one that has a body is refused', async () => {
+test('a request for an upgrade that has a body is rejected', async () => {
   const answer = await tell(
     'POST /sendMessage HTTP/1.1\r\nhost: x\r\nconnection: upgrade\r\nupgrade: h2c\r\ncontent-length: 2\r\n\r\n{}',
   )
@@ -57,13 +57,13 @@ test('one that has a body is refused', async () => {
   expect(answer).toContain('ERR_BAD_REQUEST')
 })
 
-test('a connection with too many requests unanswered is ended', async () => {
+test('the server ends a connection with too many unanswered requests', async () => {
   const answer = await tell('GET /ready HTTP/1.1\r\nhost: x\r\n\r\n'.repeat(200))
   expect(answer.match(/HTTP\/1\.1 200/g)?.length ?? 0).toBeLessThan(200)
   expect((await fetch(`${running.origin}/ready`)).status).toBe(200)
 })
 
-/** The head of a request with a session, but with no signature that could hold. */
+/** The head of a request with a session, but without a valid signature. */
 function head(session: HandSession, length: number): string {
   return [
     'POST /listMessages HTTP/1.1',
@@ -81,7 +81,7 @@ function head(session: HandSession, length: number): string {
   ].join('\r\n')
 }
 
-/** A connection on which this has been written. */
+/** Opens a connection and writes this data to it. */
 async function write(
   port: number,
   ...data: Array<string | Buffer>
@@ -96,11 +96,11 @@ async function write(
   })
 }
 
-/** An address may use 32 MiB: eight of these are nearly all of it. */
+/** In bytes. An address may use 32 MiB: eight of these take nearly all of it. */
 const BIG = 4_000_000
 
 describe('the memory for bodies', () => {
-  test('is bounded for each address by what has arrived; small bodies, and those of others, get through', async () => {
+  test('is limited per address; small bodies and other addresses are still served', async () => {
     const { server, origin } = await startServer({ env: { TRUST_PROXY: '1' } })
     const session = await handshake(origin)
     const sockets = await Promise.all(
@@ -141,7 +141,7 @@ describe('the memory for bodies', () => {
     ).toBe(true)
   })
 
-  test('is not taken by what was only announced', async () => {
+  test('counts the bytes that have arrived, not content-length', async () => {
     const { server, origin } = await startServer()
     const session = await handshake(origin)
     const sockets = await Promise.all(
@@ -156,7 +156,7 @@ describe('the memory for bodies', () => {
   })
 })
 
-test('a connection that ends in the middle of a body leaves nothing behind', async () => {
+test('a connection that ends within a body releases its memory and its request slot', async () => {
   const { server, origin } = await startServer({ env: { METRICS_PORT: '0' } })
   const session = await handshake(origin)
   const handshakes = 'POST /.well-known/auth HTTP/1.1\r\nhost: x\r\ncontent-length: 2\r\n\r\n{}'
@@ -176,7 +176,7 @@ test('a connection that ends in the middle of a body leaves nothing behind', asy
     socket.destroy()
   })
 
-  // Each request was followed to its end, and what arrived of its body is given back.
+  // The server counts each request as ended, and releases the memory of its body.
   const text = async (): Promise<string> =>
     await (await fetch(`http://127.0.0.1:${server.metricsPort!}/metrics`)).text()
   await eventually(
@@ -197,7 +197,7 @@ test('a connection that ends in the middle of a body leaves nothing behind', asy
   ).toBe(200)
 })
 
-test('too large headers are named as such', async () => {
+test('headers that are too large are answered with ERR_HEADERS_TOO_LARGE', async () => {
   const answer = await tell(
     `GET /health HTTP/1.1\r\nhost: x\r\nx-long: ${'x'.repeat(100_000)}\r\n\r\n`,
   )
@@ -205,13 +205,13 @@ test('too large headers are named as such', async () => {
   expect(answer).toContain('ERR_HEADERS_TOO_LARGE')
 })
 
-test('a method that a path does not answer comes with those that it does', async () => {
+test('the answer to a wrong method lists the allowed methods', async () => {
   const response = await fetch(`${running.origin}/sendMessage`)
   expect(response.status).toBe(405)
   expect(response.headers.get('allow')).toBe('POST')
 })
 
-test('a connection on which nothing was ever said does not hold up the end', async () => {
+test('an idle connection without requests does not delay a stop', async () => {
   const { server } = await startServer()
   const socket = connect(server.port, '127.0.0.1')
   await new Promise<void>((resolve) =>
@@ -224,7 +224,7 @@ test('a connection on which nothing was ever said does not hold up the end', asy
       resolve()
     }),
   )
-  // The server has it as well once it has answered somebody who came later.
+  // Once the server has answered a later connection, it has accepted this one too.
   await fetch(`http://127.0.0.1:${server.port}/health`)
   const since = Date.now()
   await server.stop()
@@ -233,7 +233,7 @@ test('a connection on which nothing was ever said does not hold up the end', asy
   await closed
 })
 
-test('a server key that cannot sign fails the request, not the server', async () => {
+test('if the server key cannot sign, the request fails and the server continues', async () => {
   const serverKey = new NativeServerKey(new Secret(randomBytes(32).toString('hex')))
   let broken = false
   const frail: ServerKey = {

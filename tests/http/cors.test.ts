@@ -13,7 +13,7 @@ interface Seen {
   body: unknown
 }
 
-/** A request by someone who claims no identity. */
+/** Sends a request without authentication. */
 async function ask(url: string, method = 'GET', init: RequestInit = {}): Promise<Seen> {
   const response = await fetch(url, { method, ...init })
   const text = await response.text()
@@ -34,7 +34,7 @@ describe.each(['', '/api', '/a/b-c.d'])('with the prefix "%s"', (prefix) => {
   })
 
   test.each([...ROUTES, ...HEALTH, '/unknown', ''])(
-    'a page of any origin may ask %s',
+    'a page of any origin may request %s',
     async (path) => {
       const { status, headers, body } = await ask(`${server.host}${path}`, 'OPTIONS', {
         headers: {
@@ -52,7 +52,7 @@ describe.each(['', '/api', '/a/b-c.d'])('with the prefix "%s"', (prefix) => {
     },
   )
 
-  test('a page of any origin may make the handshake, at the root', async () => {
+  test('a page of any origin may make the handshake, at the root only', async () => {
     expect(await ask(`${server.origin}/.well-known/auth`, 'OPTIONS')).toMatchObject({ status: 200 })
     const answer = await ask(`${server.origin}/.well-known/auth`, 'POST', { body: '{}' })
     expectError(answer, [400, 'ERR_INVALID_AUTH_MESSAGE'])
@@ -64,7 +64,7 @@ describe.each(['', '/api', '/a/b-c.d'])('with the prefix "%s"', (prefix) => {
       expectError(await ask(`${server.host}/.well-known/auth`, 'POST'), [404, 'ERR_NOT_FOUND'])
   })
 
-  test.each(HEALTH)('%s answers without an identity, and GET and HEAD alone', async (path) => {
+  test.each(HEALTH)('%s answers without authentication, to GET and HEAD only', async (path) => {
     const answer = await ask(`${server.host}${path}`)
 
     expect([answer.status, answer.body]).toEqual([
@@ -80,7 +80,7 @@ describe.each(['', '/api', '/a/b-c.d'])('with the prefix "%s"', (prefix) => {
   })
 
   test.each(ROUTES)(
-    'a stranger at %s is told to prove an identity, or that the method is wrong',
+    'an unauthenticated client at %s gets 401, or 405 if the method is wrong',
     async (path) => {
       const details = { message: 'Mutual-authentication failed!' }
       expectError(await ask(`${server.host}${path}`, 'POST'), [401, 'UNAUTHORIZED'], details)
@@ -107,12 +107,12 @@ describe.each(['', '/api', '/a/b-c.d'])('with the prefix "%s"', (prefix) => {
     '/constructor',
     '/index.html',
     '/api/sendMessages',
-  ])('a stranger at %s is told that nothing is there', async (path) => {
+  ])('an unauthenticated client at %s gets 404', async (path) => {
     for (const method of ['GET', 'POST'])
       expectError(await ask(`${server.host}${path}`, method), [404, 'ERR_NOT_FOUND'])
   })
 
-  test('an answer to a proven identity is signed: a success, a refusal, a wrong method, an unknown path', async () => {
+  test('every answer to an authenticated client is signed, errors included', async () => {
     const listed = await post(alice, `${prefix}/listMessages`, { messageBox: 'inbox' })
     expect(listed).toMatchObject({ status: 200, verified: true })
     expectCors(listed.headers)
@@ -129,7 +129,7 @@ describe.each(['', '/api', '/a/b-c.d'])('with the prefix "%s"', (prefix) => {
     )
   })
 
-  test('nothing is to be had beside the prefix', async () => {
+  test('paths outside the prefix get 404', async () => {
     for (const wrong of prefix === ''
       ? ['/api']
       : ['', `${prefix}x`, prefix.slice(0, -1), `/x${prefix}`]) {
@@ -146,7 +146,7 @@ describe.each(['', '/api', '/a/b-c.d'])('with the prefix "%s"', (prefix) => {
     }
   })
 
-  test('nothing tells what the server is made of', async () => {
+  test('no header reveals the software of the server', async () => {
     const { headers } = await ask(`${server.host}/health`)
     expect([headers.get('x-powered-by'), headers.get('server'), headers.get('etag')]).toEqual([
       null,
@@ -165,7 +165,7 @@ describe.each(['', '/api', '/a/b-c.d'])('with the prefix "%s"', (prefix) => {
     `GET /${'a'.repeat(12_000)} HTTP/1.1\r\nhost: x\r\n`,
     'PROPFIND /x HTTP/1.1\r\nhost: x\r\n',
     'TRACE /x HTTP/1.1\r\nhost: x\r\n',
-  ])('an odd request is one for nothing: %j', async (request) => {
+  ])('an unusual request for an unknown path gets 404: %j', async (request) => {
     const answer = await raw(server.server.port, `${request}connection: close\r\n\r\n`)
     expect(answer).toMatch(
       /^HTTP\/1\.1 404 [^]*access-control-allow-origin: \*[^]*"code":"ERR_NOT_FOUND"/i,
@@ -173,7 +173,7 @@ describe.each(['', '/api', '/a/b-c.d'])('with the prefix "%s"', (prefix) => {
   })
 })
 
-/** What a server answers, and closes behind, to bytes that no HTTP client would send. */
+/** Sends raw bytes; returns the server's answer once the connection is closed. */
 async function raw(port: number, request: string): Promise<string> {
   return await new Promise((resolve, reject) => {
     let answer = ''

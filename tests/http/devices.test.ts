@@ -21,18 +21,22 @@ describe.each(ENGINES)('devices on %s', (engine) => {
     ['no token', {}, 'ERR_INVALID_FCM_TOKEN'],
     ['a blank token', { fcmToken: ' ' }, 'ERR_INVALID_FCM_TOKEN'],
     ['a number', { fcmToken: 5 }, 'ERR_INVALID_FCM_TOKEN'],
-    ['too long a token', { fcmToken: 'x'.repeat(4097) }, 'ERR_INVALID_FCM_TOKEN'],
+    ['a token that is too long', { fcmToken: 'x'.repeat(4097) }, 'ERR_INVALID_FCM_TOKEN'],
     ['an array', [], 'ERR_INVALID_FCM_TOKEN'],
     ['another platform', { fcmToken: 'x', platform: 'windows' }, 'ERR_INVALID_PLATFORM'],
-    ['an id that is no text', { fcmToken: 'x', deviceId: 5 }, 'ERR_INVALID_DEVICE_ID'],
-    ['too long an id', { fcmToken: 'x', deviceId: 'x'.repeat(256) }, 'ERR_INVALID_DEVICE_ID'],
-  ])('%s is refused', async (_name, body, code) => {
+    ['an id that is not a text', { fcmToken: 'x', deviceId: 5 }, 'ERR_INVALID_DEVICE_ID'],
+    [
+      'an id that is too long',
+      { fcmToken: 'x', deviceId: 'x'.repeat(256) },
+      'ERR_INVALID_DEVICE_ID',
+    ],
+  ])('%s is rejected', async (_name, body, code) => {
     const session = await handshake(server.origin)
     expectRefusal(await post(session, '/registerDevice', body), 400, code)
     expect(await list(session)).toEqual([])
   })
 
-  test('the released client registers a device, and sees it without its token', async () => {
+  test('the released client registers a device and lists it with its token shortened', async () => {
     const { client } = await newClient(server.host)
     const fcmToken = 'a-long-token-0123456789'
     const registered = await client.registerDevice(
@@ -59,7 +63,7 @@ describe.each(ENGINES)('devices on %s', (engine) => {
     ])
   })
 
-  test('a token registered again is one device; by another identity, another one', async () => {
+  test('a token registered twice is one device; under another identity it is a second device', async () => {
     const [alice, bob] = [await handshake(server.origin), await handshake(server.origin)]
     const first = await post(alice, '/registerDevice', { fcmToken: 'shared', platform: 'web' })
     const again = await post(alice, '/registerDevice', { fcmToken: 'shared', platform: 'android' })
@@ -73,7 +77,7 @@ describe.each(ENGINES)('devices on %s', (engine) => {
     expectRefusal(await post(bob, '/unregisterDevice', {}), 400, 'ERR_INVALID_FCM_TOKEN')
   })
 
-  test('whoever registers and forgets at once is answered each time', async () => {
+  test('concurrent registrations and removals of one device all succeed', async () => {
     const session = await handshake(server.origin)
     const answers = await Promise.all(
       Array.from(
@@ -87,7 +91,7 @@ describe.each(ENGINES)('devices on %s', (engine) => {
     expect(new Set(answers.map(({ status }) => status))).toEqual(new Set([200]))
   })
 
-  test('an identity has 100 devices at most, the newest', async () => {
+  test('an identity keeps at most its 100 newest devices', async () => {
     const session = await handshake(server.origin)
     for (let i = 0; i <= 100; i++)
       await post(session, '/registerDevice', {
@@ -100,11 +104,11 @@ describe.each(ENGINES)('devices on %s', (engine) => {
     )
   })
 
-  test('pages, the one that was updated last first', async () => {
+  test('devices are listed in pages, the last updated first', async () => {
     const session = await handshake(server.origin)
     for (const name of ['a', 'b', 'c', 'a']) {
       await post(session, '/registerDevice', { fcmToken: `token-${name}`, deviceId: name })
-      // Times are kept in milliseconds.
+      // The database stores times in milliseconds.
       const since = Date.now()
       await until(() => Date.now() > since)
     }
@@ -134,7 +138,7 @@ describe.each(ENGINES)('devices on %s', (engine) => {
       )
   })
 
-  test('the id of a device is trimmed, and none if nothing is left of it', async () => {
+  test('the id of a device is trimmed; an empty id counts as no id', async () => {
     const session = await handshake(server.origin)
     await post(session, '/registerDevice', { fcmToken: 'one', deviceId: ' my phone ' })
     await post(session, '/registerDevice', { fcmToken: 'two', deviceId: '' })
@@ -146,7 +150,7 @@ describe.each(ENGINES)('devices on %s', (engine) => {
     ])
   })
 
-  test('a new token of a device replaces the old one, on this platform and of this identity', async () => {
+  test('a new token replaces the old one for the same device, platform and identity', async () => {
     const [alice, bob] = [await handshake(server.origin), await handshake(server.origin)]
     const add = async (
       session: HandSession,

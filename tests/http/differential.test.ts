@@ -1,6 +1,6 @@
 /**
- * The same requests through our authentication and through the package's own, from the SDK's AuthFetch: both
- * must come to the same verdict and give responses that verify, but where the contract asks for more.
+ * Sends the same requests with the SDK's AuthFetch to our authentication and to the SDK package's.
+ * Both must give the same result, with responses that verify, unless the contract asks for more.
  */
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { AuthFetch, PrivateKey, ProtoWallet, type WalletInterface } from '@bsv/sdk'
@@ -51,7 +51,7 @@ afterAll(async () => {
   }
 })
 
-/** A server that tells an authenticated client who it is and what it asked, with signed headers and any status. */
+/** Starts a server that returns the client's identity key and request, with signed headers. */
 async function serve(auth: RequestHandler[]): Promise<string> {
   const app = express()
   app.use(...auth)
@@ -168,7 +168,7 @@ const requests: fc.Arbitrary<Asked> = fc
     return { method, path, search, headers: { ...headers, 'content-type': type }, body }
   })
 
-test("SDK 2's AuthFetch", async () => {
+test("SDK 2's AuthFetch gets the same answers from both", async () => {
   const key = PrivateKey.fromRandom()
   const client = new AuthFetch(new ProtoWallet(key) as unknown as WalletInterface)
   await fc.assert(
@@ -179,7 +179,7 @@ test("SDK 2's AuthFetch", async () => {
   )
 })
 
-test("SDK 1's AuthFetch", async () => {
+test("SDK 1's AuthFetch works with our authentication", async () => {
   const key = OlderPrivateKey.fromRandom()
   const client = new OlderAuthFetch(new OlderProtoWallet(key) as never) as unknown as AuthFetch
   await fc.assert(
@@ -192,7 +192,7 @@ test("SDK 1's AuthFetch", async () => {
   )
 })
 
-/** Changes one thing of a signed request; each is a different byte on the wire than the one that was signed. */
+/** Each changes one part of a signed request, so that the wire differs from what was signed. */
 const tamperings: Array<(request: PreparedRequest) => void> = [
   ({ init }) => {
     init.body = String(init.body).replace('"a":', '"b":')
@@ -220,7 +220,7 @@ const tamperings: Array<(request: PreparedRequest) => void> = [
   },
 ]
 
-test('neither takes a request with one byte changed', async () => {
+test('both reject a request that was changed after signing', async () => {
   const sessions = [await handshake(ours), await handshake(stock)]
   const request = {
     target: '/path?status=200',

@@ -1,4 +1,4 @@
-/** The pages about the API: nothing of the documents is left out, and every link leads somewhere. */
+/** The pages about the API show the whole documents, and all their links work. */
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import asyncapi from '../../docs/asyncapi.json'
 import { ERRORS } from '../../src/contract/errors'
@@ -29,7 +29,7 @@ describe.each(['', '/api'])('with the prefix %j', (prefix) => {
     events = await page('/docs/events')
   })
 
-  test('every operation and every error code has an anchor, and every field and limit its place', () => {
+  test('the page has an anchor for every operation and error code, and shows every field and limit', () => {
     const ids = captures(docs, / id="([^"]+)"/g)
     expect(ids).toEqual(expect.arrayContaining(OPERATIONS.map(({ id }) => id)))
     expect(ids).toEqual(expect.arrayContaining([...OPERATIONS.flatMap(codesOf), ...NO_OPERATION]))
@@ -61,7 +61,7 @@ describe.each(['', '/api'])('with the prefix %j', (prefix) => {
     ).toEqual([])
   })
 
-  test('every event is on the page of events', () => {
+  test('the page of events shows every event', () => {
     expect(captures(events, /<code>([^<]*)<\/code>/g)).toEqual(
       expect.arrayContaining(Object.values(asyncapi.components.messages).map(({ name }) => name)),
     )
@@ -71,7 +71,7 @@ describe.each(['', '/api'])('with the prefix %j', (prefix) => {
     expect(events.includes('Live messages are off')).toBe(true)
   })
 
-  test('ids are unique, links within lead somewhere, and others stay below the prefix', async () => {
+  test('ids are unique, links resolve, and paths begin with the prefix', async () => {
     for (const page of [docs, events]) {
       const ids = captures(page, / id="([^"]+)"/g)
       expect(new Set(ids).size).toBe(ids.length)
@@ -86,7 +86,7 @@ describe.each(['', '/api'])('with the prefix %j', (prefix) => {
   })
 })
 
-test('a code of the catalogue is never shown as a type', async () => {
+test('error codes are not listed among the types', async () => {
   const { host } = await startServer()
   const types = captures(await (await fetch(`${host}/docs`)).text(), /<h3 id="([^"]+)"/g)
   expect(types.filter((name) => name in ERRORS)).toEqual([])

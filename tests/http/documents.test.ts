@@ -1,4 +1,6 @@
-/** The API's documents as they are served, and what of them no other test comes by. */
+/**
+ * The API's documents as the server serves them, and what they describe but no other test covers.
+ */
 import { describe, expect, test } from '@jest/globals'
 import { PrivateKey } from '@bsv/sdk'
 import { execFile } from 'node:child_process'
@@ -24,7 +26,7 @@ import { handshake, post, sign, submit } from '../../tools/clients/signedRequest
 const ROOT = join(__dirname, '..', '..')
 
 describe.each(['', '/api'])('with the prefix %j', (prefix) => {
-  test('both documents are for anybody, and kept until they change', async () => {
+  test('both documents are public, and clients may cache them until they change', async () => {
     const { host, origin } = await startServer({
       env: { ROUTING_PREFIX: prefix, DELIVERY_FEES: 'letters=7' },
     })
@@ -42,7 +44,7 @@ describe.each(['', '/api'])('with the prefix %j', (prefix) => {
       expectCors(answer.headers)
       expect(await answer.json()).toHaveProperty(field)
       const etag = answer.headers.get('etag')!
-      // Node would ask for a fresh copy otherwise; browsers say the same.
+      // Without this cache-control, Node's fetch asks for a fresh copy. Browsers send it too.
       const again = await fetch(`${host}${path}`, {
         headers: { 'if-none-match': etag, 'cache-control': 'max-age=0' },
       })
@@ -73,10 +75,10 @@ describe.each(['', '/api'])('with the prefix %j', (prefix) => {
   })
 })
 
-/** The document tells of them where it tells of the usual ones. */
+/** Aliases of the health routes; the document mentions them under the main names. */
 const OTHER_NAMES = ['get /healthz', 'get /health/live', 'get /readyz', 'get /health/ready']
 
-test('the document tells of every route of the server, and of no other', async () => {
+test('the document describes exactly the routes of the server', async () => {
   const {
     server: { context },
   } = await startServer({ env: { MIGRATE_KEY: 'only for this test', ENABLE_OVERLAY: 'true' } })
@@ -92,7 +94,7 @@ test('the document tells of every route of the server, and of no other', async (
   expect(OPERATIONS.map(({ method, path }) => `${method} ${path}`).sort()).toEqual(table.sort())
 })
 
-test('the public address of a server is where its document says that the server is', async () => {
+test('the document names the public address of the server', async () => {
   const { host } = await startServer({
     env: { ROUTING_PREFIX: '/api', HOSTING_DOMAIN: 'https://box.example.com' },
   })
@@ -129,7 +131,7 @@ test('the sample of every operation runs', async () => {
       join(folder, 'events.mjs'),
       `${PRELUDE}\n${EVENTS_SAMPLE}`.replace(SAMPLE_HOST, host),
     )
-    // One after the other in one process, which loads the client once; a sample that fails ends it.
+    // The samples run in turn in one process, which loads the client once. A failure ends it.
     writeFileSync(
       join(folder, 'all.mjs'),
       [...samples, 'events']
@@ -154,7 +156,7 @@ test('the sample of every operation runs', async () => {
   }
 })
 
-test('whatever is public counts for the rate of its address, but for whether the server is well', async () => {
+test('every public route except the health checks counts against the rate limit of the address', async () => {
   const { host, origin } = await startServer({
     env: { RATE_LIMIT_ADDRESS: '1', MIGRATE_KEY: 'only for this test' },
   })
@@ -167,7 +169,7 @@ test('whatever is public counts for the rate of its address, but for whether the
   expect((await fetch(`${host}/health`)).status).toBe(200)
 })
 
-test('messages wait for the schema', async () => {
+test('message routes answer 503 if the schema is outdated', async () => {
   const server = await startServer({ env: { MIGRATE_ON_START: 'false' } })
   const { knex, schema } = server.server.context
   await schema.migrate()
@@ -204,7 +206,7 @@ test('POST /migrate brings the schema up to date', async () => {
   ])
 })
 
-test('of two recipients who charge, one that no output is for', async () => {
+test('if a payment lacks an output for one of two recipients, the error names that recipient', async () => {
   const { origin } = await startServer({
     env: { CHAINTRACKS_URL: 'http://127.0.0.1:9', ARC_URL: 'http://127.0.0.1:9' },
   })
@@ -236,7 +238,7 @@ test('of two recipients who charge, one that no output is for', async () => {
   })
 })
 
-test('a list of rules for what is no box', async () => {
+test('listing rules with a blank box name is rejected', async () => {
   const { origin } = await startServer()
   const alice = await handshake(origin, PrivateKey.fromRandom())
   expect(
@@ -249,7 +251,7 @@ test('a list of rules for what is no box', async () => {
   ).toMatchObject({ code: 'ERR_INVALID_MESSAGE_BOX' })
 })
 
-test('a request that takes too long to arrive is told so', async () => {
+test('a request that takes too long to arrive is answered with 408', async () => {
   const { server } = createHttpServer({ onRequest() {} })
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve)
@@ -261,7 +263,7 @@ test('a request that takes too long to arrive is told so', async () => {
     })
   })
   watchAnswers(port, '')
-  // As Node says it, whose own patience is two minutes.
+  // Simulates the event that Node emits after its own timeout of two minutes.
   server.once('connection', (socket) => {
     setImmediate(() => {
       server.emit(

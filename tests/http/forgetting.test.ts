@@ -1,4 +1,4 @@
-/** A failure that has passed is not remembered. */
+/** The server does not cache a temporary failure. */
 import { expect, test } from '@jest/globals'
 import { execFileSync } from 'node:child_process'
 import { mkdtempSync, readdirSync, renameSync, writeFileSync } from 'node:fs'
@@ -13,7 +13,7 @@ import { ServerProcess } from '../../tools/programs/processes'
 import { onEnd } from '../../tools/servers/server'
 import { handshake, post } from '../../tools/clients/signedRequests'
 
-test("a page's file that could not be read once is read the next time", async () => {
+test('after a failed read, the next load reads the file again', async () => {
   const folder = mkdtempSync(join(tmpdir(), 'messagebox-assets-'))
   const file = join(folder, 'style.css')
   writeFileSync(file, 'body {}')
@@ -25,7 +25,7 @@ test("a page's file that could not be read once is read the next time", async ()
   expect((await assets.load('style.css')).body.toString()).toBe('body {}')
 })
 
-test('a verifier that could not be started once, for want of descriptors, verifies the next payment', async () => {
+test('after the verifier failed to start for lack of file descriptors, it verifies the next payment', async () => {
   const chain = await TestChain.start()
   const database = await createDatabase('sqlite')
   const server = await ServerProcess.start({

@@ -25,7 +25,7 @@ const page = async (session: HandSession, request: object): Promise<Page> => {
   return body as unknown as Page
 }
 
-/** Puts messages straight into someone's box, each after the one before. */
+/** Stores messages in a recipient's box, in order, without HTTP. */
 async function fill(
   { server }: TestServer,
   recipient: string,
@@ -44,7 +44,7 @@ async function fill(
   }
 }
 
-describe('POST /listMessages refuses', () => {
+describe('POST /listMessages rejects', () => {
   let alice: HandSession
 
   beforeAll(async () => {
@@ -107,7 +107,7 @@ describe('POST /listMessages refuses', () => {
   })
 })
 
-/** In bytes: a listed message takes about 325 beside its body, and the frame of a page 256. */
+/** In bytes. A listed message takes about 325 besides its body, and the frame of a page 256. */
 const MAX_PAGE = 2500
 
 describe.each(ENGINES)('POST /listMessages on %s', (engine) => {
@@ -117,7 +117,7 @@ describe.each(ENGINES)('POST /listMessages on %s', (engine) => {
     server = await startServer({ engine, env: { MAX_PAGE_BYTES: String(MAX_PAGE) } })
   })
 
-  test('an unknown box is an empty list', async () => {
+  test('lists an unknown box as empty', async () => {
     const alice = await handshake(server.origin)
     const { body } = await list(alice, { messageBox: 'nowhere' })
     expect(body).toEqual({
@@ -130,7 +130,7 @@ describe.each(ENGINES)('POST /listMessages on %s', (engine) => {
     })
   })
 
-  test('a message shows who sent what and when, in both spellings', async () => {
+  test('a message has its sender, its body and its times, under both spellings', async () => {
     const [bob, before] = [await handshake(server.origin), Date.now()]
     const alice = await handshake(server.origin)
     await post(alice, '/sendMessage', {
@@ -161,7 +161,7 @@ describe.each(ENGINES)('POST /listMessages on %s', (engine) => {
     expect(Date.parse(time)).toBeLessThanOrEqual(Date.now())
   })
 
-  test('a box belongs to its recipient, and listing takes nothing out of it', async () => {
+  test('lists only the boxes of the caller, and removes nothing', async () => {
     const bob = await handshake(server.origin)
     const alice = await handshake(server.origin)
     await fill(server, alice.identityKey, ['hers'])
@@ -175,7 +175,7 @@ describe.each(ENGINES)('POST /listMessages on %s', (engine) => {
     }
   })
 
-  test('one message by its id, of this box alone', async () => {
+  test('lists one message by its id, from this box only', async () => {
     const alice = await handshake(server.origin)
     await fill(server, alice.identityKey, ['a', 'b', 'c'])
     await fill(server, alice.identityKey, ['elsewhere'], 'other')
@@ -199,7 +199,7 @@ describe.each(ENGINES)('POST /listMessages on %s', (engine) => {
     })
   })
 
-  test('pages come in order of arrival, bounded by their limit', async () => {
+  test('pages are in order of arrival and hold at most "limit" messages', async () => {
     const alice = await handshake(server.origin)
     await fill(server, alice.identityKey, ['0', '1', '2', '3', '4'])
     await fill(server, alice.identityKey, ['elsewhere'], 'other')
@@ -234,7 +234,7 @@ describe.each(ENGINES)('POST /listMessages on %s', (engine) => {
     })
   })
 
-  test('pages are bounded by their bytes, but hold one message at least', async () => {
+  test('pages hold at most MAX_PAGE_BYTES, but at least one message', async () => {
     const alice = await handshake(server.origin)
     const sizes = [500, 524, 1, 3000, 1024, 400]
     await fill(
@@ -256,10 +256,10 @@ describe.each(ENGINES)('POST /listMessages on %s', (engine) => {
   })
 
   test.each([
-    ['letters of four bytes', '📦'.repeat(180)],
-    ['quotes, of which each becomes two bytes', '"'.repeat(360)],
-    ['control characters, of which each becomes six', '\u0001'.repeat(120)],
-  ])('pages are measured as they are sent: %s', async (_name, body) => {
+    ['characters of four bytes', '📦'.repeat(180)],
+    ['quotes, escaped as two bytes each', '"'.repeat(360)],
+    ['control characters, escaped as six bytes each', '\u0001'.repeat(120)],
+  ])('pages are measured in bytes as sent: %s', async (_name, body) => {
     const alice = await handshake(server.origin)
     await fill(server, alice.identityKey, [body, body, body])
 
@@ -273,7 +273,7 @@ describe.each(ENGINES)('POST /listMessages on %s', (engine) => {
     })
   })
 
-  test('the name of a box is trimmed, and else exact', async () => {
+  test('the name of a box is trimmed, then matched exactly', async () => {
     const alice = await handshake(server.origin)
     await fill(server, alice.identityKey, ['hello'], 'Böx')
 
