@@ -1,4 +1,7 @@
-/** The pages as HTTP: who gets what, headers, names that hold a hash. What browsers make of them: tests/browser. */
+/**
+ * The pages over HTTP: content negotiation, headers, hashed file names. Browser tests:
+ * tests/browser.
+ */
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { execFile } from 'node:child_process'
 import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
@@ -32,7 +35,7 @@ describe('GET /', () => {
     '*/*',
     'text/html',
     'text/plain',
-  ])('a page for %s', async (accept) => {
+  ])('sends a page for the accept header %s', async (accept) => {
     const answer = await get(`${plain.host}/`, accept)
     expect([answer.status, answer.headers.get('content-type'), answer.headers.get('vary')]).toEqual(
       [200, 'text/html; charset=utf-8', 'accept'],
@@ -51,7 +54,7 @@ describe('GET /', () => {
   })
 
   test.each(['application/json', 'application/json, text/html;q=0.5'])(
-    'what /info says for %s',
+    'sends the JSON of /info for the accept header %s',
     async (accept) => {
       const answer = await get(`${plain.host}/`, accept)
       expect([answer.headers.get('content-type'), answer.headers.get('vary')]).toEqual([
@@ -63,7 +66,7 @@ describe('GET /', () => {
     },
   )
 
-  test('HEAD has the headers alone, and nothing else is answered', async () => {
+  test('HEAD is answered with headers only; other methods are rejected', async () => {
     const answer = await get(`${plain.host}/`, 'text/html', { method: 'HEAD' })
     expect([answer.status, answer.headers.get('content-type'), await answer.text()]).toEqual([
       200,
@@ -78,23 +81,23 @@ describe('GET /', () => {
     expect(refused.headers.get('allow')).toBe('GET')
   })
 
-  test('it says so when the database does not answer', async () => {
+  test('the page says if the schema is not up to date', async () => {
     const broken = await startServer({ env: { MIGRATE_ON_START: 'false' } })
     expect(await (await get(`${broken.host}/`)).text()).toContain(
       'The database&#39;s schema is not up to date',
     )
   })
 
-  test('with a prefix the root leads to it', async () => {
+  test('if a prefix is set, the root redirects to it', async () => {
     const answer = await get(prefixed.origin, 'text/html', { redirect: 'manual' })
     expect([answer.status, answer.headers.get('location')]).toEqual([302, '/box/api/'])
     for (const path of ['', '/']) expect((await get(`${prefixed.host}${path}`)).status).toBe(200)
   })
 })
 
-test('the example on the page runs as it is, but for the address, which the page cannot know', async () => {
+test('the example on the page runs once its server address is filled in', async () => {
   const text = await (await get(`${prefixed.host}/`)).text()
-  // Nothing that a client sends gets into a page, its Host header neither.
+  // A page contains nothing that a client sends, not even its Host header.
   expect(text).not.toContain(new URL(prefixed.origin).host)
   const [, code] = /<code data-copy="the program">([^]*?)<\/code>/.exec(text)!
   const folder = mkdtempSync(join(tmpdir(), 'messagebox-page-'))
@@ -113,7 +116,7 @@ test('the example on the page runs as it is, but for the address, which the page
   }
 })
 
-test('a file whose name is no percent-encoding is a bad request', async () => {
+test('a file name with invalid percent-encoding is answered with 400', async () => {
   const answer = await get(`${plain.host}/assets/%ff`)
   expectError({ status: answer.status, headers: answer.headers, body: await answer.json() }, [
     400,
@@ -121,22 +124,22 @@ test('a file whose name is no percent-encoding is a bad request', async () => {
   ])
 })
 
-test('long paths hold nobody up', async () => {
+test('long paths are answered quickly', async () => {
   const since = performance.now()
   for (let i = 0; i < 20; i++)
     expect((await get(`${plain.host}/${'a'.repeat(15_000)}//`)).status).toBe(404)
   expect(performance.now() - since).toBeLessThan(5000)
 })
 
-describe('the headers', () => {
+describe('security headers', () => {
   const policy = async (path: string): Promise<string> =>
     (await get(`${prefixed.host}${path}`)).headers.get('content-security-policy')!
 
-  test('pages are strict: nothing inline, nothing from elsewhere, no frames', async () => {
+  test('pages forbid inline code, content from other origins and frames', async () => {
     const strict =
       "default-src 'none';script-src 'self';style-src 'self';img-src 'self';connect-src 'self'REACH;frame-ancestors 'none';base-uri 'none';form-action 'self'"
     expect(await policy('/')).toBe(strict.replace('REACH', ''))
-    // The server that it talks to may be another one.
+    // The page /try may connect to other servers.
     expect(await policy('/try')).toBe(strict.replace('REACH', ' http: https: ws: wss:'))
     const { headers } = await get(`${prefixed.host}/`)
     expect(Object.fromEntries(headers)).toMatchObject({
@@ -148,7 +151,7 @@ describe('the headers', () => {
   })
 
   test.each(['/info', '/health', '/listMessages', '/nothing'])(
-    '%s has none of them',
+    '%s does not have them',
     async (path) => {
       const { headers } = await get(`${plain.host}${path}`)
       expect(
@@ -160,15 +163,15 @@ describe('the headers', () => {
   )
 })
 
-describe('what pages load', () => {
-  test('all links of the page and of what it loads stand below the prefix', async () => {
+describe('files that pages load', () => {
+  test('all links of the pages begin with the prefix', async () => {
     for (const path of ['/', '/try']) {
       const links = linksOf(await (await get(`${prefixed.host}${path}`)).text())
       expect(links.filter((link) => !link.startsWith('/box/api/'))).toEqual([])
     }
   })
 
-  test('files have a hash in their names, and are kept for good', async () => {
+  test('file names contain a hash, and clients may cache the files permanently', async () => {
     const files = linksOf(await (await get(`${prefixed.host}/try`)).text()).filter((link) =>
       link.includes('/assets/'),
     )
@@ -206,7 +209,7 @@ describe('what pages load', () => {
     'tsconfig.000000000000.json',
     '..%2fpackage.json',
     '__proto__',
-  ])('there is no %s', async (file) => {
+  ])('%s is not found', async (file) => {
     const answer = await get(`${plain.host}/assets/${file}`)
     expectError({ status: answer.status, headers: answer.headers, body: await answer.json() }, [
       404,
@@ -215,13 +218,13 @@ describe('what pages load', () => {
   })
 })
 
-test('/try is there where it is enabled', async () => {
+test('/try exists only if it is enabled', async () => {
   expect((await get(`${prefixed.host}/try`)).status).toBe(200)
   expect((await get(`${plain.host}/try`)).status).toBe(404)
   expect(await (await get(`${plain.host}/`)).text()).not.toContain('/try')
 })
 
-test('what is put into a page is escaped', () => {
+test('values in a page are escaped', () => {
   expect(
     String(
       html`<p title="${'"\'<&>'}">${'<script>'}${[html`<b>${'&'}</b>`, 1]}${false}${undefined}</p>`,

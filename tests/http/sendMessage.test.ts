@@ -24,7 +24,7 @@ const valid = (): Message => ({
   body: 'hello',
 })
 
-/** What a recipient lists: only what was sent and by whom. */
+/** The id, sender and body of each message in a recipient's box. */
 async function boxOf(
   server: TestServer,
   recipient: string,
@@ -38,7 +38,7 @@ async function boxOf(
   return messages.map(({ messageId, sender, body }) => ({ messageId, sender, body }))
 }
 
-describe('POST /sendMessage refuses', () => {
+describe('POST /sendMessage rejects', () => {
   let server: TestServer
   let alice: HandSession
 
@@ -56,7 +56,7 @@ describe('POST /sendMessage refuses', () => {
     ['an array of messages', { message: [valid()] }],
     ['a message without its wrapper', valid()],
     ['another key', { Message: valid() }],
-  ])('as a message: %s', async (_name, request) => {
+  ])('in place of a message: %s', async (_name, request) => {
     expectRefusal(await post(alice, '/sendMessage', request), 400, 'ERR_MESSAGE_REQUIRED')
   })
 
@@ -109,11 +109,11 @@ describe('POST /sendMessage refuses', () => {
     ['a word as a recipient', 'ERR_INVALID_RECIPIENT_KEY', { recipient: 'bob' }],
     ['a number as a recipient', 'ERR_INVALID_RECIPIENT_KEY', { recipient: 5 }],
     ['an object as a recipient', 'ERR_INVALID_RECIPIENT_KEY', { recipient: { key: BOB } }],
-    ['a recipient within two arrays', 'ERR_INVALID_RECIPIENT_KEY', { recipient: [[BOB]] }],
+    ['a recipient in a nested array', 'ERR_INVALID_RECIPIENT_KEY', { recipient: [[BOB]] }],
     ['a key that is too short', 'ERR_INVALID_RECIPIENT_KEY', { recipient: BOB.slice(2) }],
     ['a key that is too long', 'ERR_INVALID_RECIPIENT_KEY', { recipient: `${BOB}00` }],
-    ['a key with a blank behind it', 'ERR_INVALID_RECIPIENT_KEY', { recipient: `${BOB} ` }],
-    ['a key with a newline behind it', 'ERR_INVALID_RECIPIENT_KEY', { recipient: `${BOB}\n` }],
+    ['a key followed by a space', 'ERR_INVALID_RECIPIENT_KEY', { recipient: `${BOB} ` }],
+    ['a key followed by a newline', 'ERR_INVALID_RECIPIENT_KEY', { recipient: `${BOB}\n` }],
     ['a key off the curve', 'ERR_INVALID_RECIPIENT_KEY', { recipient: `02${'0'.repeat(63)}5` }],
     ['a key beyond the field', 'ERR_INVALID_RECIPIENT_KEY', { recipient: `02${'f'.repeat(64)}` }],
     [
@@ -146,7 +146,7 @@ describe('POST /sendMessage refuses', () => {
     expectRefusal(await send(alice, { ...valid(), ...bent }), 400, code)
   })
 
-  test("in the contract's order: a message that is mended step by step", async () => {
+  test("several faults in the contract's order: fixing one reveals the next", async () => {
     await send(alice, {
       recipient: BOB,
       messageBox: 'inbox',
@@ -174,7 +174,7 @@ describe('POST /sendMessage refuses', () => {
     ).toMatchObject({ status: 200, verified: true })
   })
 
-  test('what the policy refuses, after every other check and before anything is stored', async () => {
+  test('a send that the policy rejects, after every other check and before storing', async () => {
     const blockedRecipients = [BOB]
     const policy = async (): Promise<never> => {
       throw new ApiError('ERR_DELIVERY_BLOCKED', undefined, { blockedRecipients })
@@ -191,7 +191,7 @@ describe('POST /sendMessage refuses', () => {
     expect(await boxOf(guarded, BOB)).toEqual([])
   })
 
-  test('none of these left anything behind', async () => {
+  test('and stores none of the rejected messages', async () => {
     const rows = await server.server.context.knex('messages').select('message_id')
     expect(rows.map((row) => row.message_id).sort()).toEqual(['free', 'taken', 'taken'])
   })
@@ -206,7 +206,7 @@ describe.each(ENGINES)('POST /sendMessage on %s', (engine) => {
     alice = await handshake(server.origin)
   })
 
-  test('answers for one recipient with the id at the top', async () => {
+  test('for one recipient, answers with the message id at the top level', async () => {
     const bob = newKey()
     const { status, body, verified } = await send(alice, {
       recipient: bob,
@@ -227,7 +227,7 @@ describe.each(ENGINES)('POST /sendMessage on %s', (engine) => {
     ])
   })
 
-  test('answers for several with a result each, in their order', async () => {
+  test('for several recipients, answers with a result each, in their order', async () => {
     const recipients = [newKey(), newKey()]
     const { body } = await send(alice, {
       recipients,
@@ -249,7 +249,7 @@ describe.each(ENGINES)('POST /sendMessage on %s', (engine) => {
       expect(await boxOf(server, recipient)).toMatchObject([{ messageId: 'ba'[index] }])
   })
 
-  test('takes 100 recipients, "recipient" as an array, the same id for each, and unknown keys', async () => {
+  test('accepts 100 recipients, an array as "recipient", a shared id, and unknown keys', async () => {
     const { status, body } = await send(alice, {
       recipient: NAMES.slice(0, 100),
       messageBox: `${engine} many`,
@@ -276,7 +276,7 @@ describe.each(ENGINES)('POST /sendMessage on %s', (engine) => {
           KEYS.find((other) => other.toString() === key)!.encode(false, 'hex') as string
         ).toUpperCase(),
     ],
-  ])('brings %s of a key to its canonical form', async (name, spell) => {
+  ])('converts a key in %s to its canonical form', async (name, spell) => {
     const { body } = await send(alice, { ...valid(), recipient: spell(CAROL), messageBox: name })
 
     expect(body.results).toMatchObject([{ recipient: CAROL }])
@@ -286,10 +286,10 @@ describe.each(ENGINES)('POST /sendMessage on %s', (engine) => {
   test.each([
     ['255 characters', 'x'.repeat(255)],
     ['255 characters of four bytes', '📦'.repeat(255)],
-    ['blanks around and within', ' in box '],
+    ['spaces around and within it', ' in box '],
     ['NUL', '\u0000'],
     ['a right-to-left mark', 'a\u200fb'],
-  ])('takes a box and an id of %s', async (_name, name) => {
+  ])('accepts a box and an id of %s', async (_name, name) => {
     const bob = newKey()
     expect(
       await send(alice, { recipient: bob, messageBox: name, messageId: name, body: name }),
@@ -302,26 +302,34 @@ describe.each(ENGINES)('POST /sendMessage on %s', (engine) => {
   test.each([
     ['an object', { a: [1, { b: null }], ä: '📦' }, '{"a":[1,{"b":null}],"ä":"📦"}'],
     ['an empty object', {}, '{}'],
-    ['a text with blanks around it', '  hello\n', '  hello\n'],
+    ['a text with white space around it', '  hello\n', '  hello\n'],
     [
       'an object with "message"',
       { message: 'inner', payment: 1 },
       '{"message":{"message":"inner","payment":1}}',
     ],
-    ['a text that is such an object', ' {"message":1}', '{"message":" {\\"message\\":1}"}'],
     [
-      'a text that is such an object in disguise',
+      'a text that is the JSON of such an object',
+      ' {"message":1}',
+      '{"message":" {\\"message\\":1}"}',
+    ],
+    [
+      'a text that is such JSON with an escaped key',
       '{"\\u006dessage":1}',
       '{"message":"{\\"\\\\u006dessage\\":1}"}',
     ],
-    ['a text that only mentions it', '{"text":"\\"message\\""}', '{"text":"\\"message\\""}'],
-  ])('keeps a body: %s', async (_name, body, listed) => {
+    [
+      'a text that mentions "message" within a value',
+      '{"text":"\\"message\\""}',
+      '{"text":"\\"message\\""}',
+    ],
+  ])('stores a body: %s', async (_name, body, listed) => {
     const bob = newKey()
     await send(alice, { recipient: bob, messageBox: 'inbox', messageId: 'one', body })
     expect(await boxOf(server, bob)).toMatchObject([{ body: listed }])
   })
 
-  test('the same message again is a success that stores nothing, whatever its body', async () => {
+  test('sending a message again succeeds and stores nothing, even with another body', async () => {
     const bob = newKey()
     const message = { recipient: bob, messageBox: 'inbox', messageId: 'one', body: 'first' }
     await send(alice, message)
@@ -343,7 +351,7 @@ describe.each(ENGINES)('POST /sendMessage on %s', (engine) => {
     expect(await boxOf(server, bob)).toMatchObject([{ body: 'first' }])
   })
 
-  test('an id that is taken by another sender, or in another box, is refused for all recipients', async () => {
+  test('an id used by another sender or in another box rejects the send for all recipients', async () => {
     const other = await handshake(server.origin)
     const [bob, carol] = [newKey(), newKey()]
     await send(alice, { recipient: bob, messageBox: 'inbox', messageId: 'one', body: 'first' })
@@ -356,7 +364,7 @@ describe.each(ENGINES)('POST /sendMessage on %s', (engine) => {
     expect([await boxOf(server, carol), await boxOf(server, carol, 'Inbox')]).toEqual([[], []])
   })
 
-  test('where some have the message already, the others get it', async () => {
+  test('if some recipients already have the message, the others get it', async () => {
     const [first, second] = [newKey(), newKey()]
     const message = { messageBox: 'inbox', body: 'hello' }
     await send(alice, { ...message, recipient: first, messageId: 'one' })
@@ -376,7 +384,7 @@ describe.each(ENGINES)('POST /sendMessage on %s', (engine) => {
     ).toEqual([1, 1])
   })
 
-  test("an id is free again once its message is acknowledged, and free in every other recipient's boxes", async () => {
+  test('an id can be reused after acknowledgement, and for another recipient', async () => {
     const bob = newKey()
     const message = { messageBox: 'inbox', messageId: 'one', body: 'hello' }
     await send(alice, { ...message, recipient: bob })

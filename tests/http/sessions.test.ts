@@ -1,4 +1,4 @@
-/** Sessions without a table: what their nonces look like, how long they hold, and what strangers can do with them. */
+/** Sessions without a table: the form of their nonces, their lifetime, and attacks on them. */
 import { PrivateKey, PublicKey, Utils } from '@bsv/sdk'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { createHash, createHmac, randomBytes, randomUUID } from 'node:crypto'
@@ -72,8 +72,8 @@ const flip = (nonce: string, at: number): string => {
   return bytes.toString('base64')
 }
 
-/** The helpers look at all that a server sends them; what follows makes sure that it sends everything there is. */
-describe('what the newest clients accept', () => {
+/** The helpers check everything the server sends. These tests make it send every kind of answer. */
+describe('the newest clients accept', () => {
   test('every answer of every route, successes and errors', async () => {
     const session = await handshake(server.origin)
     const operations = OPERATIONS.filter(
@@ -122,7 +122,8 @@ describe('what the newest clients accept', () => {
       hasMore: true,
       nextOffset: 1,
     })
-    // The first of the newer clients count four bytes for each, and take 16 MiB with all that stands around them.
+    // The oldest of the newer clients count four bytes for each byte of the page, and accept 16 MiB
+    // in total.
     await post(session, '/sendMessage', {
       message: { ...message, body: 'x'.repeat(190_000), messageId: '0' },
     })
@@ -181,7 +182,7 @@ describe('what the newest clients accept', () => {
     expect(kinds).toEqual(new Set(['initialRequest', 'initialResponse', 'general']))
   })
 
-  test('no event where a message is too large for one: it waits in its box', async () => {
+  test('no event for a message that is too large for one: it stays in its box', async () => {
     const live = await startLive()
     const socket = await lightSocket(live.origin).authenticate()
     const roomId = `${socket.identityKey}-inbox`
@@ -212,7 +213,7 @@ describe('what the newest clients accept', () => {
     'A'.repeat(63),
     '~'.repeat(64),
     '~'.repeat(256),
-  ])('a client nonce of another form gets a session too: %s', async (clientNonce) => {
+  ])('a session for a client nonce of another form: %s', async (clientNonce) => {
     const key = PrivateKey.fromRandom()
     const session = await handshake(server.origin, key)
     const { initialNonce: serverNonce } = await askHandshake(session.identityKey, clientNonce)
@@ -224,7 +225,7 @@ describe('what the newest clients accept', () => {
   })
 })
 
-describe('a session holds', () => {
+describe('a session stays valid', () => {
   test('after a restart, and on another node', async () => {
     const live = await startLive()
     const session = await handshake(live.origin)
@@ -236,7 +237,7 @@ describe('a session holds', () => {
       ).toMatchObject({ status: 200, verified: true })
   })
 
-  test('of the form that the server gave out before', async () => {
+  test('in the previous format of the server nonce', async () => {
     const session = await handshake(server.origin)
     const secret = await deriveSealingKey(
       new NativeServerKey(new Secret(server.env.SERVER_PRIVATE_KEY!)),
@@ -262,7 +263,7 @@ describe('a session holds', () => {
     ).toMatchObject(UNKNOWN)
   })
 
-  test('with two devices of one identity at once', async () => {
+  test('with several devices of one identity at once', async () => {
     const key = PrivateKey.fromRandom()
     const devices = await Promise.all(
       Array.from({ length: 4 }, async () => await handshake(server.origin, key)),
@@ -278,7 +279,7 @@ describe('a session holds', () => {
   })
 
   test.each(EVERY_RELEASE)(
-    'and when the key of the server has changed, the released client %s makes a new one',
+    'until the server key changes; then the released client %s makes a new one',
     async (release) => {
       const live = await startLive()
       const { client, identityKey } = await newClient(live.host, { release })
@@ -304,7 +305,7 @@ describe('a session holds', () => {
   )
 })
 
-test('the way of py-sdk: it lists, sends, reads, acknowledges, and goes on when the server has another key', async () => {
+test('a client like py-sdk sends, lists and acknowledges, and continues after a new server key', async () => {
   const live = await startLive()
   const client = newPyClient(live.origin)
   const sendOne = async (): Promise<unknown> =>
@@ -334,7 +335,7 @@ test('the way of py-sdk: it lists, sends, reads, acknowledges, and goes on when 
   expect(client.handshakes).toBe(2)
 })
 
-describe('a stranger gets nothing from', () => {
+describe('an attacker gains nothing from', () => {
   let victim: HandSession
   let mallory: HandSession
   beforeAll(async () => {
@@ -351,10 +352,10 @@ describe('a stranger gets nothing from', () => {
 
   test.each<[string, () => string]>([
     ["the victim's", () => victim.serverNonce],
-    ['one that was made up', () => randomBytes(48).toString('base64')],
+    ['an invented one', () => randomBytes(48).toString('base64')],
     ['its own, altered', () => flip(mallory.serverNonce, 47)],
-  ])('a session beside its own key: %s', async (_name, nonceOf) => {
-    // It is let in as itself, and what it gets is signed for a nonce that no client gave.
+  ])('its own key with a session: %s', async (_name, nonceOf) => {
+    // The server accepts it as itself, and signs the answer for a nonce that no client sent.
     const answer = await post({ ...mallory, serverNonce: nonceOf() }, '/listMessages', {
       messageBox: 'inbox',
     })
@@ -369,8 +370,8 @@ describe('a stranger gets nothing from', () => {
   test.each<[string, () => string]>([
     ['its own session', () => mallory.serverNonce],
     ["the victim's session", () => victim.serverNonce],
-    ['a session that was made up', () => randomBytes(48).toString('base64')],
-  ])("the victim's key beside %s", async (_name, nonceOf) => {
+    ['an invented session', () => randomBytes(48).toString('base64')],
+  ])("the victim's key with %s", async (_name, nonceOf) => {
     expect(
       await post(
         { ...mallory, identityKey: victim.identityKey, serverNonce: nonceOf() },
@@ -380,7 +381,7 @@ describe('a stranger gets nothing from', () => {
     ).toMatchObject(UNKNOWN)
   })
 
-  test("an identity key that is no point of the curve, or the server's", async () => {
+  test("an identity key off the curve, or the server's key", async () => {
     const uncompressed = Utils.toHex(
       PublicKey.fromString(mallory.identityKey).encode(false) as number[],
     )
@@ -408,7 +409,7 @@ describe('a stranger gets nothing from', () => {
     expect(await submit(victim, captured)).toMatchObject(UNKNOWN)
   })
 
-  test("handshakes in the victim's name, with the victim's own nonce too", async () => {
+  test("handshakes in the victim's name, even with the victim's own nonce", async () => {
     await askHandshake(victim.identityKey, randomBytes(48).toString('base64'))
     expect((await askHandshake(victim.identityKey, victim.clientNonce)).initialNonce).toBe(
       victim.serverNonce,
@@ -422,7 +423,7 @@ describe('a stranger gets nothing from', () => {
     })
   })
 
-  test('nonces of connections over HTTP', async () => {
+  test('nonces of socket connections, used over HTTP', async () => {
     const live = await startLive({ live: { silenceMs: 20 } })
     const socket = lightSocket(live.origin)
     const given: string[] = []
@@ -431,7 +432,7 @@ describe('a stranger gets nothing from', () => {
     })
     await until(() => given.length > 0)
     await socket.authenticate()
-    // The very identity, whose events were verified under these nonces.
+    // The same identity whose events the server verified under these nonces.
     const session = { ...(await handshake(live.origin, PrivateKey.fromHex(socket.privateKey))) }
     expect(session.identityKey).toBe(socket.identityKey)
     expect(given.length).toBeGreaterThanOrEqual(2)
@@ -441,7 +442,7 @@ describe('a stranger gets nothing from', () => {
       ).toMatchObject(UNKNOWN)
   })
 
-  test('a handshake that was heard on one connection, on another: each gets a nonce of its own', async () => {
+  test('a handshake captured on one connection and replayed on another: the nonces differ', async () => {
     const initialNonce = randomBytes(48).toString('base64')
     const nonces = await Promise.all(
       [1, 2].map(async () => {
@@ -463,10 +464,11 @@ describe('a stranger gets nothing from', () => {
     expect(new Set(nonces).size).toBe(2)
   })
 
-  test("the victim's answer to a handshake of its own, bent into a request", async () => {
+  test("the victim's signed answer to a handshake, reused as a request", async () => {
     const key = PrivateKey.fromRandom()
     const session = await handshake(server.origin, key)
-    // What the victim signs is the stranger's nonce and then its own. That one is random; here it happens to end a body.
+    // The victim signs the attacker's nonce followed by its own. Its own is random; here it happens
+    // to end a body.
     const tail = Buffer.from(`${'a'.repeat(46)}"}`)
     const whole = `{"messageBox":"inbox","x":"${tail.toString()}`
     const requestId = randomBytes(32)

@@ -1,6 +1,7 @@
 /**
- * What the stock pieces get wrong, one test each. Every attack runs against this server and against the stock
- * arrangement under the same routes, where it succeeds: so no test here can pass for the wrong reason.
+ * Attacks on the stock middleware, one test each. Each attack must fail against this server. It
+ * must
+ * succeed against the stock middleware under the same routes, which proves that the attack works.
  */
 import { describe, expect, test } from '@jest/globals'
 import { FREE_OF_CHARGE } from '../../src/permissions/rules'
@@ -19,14 +20,14 @@ import {
 } from '../../tools/clients/signedRequests'
 import { stockAuth } from '../../tools/servers/stock'
 
-/** True where the attack succeeded. */
+/** Resolves to true if the attack succeeded. */
 type Attack = (server: TestServer) => Promise<boolean>
 
 const JSON_TYPE = { 'content-type': 'application/json' }
 
 const attacks: Array<[name: string, attack: Attack]> = [
   [
-    'a stranger with a session of its own lists as somebody else',
+    'a client with its own session lists the messages of another identity',
     async ({ host }) => {
       const victim = await newClient(host)
       await victim.client.sendMessage(
@@ -40,7 +41,7 @@ const attacks: Array<[name: string, attack: Attack]> = [
         body: '{"messageBox":"inbox"}',
       })
       request.init.headers['x-bsv-auth-identity-key'] = victim.identityKey
-      // The stock middleware signs its answer for the victim, for whom it has a session.
+      // The stock middleware signs its answer for the victim, since it has a session of the victim.
       const response = await fetch(request.url, {
         ...request.init,
         signal: AbortSignal.timeout(5000),
@@ -51,7 +52,7 @@ const attacks: Array<[name: string, attack: Attack]> = [
   ],
 
   [
-    "a handshake in somebody's name takes their response away",
+    "a handshake in a client's name diverts that client's response",
     async ({ host }) => {
       const victim = await handshake(host)
       return !(
@@ -99,7 +100,7 @@ const attacks: Array<[name: string, attack: Attack]> = [
   ],
 
   [
-    'a stranger is heard out before being refused',
+    'the whole body of an unauthenticated request is read before it is rejected',
     async ({ server }) => {
       return !(await answersBeforeBody(server.port))
     },
@@ -119,7 +120,7 @@ const attacks: Array<[name: string, attack: Attack]> = [
   ],
 
   [
-    'a correctly signed body with a blank in it is refused',
+    'a correctly signed body that contains a space is rejected',
     async ({ host }) => {
       const session = await handshake(host)
       return (
@@ -130,7 +131,7 @@ const attacks: Array<[name: string, attack: Attack]> = [
   ],
 
   [
-    'a content type with a charset is refused',
+    'a content type with a charset is rejected',
     async ({ host }) => {
       const session = await handshake(host)
       const request = await sign(session, {
@@ -143,15 +144,15 @@ const attacks: Array<[name: string, attack: Attack]> = [
   ],
 ]
 
-/** Holds every send between its request and its response, while a test lets something else happen. */
+/** Delays every send between its request and its response, while the test does something else. */
 let hold = async (): Promise<void> => {}
 
-/** A send that is under way while `meanwhile` happens; sends to oneself. */
+/** Sends a message to the sender itself, and runs `meanwhile` before the response. */
 async function heldSend(session: HandSession, meanwhile: () => Promise<void>): Promise<Answer> {
   hold = async () => {
     const since = Date.now()
     await meanwhile()
-    // The stock pieces go by the clock: what happened meanwhile must be later than the request.
+    // The stock middleware compares times: what ran meanwhile must be later than the request.
     expect(Date.now()).toBeGreaterThan(since)
   }
   try {
@@ -163,7 +164,7 @@ async function heldSend(session: HandSession, meanwhile: () => Promise<void>): P
   }
 }
 
-/** Whether a request without a session is answered though its body has only begun. */
+/** Whether the server answers a request without a session before its body has arrived. */
 async function answersBeforeBody(port: number): Promise<boolean> {
   return await new Promise((resolve, reject) => {
     const socket = connect(port, '127.0.0.1', () => {
@@ -181,8 +182,8 @@ async function answersBeforeBody(port: number): Promise<boolean> {
   })
 }
 
-describe('what the stock pieces get wrong', () => {
-  test.each(attacks)('%s: not here', async (_name, attack) => {
+describe('faults of the stock middleware', () => {
+  test.each(attacks)('%s: fails against this server', async (_name, attack) => {
     expect(
       await attack(
         await startServer({
@@ -192,7 +193,7 @@ describe('what the stock pieces get wrong', () => {
     ).toBe(false)
   })
 
-  test.each(attacks)('%s: but there', async (_name, attack) => {
+  test.each(attacks)('%s: succeeds against the stock middleware', async (_name, attack) => {
     expect(
       await attack(
         await startServer({

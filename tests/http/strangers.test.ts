@@ -26,7 +26,7 @@ beforeAll(async () => {
   session = await handshake(running.host)
 })
 
-/** A request that would be answered, but for one thing. */
+/** Changes one part of a valid request. */
 type Forgery = (request: PreparedRequest) => PreparedRequest | Promise<PreparedRequest>
 
 const header =
@@ -49,21 +49,21 @@ const forgeries: Array<[name: string, forgery: Forgery]> = [
     'another identity key',
     header('identity-key', () => PrivateKey.fromRandom().toPublicKey().toString()),
   ],
-  ['an identity key that is none', header('identity-key', () => 'rubbish')],
+  ['an invalid identity key', header('identity-key', () => 'rubbish')],
   ['no identity key', without('identity-key')],
-  ['a rubbish signature', header('signature', () => 'deadbeef')],
-  ['a signature that is no hex', header('signature', () => 'zz')],
+  ['an invalid signature', header('signature', () => 'deadbeef')],
+  ['a signature that is not hex', header('signature', () => 'zz')],
   ['an empty signature', header('signature', () => '')],
   ['no signature', without('signature')],
-  ['a signature with a byte behind it', header('signature', (old) => `${old}00`)],
+  ['a signature followed by a byte', header('signature', (old) => `${old}00`)],
   ['another version', header('version', () => '0.2')],
   ['no version', without('version')],
   ['no nonce', without('nonce')],
   ['a nonce that was not signed', header('nonce', () => randomBytes(32).toString('base64'))],
-  ['a nonce of 100,000 characters', header('nonce', () => 'A'.repeat(10_000))],
+  ['a nonce of 10,000 characters', header('nonce', () => 'A'.repeat(10_000))],
   ['no session', without('your-nonce')],
-  ['a session that is rubbish', header('your-nonce', () => randomBytes(153).toString('base64'))],
-  ['a session cut short', header('your-nonce', (old) => old.slice(0, -4))],
+  ['a session of random bytes', header('your-nonce', () => randomBytes(153).toString('base64'))],
+  ['a truncated session', header('your-nonce', (old) => old.slice(0, -4))],
   [
     'a session with a bit flipped',
     header('your-nonce', (old) => {
@@ -113,7 +113,7 @@ const forgeries: Array<[name: string, forgery: Forgery]> = [
       ),
   ],
   [
-    'a session of somebody else, signed by oneself',
+    "another client's session, signed with the sender's own key",
     async () => {
       const victim = await handshake(running.host)
       return await sign(
@@ -124,7 +124,7 @@ const forgeries: Array<[name: string, forgery: Forgery]> = [
   ],
 ]
 
-describe('a forged request is refused', () => {
+describe('forged requests are rejected', () => {
   test.each(forgeries)('%s', async (_name, forgery) => {
     const answer = await submit(session, await forgery(await sign(session, LIST)))
 
@@ -142,14 +142,14 @@ describe('a forged request is refused', () => {
     expect(answer.headers.get('access-control-allow-origin')).toBe('*')
   })
 
-  test('the same request, untouched, is answered', async () => {
+  test('the unchanged request is answered', async () => {
     expect(await submit(session, await sign(session, LIST))).toMatchObject({
       status: 200,
       verified: true,
     })
   })
 
-  test('once', async () => {
+  test('a replayed request is rejected', async () => {
     const request = await sign(session, LIST)
     expect((await submit(session, request)).status).toBe(200)
     expect(await submit(session, request)).toMatchObject({
@@ -159,8 +159,8 @@ describe('a forged request is refused', () => {
   })
 })
 
-describe("a stranger's 40 MB", () => {
-  test('are refused, and the answer arrives', async () => {
+describe('40 MB from an unauthenticated client', () => {
+  test('are rejected, and the answer arrives', async () => {
     const body = Buffer.alloc(40_000_000, 0x20)
     const response = await fetch(`${running.host}/sendMessage`, {
       method: 'POST',
@@ -173,7 +173,7 @@ describe("a stranger's 40 MB", () => {
   })
 })
 
-describe('a broken handshake is refused', () => {
+describe('an invalid handshake is rejected', () => {
   const valid = {
     version: '0.1',
     messageType: 'initialRequest',
@@ -182,10 +182,14 @@ describe('a broken handshake is refused', () => {
   }
 
   test.each<[string, unknown, string]>([
-    ['no object', 'null', 'ERR_INVALID_AUTH_MESSAGE'],
+    ['null', 'null', 'ERR_INVALID_AUTH_MESSAGE'],
     ['an empty object', {}, 'ERR_INVALID_AUTH_MESSAGE'],
     ['malformed JSON', '{"version":', 'ERR_INVALID_JSON'],
-    ['JSON 100,000 deep', '['.repeat(30_000) + ']'.repeat(30_000), 'ERR_INVALID_AUTH_MESSAGE'],
+    [
+      'JSON nested 30,000 deep',
+      '['.repeat(30_000) + ']'.repeat(30_000),
+      'ERR_INVALID_AUTH_MESSAGE',
+    ],
     ['another version', { ...valid, version: '0.2' }, 'ERR_INVALID_AUTH_MESSAGE'],
     ['another type', { ...valid, messageType: 'general' }, 'ERR_INVALID_AUTH_MESSAGE'],
     ['no key', { ...valid, identityKey: undefined }, 'ERR_INVALID_AUTH_MESSAGE'],
@@ -228,7 +232,7 @@ describe('a broken handshake is refused', () => {
     })
   })
 
-  test('too large', async () => {
+  test('a handshake that is too large is rejected', async () => {
     const response = await fetch(`${running.host}/.well-known/auth`, {
       method: 'POST',
       body: JSON.stringify({ ...valid, padding: 'x'.repeat(70_000) }),
@@ -236,7 +240,7 @@ describe('a broken handshake is refused', () => {
     expect(response.status).toBe(413)
   })
 
-  test('a longest nonce works, and so do requests of its session', async () => {
+  test('a nonce of maximum length works, and so do requests of its session', async () => {
     const key = PrivateKey.fromRandom()
     const clientNonce = 'n'.repeat(256)
     const response = await fetch(`${running.host}/.well-known/auth`, {

@@ -1,4 +1,4 @@
-/** Ways of writing a request that clients and what stands before the server have. */
+/** Forms of a request that clients and proxies produce. */
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { request } from 'node:http'
 import { gzipSync } from 'node:zlib'
@@ -16,7 +16,7 @@ beforeAll(async () => {
   alice = await handshake(running.origin)
 })
 
-/** Sends a request with this target in its first line, which fetch would not. */
+/** Sends a request with exactly this target in its first line, which fetch would normalize. */
 async function sendTo(
   target: string,
   init: { method: string; headers: Record<string, string>; body?: string | Buffer },
@@ -45,7 +45,7 @@ async function sendTo(
 
 describe('the target', () => {
   test.each(['//listMessages', '///listMessages', '//listMessages/', '/listMessages//'])(
-    '%s is one route, signed as it came',
+    '%s reaches the route, and the signature covers the target as sent',
     async (target) => {
       expect(await submit(alice, await sign(alice, { ...LIST, target }))).toMatchObject({
         status: 200,
@@ -57,7 +57,7 @@ describe('the target', () => {
     },
   )
 
-  test('slashes in a query stay as they are', async () => {
+  test('repeated slashes in a query are unchanged', async () => {
     expect(
       await submit(alice, await sign(alice, { ...LIST, target: '/listMessages?a=//b' })),
     ).toMatchObject({ status: 200, verified: true })
@@ -68,7 +68,7 @@ describe('the target', () => {
     'http://example.com:8080',
     'HTTP://example.com',
     'https://example.com',
-  ])('in absolute form, with %s before it', async (origin) => {
+  ])('may be in absolute form, with the origin %s', async (origin) => {
     const { init } = await sign(alice, LIST)
     expect(await sendTo(`${origin}/listMessages`, init)).toMatchObject({ status: 200 })
     expect((await sendTo(`${origin}/health`, { method: 'GET', headers: {} })).status).toBe(200)
@@ -82,7 +82,7 @@ describe('the target', () => {
 })
 
 describe('the body', () => {
-  test('with a byte order mark', async () => {
+  test('may begin with a byte order mark', async () => {
     expect(await post(alice, '/listMessages', '\ufeff{"messageBox":"inbox"}')).toMatchObject({
       status: 200,
       verified: true,
@@ -90,7 +90,7 @@ describe('the body', () => {
   })
 
   test.each(['gzip', 'GZIP', 'br', 'deflate', 'zstd', 'identity, gzip'])(
-    'compressed as %s is refused by name',
+    'compressed as %s is rejected with ERR_UNSUPPORTED_ENCODING',
     async (encoding) => {
       const body = gzipSync(LIST.body)
       const { url, init } = await sign(alice, { ...LIST, body })
@@ -105,7 +105,7 @@ describe('the body', () => {
     },
   )
 
-  test('of a handshake, compressed', async () => {
+  test('of a handshake is rejected if compressed', async () => {
     const response = await fetch(`${running.origin}/.well-known/auth`, {
       method: 'POST',
       headers: { ...JSON_TYPE, 'content-encoding': 'gzip' },
@@ -117,7 +117,7 @@ describe('the body', () => {
     )
   })
 
-  test('that is not there has no encoding', async () => {
+  test('if absent, makes the server ignore content-encoding', async () => {
     const { url, init } = await sign(alice, { method: 'GET', target: '/devices' })
     for (const encoding of ['gzip', ''])
       expect(
@@ -137,7 +137,7 @@ describe('the body', () => {
     ).toBe(200)
   })
 
-  test('as it is may say so', async () => {
+  test('may declare the encoding "identity"', async () => {
     const { url, init } = await sign(alice, LIST)
     expect(
       (
@@ -149,7 +149,7 @@ describe('the body', () => {
     ).toBe(200)
   })
 
-  test('a message that no list could hold is refused when it is sent', async () => {
+  test('is rejected when sent if no list could hold the message', async () => {
     const send = async (
       messageId: string,
       body: unknown,
@@ -157,7 +157,7 @@ describe('the body', () => {
       await post(alice, '/sendMessage', {
         message: { recipient: alice.identityKey, messageBox: 'huge', messageId, body },
       })
-    // Written as JSON, and then once more: four bytes for each quote.
+    // A list escapes the body as JSON twice: four bytes for each quote.
     expectRefusal(await send('1', { text: '"'.repeat(4_500_000) }), 413, 'ERR_BODY_TOO_LARGE', {
       limit: expect.any(Number),
     })
@@ -179,7 +179,7 @@ describe('the body', () => {
 test.each([
   ['/health', '/healthz', '/health/live'],
   ['/ready', '/readyz', '/health/ready'],
-])('%s goes by the names that supervisors ask for', async (...paths) => {
+])('%s also answers under the paths that supervisors use', async (...paths) => {
   const answers = await Promise.all(
     paths.map(async (path) => await (await fetch(`${running.origin}${path}`)).text()),
   )

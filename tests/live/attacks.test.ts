@@ -1,4 +1,4 @@
-/** What a hostile client once could do to the live layer. */
+/** Attacks that the live layer was once vulnerable to. */
 import { expect, test } from '@jest/globals'
 import { PrivateKey } from '@bsv/sdk'
 import { randomBytes } from 'node:crypto'
@@ -11,7 +11,7 @@ async function alive(origin: string): Promise<void> {
   expect((await fetch(`${origin}/health`)).status).toBe(200)
 }
 
-test('a message id that is 100,000 deep is refused, and its socket goes on', async () => {
+test('a message id nested 100,000 deep is rejected, and its socket still works', async () => {
   const { origin } = await startLive()
   const socket = await lightSocket(origin).authenticate()
   const deep = `${'['.repeat(100_000)}${']'.repeat(100_000)}`
@@ -31,7 +31,7 @@ test('a message id that is 100,000 deep is refused, and its socket goes on', asy
   expect(await socket.next('joinedRoom')).toEqual({ roomId: `${socket.identityKey}-inbox` })
 })
 
-test('thousands of requests to enter a namespace, in one frame, make no sockets', async () => {
+test('thousands of namespace connects in one poll create no sockets', async () => {
   const { origin } = await startLive()
   const open = await fetch(`${origin}/socket.io/?EIO=4&transport=polling`)
   const { sid } = JSON.parse((await open.text()).slice(1)) as { sid: string }
@@ -47,7 +47,7 @@ test('thousands of requests to enter a namespace, in one frame, make no sockets'
   expect((await fetch(`${origin}/socket.io/?EIO=4&transport=polling&sid=${sid}`)).status).toBe(400)
 })
 
-test('a socket that never proved an identity cannot come back', async () => {
+test('a socket that never authenticated cannot recover its connection', async () => {
   const { origin } = await startLive({ live: { silenceMs: 10 } })
   const socket = lightSocket(origin, {
     options: { query: { identityKey: 'rubbish' }, reconnectionDelay: 10 },
@@ -68,7 +68,7 @@ test('a socket that never proved an identity cannot come back', async () => {
   expect(socket.raw.recovered).toBe(false)
 })
 
-test('one that did can', async () => {
+test('an authenticated socket can recover its connection', async () => {
   const { origin } = await startLive()
   const socket = await lightSocket(origin, { options: { reconnectionDelay: 10 } }).authenticate()
   socket.raw.io.engine.close()
@@ -81,7 +81,7 @@ test('one that did can', async () => {
   expect(socket.raw.recovered).toBe(true)
 })
 
-test('a room joined under many spellings is one membership', async () => {
+test('a room joined under many spellings counts as one membership', async () => {
   const { origin } = await startLive()
   const socket = await lightSocket(origin).authenticate()
   for (let blanks = 0; blanks < 50; blanks++) {
@@ -97,17 +97,17 @@ test('a room joined under many spellings is one membership', async () => {
   socket.emit('leaveRoom', `${socket.identityKey}-a`)
   await socket.next('leftRoom')
 
-  expect(socket.frames - before).toBe(3) // the acknowledgement, the message, the answer to leaving
+  expect(socket.frames - before).toBe(3) // the ack, the message, leftRoom
 })
 
-test('the name of a room has a bound, blanks included', async () => {
+test('a room name that is too long is rejected, trailing spaces included', async () => {
   const { origin } = await startLive()
   const socket = await lightSocket(origin).authenticate()
   socket.emit('joinRoom', `${socket.identityKey}-a${' '.repeat(10_000)}`)
   expect(await socket.next('joinFailed')).toEqual({ reason: expect.any(String) })
 })
 
-test('a large message over HTTP throws no listener off its socket', async () => {
+test('a large message sent over HTTP does not disconnect its recipient', async () => {
   const { origin } = await startLive()
   const victim = await lightSocket(origin, { options: { reconnection: false } }).authenticate()
   victim.emit('joinRoom', `${victim.identityKey}-inbox`)
@@ -133,12 +133,12 @@ test('a large message over HTTP throws no listener off its socket', async () => 
     await victim.next(`sendMessage-${victim.identityKey}-inbox`),
     await victim.next(`sendMessage-${victim.identityKey}-inbox`),
   ]
-  // What is too large to be pushed is in the box.
+  // The message that is too large to be pushed stays in the box.
   expect(heard).toMatchObject([{ messageId: 'large' }, { messageId: 'small' }])
   expect(victim.raw.connected).toBe(true)
 })
 
-test('nobody passes for the server itself', async () => {
+test("a handshake under the server's own identity is rejected", async () => {
   const { origin, server } = await startLive()
   const response = await fetch(`${origin}/.well-known/auth`, {
     method: 'POST',
@@ -153,7 +153,7 @@ test('nobody passes for the server itself', async () => {
   expect(await response.json()).toMatchObject({ code: 'ERR_INVALID_AUTH_MESSAGE' })
 })
 
-test('a request that was signed for HTTP proves nothing on a socket, and still works over HTTP', async () => {
+test('a request signed for HTTP is rejected on a socket and still works over HTTP', async () => {
   const { origin } = await startLive({ live: { silenceMs: 60_000 } })
   const session = await handshake(origin, PrivateKey.fromRandom())
   const { url, init } = await sign(session, {
@@ -178,7 +178,7 @@ test('a request that was signed for HTTP proves nothing on a socket, and still w
   expect((await fetch(url, init as RequestInit)).status).toBe(200)
 })
 
-test('connections that are reset while it is asked whether they may come in end nothing', async () => {
+test('connections reset during the admission check do not harm the server', async () => {
   let asked = 0
   const { origin, server } = await startLive()
   server.context.limits.perAddress.consume = async () => {
@@ -200,7 +200,7 @@ test('connections that are reset while it is asked whether they may come in end 
   await alive(origin)
 })
 
-test('what goes wrong as it is asked whether somebody may come in refuses that one alone', async () => {
+test('a failed admission check rejects only its own connection', async () => {
   let broken = true
   const { origin, server } = await startLive()
   server.context.limits.perAddress.consume = async () => {
@@ -212,7 +212,7 @@ test('what goes wrong as it is asked whether somebody may come in refuses that o
   await lightSocket(origin).authenticate()
 })
 
-test('a socket that leaves while its events wait to be counted leaves nothing behind', async () => {
+test('a socket that disconnects while its events wait for the limiter leaves no subscription', async () => {
   const { origin, server } = await startLive({ env: { RATE_LIMIT_IDENTITY: '1000' } })
   const { perIdentity } = server.context.limits
   const consume = perIdentity.consume.bind(perIdentity)
@@ -223,7 +223,7 @@ test('a socket that leaves while its events wait to be counted leaves nothing be
   for (let i = 0; i < 3; i++) {
     const socket = await lightSocket(origin, { options: { reconnection: false } }).authenticate()
     socket.emit('joinRoom', `${socket.identityKey}-inbox`)
-    // A closed transport could come back; whoever disconnects has gone for good.
+    // A client could recover after its transport closed; after a disconnect it cannot.
     socket.raw.disconnect()
   }
   await pause(400)
@@ -231,7 +231,7 @@ test('a socket that leaves while its events wait to be counted leaves nothing be
   expect(server.context.hub.size).toBe(0)
 })
 
-test('frames that are begun and never ended take no more than their share of memory', async () => {
+test('unfinished frames use no more than the memory of their address', async () => {
   const { origin } = await startLive()
   const begun = Buffer.alloc(14)
   begun.writeUInt16BE(0x81ff)
@@ -249,13 +249,13 @@ test('frames that are begun and never ended take no more than their share of mem
     return socket
   })
 
-  // 64 MiB are one address's: of ten times 12 MB that is five and a bit.
+  // An address may use 64 MiB, which is a little more than five times 12 MB.
   await until(() => sockets.filter((socket) => socket.closed).length >= 4)
   await lightSocket(origin).authenticate()
   sockets.forEach((socket) => socket.destroy())
 })
 
-test('a large frame that is whole takes none of that share', async () => {
+test('a complete large frame releases that memory', async () => {
   const { origin } = await startLive()
   const socket = await lightSocket(origin).authenticate()
   const roomId = `${socket.identityKey}-inbox`
@@ -282,7 +282,7 @@ test.each<[string, (socket: ReturnType<typeof lightSocket>) => void]>([
     },
   ],
   [
-    'events that nobody knows',
+    'unknown events',
     (socket) => {
       socket.emit('unknown', {})
     },
@@ -300,13 +300,16 @@ test.each<[string, (socket: ReturnType<typeof lightSocket>) => void]>([
       })
     },
   ],
-])('a proven socket that goes on with %s beyond its rate is closed', async (_name, say) => {
-  const { origin } = await startLive({ env: { RATE_LIMIT_IDENTITY: '10' } })
-  const socket = await lightSocket(origin, { options: { reconnection: false } }).authenticate()
+])(
+  'the server closes an authenticated socket that keeps sending %s over its rate limit',
+  async (_name, say) => {
+    const { origin } = await startLive({ env: { RATE_LIMIT_IDENTITY: '10' } })
+    const socket = await lightSocket(origin, { options: { reconnection: false } }).authenticate()
 
-  for (let i = 0; i < 200; i++) say(socket)
+    for (let i = 0; i < 200; i++) say(socket)
 
-  await until(() => !socket.raw.connected)
-  // What it hears of it is bounded, too.
-  expect(socket.frames).toBeLessThan(80)
-})
+    await until(() => !socket.raw.connected)
+    // The number of answers to it is limited, too.
+    expect(socket.frames).toBeLessThan(80)
+  },
+)
