@@ -9,7 +9,7 @@ import { startServer } from '../../tools/servers/server'
 const SCRIPT = join(__dirname, '../../scripts/run.js')
 const run = promisify(execFile)
 
-test('a backup made while the server runs holds its messages', async () => {
+test('a backup made while the server runs contains its messages', async () => {
   const { host, database } = await startServer()
   const { client, identityKey } = await newClient(host)
   await client.sendMessage({ recipient: identityKey, messageBox: 'inbox', body: 'kept' }, host)
@@ -24,7 +24,7 @@ test('a backup made while the server runs holds its messages', async () => {
   copy.close()
 })
 
-test('a database that is not there is no success', async () => {
+test('a backup of a missing database fails', async () => {
   const env = {
     ...process.env,
     NODE_ENV: 'test',
@@ -36,7 +36,7 @@ test('a database that is not there is no success', async () => {
   ).rejects.toMatchObject({ code: 1, stderr: expect.stringContaining('There is no database at') })
 })
 
-test('the database is not copied over itself', async () => {
+test('a backup does not overwrite the database itself', async () => {
   const { database } = await startServer()
   const env = { ...process.env, NODE_ENV: 'test', ...database.env }
 

@@ -1,4 +1,4 @@
-/** Connections to databases as they come: with options and servers that change how values travel, and servers that change their part. */
+/** Database connections: options and servers that change values in transit, and failovers. */
 import { afterEach, describe, expect, test } from '@jest/globals'
 import { statSync, rmSync } from 'node:fs'
 import { join } from 'node:path'
@@ -50,7 +50,7 @@ async function expectUnusual(origin: string): Promise<void> {
   })
 }
 
-test('options that change how values travel change nothing here', async () => {
+test('driver options that change how values are sent do not change results', async () => {
   const database = await createDatabase('mysql')
   onEnd(database.drop)
   const connection = {
@@ -78,8 +78,8 @@ describe('MariaDB', () => {
 
   test.each([
     ['imposes latin1', ['--skip-character-set-client-handshake', '--character-set-server=latin1']],
-    ['sets names when somebody connects', ['--init-connect=SET NAMES utf8']],
-  ])('%s: bodies come out as they went in', async (_name, options) => {
+    ['sets names when a client connects', ['--init-connect=SET NAMES utf8']],
+  ])('bodies are read as they were written if the server %s', async (_name, options) => {
     const mariadb = await startMariadb(options)
     const { host, port, database } = mariadb.config.connection as {
       host: string
@@ -87,7 +87,7 @@ describe('MariaDB', () => {
       database: string
     }
     const root = await mysql.createConnection({ host, port, user: 'root' })
-    // What is set for everybody does not hold for root.
+    // init-connect does not apply to root.
     await root.query("create user box@'127.0.0.1' identified by 'box'")
     await root.query(`grant all on ${database}.* to box@'127.0.0.1'`)
     await root.end()
@@ -100,7 +100,7 @@ describe('MariaDB', () => {
     await expectUnusual(server.origin)
   })
 
-  test('takes small packets: what does not fit is refused by name, and batches fit', async () => {
+  test('over max_allowed_packet, one message is rejected and a batch is split', async () => {
     const mariadb = await startMariadb(['--max-allowed-packet=1M'])
     const server = await ServerProcess.start({ env: mariadb.env })
     const session = await handshake(server.origin)
@@ -121,7 +121,7 @@ describe('MariaDB', () => {
     })
   })
 
-  test('becomes read-only, and its address moves to another: connections that stand are given up', async () => {
+  test('the server drops open connections if the address moves to a new primary', async () => {
     const [old, next] = [await startMariadb(), await startMariadb()]
     const root = await mysql.createConnection({ ...(old.config.connection as object) })
     await root.query("create user box@'127.0.0.1' identified by 'box'")
@@ -134,7 +134,7 @@ describe('MariaDB', () => {
       KNEX_DB_CLIENT: 'mysql2',
       KNEX_DB_CONNECTION: JSON.stringify({ ...account, port }),
     })
-    // The next primary has the tables, as a replica would.
+    // The next primary has the tables, as a replica has.
     await (
       await ServerProcess.start({ env: envOf((next.config.connection as { port: number }).port) })
     ).kill('SIGTERM')
@@ -170,7 +170,7 @@ describe('MariaDB', () => {
 })
 
 describe('SQLite', () => {
-  test('whose lock another process holds: the server waits beside its other work', async () => {
+  test('while another process holds the lock, the server answers other requests', async () => {
     const running = await startServer()
     const session = await handshake(running.origin)
     await send(session, 'before', 'x')
@@ -189,7 +189,7 @@ describe('SQLite', () => {
     ])
     await until(() => holder.output.includes('held'))
     const sent = send(session, 'meanwhile', 'x')
-    // Two hundred answers take longer than one that waits in the driver would leave time for.
+    // If the driver waited for the lock, it would block the event loop, and this would take longer.
     const since = performance.now()
     for (let asked = 0; asked < 200; asked++)
       expect((await fetch(`${running.origin}/health`)).status).toBe(200)
@@ -198,14 +198,14 @@ describe('SQLite', () => {
     expect(await sent).toMatchObject({ status: 200 })
   })
 
-  test('whose file is gone is not ready', async () => {
+  test('if the file is gone, the server is not ready', async () => {
     const running = await startServer()
     const { filename } = running.server.context.config.db.connection as { filename: string }
     rmSync(filename)
     expect((await fetch(`${running.origin}/ready`)).status).toBe(503)
   })
 
-  test('whose disk is full is not ready, and is again when there is room', async () => {
+  test('if the disk is full, the server is not ready until space is free', async () => {
     const running = await startServer()
     const { knex } = running.server.context
     const ready = async (): Promise<number> => (await fetch(`${running.origin}/ready`)).status
@@ -218,12 +218,12 @@ describe('SQLite', () => {
     await until(async () => (await ready()) === 200)
   })
 
-  test('keeps its log small when it was large once', async () => {
+  test('the write-ahead log shrinks after it has grown', async () => {
     const running = await startServer()
     const session = await handshake(running.origin)
     const { filename } = running.server.context.config.db.connection as { filename: string }
-    // A reader keeps what is written from being carried over.
-    // The server's own driver: locks are a process's, and a second library in it would not keep them.
+    // An open reader keeps the log from being checkpointed.
+    // The server's own driver: locks belong to the process, so a second library would break them.
     const reader = new (sqliteDriver())(filename)
     reader.exec('begin; select * from messages')
     for (let sent = 0; sent < 4; sent++) await send(session, `large ${sent}`, 'x'.repeat(5_000_000))

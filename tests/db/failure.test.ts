@@ -19,14 +19,14 @@ afterAll(() => {
 const CASES = [
   {
     engine: 'sqlite',
-    name: 'a file that is no database',
+    name: 'the file is not a database',
     client: 'better-sqlite3',
     connection: { filename: other },
     says: 'is no SQLite database',
   },
   {
     engine: 'mysql',
-    name: 'a user that is refused',
+    name: 'the database rejects the user',
     client: 'mysql2',
     says: "It says: Access denied for user 'messagebox_nobody'",
     connection: {
@@ -40,7 +40,7 @@ const CASES = [
 ].filter(({ engine }) => ENGINES.some((present) => present === engine))
 
 test.each(CASES)(
-  'a command explains itself without a stack or a secret: $name',
+  'a command reports the error without a stack trace or a secret if $name',
   async ({ client, connection, says }) => {
     const env = {
       ...process.env,

@@ -1,4 +1,4 @@
-/** What a cluster says of transactions that got in each other's way on two nodes. */
+/** The errors of a cluster for transactions that conflict on two nodes. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Knex } from 'knex'
 import { isConflict } from '../../src/db/engine/faults'
@@ -8,7 +8,7 @@ import { transact } from '../../src/db/engine/transaction'
 import { until } from '../../tools/clients/live'
 import { canRunGalera, PrivateGalera } from '../../tools/databases/galera'
 
-/** @returns false if the transaction got in another's way */
+/** @returns false if the transaction conflicts with another */
 async function store(node: Knex, id: string): Promise<boolean> {
   try {
     await transact(node, async ({ commit }) => {
@@ -43,14 +43,14 @@ const EACH = 250
     await cluster.drop()
   })
 
-  test('both may migrate at once: one waits for the other', async () => {
+  test('both nodes can migrate at once: one waits for the other', async () => {
     const results = await Promise.all(
       nodes.map(async (node, index) => await migrate(node, cluster.nodes[index]!.config)),
     )
     expect(results.map(([, names]) => names.length).sort((a, b) => a - b)).toEqual([0, 7])
   })
 
-  test('a transaction that is told as committed is there', async () => {
+  test('every transaction reported as committed is stored', async () => {
     await nodes[0]!.raw('create table stored (id varchar(40) primary key) engine=InnoDB')
     await nodes[0]!.raw('create table hot (id int primary key, count int not null) engine=InnoDB')
     await nodes[0]!.raw('insert into hot values (1, 0)')
@@ -61,14 +61,14 @@ const EACH = 250
         Array.from({ length: WORKERS }, async (_value, worker) => {
           for (let turn = 0; turn < EACH; turn++) {
             const id = `${where} ${worker} ${turn}`
-            // Without a pause, so that as many as possible get in each other's way.
+            // Without a pause, for as many conflicts as possible.
             while (!(await store(node, id))) conflicts++
             told.push(id)
           }
         }),
       ),
     )
-    // What was stored on the other node may still be under way.
+    // Rows stored on the other node may not be replicated yet.
     await until(
       async () => Number((await nodes[0]!('hot').first('count')).count) >= told.length,
       5000,
@@ -78,7 +78,7 @@ const EACH = 250
     )
     expect(told.filter((id) => !rows.has(id))).toEqual([])
     expect(await nodes[0]!('hot').first('count')).toEqual({ count: told.length })
-    // Otherwise nothing was tried here.
+    // Without conflicts, the test would show nothing.
     expect(conflicts).toBeGreaterThan(100)
   })
 })

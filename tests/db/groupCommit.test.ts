@@ -39,7 +39,7 @@ const messageOf = (
 const times = <T>(count: number, make: (index: number) => T): T[] =>
   Array.from({ length: count }, (_value, index) => make(index))
 
-/** What became of a send: `stored` or `duplicate` for each message, or the code of the refusal. */
+/** The result of a send: `stored` or `duplicate` for each message, or the error code. */
 const outcome = async (send: Promise<Stored[]>): Promise<string> => {
   return await send.then(
     (stored) => stored.map(({ duplicate }) => (duplicate ? 'duplicate' : 'stored')).join(),
@@ -69,7 +69,7 @@ describe.each(ENGINES)('group commit on %s', (engine) => {
     await database.drop()
   })
 
-  /** How many statements insert something while a piece of work is done. */
+  /** Counts the insert statements that run during `work`. */
   async function countInserts(work: () => Promise<unknown>): Promise<number> {
     let count = 0
     const listen = ({ sql }: { sql: string }): void => {
@@ -81,13 +81,13 @@ describe.each(ENGINES)('group commit on %s', (engine) => {
     return count
   }
 
-  test('sends that arrive together share one commit, and are listed in their order', async () => {
+  test('sends that arrive together share one commit and keep their order', async () => {
     const bob = newKey()
     const inserts = await countInserts(
       async () =>
         await Promise.all(
           times(200, async (i) => {
-            // Each a little later than the one before, as requests are that have come over the network together.
+            // Slightly apart, as requests that come over the network together.
             for (let hop = 0; hop < i; hop++) await undefined
             return await commits.insert([messageOf(bob, `id ${i}`)])
           }),
@@ -98,7 +98,7 @@ describe.each(ENGINES)('group commit on %s', (engine) => {
     expect(await boxOf(knex, bob)).toEqual(times(200, (i) => `id ${i}`))
   })
 
-  test('sends that arrive while a commit is under way share the next one', async () => {
+  test('sends that arrive during a commit share the next commit', async () => {
     const bob = newKey()
     let others: Array<Promise<Stored[]>> = []
     const inserts = await countInserts(async () => {
@@ -114,7 +114,7 @@ describe.each(ENGINES)('group commit on %s', (engine) => {
     expect(await boxOf(knex, bob)).toHaveLength(51)
   })
 
-  test('a commit has bounds: 500 rows, about 2 MiB', async () => {
+  test('a commit holds at most 500 rows and about 2 MiB', async () => {
     const bob = newKey()
     const insert = async (count: number, name: string, body: string): Promise<number> =>
       await countInserts(async () => {
@@ -131,7 +131,7 @@ describe.each(ENGINES)('group commit on %s', (engine) => {
     expect(await boxOf(knex, bob)).toHaveLength(1210)
   })
 
-  test('a bad one fails alone', async () => {
+  test('a send that the database rejects fails alone', async () => {
     const bob = newKey()
     const sends = times(
       20,
@@ -148,7 +148,7 @@ describe.each(ENGINES)('group commit on %s', (engine) => {
     expect(await boxOf(knex, bob)).toEqual(times(20, (i) => `id ${i}`).filter((_id, i) => i !== 7))
   })
 
-  test('what is too large for the database is the fault of its row', async () => {
+  test('an error about a value over the maximum size counts as a data error', async () => {
     const bob = newKey()
     await commits.insert([messageOf(bob, 'one')])
     const large =
@@ -163,7 +163,7 @@ describe.each(ENGINES)('group commit on %s', (engine) => {
     expect([isTooLarge(error), isDataError(error)]).toEqual([true, true])
   })
 
-  test('the same message again is a duplicate, in flight and later, and keeps its time', async () => {
+  test('a message sent again, at once or later, is a duplicate and keeps its time', async () => {
     const bob = newKey()
     const sends = [
       messageOf(bob, 'one'),
@@ -171,7 +171,7 @@ describe.each(ENGINES)('group commit on %s', (engine) => {
       messageOf(bob, 'two'),
     ]
     let answers: Stored[][] = []
-    // One for the first, one that finds it there, and one for what is left then.
+    // One for the first send, one that fails on the duplicate, and one for the rest.
     expect(
       await countInserts(async () => {
         answers = await Promise.all(sends.map(async (send) => await commits.insert([send])))
@@ -194,7 +194,7 @@ describe.each(ENGINES)('group commit on %s', (engine) => {
     ])
   })
 
-  test('a clash is refused, in flight and later, and nobody else with it', async () => {
+  test('only sends with a taken id are rejected, at once or later', async () => {
     const bob = newKey()
     const message = messageOf(bob, 'one')
     const sends = [
@@ -219,7 +219,7 @@ describe.each(ENGINES)('group commit on %s', (engine) => {
   test.each([
     ['small', 'x'],
     ['large', 'x'.repeat(1_000_000)],
-  ])('all recipients of a %s send, or none', async (_name, body) => {
+  ])('a %s send is stored for all recipients or for none', async (_name, body) => {
     const [taken, ...others] = times(4, newKey) as [string, ...string[]]
     const all = [...others, taken]
     await commits.insert([messageOf(taken, 'one', { sender: CAROL })])
@@ -268,14 +268,14 @@ describe.each(ENGINES)('two servers on one database, on %s', (engine) => {
     await database.drop()
   })
 
-  /** Sends something through both servers at once. */
+  /** Sends through both servers at once. */
   const both = async (send: (node: number) => StoredMessage[]): Promise<string[]> => {
     return await Promise.all(
       servers.map(async ({ context }, node) => await outcome(context.store.insert(send(node)))),
     )
   }
 
-  test('the same message through both is stored once: one of them calls it a duplicate', async () => {
+  test('a message sent through both is stored once, and one reports a duplicate', async () => {
     const bob = newKey()
     const outcomes = await Promise.all(
       times(300, async (i) => await both(() => [messageOf(bob, `id ${i}`)])),
@@ -287,7 +287,7 @@ describe.each(ENGINES)('two servers on one database, on %s', (engine) => {
     )
   })
 
-  test('the same id for two messages: one is stored, the other refused', async () => {
+  test('if two messages have the same id, one is stored and the other is rejected', async () => {
     const bob = newKey()
     const outcomes = await Promise.all(
       times(
@@ -309,7 +309,7 @@ describe.each(ENGINES)('two servers on one database, on %s', (engine) => {
     }
   })
 
-  test('many recipients, in opposite orders: each send is stored for all or for none', async () => {
+  test('sends to many recipients, in opposite orders, are stored for all or none', async () => {
     const recipients = times(20, newKey)
     const outcomes = await Promise.all(
       times(
@@ -337,7 +337,7 @@ describe.each(ENGINES)('two servers on one database, on %s', (engine) => {
     }
   })
 
-  test('over HTTP, one session holds on both, and both give the same answer but for "duplicate"', async () => {
+  test('a session is valid on both, and only "duplicate" differs in their answers', async () => {
     const origins = servers.map(({ port }) => `http://127.0.0.1:${port}`)
     const session = await handshake(origins[0]!)
     const message = { recipient: session.identityKey, messageBox: 'inbox', body: 'hello' }
@@ -377,7 +377,7 @@ const ON = {
 }
 
 ;(ENGINES.includes('mysql') ? test : (): void => {})(
-  'a large send keeps nobody waiting but those who name the same id',
+  'a large send delays only requests that name the same id',
   async () => {
     const database = await createDatabase('mysql')
     const knex = createKnex(database.config)
@@ -402,7 +402,7 @@ const ON = {
       commits.insert([messageOf(ALICE, 'large')]),
       removal.remove([{ recipient: ALICE, messageId: 'large' }]),
     ]
-    // Behind these two, in the lanes that everybody shares.
+    // After these two, in the shared queues.
     expect(await outcome(commits.insert([messageOf(CAROL, 'small')]))).toBe('stored')
     expect(await removal.remove([{ recipient: CAROL, messageId: 'stored' }])).toBe(1)
     expect(largeIsDone).toBe(false)

@@ -42,7 +42,7 @@ describe.each(ENGINES)('messages on %s', (engine) => {
     database = await createDatabase(engine)
     knex = createKnex(database.config)
     await migrate(knex, database.config)
-    // Something to search through: with less, a database may well read it all.
+    // On a small table, the database may choose to read all rows.
     for (const recipient of [SENDER, ...Array.from({ length: 20 }, newKey)]) {
       await insertMessages(
         knex,
@@ -65,13 +65,13 @@ describe.each(ENGINES)('messages on %s', (engine) => {
     return rows.map((row) => text(row.message_id))
   }
 
-  describe('no query reads more than it needs', () => {
+  describe('queries read only the rows that they need', () => {
     interface Query {
       sql: string
       bindings: Knex.RawBinding[]
     }
 
-    /** The statements that a piece of work runs, inserts aside. */
+    /** The statements that `work` runs, except inserts. */
     async function statementsOf(work: (db: Knex) => Promise<unknown>): Promise<Query[]> {
       const queries: Query[] = []
       const listen = ({ sql, bindings }: Query): void => {
@@ -83,7 +83,7 @@ describe.each(ENGINES)('messages on %s', (engine) => {
       return queries
     }
 
-    /** How the database goes about the table of messages in a statement: one line for each access to it. */
+    /** How a statement accesses the messages table, by the query plan: one line for each access. */
     async function accessesOf({ sql, bindings }: Query): Promise<string[]> {
       if (engine === 'sqlite') {
         const plan = await knex.raw<Array<{ detail: string }>>(
@@ -146,7 +146,7 @@ describe.each(ENGINES)('messages on %s', (engine) => {
       }
     })
 
-    test('a page is measured in the index of its box, in the order of that index', async () => {
+    test('a page is measured with the index of its box, in the order of that index', async () => {
       const [query] = await statementsOf(box)
       const accesses = await accessesOf(query!)
       expect(accesses).toContainEqual(
@@ -160,7 +160,7 @@ describe.each(ENGINES)('messages on %s', (engine) => {
     })
   })
 
-  describe('keys, names and ids compare as bytes', () => {
+  describe('keys, names and ids are compared as bytes', () => {
     const SPELLINGS = [
       'a',
       'A',
@@ -187,7 +187,7 @@ describe.each(ENGINES)('messages on %s', (engine) => {
       '📦'.repeat(255),
     ]
 
-    test('each spelling of an id is another id', async () => {
+    test('each spelling of an id is a different id', async () => {
       const recipient = newKey()
       await insertMessages(
         knex,
@@ -204,7 +204,7 @@ describe.each(ENGINES)('messages on %s', (engine) => {
       }
     })
 
-    test('each spelling of a box is another box', async () => {
+    test('each spelling of a box name is a different box', async () => {
       const recipient = newKey()
       await insertMessages(
         knex,
@@ -216,7 +216,7 @@ describe.each(ENGINES)('messages on %s', (engine) => {
         expect(await idsOf(recipient, messageBox)).toEqual([`id ${index}`])
     })
 
-    test('an id that is taken fails the whole statement', async () => {
+    test('a taken id fails the whole statement', async () => {
       const recipient = newKey()
       await insertMessages(knex, [messageOf(recipient, 'a')], 1)
 
@@ -229,7 +229,7 @@ describe.each(ENGINES)('messages on %s', (engine) => {
       expect(await idsOf(recipient)).toEqual(['a'])
     })
 
-    test('who sent what, and when', async () => {
+    test('findByIds returns the sender, body and time of each message', async () => {
       const [one, two] = [newKey(), newKey()]
       await insertMessages(
         knex,
@@ -264,7 +264,7 @@ describe.each(ENGINES)('messages on %s', (engine) => {
   })
 
   describe('a page', () => {
-    test('comes in order of arrival, whatever the ids and times', async () => {
+    test('is in order of arrival, regardless of ids and times', async () => {
       const recipient = newKey()
       const ids = ['c', 'a', 'b', 'z', 'y']
       for (const [index, id] of ids.entries())
@@ -272,7 +272,7 @@ describe.each(ENGINES)('messages on %s', (engine) => {
       expect(await idsOf(recipient)).toEqual(ids)
     })
 
-    test('is bounded by its limit, and tells whether there is more', async () => {
+    test('ends at its limit and reports whether there are more messages', async () => {
       const recipient = newKey()
       await insertMessages(
         knex,
@@ -306,25 +306,30 @@ describe.each(ENGINES)('messages on %s', (engine) => {
       [[1, 100, 1], 50, 1],
       [[1, 1, 100], 50, 2],
       [[100], 50, 1],
-    ])('of bodies of %j bytes holds, within %i bytes, %i', async (sizes, maxBytes, count) => {
-      const recipient = newKey()
-      await insertMessages(
-        knex,
-        sizes.map((size, index) => messageOf(recipient, `id ${index}`, { body: 'x'.repeat(size) })),
-        1,
-      )
+    ])(
+      'of bodies of %j bytes with a maximum of %i bytes holds %i',
+      async (sizes, maxBytes, count) => {
+        const recipient = newKey()
+        await insertMessages(
+          knex,
+          sizes.map((size, index) =>
+            messageOf(recipient, `id ${index}`, { body: 'x'.repeat(size) }),
+          ),
+          1,
+        )
 
-      const { rows, more } = await selectPage(
-        knex,
-        recipient,
-        { messageBox: 'inbox', ...EVERYTHING },
-        maxBytes,
-      )
+        const { rows, more } = await selectPage(
+          knex,
+          recipient,
+          { messageBox: 'inbox', ...EVERYTHING },
+          maxBytes,
+        )
 
-      expect([rows.length, more]).toEqual([count, count < sizes.length])
-    })
+        expect([rows.length, more]).toEqual([count, count < sizes.length])
+      },
+    )
 
-    test('counts the bytes of UTF-8', async () => {
+    test('is measured in bytes of UTF-8', async () => {
       const recipient = newKey()
       await insertMessages(
         knex,
@@ -345,9 +350,9 @@ describe.each(ENGINES)('messages on %s', (engine) => {
     })
   })
 
-  test('a body that is written in pieces is the same text, and is counted as a whole', async () => {
+  test('a body written in pieces is read as the same text and measured as a whole', async () => {
     const recipient = newKey()
-    // Its characters lie across every boundary of 4 MiB.
+    // A character crosses every boundary of 4 MiB.
     const body = `x${'📦'.repeat(3 * 1024 * 1024)}\u0000'"\\ end`
     await knex.transaction(async (trx) => {
       await insertInPieces(trx, messageOf(recipient, 'long', { body }), 1, 5 * 1024 * 1024)

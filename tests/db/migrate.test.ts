@@ -32,7 +32,7 @@ const run = promisify(execFile)
 
 let compiled: string
 
-/** The server as JavaScript, in a folder of its own: as it is deployed. */
+/** The server compiled to JavaScript in a folder of its own, as it is deployed. */
 beforeAll(async () => {
   compiled = mkdtempSync(join(tmpdir(), 'messagebox-compiled-'))
   copyFileSync(join(ROOT, 'package.json'), join(compiled, 'package.json'))
@@ -75,7 +75,7 @@ describe.each(ENGINES)('migrations on %s', (engine) => {
     pools.push(pool)
     return pool
   }
-  /** Runs the command that migrates, as a process of its own: from TypeScript or as JavaScript. */
+  /** Runs the migrate command in a process of its own, from TypeScript or compiled. */
   const command = async ({ env }: TestDatabase, language: 'ts' | 'js'): Promise<string> => {
     const script =
       language === 'ts'
@@ -90,7 +90,7 @@ describe.each(ENGINES)('migrations on %s', (engine) => {
   const applied = async (knex: Knex): Promise<string[]> =>
     (await knex('knex_migrations').select('name')).map((row) => row.name)
 
-  test('three nodes of one process start at once on a fresh database: one migrates, the others find it done', async () => {
+  test('if three nodes of one process start on an empty database, one migrates', async () => {
     const database = await newDatabase()
     const nodes = [open(database), open(database), open(database)]
 
@@ -107,7 +107,7 @@ describe.each(ENGINES)('migrations on %s', (engine) => {
     expect(await nodes[1]!('messages').select()).toEqual([])
   })
 
-  test('four processes start at once on a fresh database', async () => {
+  test('four processes can start at once on an empty database', async () => {
     const database = await newDatabase()
 
     const outputs = await Promise.all(
@@ -121,7 +121,7 @@ describe.each(ENGINES)('migrations on %s', (engine) => {
     expect(await applied(open(database))).toEqual(NAMES)
   })
 
-  test('a run from TypeScript is the same run as one as JavaScript', async () => {
+  test('a migration run from TypeScript also counts for the compiled server', async () => {
     const database = await newDatabase()
 
     expect(await command(database, 'ts')).toContain(`brought up to date (${NAMES.join(', ')})`)
@@ -130,12 +130,12 @@ describe.each(ENGINES)('migrations on %s', (engine) => {
     expect(await applied(open(database))).toEqual(NAMES)
   })
 
-  test('what a crash in the middle leaves behind is no obstacle', async () => {
+  test('a migration completes after an earlier run was killed', async () => {
     const database = await newDatabase()
     const knex = open(database)
     await migrate(knex, database.config)
-    // As if killed in the middle of the first run: the lock is held, and nothing is noted down yet. The table is
-    // there on MySQL, which takes back no DDL.
+    // As if the first run was killed: the lock is held and no migration is recorded. On MySQL the
+    // tables exist, since MySQL does not roll back DDL.
     await knex('knex_migrations_lock').update({ is_locked: 1 })
     await knex('knex_migrations').delete()
     if (engine === 'sqlite')
@@ -155,7 +155,7 @@ describe.each(ENGINES)('migrations on %s', (engine) => {
     expect(await knex('knex_migrations_lock').select('is_locked')).toEqual([{ is_locked: 0 }])
   })
 
-  test("another program's table is refused, and no lock left behind", async () => {
+  test('a migration rejects a table of another program and leaves no lock', async () => {
     const database = await newDatabase()
     const knex = open(database)
     await knex.schema.createTable('messages', (table) => {

@@ -6,10 +6,10 @@ import { startServer, type TestServer } from '../../tools/servers/server'
 import { handshake, post, type Answer, type HandSession } from '../../tools/clients/signedRequests'
 import { TcpProxy } from '../../tools/proxies/tcpProxy'
 
-/** What "within a few seconds" means here, in milliseconds. */
+/** In milliseconds. */
 const A_FEW_SECONDS = 6500
 
-/** Each answer, and how long it took. */
+/** An answer, and how many milliseconds it took. */
 const timed = async <T>(work: Promise<T>): Promise<[T, number]> => {
   const start = Date.now()
   return [await work, Date.now() - start]
@@ -53,7 +53,7 @@ class Caller {
     return { status: response.status, headers: response.headers, body: await response.json() }
   }
 
-  /** Every operation is refused in time, while the process itself says that it is well. */
+  /** Every operation fails within a few seconds, while /health reports that the process is well. */
   async expectUnavailable(): Promise<void> {
     const operations = Promise.all([this.send(), this.list(), this.acknowledge('id 0')].map(timed))
     const asked = timed(this.get('/ready'))
@@ -73,7 +73,7 @@ class Caller {
     expect(time).toBeLessThan(2000)
   }
 
-  /** The server is told nothing, and yet is back soon, with everything that it has ever confirmed. */
+  /** The server recovers by itself and still has every message that it has confirmed. */
   async expectRecovery(confirmed: string): Promise<void> {
     const end = Date.now() + 2 * A_FEW_SECONDS
     while ((await this.get('/ready')).status !== 200 || (await this.send()).status !== 200) {
@@ -89,34 +89,37 @@ class Caller {
     }
   }
 
-  /** So many requests at once that every connection of the pool is open. */
+  /** Sends enough requests at once to open every connection of the pool. */
   async fillPool(): Promise<Answer[]> {
     return await Promise.all(Array.from({ length: 12 }, async () => await this.list()))
   }
 }
 
-test.each(ENGINES)('a table that is gone is an outage as well, on %s', async (engine) => {
-  const server = await startServer({ engine })
-  const { knex } = server.server.context
-  const alice = await Caller.of(server)
-  await alice.send('confirmed')
+test.each(ENGINES)(
+  'requests fail with ERR_UNAVAILABLE while the messages table is missing, on %s',
+  async (engine) => {
+    const server = await startServer({ engine })
+    const { knex } = server.server.context
+    const alice = await Caller.of(server)
+    await alice.send('confirmed')
 
-  await knex.schema.renameTable('messages', 'elsewhere')
-  for (const answer of [
-    await alice.send(),
-    await alice.list(),
-    await alice.acknowledge('confirmed'),
-  ])
-    expectRefusal(answer, 503, 'ERR_UNAVAILABLE')
-  await alice.expectHealthy()
+    await knex.schema.renameTable('messages', 'elsewhere')
+    for (const answer of [
+      await alice.send(),
+      await alice.list(),
+      await alice.acknowledge('confirmed'),
+    ])
+      expectRefusal(answer, 503, 'ERR_UNAVAILABLE')
+    await alice.expectHealthy()
 
-  await knex.schema.renameTable('elsewhere', 'messages')
-  await alice.expectRecovery('confirmed')
-})
+    await knex.schema.renameTable('elsewhere', 'messages')
+    await alice.expectRecovery('confirmed')
+  },
+)
 
 const whereMysqlIs = ENGINES.includes('mysql') ? describe : (): void => {}
 
-whereMysqlIs('a MySQL that goes away', () => {
+whereMysqlIs('while MySQL is away', () => {
   let database: TestDatabase
   let proxy: TcpProxy
   let alice: Caller
@@ -141,7 +144,7 @@ whereMysqlIs('a MySQL that goes away', () => {
     await database.drop()
   })
 
-  test('refuses connections', async () => {
+  test('the server recovers after MySQL has refused connections', async () => {
     await alice.fillPool()
     await proxy.set('refuse')
     await alice.expectUnavailable()
@@ -151,7 +154,7 @@ whereMysqlIs('a MySQL that goes away', () => {
     await alice.expectRecovery('confirmed')
   })
 
-  test('resets the connections that are open', async () => {
+  test('the server recovers after MySQL has reset open connections', async () => {
     for (let round = 0; round < 2; round++) {
       await alice.fillPool()
       const lists = alice.fillPool()
@@ -162,7 +165,7 @@ whereMysqlIs('a MySQL that goes away', () => {
     }
   })
 
-  test('stalls: nobody waits for one lost commit after another', async () => {
+  test('while MySQL stalls, every send fails within a few seconds', async () => {
     await alice.fillPool()
     await proxy.set('stall')
 
@@ -178,7 +181,7 @@ whereMysqlIs('a MySQL that goes away', () => {
 
     await proxy.set('up')
     await alice.expectRecovery('confirmed')
-    // What became of them nobody could know: repeated, they are there, and once.
+    // Their outcome was unknown. Sent again, each message is stored once.
     for (let i = 0; i < 7; i++)
       expect(await alice.send(`stalled ${i}`)).toMatchObject({ status: 200, verified: true })
     const { messages } = (await alice.list()).body as { messages: Array<{ messageId: string }> }
@@ -188,7 +191,7 @@ whereMysqlIs('a MySQL that goes away', () => {
     expect(stalled.sort()).toEqual(Array.from({ length: 7 }, (_value, i) => `stalled ${i}`))
   })
 
-  test('takes connections and says nothing, ever', async () => {
+  test('the server recovers after MySQL has accepted connections without answering', async () => {
     await proxy.set('stall')
     proxy.cut()
     const lists = alice.fillPool()

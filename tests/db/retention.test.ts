@@ -7,7 +7,7 @@ import { handshake, post } from '../../tools/clients/signedRequests'
 
 const DAY = 24 * 60 * 60 * 1000
 
-/** Stores messages of an age, in days, as if they had been sent then. */
+/** Stores messages with the given age in days. */
 async function age({ server }: TestServer, days: number): Promise<void> {
   await server.context.knex('messages').update({ created_at: Date.now() - days * DAY })
 }
@@ -32,7 +32,7 @@ const stored = async ({ server }: TestServer): Promise<number> =>
   Number((await server.context.knex('messages').count({ count: '*' }).first())!.count)
 
 describe.each(ENGINES)('retention on %s', (engine) => {
-  test('older messages are removed, in steps, and counted off; younger ones stay', async () => {
+  test('only expired messages are removed, in batches, also from quota counts', async () => {
     const server = await startServer({ engine, env: { MESSAGE_RETENTION_DAYS: '30' } })
     const alice = await handshake(server.origin)
     const send = async (messageId: string): Promise<void> => {
@@ -62,7 +62,7 @@ describe.each(ENGINES)('retention on %s', (engine) => {
     ).toEqual([1, 1])
   })
 
-  test('without it nothing is removed, however old', async () => {
+  test('without a retention limit, messages of any age stay', async () => {
     const server = await startServer({ engine })
     await fill(server, 3)
     await age(server, 10_000)
@@ -73,7 +73,7 @@ describe.each(ENGINES)('retention on %s', (engine) => {
     expect(await stored(server)).toBe(3)
   })
 
-  test('without quotas it removes as well, and counts of nothing do not stay', async () => {
+  test('expired messages are also removed without quotas, and no zero counts remain', async () => {
     const off = {
       INBOX_QUOTA_MESSAGES: 'off',
       INBOX_QUOTA_BYTES: 'off',

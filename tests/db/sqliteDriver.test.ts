@@ -5,8 +5,8 @@ import { join } from 'node:path'
 
 const run = promisify(execFile)
 
-/** A process of its own, which Node 24.19 and later ended as soon as a statement of better-sqlite3 12 was collected. */
-test('statements and databases that nobody needs any more are collected in peace', async () => {
+/** In a child process: Node 24.19 and later crash when collecting better-sqlite3 12 statements. */
+test('the garbage collector can free statements and databases', async () => {
   const work = `
     require(${JSON.stringify(join(__dirname, '../../tools/programs/transpile.js'))})
     const Database = require(${JSON.stringify(join(__dirname, '../../src/db/engine/sqliteDriver'))}).sqliteDriver()

@@ -23,7 +23,7 @@ beforeEach(() => {
   ;[wall, monotonic] = [1_800_000_000_000, 5000]
 })
 
-test('a clock that goes on evenly, or is corrected by seconds, is believed', () => {
+test('a clock that runs evenly, or is corrected by seconds, is trusted', () => {
   const clock = new WallClock(clocks)
   expect(clock.now()).toBe(wall)
   pass(30 * YEAR)
@@ -36,7 +36,7 @@ test.each([
   ['a year ahead', YEAR],
   ['a year back', -YEAR],
   ['a minute ahead', MINUTE],
-])('a clock that jumps %s is not, and is again when it is right again', (_name, jump) => {
+])('a clock that jumps %s is not trusted until it is right again', (_name, jump) => {
   const clock = new WallClock(clocks)
   wall += jump
   expect(clock.now()).toBeUndefined()
@@ -46,7 +46,7 @@ test.each([
   expect(clock.now()).toBe(wall)
 })
 
-test('a new time is believed when the clock has kept to it for an hour, and not before', () => {
+test('after a jump, a clock is trusted again once it has run evenly for an hour', () => {
   const clock = new WallClock(clocks)
   wall += YEAR
   for (let minutes = 0; minutes < 60; minutes++) {
@@ -56,7 +56,7 @@ test('a new time is believed when the clock has kept to it for an hour, and not 
   expect(clock.now()).toBe(wall)
 })
 
-test('one that jumps again and again is never believed', () => {
+test('a clock that keeps jumping is never trusted', () => {
   const clock = new WallClock(clocks)
   for (let jumps = 0; jumps < 5; jumps++) {
     wall += YEAR
@@ -67,7 +67,7 @@ test('one that jumps again and again is never believed', () => {
   }
 })
 
-test('while it cannot be believed nothing is removed for its age', async () => {
+test('while the clock is not trusted, old messages are not removed', async () => {
   const {
     server: { context },
   } = await startServer()

@@ -6,7 +6,7 @@ import { SOUND } from '../../tools/crash/audit'
 import { crash } from '../../tools/crash/crash'
 
 /** The short form of `npm run crash`. */
-describe('kill -9 under load loses nothing, doubles nothing and brings nothing back', () => {
+describe('no message is lost, doubled or restored after kill -9 under load', () => {
   test.each(ENGINES)('of the server, on %s', async (engine) => {
     const counts = await crash(engine, { kills: 2 })
 
@@ -15,7 +15,7 @@ describe('kill -9 under load loses nothing, doubles nothing and brings nothing b
     expect(counts.acknowledged).toBeGreaterThan(0)
   })
 
-  test('of a node of a Galera cluster, beneath one of two servers', async () => {
+  test('of a Galera node that one of two servers uses', async () => {
     if (!canRunGalera()) return
     const counts = await crash('galera', { kills: 1 })
 

@@ -19,9 +19,9 @@ async function killAfter(statements: number, env: Record<string, string>): Promi
   return (await child.ended()) === 'SIGKILL'
 }
 
-// The odd statements on one engine and the even ones on the other: each takes a process of its own.
+// Odd statements on one engine, even ones on the other, since each needs a process of its own.
 test.each(ENGINES.map((engine, index) => [engine, index + 1] as const))(
-  'a first migration that is killed behind a statement is finished by the next start, on %s',
+  'the next start finishes a first migration that was killed after any statement, on %s',
   async (engine, first) => {
     const stuck: string[] = []
     for (let statements = first, killed = true; killed; statements += 2) {

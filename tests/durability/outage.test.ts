@@ -3,7 +3,7 @@ import { canRunMariadb, PrivateMariadb } from '../../tools/databases/mariadb'
 import { eventually, ServerProcess } from '../../tools/programs/processes'
 import { Caller } from '../../tools/clients/caller'
 
-/** "Within a few seconds", in milliseconds. */
+/** In milliseconds. */
 const SOON = 10_000
 
 const databases: PrivateMariadb[] = []
@@ -16,7 +16,7 @@ function sendTo(recipient: string, messageId: string): object {
   return { message: { recipient, messageId, messageBox: 'inbox', body: 'hello' } }
 }
 
-describe('while MariaDB is away, and after', () => {
+describe('requests fail while MariaDB is away and succeed afterwards', () => {
   test.each<
     ['is killed' | 'hangs', 'SIGKILL' | 'SIGSTOP', (mariadb: PrivateMariadb) => Promise<void>]
   >([
@@ -34,7 +34,7 @@ describe('while MariaDB is away, and after', () => {
         await mariadb.kill('SIGCONT')
       },
     ],
-  ])('it %s', async (_name, signal, bringBack) => {
+  ])('if MariaDB %s', async (_name, signal, bringBack) => {
     if (!canRunMariadb()) return
     const mariadb = await PrivateMariadb.create()
     databases.push(mariadb)

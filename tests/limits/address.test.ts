@@ -29,7 +29,7 @@ test.each([
   expect(rateKey(address)).toBe(key)
 })
 
-describe('whose address counts', () => {
+describe('the address a request counts for', () => {
   test.each<[trust: string, remote: string, forwarded: string | undefined, key: string]>([
     ['false', '192.0.2.1', '203.0.113.7', '192.0.2.1'],
     ['true', '192.0.2.1', '203.0.113.7', '203.0.113.7'],
@@ -46,7 +46,7 @@ describe('whose address counts', () => {
     expect(new ClientAddress(parseTrustProxy(trust)).of(from(remote, forwarded))).toBe(key)
   })
 
-  test('a connection that is gone already', () => {
+  test('a closed connection counts as "unknown"', () => {
     expect(new ClientAddress(1).of(from(undefined, '203.0.113.7'))).toBe('unknown')
   })
 })

@@ -3,7 +3,7 @@ import { ByteBudget } from '../../src/limits/budget'
 
 const BUSY = { code: 'ERR_SERVER_BUSY' }
 
-test('an owner has its share, whatever the others have', () => {
+test('an owner has its share, regardless of other owners', () => {
   const budget = new ByteBudget({ total: 100, share: 40 })
   const [first, second] = [budget.open(['mallory']), budget.open(['mallory'])]
   first.resize(30)
@@ -19,7 +19,7 @@ test('an owner has its share, whatever the others have', () => {
   expect(budget.used).toBe(80)
 })
 
-test('an account counts for all of its owners', () => {
+test('an account counts towards the shares of all its owners', () => {
   const budget = new ByteBudget({ total: 100, share: 40 })
   budget.open(['an address', 'alice']).resize(30)
   budget.open(['another address', 'bob']).resize(30)
@@ -33,7 +33,7 @@ test('an account counts for all of its owners', () => {
   budget.open(['an address', 'bob']).resize(10)
 })
 
-test('beyond the total the largest accounts of the largest owners end, not the one that comes next', () => {
+test('over the total, the largest account of the largest owner ends', () => {
   const budget = new ByteBudget({ total: 100, share: 60 })
   const ended: string[] = []
   const open = (owner: string, name: string, bytes: number): ReturnType<ByteBudget['open']> => {
@@ -54,7 +54,7 @@ test('beyond the total the largest accounts of the largest owners end, not the o
   expect(ended).toEqual(['large', "bob's"])
 })
 
-test('whoever holds most makes no room for itself at the cost of others', () => {
+test('the largest owner cannot end accounts of others', () => {
   const budget = new ByteBudget({ total: 100, share: 90 })
   const ended: string[] = []
   budget
@@ -73,7 +73,7 @@ test('whoever holds most makes no room for itself at the cost of others', () => 
   expect(ended).toEqual([])
 })
 
-test('what is in use does not end, and what is closed takes nothing more', () => {
+test('accounts in use do not end, and closed accounts hold no more bytes', () => {
   const budget = new ByteBudget({ total: 100, share: 100 })
   const used = budget.open(['bob'], () => {
     throw new Error('it is in use')

@@ -18,7 +18,7 @@ const send = async (session: HandSession, messageId: string): Promise<Answer> =>
   })
 }
 
-test('so many requests at once are worked on, the others refused while those are; then all is as before', async () => {
+test('the server rejects requests over the maximum until others are done', async () => {
   const { policy, held, open } = holdBack()
   const { origin, server } = await startServer({
     env: { MAX_CONCURRENT_REQUESTS: '5' },
@@ -36,7 +36,7 @@ test('so many requests at once are worked on, the others refused while those are
   )
   for (const answer of refused) {
     expectError(answer, [503, 'ERR_SERVER_BUSY'])
-    // Its signature was not looked at, so nothing is signed.
+    // The server has not verified the signature, so the answer is not signed.
     expect(answer.verified).toBe(false)
     expect(answer.headers.get('retry-after')).toBe('1')
   }
@@ -74,7 +74,7 @@ function holdBack(): { policy: () => Promise<Terms>; held: () => number; open: (
   }
 }
 
-test('whoever leaves in the middle does not end the work, and so keeps its place until that is done', async () => {
+test('a request whose client disconnects counts until its work is done', async () => {
   const { policy, held, open } = holdBack()
   const { origin, server } = await startServer({
     env: { MAX_CONCURRENT_REQUESTS: '2' },
@@ -118,7 +118,7 @@ test('whoever leaves in the middle does not end the work, and so keeps its place
   expect((await send(alice, 'later')).status).toBe(200)
 })
 
-test("whoever sends slowly takes nobody's place", async () => {
+test('a slow request does not count until it has arrived', async () => {
   const { origin, server } = await startServer({ env: { MAX_CONCURRENT_REQUESTS: '1' } })
   const alice = await handshake(origin)
   const { init } = await sign(alice, {
@@ -138,7 +138,7 @@ test("whoever sends slowly takes nobody's place", async () => {
     Array.from({ length: 3 }, async () => {
       const socket = connect(Number(new URL(origin).port), '127.0.0.1')
       socket.write(`POST /sendMessage HTTP/1.1\r\n${headers}\r\n{"message":`)
-      // By then the server has seen the request, and waits for the rest of it.
+      // Now the server waits for the rest of the request.
       expect(String(await new Promise((resolve) => socket.once('data', resolve)))).toContain(
         '100 Continue',
       )

@@ -45,7 +45,7 @@ interface Counts {
   bytes: number
 }
 
-/** What is counted, and what is stored; the two have to be the same but for counts of nothing. */
+/** The counts and the stored messages. They have to agree, except for counts of zero. */
 async function counts({ server }: TestServer): Promise<{ counted: Counts[]; stored: Counts[] }> {
   const { knex } = server.context
   const normalize = (rows: Counts[]): Counts[] =>
@@ -85,14 +85,14 @@ const people = async ({ origin }: TestServer, count: number): Promise<HandSessio
   await Promise.all(Array.from({ length: count }, async () => await handshake(origin)))
 
 describe.each(ENGINES)('quotas on %s', (engine) => {
-  describe('of 20 messages in an inbox', () => {
+  describe('a quota of 20 messages in an inbox', () => {
     let server: TestServer
 
     beforeAll(async () => {
       server = await startServer({ engine, env: { INBOX_QUOTA_MESSAGES: '20' } })
     })
 
-    test('50 at once: exactly 20 are stored, and the others told so; nobody else is touched', async () => {
+    test('of 50 sends, exactly 20 are stored; other inboxes are unaffected', async () => {
       const [owner, other, ...senders] = (await people(server, 52)) as [
         HandSession,
         HandSession,
@@ -119,7 +119,7 @@ describe.each(ENGINES)('quotas on %s', (engine) => {
       await expectExactCounts(server)
     })
 
-    test('an acknowledgement makes room, for exactly as many', async () => {
+    test('an acknowledgement frees room for as many messages', async () => {
       const [owner, sender] = (await people(server, 2)) as [HandSession, HandSession]
       await Promise.all(
         Array.from({ length: 25 }, async () => await send(sender, owner.identityKey)),
@@ -138,7 +138,7 @@ describe.each(ENGINES)('quotas on %s', (engine) => {
       await expectExactCounts(server)
     })
 
-    test('a message that is sent again counts once, also into a full inbox', async () => {
+    test('a message sent again counts once, even if the inbox is full', async () => {
       const [owner, sender] = (await people(server, 2)) as [HandSession, HandSession]
       const ids = Array.from({ length: 20 }, () => randomUUID())
       for (const id of ids) await send(sender, owner.identityKey, 'hello', id)
@@ -158,7 +158,7 @@ describe.each(ENGINES)('quotas on %s', (engine) => {
       await expectExactCounts(server)
     })
 
-    test('of several recipients one has no room: nobody gets the message', async () => {
+    test('if one of several recipients has no room, none gets the message', async () => {
       const [full, empty, sender] = (await people(server, 3)) as [
         HandSession,
         HandSession,
@@ -177,7 +177,7 @@ describe.each(ENGINES)('quotas on %s', (engine) => {
       await expectExactCounts(server)
     })
 
-    test('a send to more recipients than a sender may have waiting, who never had any', async () => {
+    test('a new sender cannot send to more recipients than its quota', async () => {
       const strict = await startServer({ engine, env: { SENDER_QUOTA_MESSAGES: '2' } })
       const [sender, ...recipients] = (await people(strict, 4)) as [HandSession, ...HandSession[]]
 
@@ -202,7 +202,7 @@ describe.each(ENGINES)('quotas on %s', (engine) => {
     })
   })
 
-  test('of a sender: 50 at once, to 50 inboxes', async () => {
+  test('the quota of a sender holds for 50 sends to 50 inboxes', async () => {
     const server = await startServer({ engine, env: { SENDER_QUOTA_MESSAGES: '20' } })
     const [sender, other, ...owners] = (await people(server, 52)) as [
       HandSession,
@@ -221,7 +221,7 @@ describe.each(ENGINES)('quotas on %s', (engine) => {
     await expectExactCounts(server)
   })
 
-  test('of bytes, whatever the number of messages', async () => {
+  test('a quota of bytes holds for any number of messages', async () => {
     const server = await startServer({
       engine,
       env: { INBOX_QUOTA_BYTES: '10kb', SENDER_QUOTA_BYTES: '15kb' },
@@ -254,7 +254,7 @@ describe.each(ENGINES)('quotas on %s', (engine) => {
     await expectExactCounts(server)
   })
 
-  test('a send that fills a transaction by itself is counted as well', async () => {
+  test('a send that fills a transaction by itself is counted', async () => {
     const server = await startServer({ engine, env: { INBOX_QUOTA_BYTES: '13mb' } })
     const [owner, sender] = (await people(server, 2)) as [HandSession, HandSession]
 
@@ -269,7 +269,7 @@ describe.each(ENGINES)('quotas on %s', (engine) => {
     await expectExactCounts(server)
   })
 
-  test('over the socket it is the same', async () => {
+  test('quotas hold over the socket', async () => {
     const server = await startServer({
       engine,
       env: { ENABLE_WEBSOCKETS: 'true', INBOX_QUOTA_MESSAGES: '3' },
@@ -300,7 +300,7 @@ describe.each(ENGINES)('quotas on %s', (engine) => {
     })
   })
 
-  test('the released client shows the refusal', async () => {
+  test('the released client shows the error', async () => {
     const { origin } = await startServer({ engine, env: { INBOX_QUOTA_MESSAGES: '1' } })
     const [alice, bob] = [await newClient(origin), await newClient(origin)]
     await alice.client.sendMessage(
@@ -316,7 +316,7 @@ describe.each(ENGINES)('quotas on %s', (engine) => {
     ).rejects.toThrow(/429/)
   })
 
-  test('sends and acknowledgements of two nodes at once, at random: counts are exact and no limit is passed', async () => {
+  test('random sends and acknowledgements on two nodes: counts stay exact', async () => {
     const LIMIT = 6
     const server = await startServer({
       engine,
@@ -367,7 +367,7 @@ describe.each(ENGINES)('quotas on %s', (engine) => {
     )
   })
 
-  test('quotas that are turned on count what is there, and forget it when they are turned off', async () => {
+  test('counts are made when quotas are turned on, and removed when turned off', async () => {
     const server = await startServer({ engine, env: OFF })
     const [owner, sender] = (await people(server, 2)) as [HandSession, HandSession]
     for (let i = 0; i < 3; i++) await send(sender, owner.identityKey, 'x'.repeat(10))
@@ -383,7 +383,7 @@ describe.each(ENGINES)('quotas on %s', (engine) => {
     expect((await send(sender, owner.identityKey)).status).toBe(200)
   })
 
-  test('a limit below what is stored takes nothing away, and lets nothing in', async () => {
+  test('a limit below the stored count removes no messages and admits none', async () => {
     const server = await startServer({ engine })
     const [owner, sender] = (await people(server, 2)) as [HandSession, HandSession]
     for (let i = 0; i < 3; i++) await send(sender, owner.identityKey)
@@ -397,7 +397,7 @@ describe.each(ENGINES)('quotas on %s', (engine) => {
   })
 })
 
-test.each(ENGINES)('without quotas no statement counts anything, on %s', async (engine) => {
+test.each(ENGINES)('without quotas, no statement counts messages, on %s', async (engine) => {
   const counted = async (env: FlatEnv): Promise<string[]> => await statementsOf(engine, env)
 
   expect(await counted(OFF)).toEqual([])

@@ -9,7 +9,7 @@ import { handshake, post, type HandSession } from '../../tools/clients/signedReq
 const list = async (session: HandSession): ReturnType<typeof post> =>
   await post(session, '/listMessages', { messageBox: 'inbox' })
 
-/** What a refusal tells of when to come back, in its body and in its header. */
+/** Checks when the client may retry, by the body and the header of the answer. */
 function expectRetry(body: Record<string, unknown>, headers: Headers, limit: number): void {
   const { retryAfterMs } = body as { retryAfterMs: number }
   expect(body).toMatchObject({ status: 'error', code: 'ERR_RATE_LIMITED', limit })
@@ -18,8 +18,8 @@ function expectRetry(body: Record<string, unknown>, headers: Headers, limit: num
   expect(Number(headers.get('retry-after'))).toBe(Math.ceil(retryAfterMs / 1000))
 }
 
-describe('from one address', () => {
-  test('exactly as many as allowed of 50 at once, whatever they ask for; what is refused is read by any page', async () => {
+describe('requests from one address', () => {
+  test('exactly 20 of 50 pass, whatever their path; any page can read the others', async () => {
     const { origin } = await startServer({ env: { RATE_LIMIT_ADDRESS: '20' } })
 
     const responses = await Promise.all(
@@ -37,13 +37,13 @@ describe('from one address', () => {
       expectRetry((await response.json()) as Record<string, unknown>, response.headers, 20)
       expectCors(response.headers)
     }
-    // Whoever restarts or routes to the server asks often, and never with success by chance.
+    // Orchestrators and load balancers ask often, and need an answer that is right.
     for (const path of ['/health', '/ready'])
       expect((await fetch(`${origin}${path}`)).status).toBe(200)
     expect((await fetch(`${origin}/listMessages`, { method: 'OPTIONS' })).status).toBe(200)
   })
 
-  test('a large body behind it is not read', async () => {
+  test('over the limit, the server does not read a large body', async () => {
     const { origin } = await startServer({ env: { RATE_LIMIT_ADDRESS: '1' } })
     await fetch(`${origin}/info`)
 
@@ -61,7 +61,7 @@ describe('from one address', () => {
     expect(response.status).toBe(429)
   })
 
-  test('behind a proxy that is trusted, each client counts for itself; without, nobody is believed', async () => {
+  test('X-Forwarded-For is the address only behind a trusted proxy', async () => {
     const status = async (origin: string, address: string): Promise<number> =>
       (await fetch(`${origin}/info`, { headers: { 'x-forwarded-for': address } })).status
     const trusting = await startServer({ env: { RATE_LIMIT_ADDRESS: '2', TRUST_PROXY: '1' } })
@@ -85,7 +85,7 @@ describe('from one address', () => {
     ).toEqual([200, 200, 429, 429, 429, 429])
   })
 
-  test('sockets count as well: polling and WebSocket are refused, in the same words', async () => {
+  test('sockets count too: polling and WebSocket get the same error', async () => {
     const { origin } = await startServer({
       env: { RATE_LIMIT_ADDRESS: '1', ENABLE_WEBSOCKETS: 'true' },
     })
@@ -106,7 +106,7 @@ describe('from one address', () => {
     expect(reason).toContain('429')
   })
 
-  test('so do the frames of a socket that has proven nothing', async () => {
+  test('the frames of an unauthenticated socket count too', async () => {
     const { origin } = await startServer({
       env: { RATE_LIMIT_ADDRESS: '4', ENABLE_WEBSOCKETS: 'true' },
     })
@@ -129,8 +129,8 @@ describe('from one address', () => {
   })
 })
 
-describe('of one identity', () => {
-  test('exactly as many as allowed of 50 at once, and the refusals are signed; another identity is not touched', async () => {
+describe('requests of one identity', () => {
+  test('exactly 20 of 50 pass, errors are signed, other identities are unaffected', async () => {
     const { origin } = await startServer({ env: { RATE_LIMIT_IDENTITY: '20' } })
     const [alice, bob] = [await handshake(origin), await handshake(origin)]
 
@@ -145,11 +145,11 @@ describe('of one identity', () => {
       expectRetry(answer.body, answer.headers, 20)
     }
     expect((await list(bob)).status).toBe(200)
-    // Two sessions of one identity are one identity.
+    // A third identity is unaffected too.
     expect((await list({ ...alice, ...(await handshake(origin)) })).status).toBe(200)
   })
 
-  test('over the socket and over HTTP together; each event is refused in its own way', async () => {
+  test('the socket and HTTP share one limit; each event has its own error', async () => {
     const { origin } = await startServer({
       env: { RATE_LIMIT_IDENTITY: '3', ENABLE_WEBSOCKETS: 'true' },
     })
@@ -195,7 +195,7 @@ describe('of one identity', () => {
     ])
   })
 
-  test('the released client believes the refusal, and asks no more', async () => {
+  test('the released client throws the error', async () => {
     const { origin } = await startServer({ env: { RATE_LIMIT_IDENTITY: '1' } })
     const { client, identityKey } = await newClient(origin)
     await client.listMessages({ messageBox: 'inbox', host: origin })

@@ -1,4 +1,4 @@
-/** What is counted is work: a large request costs as much as many small ones, whoever it comes from. */
+/** Rate limits count work: a large request costs as much as many small ones. */
 import { describe, expect, test } from '@jest/globals'
 import { randomUUID } from 'node:crypto'
 import { statSync } from 'node:fs'
@@ -21,7 +21,7 @@ import {
 const JSON_TYPE = { 'content-type': 'application/json' }
 const POINT = 64 * 1024
 
-/** Signs and sends a request by way of a proxy, which tells whose it is. */
+/** Signs and sends a request with the address in X-Forwarded-For. */
 async function postFrom(
   address: string,
   session: HandSession,
@@ -53,7 +53,7 @@ const messageTo = (recipient: string | string[], body: string): object => {
   }
 }
 
-/** How many points an address has left of its minute, found by asking until it is refused. */
+/** The points an address has left in its minute, found by requests until one is rejected. */
 async function left({ origin }: TestServer, address: string): Promise<number> {
   for (let asked = 0; ; asked++) {
     const { status } = await fetch(`${origin}/info`, { headers: { 'x-forwarded-for': address } })
@@ -72,7 +72,7 @@ test.each([
   [{ deliveries: 7 }, 0],
   [{ deliveries: 50 }, 6],
   [{ bytes: POINT, rows: 4 }, 2],
-])('%j costs %i points beyond its request', (work, points) => {
+])('%j costs %i points in addition to its request', (work, points) => {
   expect(pointsOf(work)).toBe(points)
 })
 
@@ -80,7 +80,7 @@ describe('an address pays for', () => {
   const RATE = 100
   const limited: FlatEnv = { RATE_LIMIT_ADDRESS: String(RATE), TRUST_PROXY: '1' }
 
-  test('what it sends, in bytes', async () => {
+  test('the bytes that it sends', async () => {
     const server = await startServer({ env: limited })
     const alice = await handshake(server.origin)
     expect(
@@ -109,11 +109,11 @@ describe('an address pays for', () => {
         .status,
     ).toBe(200)
 
-    // One for the request, one for its bytes, two for eight more rows, eight for their bytes.
+    // 1 for the request, 1 for its bytes, 2 for eight more rows, 8 for their bytes.
     expect(await left(server, '192.0.2.1')).toBe(RATE - 12)
   })
 
-  test('what it lists', async () => {
+  test('the messages that it lists', async () => {
     const server = await startServer({ env: limited })
     const [alice, bob] = [await handshake(server.origin), await handshake(server.origin)]
     for (let sent = 0; sent < 4; sent++)
@@ -130,7 +130,7 @@ describe('an address pays for', () => {
     expect(await left(server, '192.0.2.1')).toBe(RATE - 1 - 40)
   })
 
-  test('what it acknowledges', async () => {
+  test('the messages that it acknowledges', async () => {
     const server = await startServer({ env: limited })
     const alice = await handshake(server.origin)
     await postFrom('192.0.2.9', alice, '/sendMessage', messageTo(alice.identityKey, 'x'))
@@ -141,7 +141,7 @@ describe('an address pays for', () => {
     expect(await left(server, '192.0.2.1')).toBe(RATE - 1 - 10)
   })
 
-  test('the sockets that are told of its messages', async () => {
+  test('the sockets that its messages are delivered to', async () => {
     const server = await startLive({ env: { RATE_LIMIT_ADDRESS: '300', TRUST_PROXY: '1' } })
     const key = Buffer.alloc(32, 7)
     const listeners = await Promise.all(
@@ -161,7 +161,7 @@ describe('an address pays for', () => {
     expect(await left(server, '192.0.2.1')).toBe(300 - 1 - 5)
   })
 
-  test('a request that does not fit any more is refused, and a smaller one is not', async () => {
+  test('a request over the points left is rejected; a smaller one is not', async () => {
     const server = await startServer({ env: limited })
     const alice = await handshake(server.origin)
     const large = messageTo(alice.identityKey, 'x'.repeat(60 * POINT))
@@ -177,7 +177,7 @@ describe('an address pays for', () => {
   })
 })
 
-test('an identity pays for the same, from wherever it comes', async () => {
+test('an identity pays for its work from any address', async () => {
   const server = await startServer({ env: { RATE_LIMIT_IDENTITY: '50', TRUST_PROXY: '1' } })
   const alice = await handshake(server.origin)
   await postFrom(
@@ -201,7 +201,7 @@ test('an identity pays for the same, from wherever it comes', async () => {
   )
 })
 
-test('an address that goes on far beyond its rate is cut off unanswered, and others are not', async () => {
+test('only an address far over its rate is disconnected without an answer', async () => {
   const server = await startServer({ env: { RATE_LIMIT_ADDRESS: '10', TRUST_PROXY: '127.0.0.99' } })
   const refusals = async (count: number): Promise<number[]> =>
     await Promise.all(
@@ -220,7 +220,7 @@ test('an address that goes on far beyond its rate is cut off unanswered, and oth
 })
 
 describe.each(ENGINES)('large sends on %s', (engine) => {
-  test('of one address wait for each other, a few of them; small ones, and those of others, do not', async () => {
+  test('wait only for other large sends of the same address', async () => {
     const server = await startServer({ engine, env: { TRUST_PROXY: '1' } })
     const [mallory, alice] = [await handshake(server.origin), await handshake(server.origin)]
     const recipients = await Promise.all(
@@ -260,7 +260,7 @@ describe.each(ENGINES)('large sends on %s', (engine) => {
     expect(new Set(statuses)).toEqual(new Set(['stored', 'ERR_SERVER_BUSY']))
   })
 
-  test('beyond a quota are refused before anything is written; repeated, they write nothing either', async () => {
+  test('over a quota are rejected before any write; duplicates write nothing', async () => {
     const server = await startServer({ engine, env: { SENDER_QUOTA_BYTES: '40mb' } })
     const alice = await handshake(server.origin)
     const recipients = await Promise.all(
@@ -291,7 +291,7 @@ describe.each(ENGINES)('large sends on %s', (engine) => {
   })
 })
 
-test('an identity has so many rules, which it may change, and others have theirs', async () => {
+test('an identity can change its rules at the quota, but not add one', async () => {
   const { origin } = await startServer({ env: { RULE_QUOTA: '3' } })
   const [alice, bob] = [await handshake(origin), await handshake(origin)]
   const set = async (owner: HandSession, messageBox: string, recipientFee = 1): Promise<Answer> =>

@@ -1,4 +1,4 @@
-/** What nodes share, in both forms: one body of tests for what works in memory and what works through Redis. */
+/** The same tests for state in memory and for state that nodes share through Redis. */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { randomBytes, randomUUID } from 'node:crypto'
 import process_ from 'node:process'
@@ -30,7 +30,7 @@ const messageFor = (recipient: string): PublishedMessage => {
   }
 }
 
-/** Makes one node's part after the other; all of them belong together. */
+/** Creates the parts of nodes that belong together. */
 interface Form {
   fanout: (deliver: Deliver) => Fanout
   replayGuard: (windowMs?: number) => ReplayGuard
@@ -48,7 +48,7 @@ function fanoutContract(form: () => Form): void {
     }
   }
 
-  test('a node hears, in their order, what others publish for whom it listens to, and nothing else', async () => {
+  test('a node hears only messages for its recipients, in order', async () => {
     const [a, b, c] = [node(), node(), node()]
     const [alice, bob] = [newKey(), newKey()]
     await b.fanout.listen(alice)
@@ -63,7 +63,7 @@ function fanoutContract(form: () => Form): void {
     expect([a.heard, c.heard]).toEqual([[], []])
   })
 
-  test('a node does not hear of what it publishes itself', async () => {
+  test('a node does not hear its own messages', async () => {
     const [a, b] = [node(), node()]
     const alice = newKey()
     await a.fanout.listen(alice)
@@ -75,7 +75,7 @@ function fanoutContract(form: () => Form): void {
     expect(a.heard).toEqual([])
   })
 
-  test('who listens twice hears once, and who stops hears nothing more', async () => {
+  test('a node that listens twice hears once; after it stops, it hears nothing', async () => {
     const [a, b, c] = [node(), node(), node()]
     const alice = newKey()
     await b.fanout.listen(alice)
@@ -94,7 +94,7 @@ function fanoutContract(form: () => Form): void {
 }
 
 function replayContract(form: () => Form): void {
-  test("a nonce is new once; another identity's is another one", async () => {
+  test('a nonce is new once for each identity', async () => {
     const a = form().replayGuard()
     const [alice, bob, nonce] = [newKey(), newKey(), randomUUID()]
 
@@ -104,7 +104,7 @@ function replayContract(form: () => Form): void {
     expect(await a.firstSeen(alice, `${nonce} `)).toBe(true)
   })
 
-  test('of 50 at once, one is the first', async () => {
+  test('of 50 requests with one nonce, one is the first', async () => {
     const guard = form().replayGuard()
     const [alice, nonce] = [newKey(), randomUUID()]
 
@@ -115,7 +115,7 @@ function replayContract(form: () => Form): void {
     expect(answers.filter((first) => first)).toHaveLength(1)
   })
 
-  test('a nonce is forgotten when its time is over, and not before', async () => {
+  test('a nonce is forgotten when its time is over, not before', async () => {
     const [alice, nonce] = [newKey(), randomUUID()]
     const lasting = form().replayGuard()
     const guard = form().replayGuard(100)
@@ -148,7 +148,7 @@ function rateContract(form: () => Form): void {
     )
   }
 
-  test('exactly the limit of 50 at once, for each key by itself; beyond it every time', async () => {
+  test('of 50 requests of a key, exactly the limit passes', async () => {
     const limiter = form().rateLimiter(20)
     const [alice, bob] = [newKey(), newKey()]
 
@@ -184,7 +184,7 @@ describe('in memory', () => {
   })
 })
 
-test('in memory, a guard remembers as many nonces as it has tables for, and forgets the oldest first', () => {
+test('a guard in memory forgets the oldest nonces when its tables are full', () => {
   const [cells, tables] = [64, 4]
   const guard = new MemoryReplayGuard(undefined, cells, tables)
   const alice = newKey()
@@ -251,7 +251,7 @@ whereRedisIs('through Redis', () => {
       fanout.close()
     },
   })
-  /** A node that has just started may not be connected yet; it then listens as soon as it is. */
+  /** A new node may not be connected yet, and then listens only once it is. */
   const ready = async (fanout: RedisFanout, recipient: string): Promise<void> => {
     await until(() => fanout.connected)
     await fanout.listen(recipient)
@@ -266,7 +266,7 @@ whereRedisIs('through Redis', () => {
     rateContract(() => form)
   })
 
-  test('a nonce that one node has seen is no new one for another', async () => {
+  test('a nonce that one node has seen is not new to another', async () => {
     const [a, b] = [form.replayGuard(), form.replayGuard()]
     const [alice, nonce] = [newKey(), randomUUID()]
 
@@ -276,7 +276,7 @@ whereRedisIs('through Redis', () => {
     ])
   })
 
-  test('memory is bounded: the nonces of a full set make room for newer ones, the oldest first', async () => {
+  test('full sets of nonces in Redis drop the oldest', async () => {
     const alice = newKey()
     const name = randomUUID()
     const other = new SharedRedis(new Secret(process.url), name, silent)
@@ -288,7 +288,7 @@ whereRedisIs('through Redis', () => {
     const guard = node()
     for (const nonce of nonces) expect(await guard.firstSeen(alice, nonce)).toBe(true)
 
-    // Ten of the set before, and five of the newest one.
+    // Ten of the previous set and five of the newest.
     const again = node()
     for (const nonce of nonces.slice(-15)) expect(await again.firstSeen(alice, nonce)).toBe(false)
     expect(await again.firstSeen(alice, nonces[0]!)).toBe(true)
@@ -298,7 +298,7 @@ whereRedisIs('through Redis', () => {
     expect(Math.max(...sizes)).toBeLessThanOrEqual(10)
   })
 
-  test('nodes count together, exactly', async () => {
+  test('nodes share exact counts', async () => {
     const name = randomUUID()
     const limiters = Array.from({ length: 3 }, () => createRateLimiter(name, 20, shared))
     const alice = newKey()
@@ -319,7 +319,7 @@ whereRedisIs('through Redis', () => {
     expect(answers.filter((answer) => answer === 1)).toHaveLength(20)
   })
 
-  test('a refusal for the identity leaves none for the address unheard', async () => {
+  test('a rejection by both limits is not an unhandled rejection', async () => {
     const [perAddress, perIdentity] = [
       createRateLimiter(randomUUID(), 10, shared),
       createRateLimiter(randomUUID(), 1),
@@ -344,7 +344,7 @@ whereRedisIs('through Redis', () => {
     expect(unheard).toEqual([])
   })
 
-  test('what is refused is not counted', async () => {
+  test('rejected work is not counted', async () => {
     const limiter = createRateLimiter(randomUUID(), 20, shared)
     const alice = newKey()
     await limiter.consume(alice, 15)
@@ -357,7 +357,7 @@ whereRedisIs('through Redis', () => {
     await limiter.consume(alice, 5)
   })
 
-  test('servers of other identities share nothing', async () => {
+  test('servers of different identities share nothing', async () => {
     const other = new SharedRedis(new Secret(process.url), randomUUID(), silent)
     connections.push(other)
     await until(() => other.up)
@@ -369,7 +369,7 @@ whereRedisIs('through Redis', () => {
     ).toBe(true)
   })
 
-  test('what is no message of ours on a channel harms nobody', async () => {
+  test('a node ignores invalid messages on a channel', async () => {
     const heard: PublishedMessage[] = []
     const fanout = form.fanout((message) => {
       heard.push(message)
@@ -388,18 +388,18 @@ whereRedisIs('through Redis', () => {
     await until(() => heard.some((message) => message?.recipient === alice))
   })
 
-  test('an error that does not end the connection is no absence', async () => {
+  test('Redis is not away if an error leaves the connection open', async () => {
     const redis = connect()
     await until(() => redis.up)
 
-    // As the library reports a ping that was answered with an error, BUSY for example.
+    // As the library reports an error in answer to a ping, for example BUSY.
     redis.client.emit('error', new Error('BUSY Redis is busy running a script.'))
 
     expect(redis.up).toBe(true)
   })
 
   test.each(['SIGKILL', 'SIGSTOP'] as const)(
-    'each goes on alone while Redis is away (%s), at once, and together when it is back',
+    'nodes work alone while Redis is away (%s), and together when it is back',
     async (signal) => {
       const [a, b] = [form.replayGuard(), form.replayGuard()]
       const name = randomUUID()
@@ -437,7 +437,7 @@ whereRedisIs('through Redis', () => {
 
       if (signal === 'SIGKILL') await process.start()
       else await process.kill('SIGCONT')
-      // It counts as there when it has answered again what it did not.
+      // Redis counts as back after it has answered requests again.
       await until(async () => {
         await a.firstSeen(newKey(), randomUUID())
         await limiters[0]!.consume(newKey())

@@ -1,4 +1,4 @@
-/** A Redis that becomes a replica: its address moves to another one, and connections that stand go on with the old one. */
+/** Redis becomes a replica: its address moves, while open connections stay with the old one. */
 import { describe, expect, test } from '@jest/globals'
 import { createClient } from '@redis/client'
 import { randomBytes, randomUUID } from 'node:crypto'
@@ -10,8 +10,8 @@ import { onEnd } from '../../tools/servers/server'
 import { handshake, post, sign } from '../../tools/clients/signedRequests'
 import { TcpProxy } from '../../tools/proxies/tcpProxy'
 
-;(canRunRedis() ? describe : (): void => {})('when Redis hands over to another', () => {
-  test('nodes know repeats together again, and hear each other', async () => {
+;(canRunRedis() ? describe : (): void => {})('after a failover of Redis', () => {
+  test('nodes share nonces and deliver messages to each other again', async () => {
     const [old, next] = [await PrivateRedis.create(), await PrivateRedis.create()]
     onEnd(async () => {
       await Promise.all([old.kill(), next.kill()])
@@ -58,7 +58,7 @@ import { TcpProxy } from '../../tools/proxies/tcpProxy'
     control.destroy()
     target.port = Number(new URL(next.url).port)
 
-    // Each request finds out that the old one takes no writes; then the new one does.
+    // A request finds that the old one rejects writes; a later one reaches the new one.
     await until(async () => {
       await Promise.all(
         nodes.map(

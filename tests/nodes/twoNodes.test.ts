@@ -1,4 +1,4 @@
-/** Two nodes as processes of their own, on one MariaDB and one Redis, as real clients meet them behind a load balancer. */
+/** Two nodes as processes with one MariaDB and one Redis, as behind a load balancer. */
 import { PrivateKey } from '@bsv/sdk'
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { randomBytes, randomUUID } from 'node:crypto'
@@ -67,7 +67,7 @@ here('two nodes', () => {
     expect(await socket.next('joinedRoom')).toEqual({ roomId })
   }
 
-  test('a session that was made on one holds on the other, and so does what was sent', async () => {
+  test('a session and messages of one node are valid on the other', async () => {
     const alice = await handshake(a.origin)
 
     expect(await send(on(alice, b), alice.identityKey, 'by way of b')).toMatchObject({
@@ -82,7 +82,7 @@ here('two nodes', () => {
     ).toBe(200)
   })
 
-  test('a client whose node goes hears on at the other, in the rooms that it had joined and in no others', async () => {
+  test('a client whose node stops continues on the other, in its rooms only', async () => {
     const target = { host: '127.0.0.1', port: Number(new URL(a.origin).port) }
     const balancer = new TcpProxy(target)
     await balancer.open()
@@ -122,7 +122,7 @@ here('two nodes', () => {
     target.port = Number(new URL(b.origin).port)
     balancer.cut()
 
-    // It hears of what either node stores.
+    // The client hears messages that either node stores.
     let tries = 0
     await until(async () => {
       await sendBody(a, 'inbox', `by way of a ${tries++}`)
@@ -135,7 +135,7 @@ here('two nodes', () => {
     await balancer.set('refuse')
   })
 
-  test('a request that one has seen is refused by the other', async () => {
+  test('a request that one node has seen is rejected by the other', async () => {
     const alice = await handshake(a.origin)
     const captured = await sign(on(alice, a), {
       target: '/listMessages',
@@ -152,7 +152,7 @@ here('two nodes', () => {
     expect([again.status, again.body.code]).toEqual([401, 'UNAUTHORIZED'])
   })
 
-  test('a listener on one hears what is sent to the other, over HTTP and over the socket, and what comes here as well', async () => {
+  test('a client hears messages sent to either node, over HTTP or the socket', async () => {
     const listener = await lightSocket(b.origin).authenticate()
     const roomId = `${listener.identityKey}-inbox`
     await hasRoom(listener, roomId)
@@ -181,7 +181,7 @@ here('two nodes', () => {
     expect(listener.heard).toEqual([])
   })
 
-  test('the released client on one hears the released client on the other', async () => {
+  test('released clients on different nodes hear each other', async () => {
     const [bob, alice] = [await liveClient(b.origin), await liveClient(a.origin)]
     const heard: unknown[] = []
     await bob.client.listenForLiveMessages({
@@ -200,7 +200,7 @@ here('two nodes', () => {
     expect(heard).toEqual(['Are you there?'])
   })
 
-  test('who has left a room hears no more of it', async () => {
+  test('a client that has left a room hears no more messages of it', async () => {
     const listener = await lightSocket(b.origin).authenticate()
     const [left, kept] = [`${listener.identityKey}-inbox`, `${listener.identityKey}-other`]
     for (const roomId of [left, kept]) await hasRoom(listener, roomId)
@@ -222,7 +222,7 @@ here('two nodes', () => {
     expect(listener.heard).toEqual([])
   })
 
-  test('one is killed: clients go on with the other', async () => {
+  test('clients continue on one node after the other is killed', async () => {
     const [alice, bob] = [await Caller.connect(a.origin), await liveClient(a.origin)]
     const body = {
       message: {
@@ -246,7 +246,7 @@ here('two nodes', () => {
   })
 
   test.each(['SIGKILL', 'SIGSTOP'] as const)(
-    'Redis goes away in the middle (%s): each goes on alone, nothing stored is lost, and they find each other again',
+    'nodes work alone while Redis is away (%s), lose no message, and reconnect',
     async (signal) => {
       const listener = await lightSocket(b.origin).authenticate()
       const roomId = `${listener.identityKey}-inbox`
@@ -277,7 +277,7 @@ here('two nodes', () => {
           body: { status: 'degraded', redis: 'away' },
         })
       }
-      // What is sent to the listener's own node it hears all the same.
+      // The listener still hears messages sent to its own node.
       await send(on(alice, b), listener.identityKey, 'while away')
       await listener.wait(({ data }) => (data as { messageId: string }).messageId === 'while away')
       const joining = await lightSocket(b.origin).authenticate()
@@ -289,7 +289,7 @@ here('two nodes', () => {
       going = false
       await load
 
-      // Both who listened before and who came meanwhile hear the other node again.
+      // The earlier listener and the one that joined meanwhile hear the other node again.
       for (const socket of [listener, joining]) {
         let heard = false
         await eventually(
@@ -319,7 +319,7 @@ here('two nodes', () => {
     },
   )
 
-  test('a node starts while Redis is away', async () => {
+  test('a node can start while Redis is away', async () => {
     await redis.kill()
     await a.kill('SIGTERM')
     await a.start()
