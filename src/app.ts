@@ -62,42 +62,39 @@ export function createApp(context: Context, sockets?: RequestListener): RequestL
   })
   app.use(answerError(context, describeAt))
 
-  const giveUp = (error: unknown, res: ServerResponse): void => {
-    logger.error({ err: error }, 'a request could not be answered')
-    res.destroy()
-  }
   const answer = (req: IncomingMessage, res: ServerResponse): void => {
     if (req.socket.destroyed) return
     if (sockets !== undefined && req.url!.startsWith(SOCKET_PATH)) sockets(req, res)
     else if (isTarget(req.url))
       app(req as Request, res as Response, (error) => {
-        giveUp(error, res)
+        logger.error({ err: error }, 'a request could not be answered')
+        res.destroy()
       })
-    else refuse(req, res, new ApiError('ERR_BAD_REQUEST'))
+    else reject(req, res, new ApiError('ERR_BAD_REQUEST'))
   }
-  /** Refuses without Express, which costs too much for those who ask too often. */
-  const refuse = (req: IncomingMessage, res: ServerResponse, error: unknown): void => {
+  /** Rejects without Express, which costs too much under a flood of requests. */
+  const reject = (req: IncomingMessage, res: ServerResponse, error: unknown): void => {
     const { code, headers, status } = toApiError(error, logger)
     const [path] = req.url!.split('?', 1)
     metrics.rejected(code, 'http')
     metrics.request(nameOf(path!), status, 0)
-    logger.debug({ method: req.method, status, code }, 'a request was refused unread')
-    const refusal = new ApiError(code, (error as Error).message, (error as ApiError).details, {
+    logger.debug({ method: req.method, status, code }, 'a request was rejected unread')
+    const apiError = new ApiError(code, (error as Error).message, (error as ApiError).details, {
       headers,
     })
     cors(req, res, () => {
-      sendErrorResponse(res, describeAt(path!, refusal))
+      sendErrorResponse(res, describeAt(path!, apiError))
     })
   }
   const turns = new Turns()
-  const begin = (address: string, req: IncomingMessage, res: ServerResponse): void => {
-    const go = (): void => {
+  const enqueue = (address: string, req: IncomingMessage, res: ServerResponse): void => {
+    const start = (): void => {
       answer(req, res)
     }
-    // A poll waits for long, and its body is never read.
+    // A long poll stays open for seconds, and its body is never read.
     const isPoll = req.method === 'GET' && req.url!.startsWith(SOCKET_PATH)
-    if (isPoll || req.headers['transfer-encoding'] === undefined) turns.run(address, go)
-    else turns.runChunked(address, { req, res }, go)
+    if (isPoll || req.headers['transfer-encoding'] === undefined) turns.run(address, start)
+    else turns.runChunked(address, { req, res }, start)
   }
   return (req, res) => {
     const target = toPath(req.url!)
@@ -111,23 +108,23 @@ export function createApp(context: Context, sockets?: RequestListener): RequestL
         : limits.perAddress
     try {
       const counted = limiter.consume(address)
-      if (counted === undefined) begin(address, req, res)
+      if (counted === undefined) enqueue(address, req, res)
       else
         counted.then(
           () => {
-            begin(address, req, res)
+            enqueue(address, req, res)
           },
           (error: unknown) => {
-            refuse(req, res, error)
+            reject(req, res, error)
           },
         )
     } catch (error) {
-      refuse(req, res, error)
+      reject(req, res, error)
     }
   }
 }
 
-/** Rejects requests of an identity over its rate. Does nothing if the limit is off. */
+/** Rejects requests of an identity over its rate limit. Does nothing if the limit is off. */
 function limitIdentities(limiter: RateLimiter): [RequestHandler, ...RequestHandler[]] {
   if (limiter === unlimited)
     return [
@@ -146,7 +143,7 @@ function limitIdentities(limiter: RateLimiter): [RequestHandler, ...RequestHandl
   ]
 }
 
-/** Answers requests without credentials for unknown paths, which authentication would answer 401. */
+/** Answers 404 and 405 to requests without credentials, which authentication would answer 401. */
 function rejectUnknown(table: RouteTable, notFound: NotFound): RequestHandler {
   return (req, _res, next) => {
     if (req.path === HANDSHAKE_PATH || hasCredentials(req)) return next()
@@ -164,23 +161,23 @@ function createNotFound(live: boolean): NotFound {
     const off = !live && path.startsWith('/socket.io')
     return new ApiError(
       'ERR_NOT_FOUND',
-      off ? 'Live messaging is off on this server: it takes ENABLE_WEBSOCKETS=true.' : undefined,
+      off ? 'Live messaging is off on this server (ENABLE_WEBSOCKETS=true enables it).' : undefined,
     )
   }
 }
 
-/** An error as the clients of a path expect it. */
+/** The error in the form that clients of the path expect. */
 type DescribeAt = (path: string, error: ApiError) => ApiError
 
 function answerError(
   { logger, metrics }: Pick<Context, 'logger' | 'metrics'>,
   describeAt: DescribeAt,
 ): ErrorRequestHandler {
-  // Express knows an error handler by its four parameters.
+  // Express recognises an error handler by its four parameters.
   return (error: unknown, req, res, _next) => {
-    const refusal = toApiError(error, faultLogOf(req, logger))
-    metrics.rejected(refusal.code, 'http')
+    const apiError = toApiError(error, faultLogOf(req, logger))
+    metrics.rejected(apiError.code, 'http')
     if (res.headersSent) return void res.destroy()
-    res.status(refusal.status).set(refusal.headers).json(describeAt(req.path, refusal).toBody())
+    res.status(apiError.status).set(apiError.headers).json(describeAt(req.path, apiError).toBody())
   }
 }

@@ -17,11 +17,11 @@ const messageIds: Schema<string[]> = {
     items: { type: 'string' },
     minItems: 1,
     maxItems: MAX_ACKNOWLEDGED_IDS,
-    description: 'Ids of messages of the caller. Ids of no message are ignored.',
+    description: 'Ids of messages of the caller. Unknown ids are ignored.',
   },
 }
 
-/** The distinct ids that could name a message. */
+/** The distinct ids that are valid; other ids cannot match a message. */
 const acknowledgeRequest = refine(
   object({
     messageIds: field(messageIds, 'ERR_INVALID_MESSAGE_ID', {
@@ -40,13 +40,14 @@ export const acknowledgeMessage = route({
   path: '/acknowledgeMessage',
   id: 'acknowledgeMessage',
   tag: 'Messages',
-  summary: 'Delete messages of the caller',
+  summary: 'Delete messages',
   description:
-    "Deletes for good, from any of the caller's boxes. Succeeds where at least one of the ids was the caller's; others are passed over.",
+    "Deletes messages from any of the caller's boxes, permanently. Succeeds if at least one id " +
+    "belongs to one of the caller's messages, and ignores the other ids.",
   input: acknowledgeRequest,
   examples: { one: { messageIds: ['a fresh id'] } },
   output: {
-    description: 'At least one message is gone.',
+    description: 'At least one message is deleted.',
     schema: success(),
     examples: { done: { status: 'success' } },
   },
@@ -57,7 +58,8 @@ export const acknowledgeMessage = route({
     'ERR_SCHEMA_OUTDATED',
   ],
   sample: `const recipient = await client.getIdentityKey()
-const { messageId } = await client.sendMessage({ recipient, messageBox: 'letters', body: 'To myself' }, host)
+const letter = { recipient, messageBox: 'letters', body: 'To myself' }
+const { messageId } = await client.sendMessage(letter, host)
 console.log(await client.acknowledgeMessage({ messageIds: [messageId], host }))`,
   handler:
     ({ mailbox }: { mailbox: Mailbox }) =>

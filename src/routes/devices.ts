@@ -32,22 +32,22 @@ const MAX_DEVICE_ID_LENGTH = 255
 const fcmToken = field(
   describe(
     trimmedText(MAX_TOKEN_LENGTH),
-    `The token that Firebase gave the device: 1 to ${MAX_TOKEN_LENGTH} UTF-16 units ` +
-      'without the blanks at both ends.',
+    `The device's Firebase token, 1 to ${MAX_TOKEN_LENGTH} UTF-16 units. ` +
+      'Blanks at both ends are removed.',
   ),
   'ERR_INVALID_FCM_TOKEN',
 )
 const deviceRequest = object({
   fcmToken,
   platform: field(
-    describe(orNull(choice(PLATFORMS)), 'What the device runs.'),
+    describe(orNull(choice(PLATFORMS)), "The device's platform."),
     'ERR_INVALID_PLATFORM',
   ),
   deviceId: field(
     describe(
       orBlank(trimmedText(MAX_DEVICE_ID_LENGTH)),
-      `The caller's own name for the device: up to ${MAX_DEVICE_ID_LENGTH} UTF-16 units ` +
-        'without the blanks at both ends.',
+      `The caller's name for the device, up to ${MAX_DEVICE_ID_LENGTH} UTF-16 units. ` +
+        'Blanks at both ends are removed.',
     ),
     'ERR_INVALID_DEVICE_ID',
   ),
@@ -56,12 +56,12 @@ const devicesQuery = object({
   limit: field(
     describe(
       orDefault(queriedNumber(1, MAX_PAGE_DEVICES), MAX_PAGE_DEVICES),
-      'The most devices to list.',
+      'The maximum number of devices to list.',
     ),
     'ERR_INVALID_LIMIT',
   ),
   offset: field(
-    describe(orDefault(queriedNumber(0), 0), 'How many devices to skip.'),
+    describe(orDefault(queriedNumber(0), 0), 'The number of devices to skip.'),
     'ERR_INVALID_OFFSET',
   ),
 })
@@ -84,22 +84,26 @@ export const registerDevice = route({
   path: '/registerDevice',
   id: 'registerDevice',
   tag: 'Devices',
-  summary: "Keep a device's token for push messages",
-  description: `A registration belongs to the caller and the token; registering a token again refreshes it, and a new token of the same \`deviceId\` and platform replaces the old one. An identity has up to ${MAX_DEVICES} devices: the one that was longest unused makes room.`,
+  summary: 'Register a device for push messages',
+  description:
+    'A registration belongs to the caller and the token. Registering a token again refreshes it. ' +
+    'A new token with the same `deviceId` and platform replaces the old one. An identity has up ' +
+    `to ${MAX_DEVICES} devices; beyond that, the server removes the least recently used one.`,
   input: deviceRequest,
   examples: {
     phone: { fcmToken: TOKEN, deviceId: 'my phone', platform: 'ios' },
     least: { fcmToken: TOKEN },
   },
   output: {
-    description: 'The device is registered; `deviceId` is the number of the registration.',
+    description: 'The device is registered. `deviceId` is the number of the registration.',
     schema: success({ message: ABOUT, deviceId: COUNT }),
     examples: {
       done: { status: 'success', message: 'The device is registered.', deviceId: 1 },
     },
   },
   errors: ['ERR_INVALID_FCM_TOKEN', 'ERR_INVALID_PLATFORM', 'ERR_INVALID_DEVICE_ID'],
-  sample: `console.log(await client.registerDevice({ fcmToken: '${TOKEN}', deviceId: 'my phone', platform: 'ios' }, host))`,
+  sample: `const device = { fcmToken: '${TOKEN}', deviceId: 'my phone', platform: 'ios' }
+console.log(await client.registerDevice(device, host))`,
   handler:
     ({ devices }: { devices: DeviceStore }) =>
     async ({ identityKey }, device) => {
@@ -113,10 +117,10 @@ export const listDevices = route({
   path: '/devices',
   id: 'listDevices',
   tag: 'Devices',
-  summary: "The caller's devices, the one that was updated last first",
+  summary: 'List devices',
   input: devicesQuery,
   examples: { all: {}, one: { limit: 1, offset: 0 } },
-  description: 'Tokens are shown in part: enough to know them by, too little to use them.',
+  description: 'Lists the most recently updated device first. Tokens are masked.',
   output: {
     description: 'The devices.',
     schema: success({ devices: listOf(DEVICE, { maxItems: MAX_DEVICES }) }),
@@ -153,17 +157,17 @@ export const unregisterDevice = route({
   path: '/unregisterDevice',
   id: 'unregisterDevice',
   tag: 'Devices',
-  summary: "Forget a device of the caller's",
-  description: 'Succeeds where there is none, too.',
+  summary: 'Remove a device',
+  description: 'Also succeeds if the device is not registered.',
   input: tokenRequest,
   examples: { phone: { fcmToken: TOKEN } },
   output: {
-    description: 'The device is not registered now.',
+    description: 'The device is not registered.',
     schema: success({ message: ABOUT }),
     examples: { done: { status: 'success', message: 'The device is no longer registered.' } },
   },
   errors: ['ERR_INVALID_FCM_TOKEN'],
-  sample: `// The client has no method for it; its signed fetch does.
+  sample: `// The client has no method for this route. Its signed fetch calls any route.
 const response = await client.authFetch.fetch(\`\${host}/unregisterDevice\`, {
   method: 'POST',
   headers: { 'content-type': 'application/json' },
@@ -182,7 +186,7 @@ console.log(await response.json())`,
 })
 
 function show({ fcmToken, createdAt, updatedAt, lastUsed, ...device }: Device): object {
-  const time = (milliseconds: number): string => new Date(milliseconds).toISOString()
+  const time = (ms: number): string => new Date(ms).toISOString()
   return {
     ...device,
     fcmToken: maskToken(fcmToken),

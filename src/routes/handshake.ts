@@ -17,7 +17,9 @@ export const HANDSHAKE: Operation<unknown> = {
   tag: 'Authentication',
   summary: 'Start a session (BRC-103)',
   description:
-    "Always at the root of the server. The server's nonce, in `initialNonce`, names the session from then on; it is opaque, and needs nothing to be kept on the server. The signature covers both nonces.",
+    'Always at the root of the server. `initialNonce` is the opaque nonce that identifies the ' +
+    'session in later requests. The server stores nothing for it. ' +
+    'The signature covers both nonces.',
   access: 'handshake',
   atRoot: true,
   body: {
@@ -33,7 +35,7 @@ export const HANDSHAKE: Operation<unknown> = {
   },
   answers: {
     200: {
-      description: 'The session has begun. The same fields stand in `x-bsv-auth-…` headers.',
+      description: 'The session is established. `x-bsv-auth-…` headers carry the same fields.',
       schema: exactly({
         version: { const: AUTH_VERSION },
         messageType: { const: 'initialResponse' },
@@ -43,7 +45,7 @@ export const HANDSHAKE: Operation<unknown> = {
         requestedCertificates: CERTIFICATES,
         signature: listOf(
           { type: 'integer', minimum: 0, maximum: 255 },
-          { minItems: 1, description: 'DER, as numbers.' },
+          { minItems: 1, description: 'DER, as an array of bytes.' },
         ),
       }),
       examples: {
@@ -69,7 +71,7 @@ export const HANDSHAKE: Operation<unknown> = {
     'ERR_RATE_LIMITED',
     'ERR_SERVER_BUSY',
   ],
-  sample: `// The client shakes hands by itself, before its first signed request.
+  sample: `// The client performs the handshake before its first signed request.
 const response = await client.authFetch.fetch(\`\${host}/devices\`, { method: 'GET' })
 console.log(response.status)`,
   createHandler: () => (_req, _res, next) => {

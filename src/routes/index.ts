@@ -4,7 +4,7 @@ import { listMessages } from './listMessages'
 import { getPermission, listPermissions, quote, setPermission } from './permissions'
 import { sendMessage } from './sendMessage'
 
-/** Every route that needs a proven identity. */
+/** The routes that need authentication. */
 export const IDENTITY_ROUTES = [
   sendMessage,
   listMessages,

@@ -23,7 +23,7 @@ import {
 } from '../contract/schema'
 import { ALICE, JsonBytes, route } from './route'
 
-const offset = describe(orDefault(wholeNumber(0), 0), 'How many messages to skip.')
+const offset = describe(orDefault(wholeNumber(0), 0), 'The number of messages to skip.')
 
 const listRequest = object(
   {
@@ -33,7 +33,7 @@ const listRequest = object(
     limit: field(
       describe(
         orDefault(wholeNumber(1, MAX_PAGE_MESSAGES), MAX_PAGE_MESSAGES),
-        'The most messages to list. A page ends sooner if its bodies are large.',
+        'The maximum number of messages to list. A page has fewer if their bodies are large.',
       ),
       'ERR_INVALID_LIMIT',
     ),
@@ -53,7 +53,7 @@ const listRequest = object(
         properties: {
           skip: {
             anyOf: [offset.json, { type: 'null' }],
-            description: 'Another name of "offset", used if that is left out.',
+            description: 'Another name of "offset", used if "offset" is left out.',
           },
         },
       },
@@ -67,7 +67,9 @@ const LISTED = exactly({
   body: {
     type: 'string',
     description:
-      'What was sent; an object as its JSON. Where a payment came with it, `{"message": BODY, "payment": …}`; and `{"message": BODY}` for a body that clients would mistake for that.',
+      'The body as it was sent; an object as its JSON. With a payment it is ' +
+      '`{"message": BODY, "payment": …}`. A body that clients would mistake for this form is ' +
+      'listed as `{"message": BODY}`.',
   },
   created_at: TIME,
   updated_at: TIME,
@@ -80,17 +82,18 @@ export const listMessages = route({
   path: '/listMessages',
   id: 'listMessages',
   tag: 'Messages',
-  summary: "A page of one of the caller's own boxes, in order of arrival",
+  summary: 'List messages of a box',
   description:
-    'Listing changes nothing: messages stay until they are acknowledged. A box that holds nothing is an empty list. ' +
-    'A page ends at `limit` messages, or sooner where its bodies grow large; it always holds at least one message, if there is any.',
+    "Lists a page of one of the caller's boxes, in order of arrival. Messages stay until they " +
+    'are acknowledged. A page has up to `limit` messages, fewer if their bodies are large, and ' +
+    'at least one unless the box has no more. An empty or unknown box is an empty list.',
   input: listRequest,
   examples: {
     first: { messageBox: 'letters' },
     next: { messageBox: 'letters', limit: 100, offset: 100 },
   },
   output: {
-    description: 'The page. `nextOffset` is where the next one begins; null where there is none.',
+    description: 'The page. `nextOffset` is the offset of the next page, or null on the last page.',
     schema: success({
       messages: listOf(LISTED),
       limit: COUNT,

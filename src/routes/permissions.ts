@@ -38,21 +38,21 @@ import type { Permission, Permissions, Quote } from '../permissions'
 import { BLOCKED, FREE } from '../permissions/rules'
 import { ALICE, BOB, route } from './route'
 
-/** In satoshis: the largest signed 32-bit integer, as clients and databases store it. */
-const MAX_FEE = 2 ** 31 - 1
+/** The largest signed 32-bit integer: clients and databases store fees as such. */
+const MAX_FEE_SATOSHIS = 2 ** 31 - 1
 
 const ruleRequest = object({
   sender: field(
     describe(
       orNothing(publicKey),
-      'The sender that the rule is for; all senders if it is left out, null or empty.',
+      'The sender that the rule applies to. All senders if left out, null or empty.',
     ),
     'ERR_INVALID_PUBLIC_KEY',
   ),
   recipientFee: field(
     describe(
-      wholeNumber(BLOCKED, MAX_FEE),
-      'What each message costs its sender, in satoshis; -1 blocks, 0 allows.',
+      wholeNumber(BLOCKED, MAX_FEE_SATOSHIS),
+      'The price of each message in satoshis. 0 allows free messages, -1 blocks the sender.',
     ),
     'ERR_INVALID_FEE_VALUE',
     { missing: { code: 'ERR_INVALID_REQUEST', isMissing: (fee) => typeof fee !== 'number' } },
@@ -66,7 +66,7 @@ const ruleQuery = object({
   sender: field(
     describe(
       queriedOrNothing(publicKey),
-      'The sender that the rule is for; all senders if it is left out or empty.',
+      'The sender that the rule applies to. All senders if left out or empty.',
     ),
     'ERR_INVALID_PUBLIC_KEY',
   ),
@@ -77,19 +77,19 @@ const ruleQuery = object({
 
 const ruledBox = describe(
   queriedOrNothing(boxName),
-  'The box to list the rules of; all boxes if it is left out or empty.',
+  'The box whose rules are listed. All boxes if left out or empty.',
 )
 const rulesQuery = object(
   {
     limit: field(
       describe(
         orDefault(queriedNumber(1, MAX_PAGE_PERMISSIONS), USUAL_PERMISSIONS),
-        'The most rules to list.',
+        'The maximum number of rules to list.',
       ),
       'ERR_INVALID_LIMIT',
     ),
     offset: field(
-      describe(orDefault(queriedNumber(0), 0), 'How many rules to skip.'),
+      describe(orDefault(queriedNumber(0), 0), 'The number of rules to skip.'),
       'ERR_INVALID_OFFSET',
     ),
     messageBox: field(ruledBox, 'ERR_INVALID_MESSAGE_BOX', {
@@ -98,8 +98,10 @@ const rulesQuery = object(
   },
   {
     properties: {
-      message_box: describe(ruledBox, 'Another name of "messageBox", used if that is left out.')
-        .json,
+      message_box: describe(
+        ruledBox,
+        'Another name of "messageBox", used if "messageBox" is left out.',
+      ).json,
     },
   },
 )
@@ -112,14 +114,14 @@ const quotedRecipients: Schema<IdentityKey[]> = {
     if (named.length > MAX_RECIPIENTS)
       throw new ApiError(
         'ERR_TOO_MANY_RECIPIENTS',
-        `A quote is for up to ${MAX_RECIPIENTS} recipients, this one names ${named.length}.`,
+        `A quote is for up to ${MAX_RECIPIENTS} recipients, this request names ${named.length}.`,
       )
     const keys = named.map(toIdentityKey)
     const invalid = keys.flatMap((key, index) => (key === undefined ? [index] : []))
     if (invalid.length > 0)
       throw new ApiError(
         'ERR_INVALID_PUBLIC_KEY',
-        `No identity keys: the recipients at ${invalid.join(', ')}, counted from 0.`,
+        `Recipients that are not identity keys, counted from 0: ${invalid.join(', ')}.`,
         { invalidIndexes: invalid },
       )
     return [...new Set(keys as IdentityKey[])]
@@ -129,7 +131,7 @@ const quotedRecipients: Schema<IdentityKey[]> = {
     items: publicKey.json,
     minItems: 1,
     maxItems: MAX_RECIPIENTS,
-    description: `Repeated for each recipient, up to ${MAX_RECIPIENTS} times.`,
+    description: `One parameter for each recipient, up to ${MAX_RECIPIENTS}.`,
   },
 }
 const quoteMissing = {
@@ -166,21 +168,23 @@ export const setPermission = route({
   path: '/permissions/set',
   id: 'setPermission',
   tag: 'Permissions',
-  summary: "Say who may write into a box of the caller's, and at what price",
+  summary: "Set a rule: a box's price per message",
   description:
-    "The rule replaces the one before it. A sender's own rule wins over everyone's; where there is none, writing is free.",
+    'Sets what one sender, or all senders, pay to write to a box of the caller. Replaces an ' +
+    'existing rule. A rule for one sender wins over the rule for all senders. ' +
+    'If no rule applies, messages are free.',
   input: ruleRequest,
   examples: {
     charge: { messageBox: 'letters', recipientFee: 10 },
     block: { messageBox: 'letters', recipientFee: -1, sender: ALICE },
   },
   output: {
-    description: 'The rule holds.',
+    description: 'The rule is in force.',
     schema: success({ description: ABOUT }),
     examples: {
       charge: {
         status: 'success',
-        description: 'Everyone pays 10 satoshis for each message into "letters".',
+        description: 'Every sender pays 10 satoshis for each message to "letters".',
       },
     },
   },
@@ -199,7 +203,7 @@ export const setPermission = route({
       await permissions.set({ recipient, ...rule })
       return {
         status: 'success',
-        description: `${sender ?? 'Everyone'} ${describeFee(recipientFee)} "${messageBox}".`,
+        description: `${sender ?? 'Every sender'} ${describeFee(recipientFee)} "${messageBox}".`,
       }
     },
 })
@@ -209,22 +213,24 @@ export const getPermission = route({
   path: '/permissions/get',
   id: 'getPermission',
   tag: 'Permissions',
-  summary: "The caller's rule for a sender, or for everyone",
+  summary: 'Get a rule',
   description:
-    'Finds the rule for just this sender: where there is none, the one for everyone may still apply. Which price holds for a sender is told by `GET /permissions/quote`.',
+    "Returns the caller's rule for this sender, or for all senders if no sender is named. If a " +
+    'sender has no rule, the rule for all senders may apply. ' +
+    '`GET /permissions/quote` returns the price that applies to a sender.',
   input: ruleQuery,
   examples: {
     sender: { messageBox: 'letters', sender: ALICE },
-    everyone: { messageBox: 'letters' },
+    all: { messageBox: 'letters' },
   },
   output: {
-    description: 'The rule; null where there is none.',
+    description: 'The rule, or null if there is none.',
     schema: success({ description: ABOUT, permission: nullable(exactly(RULE)) }),
     examples: {
       rule: { status: 'success', description: `The rule for ${ALICE}.`, permission: EXAMPLE },
       none: {
         status: 'success',
-        description: 'There is no rule for everyone.',
+        description: 'There is no rule for all senders.',
         permission: null,
       },
     },
@@ -236,7 +242,7 @@ console.log(await client.getMessageBoxPermission({ recipient, messageBox: 'lette
     ({ permissions }: { permissions: Permissions }) =>
     async ({ identityKey: recipient }, { messageBox, sender }) => {
       const permission = await permissions.get(recipient, messageBox, sender)
-      const about = sender ?? 'everyone'
+      const about = sender ?? 'all senders'
       return {
         status: 'success',
         description:
@@ -251,12 +257,15 @@ export const listPermissions = route({
   path: '/permissions/list',
   id: 'listPermissions',
   tag: 'Permissions',
-  summary: "The caller's rules",
-  description: "All rules, or those of one box: by box, everyone's before those for one sender.",
+  summary: 'List rules',
+  description:
+    "Lists the caller's rules, all or those of one box, ordered by box. " +
+    'Within a box the rule for all senders comes first.',
   input: rulesQuery,
   examples: { all: {}, box: { messageBox: 'letters', limit: 10, offset: 0 } },
   output: {
-    description: 'A page of rules, each in two spellings, and how many there are in all.',
+    description:
+      'A page of rules, each with camel-case and snake-case fields, and the total number of rules.',
     schema: success({
       permissions: listOf(
         exactly({
@@ -303,16 +312,18 @@ export const quote = route({
   path: '/permissions/quote',
   id: 'quote',
   tag: 'Permissions',
-  summary: 'What it costs the caller to write to somebody, or to several',
+  summary: 'Get the price of a message',
   description:
-    "The delivery fee is the server's, due once for a message. With several recipients the answer has a quote for each, and sums them up for those who do not block the caller.",
+    'Returns what the caller pays to write to one or several recipients. The delivery fee goes ' +
+    'to the server, once per message. With several recipients the response has a quote for each, ' +
+    'and totals over the recipients that do not block the caller.',
   input: quoteQuery,
   examples: {
     one: { recipient: [BOB], messageBox: 'letters' },
     several: { recipient: [ALICE, BOB], messageBox: 'letters' },
   },
   output: {
-    description: 'A quote; for several recipients one for each, and their sums.',
+    description: 'The quote. With several recipients, a quote for each, and totals.',
     schema: {
       oneOf: [
         success({ description: ABOUT, quote: exactly(PRICE) }),
@@ -339,12 +350,12 @@ export const quote = route({
     examples: {
       one: {
         status: 'success',
-        description: 'What a message costs.',
+        description: 'The price of a message.',
         quote: { deliveryFee: 0, recipientFee: 10 },
       },
       several: {
         status: 'success',
-        description: 'What a message to 2 recipients costs.',
+        description: 'The price of a message to 2 recipients.',
         quotesByRecipient: [
           {
             recipient: ALICE,
@@ -382,12 +393,12 @@ console.log(await client.getMessageBoxQuote({ recipient, messageBox: 'letters' }
       if (quotes.length === 1)
         return {
           status: 'success',
-          description: 'What a message costs.',
+          description: 'The price of a message.',
           quote: { deliveryFee, recipientFee },
         }
       return {
         status: 'success',
-        description: `What a message to ${quotes.length} recipients costs.`,
+        description: `The price of a message to ${quotes.length} recipients.`,
         ...sumUp(quotes),
       }
     },
@@ -413,7 +424,7 @@ function sumUp(quotes: Quote[]): object {
 
 function describeFee(fee: number): string {
   if (fee === BLOCKED) return 'is blocked from'
-  return fee === FREE ? 'may write into' : `pays ${fee} satoshis for each message into`
+  return fee === FREE ? 'may write to' : `pays ${fee} satoshis for each message to`
 }
 
 /** The released client reads the fields in snake case. */

@@ -1,4 +1,4 @@
-/** The declaration of a route, from which the router, validation and the documents derive. */
+/** The declaration of a route. The router, validation and the documents derive from it. */
 import type { RequestHandler, Response } from 'express'
 import type { AuthRequest } from '../auth/http'
 import type { ErrorCode } from '../contract/errors'
@@ -10,13 +10,13 @@ interface Endpoint {
   method: 'get' | 'post'
   /** The path without the routing prefix. */
   path: string
-  /** Other paths of the same route, which the documents leave out. */
+  /** Other paths of the route. The documents leave them out. */
   aliases?: readonly string[]
-  /** Only `identity` routes need authentication; the authentication middleware answers `handshake`. */
+  /** `identity` routes need authentication. The authentication middleware answers `handshake`. */
   access: 'open' | 'identity' | 'handshake'
   /** The routing prefix does not apply. */
   atRoot?: true
-  /** Supervisors request it often: it has the cheap rate limit and a quiet log. */
+  /** Health checks request it often: it has the cheap rate limit and a quiet log. */
   isProbe?: true
   summary: string
 }
@@ -24,7 +24,7 @@ interface Endpoint {
 /** One response of an operation. */
 export interface Answer {
   description: string
-  /** Its media type, if that is not JSON. */
+  /** The media type, if not JSON. */
   type?: string
   /** Undefined if the response has no body. */
   schema?: JsonSchema
@@ -42,7 +42,7 @@ export interface OperationDescription extends Endpoint {
   id: string
   tag: Tag
   description: string
-  /** `type` is its media type, if not JSON; `limit` is a sentence about its size. */
+  /** `type` is the media type, if not JSON. `limit` is a sentence about the size. */
   body?: InputDescription & { type?: string; limit?: string }
   headers?: Record<
     string,
@@ -54,15 +54,15 @@ export interface OperationDescription extends Endpoint {
   answers: Record<number, Answer>
   /** The error codes that are specific to the operation. */
   errors: readonly ErrorCode[]
-  /** Error codes that it has in common with some other operations. */
+  /** Error codes that the operation shares with some others. */
   shared?: readonly ErrorCode[]
-  /** A sample program for the released client; it follows `PRELUDE`. */
+  /** A sample program for the released client. It follows `PRELUDE`. */
   sample: string
 }
 
-/** A route, declared before the parts of the server exist that its handler needs. */
+/** A route, and how to create its handler from the parts of the server that it needs. */
 export type RouteDeclaration<Parts> = (Endpoint | OperationDescription) & {
-  /** Whether this server has the route; every server has it if this is left out. */
+  /** Whether this server has the route. Left out, every server has it. */
   isEnabled?: (parts: Parts) => boolean
   createHandler: (parts: Parts) => RequestHandler
 }
@@ -76,7 +76,7 @@ export interface Route extends Endpoint {
   handler: RequestHandler
 }
 
-/** A response that is encoded already, as JSON in UTF-8. */
+/** A response body, encoded as JSON in UTF-8. */
 export class JsonBytes {
   constructor(readonly bytes: Buffer) {}
 }
@@ -91,11 +91,11 @@ interface IdentityRoute<Parts, Input> extends Omit<
   examples: Record<string, unknown>
   /** The response with status 200. */
   output: Answer
-  /** Answers a valid request of an authenticated caller with the body of its response. */
+  /** Returns the response body to a valid request of an authenticated caller. */
   handler: (parts: Parts) => (caller: Caller, input: Input) => Promise<object>
 }
 
-/** Declares a route that needs a proven identity. */
+/** Declares a route that needs authentication. */
 export function route<Parts, Input>({
   input,
   examples,
@@ -120,7 +120,6 @@ export function route<Parts, Input>({
   }
 }
 
-/** The routes of a server that has these parts. */
 export function createRoutes<Parts>(
   declarations: ReadonlyArray<RouteDeclaration<Parts>>,
   parts: Parts,
@@ -140,11 +139,11 @@ function send(res: Response, body: object): void {
 
 export const TAGS = {
   Messages: 'Send, list and acknowledge.',
-  Permissions: 'Who may write to a box, and at what price.',
-  Devices: 'Tokens of devices, for push messages.',
-  Overlay: 'Who receives messages at which host, for clients of the overlay network.',
+  Permissions: 'Rules for boxes: which senders may write to them, and at what price.',
+  Devices: 'Devices that receive push messages.',
+  Overlay: 'The hosts where identities receive messages, for clients of the overlay network.',
   Authentication: 'The handshake that starts a session.',
-  Server: 'What the server is and how it is doing; its migrations, for its operator.',
+  Server: 'Limits, features and health of the server; its migrations, for the operator.',
 } as const
 
 type Tag = keyof typeof TAGS

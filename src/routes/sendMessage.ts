@@ -1,5 +1,5 @@
 import type { Mailbox } from '../mailbox'
-import { exactly, IDENTITY_KEY, listOf, STRING, success } from '../contract/answers'
+import { ABOUT, exactly, IDENTITY_KEY, listOf, STRING, success } from '../contract/answers'
 import { MESSAGE } from '../contract/messages'
 import { asFields, type Fields } from '../contract/primitives'
 import { type OutgoingMessage } from '../contract/protocol'
@@ -7,7 +7,7 @@ import { field, object, refine, type Schema } from '../contract/schema'
 import { PAYMENT } from '../payments/payment'
 import { ALICE, BOB, route } from './route'
 
-/** What is sent beside a message; null if it is no object, which a free message may have. */
+/** The `payment` field. Null if it is not an object, which a free message may have. */
 const payment: Schema<Fields | null> = {
   read: (value) => asFields(value) ?? null,
   json: {
@@ -15,13 +15,13 @@ const payment: Schema<Fields | null> = {
       PAYMENT,
       {
         title:
-          'any other value, beside a message that costs nothing: ' +
-          'an object is passed on unchanged, other values are left out',
+          'with a free message, any other value: the server passes an object on unchanged ' +
+          'and drops other values',
       },
     ],
     description:
-      'What the message costs, made as `sendMessage` and `sendMesagetoRecepients` ' +
-      'of the released client make it.',
+      'Pays for the message. `sendMessage` and `sendMesagetoRecepients` of the released client ' +
+      'create it.',
   },
 }
 
@@ -40,7 +40,7 @@ const RESULT = exactly(
     messageId: STRING,
     duplicate: {
       const: true,
-      description: 'This very message was there already: nothing was stored twice.',
+      description: 'The same message was stored before; it is not stored again.',
     },
   },
   ['duplicate'],
@@ -51,12 +51,16 @@ export const sendMessage = route({
   path: '/sendMessage',
   id: 'sendMessage',
   tag: 'Messages',
-  summary: 'Store a message, for one recipient or up to 100',
+  summary: 'Send a message to up to 100 recipients',
   description:
-    'All recipients get the message, or none does; what is answered with 200 is on disk. Fields are checked in the order of the errors below. ' +
-    'Repeating a send is safe: with the same sender, recipient, box and id it succeeds, stores nothing again, and its result says `"duplicate": true`. ' +
-    'There have to be as many ids as recipients, and two spellings of one key are the same recipient. ' +
-    'Where the server charges for the delivery or a recipient for the message, a payment has to come with it: ask `GET /permissions/quote` first.',
+    'Either all recipients get the message or none. A message answered with 200 is on disk. ' +
+    'Fields are checked in the order of the errors below. ' +
+    'A client may repeat a send: with the same sender, recipient, box and id it succeeds, stores ' +
+    'nothing again, and its result has `"duplicate": true`. ' +
+    'The message has as many ids as recipients. ' +
+    'Two spellings of one key are the same recipient. ' +
+    'If the server charges for the delivery, or a recipient for the message, the request needs a ' +
+    'payment: `GET /permissions/quote` returns the price.',
   input: sendRequest,
   examples: {
     one: {
@@ -100,12 +104,11 @@ export const sendMessage = route({
     },
   },
   output: {
-    description:
-      'The message is stored. With several recipients there is no `messageId` beside `results`.',
+    description: 'The message is stored. `messageId` is left out if there are several recipients.',
     schema: success(
       {
         messageId: STRING,
-        message: { type: 'string', description: 'For a person.' },
+        message: ABOUT,
         results: listOf(RESULT, { minItems: 1 }),
       },
       ['messageId'],
@@ -155,7 +158,8 @@ export const sendMessage = route({
     'ERR_SCHEMA_OUTDATED',
   ],
   sample: `const recipient = PrivateKey.fromRandom().toPublicKey().toString()
-const sent = await client.sendMessage({ recipient, messageBox: 'letters', body: 'Good morning, Bob!' }, host)
+const letter = { recipient, messageBox: 'letters', body: 'Good morning, Bob!' }
+const sent = await client.sendMessage(letter, host)
 console.log(sent.messageId)`,
   handler:
     ({ mailbox }: { mailbox: Mailbox }) =>

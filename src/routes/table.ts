@@ -1,17 +1,17 @@
-/** Finds the route of a path: the router, the metrics' names and the answers to unknown paths use it. */
+/** Finds the route of a path, for the router, the metrics and the answers to unknown paths. */
 import type { RequestHandler } from 'express'
 import { ApiError } from '../contract/errors'
 import type { Route } from './route'
 
-/** The end of a route that serves the files of a folder. */
+/** The last segment of a route that serves the files of a folder. */
 const FILE = ':file'
 
 export interface RouteTable {
-  /** The route of a request's path, whatever its method. */
+  /** The route of a request's path, for any method. */
   find: (path: string) => Route | undefined
-  /** The route's path without the prefix. `other` for an unknown path, which bounds the names. */
+  /** The route's path without the prefix; `other` for unknown paths, to bound metric labels. */
   nameOf: (path: string) => string
-  /** Serves the routes of one kind of access; passes other requests on. */
+  /** Serves the routes of one kind of access and passes other requests on. */
   serve: (access: Route['access']) => RequestHandler
 }
 
@@ -29,7 +29,7 @@ export function createRouteTable(prefix: string, routes: Route[]): RouteTable {
   return {
     find,
     nameOf: (path) => find(path)?.path ?? 'other',
-    // Express's own router waits for a turn of the event loop at each table that has no match.
+    // Express's router yields to the event loop for each router without a match, which is slower.
     serve: (access) => (req, res, next) => {
       const route = find(req.path)
       if (route?.access !== access) return next()
@@ -52,7 +52,7 @@ export function methodNotAllowed({ method }: Route): ApiError {
   )
 }
 
-/** Paths are compared as Express does: in any case, and with or without a slash at their end. */
+/** Like Express, ignores the case of a path and a slash at its end. */
 function normalize(path: string): string {
   return path.length > 1 && path.endsWith('/')
     ? path.slice(0, -1).toLowerCase()

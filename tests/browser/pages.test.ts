@@ -77,7 +77,7 @@ let prefixed: TestServer
         const page = await opened('/docs', { javaScript })
         const field = page.locator('#sendMessage').getByText('message.messageBox', { exact: true })
         expect(await field.isVisible()).toBe(false)
-        await page.getByText('Store a message, for one recipient').click()
+        await page.getByText('Send a message to up to 100 recipients').click()
         await field.waitFor()
 
         const other = await opened('/docs#quote', { javaScript })

@@ -105,9 +105,9 @@ describe.each(ENGINES)('permissions on %s', (engine) => {
       })
       expect(
         (await set(alice, { messageBox: 'dear', recipientFee: 2 ** 31 - 1 })).body.description,
-      ).toBe('Everyone pays 2147483647 satoshis for each message into "dear".')
+      ).toBe('Every sender pays 2147483647 satoshis for each message to "dear".')
       expect((await set(alice, { messageBox: ' said ', recipientFee: 10 })).body.description).toBe(
-        'Everyone pays 10 satoshis for each message into "said".',
+        'Every sender pays 10 satoshis for each message to "said".',
       )
     })
   })
