@@ -212,7 +212,7 @@ test('a failed admission check rejects only its own connection', async () => {
   await lightSocket(origin).authenticate()
 })
 
-test('a socket that disconnects while its events wait for the limiter leaves no subscription', async () => {
+test('a socket that disconnects while its events wait leaves no subscription', async () => {
   const { origin, server } = await startLive({ env: { RATE_LIMIT_IDENTITY: '1000' } })
   const { perIdentity } = server.context.limits
   const consume = perIdentity.consume.bind(perIdentity)

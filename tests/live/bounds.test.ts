@@ -1,4 +1,4 @@
-/** The bounds of connections: what strangers may send before they prove an identity, and what clients may leave unread. */
+/** Limits of connections: what clients may send before they authenticate, and may leave unread. */
 import { AuthSocketClient } from '@bsv/authsocket-client'
 import { PrivateKey, ProtoWallet, type WalletInterface } from '@bsv/sdk'
 import { describe, expect, test } from '@jest/globals'
@@ -33,7 +33,7 @@ async function poll(origin: string, sid: string, body: string): Promise<Response
   })
 }
 
-/** The head of a WebSocket's frame of so many bytes, masked with zeros. */
+/** The head of a WebSocket frame of this many bytes, masked with zeros. */
 function head(bytes: number): Buffer {
   const head = Buffer.alloc(14)
   head.set([0x81, 0x80 | 127])
@@ -46,7 +46,7 @@ async function isOpen(origin: string, sid: string): Promise<boolean> {
   return (await poll(origin, sid, '6')).status === 200
 }
 
-/** How many connections to a port of this process have a descriptor on the server's side. */
+/** The number of connections to a port that have a descriptor on the server's side. */
 function connectionsOf(port: number): number {
   const lines = ['/proc/net/tcp', '/proc/net/tcp6'].flatMap((file) =>
     readFileSync(file, 'utf8').split('\n').slice(1),
@@ -74,14 +74,14 @@ const ended = async (socket: Socket): Promise<boolean> =>
     pause(5000, false),
   ]))
 
-describe('until an identity is proven', () => {
+describe('before authentication', () => {
   test.each<[string, string, number]>([
     ['16 KiB', `42["x","${'x'.repeat(16 * KIB - 10)}"]`, 200],
-    ['one byte more', `42["x","${'x'.repeat(16 * KIB - 9)}"]`, 413],
+    ['16 KiB and one byte', `42["x","${'x'.repeat(16 * KIB - 9)}"]`, 413],
     ['16 MB of packets', '42["authMessage"]\x1e'.repeat(900_000), 413],
     ['32 packets', Array.from({ length: 32 }, () => '6').join('\x1e'), 200],
     ['33 packets', Array.from({ length: 33 }, () => '6').join('\x1e'), 413],
-  ])('a poll has 16 KiB and 32 packets at most: %s', async (_name, body, status) => {
+  ])('a poll may have at most 16 KiB and 32 packets: %s', async (_name, body, status) => {
     const server = await startLive()
     const sid = await strangerTo(server).poll()
     expect((await poll(server.origin, sid, '40')).status).toBe(200)
@@ -90,7 +90,7 @@ describe('until an identity is proven', () => {
     expect(await isOpen(server.origin, sid)).toBe(status === 200)
   })
 
-  test('so has a frame', async () => {
+  test('a frame may have at most 16 KiB', async () => {
     const server = await startLive()
     const stranger = strangerTo(server)
     const small = await stranger.webSocket()
@@ -104,7 +104,7 @@ describe('until an identity is proven', () => {
     expect(small.destroyed).toBe(false)
   })
 
-  test('a frame that is too large is cut off before it has arrived', async () => {
+  test('the server cuts off a frame that is too large before it has arrived', async () => {
     const server = await startLive()
     const stranger = strangerTo(server)
     const socket = await stranger.webSocket()
@@ -122,7 +122,7 @@ describe('until an identity is proven', () => {
     expect(server.server.context.limits.incoming.used).toBe(0)
   })
 
-  test('what a client says of itself as it connects is small, and is not kept', async () => {
+  test('large data in the connect packet ends the connection and is not kept', async () => {
     const server = await startLive()
     const stranger = strangerTo(server)
     const before = process.memoryUsage().heapUsed
@@ -138,7 +138,7 @@ describe('until an identity is proven', () => {
     expect(process.memoryUsage().heapUsed - before).toBeLessThan(60 * MIB)
   })
 
-  test('an upgrade that is never completed holds no more than it may, and does not outlive its connection', async () => {
+  test('an unfinished upgrade over its memory limit ends the connection', async () => {
     const server = await startLive()
     const stranger = strangerTo(server)
     const sid = await stranger.poll()
@@ -151,7 +151,7 @@ describe('until an identity is proven', () => {
     expect(await isOpen(server.origin, sid)).toBe(false)
   })
 
-  test('polls do not make up for what is left of a frame on another connection', async () => {
+  test('polls do not release the memory of an unfinished frame', async () => {
     const server = await startLive()
     const stranger = strangerTo(server)
     const sid = await stranger.poll()
@@ -170,8 +170,8 @@ describe('until an identity is proven', () => {
       'percent-encoded',
       (sid) => sid.replace(/^./, (first) => `%${first.charCodeAt(0).toString(16)}`),
     ],
-    ['behind another', (sid) => `none&sid=${sid}`],
-  ])('a connection is bounded however its id is written: %s', async (_name, write) => {
+    ['after another id', (sid) => `none&sid=${sid}`],
+  ])('the limits apply to every spelling of a connection id: %s', async (_name, write) => {
     const server = await startLive()
     const { origin } = server
     const sid = await strangerTo(server).poll()
@@ -181,7 +181,7 @@ describe('until an identity is proven', () => {
     expect(await isOpen(origin, sid)).toBe(false)
   })
 
-  test('no spelling of a first poll gets around the number of sockets of an address', async () => {
+  test('no spelling of a first poll bypasses MAX_SOCKETS_ADDRESS', async () => {
     const { origin } = await startLive({ env: { MAX_SOCKETS_ADDRESS: '1' } })
     const open = async (more: string): Promise<number> =>
       (await fetch(`${origin}/socket.io/?EIO=4&transport=polling${more}`)).status
@@ -191,7 +191,7 @@ describe('until an identity is proven', () => {
     ])
   })
 
-  test('a poll whose connection ends meanwhile is answered, and holds nothing', async () => {
+  test('a poll whose connection ends meanwhile is answered and releases its memory', async () => {
     const test = await startLive()
     const { origin, server } = test
     const stranger = strangerTo(test)
@@ -210,7 +210,7 @@ describe('until an identity is proven', () => {
     await until(() => server.context.limits.incoming.used === 0)
   })
 
-  test('the answers to pings cost nothing, as long as they are no more than that', async () => {
+  test('one pong for each ping does not count against the rate limit; more pongs do', async () => {
     const server = await startLive({ env: { RATE_LIMIT_ADDRESS: '12' } })
     const { origin } = server
     const stranger = strangerTo(server)
@@ -225,7 +225,7 @@ describe('until an identity is proven', () => {
     )
   })
 
-  test('a client whose first signed event is a send of 1 MiB gets through', async () => {
+  test('a client may send 1 MiB as its first signed event', async () => {
     const { origin, server } = await startLive()
     const key = PrivateKey.fromRandom()
     const socket = AuthSocketClient(origin, {
@@ -249,7 +249,7 @@ describe('until an identity is proven', () => {
     expect(server.context.hub.size).toBe(0)
   })
 
-  test('so does the released client', async () => {
+  test('the released client may send 1 MiB as its first event', async () => {
     const { host } = await startLive()
     const { client, identityKey } = await liveClient(host)
     const since = Date.now()
@@ -267,7 +267,7 @@ describe('until an identity is proven', () => {
     expect(Date.now() - since).toBeLessThan(8000)
   })
 
-  test('a large frame behind a handshake that proves nothing ends the connection', async () => {
+  test('a large frame with an invalid signature ends the connection', async () => {
     const { origin } = await startLive()
     const socket = lightSocket(origin, { options: { reconnection: false } })
     await socket.handshake()
@@ -279,8 +279,8 @@ describe('until an identity is proven', () => {
   })
 })
 
-describe('packets that have no place here', () => {
-  test('are dropped: attachments are never kept, and too many of them end the connection', async () => {
+describe('packets that the protocol does not use', () => {
+  test('attachments are not kept, and too many end the connection', async () => {
     const server = await startLive()
     const stranger = strangerTo(server)
     const socket = await stranger.webSocket()
@@ -304,7 +304,7 @@ describe('packets that have no place here', () => {
         ...Array.from({ length: 200 }, () => frame('x', { opcode: 0, fin: false })),
       ]),
     ],
-  ])('%s end a connection that has proven nothing', async (_name, flood) => {
+  ])('a flood of %s ends an unauthenticated connection', async (_name, flood) => {
     const server = await startLive()
     const stranger = strangerTo(server)
     const socket = await stranger.webSocket()
@@ -314,7 +314,7 @@ describe('packets that have no place here', () => {
   })
 })
 
-test("polls that are announced and never come hold nothing, and end nobody's socket", async () => {
+test('announced polls that never arrive take no memory and end no other socket', async () => {
   const server = await startLive()
   const stranger = strangerTo(server)
   const honest = await lightSocket(server.origin).authenticate()
@@ -335,7 +335,7 @@ test("polls that are announced and never come hold nothing, and end nobody's soc
 })
 
 describe('upgrades', () => {
-  test('are asked for a few times by one connection, not hundreds of times', async () => {
+  test('one connection may request only a few', async () => {
     const warnings: string[] = []
     const hear = ({ name }: Error): void => {
       warnings.push(name)
@@ -354,7 +354,7 @@ describe('upgrades', () => {
     expect(warnings).not.toContain('MaxListenersExceededWarning')
   })
 
-  test('that are refused leave no connection, though their client never ends it', async () => {
+  test('a rejected one leaves no connection, even if the client never closes it', async () => {
     const server = await startLive({ env: { RATE_LIMIT_ADDRESS: '1' } })
     const stranger = strangerTo(server)
     await fetch(`${server.origin}/info`)
@@ -364,8 +364,8 @@ describe('upgrades', () => {
   })
 })
 
-describe('what clients leave unread', () => {
-  test('lists of one address take a quarter of the memory for output at most, and others are answered', async () => {
+describe('unread output', () => {
+  test('lists to one address take at most a quarter of the memory for output', async () => {
     const server = await startLive({
       env: { TRUST_PROXY: '1', OUTGOING_MEMORY: '32mb', MAX_BODY_SIZE: '2mb' },
     })
@@ -410,7 +410,7 @@ describe('what clients leave unread', () => {
     await until(() => outgoing.used === 0)
   })
 
-  test('sockets that do not read are cut off before they take more than that', async () => {
+  test('sockets that do not read are closed before they take more than a quarter', async () => {
     const server = await startLive({ env: { OUTGOING_MEMORY: '32mb', MAX_BODY_SIZE: '2mb' } })
     const key = randomBytes(32)
     const deaf = await Promise.all(
@@ -454,7 +454,7 @@ describe('what clients leave unread', () => {
 })
 
 describe('sockets', () => {
-  test('of one identity: the oldest makes room for a new one', async () => {
+  test('over the limit of an identity, the server closes its oldest socket', async () => {
     const { origin } = await startLive({ env: { MAX_SOCKETS_IDENTITY: '3' } })
     const key = randomBytes(32)
     const sockets = []
@@ -474,7 +474,7 @@ describe('sockets', () => {
     ])
   })
 
-  test('of one address are refused beyond their number, by polling and as WebSockets, until some have gone', async () => {
+  test('over the limit of an address, new sockets are rejected until one closes', async () => {
     const { origin } = await startLive({ env: { MAX_SOCKETS_ADDRESS: '2' } })
     const [first] = [
       await lightSocket(origin).authenticate(),
@@ -488,7 +488,7 @@ describe('sockets', () => {
     await refused.authenticate()
   })
 
-  test('the events of a socket count for its address, also when its identity is proven', async () => {
+  test('events of an authenticated socket count against its address limit', async () => {
     const { origin } = await startLive({ env: { RATE_LIMIT_ADDRESS: '20' } })
     const socket = await lightSocket(origin).authenticate()
     const roomId = `${socket.identityKey}-inbox`
@@ -509,7 +509,7 @@ describe('sockets', () => {
   })
 })
 
-test('a message to a hundred sockets lets others through between them', async () => {
+test('the server handles other events while it sends to 100 sockets', async () => {
   const { origin, server } = await startLive()
   const key = randomBytes(32)
   const listeners = await Promise.all(
@@ -542,7 +542,7 @@ test('a message to a hundred sockets lets others through between them', async ()
   expect(turns).toBeGreaterThan(100 / 16)
 })
 
-test('1,500 clients that connect at once wait for no other attempt, though the server is busy', async () => {
+test('1,500 clients that connect while the server is busy need no second attempt', async () => {
   const database = await createDatabase('sqlite')
   const server = await ServerProcess.start({ env: database.env })
   onEnd(async () => {
@@ -552,7 +552,7 @@ test('1,500 clients that connect at once wait for no other attempt, though the s
   const stranger = new Stranger(Number(new URL(server.origin).port), '127.0.0.1')
   server.signal('SIGSTOP')
 
-  // The system accepts them for the server, as far as it lets them wait.
+  // The kernel accepts connections for the server, up to the length of its queue.
   const sockets = await Promise.all(Array.from({ length: 1500 }, async () => await stranger.open()))
   expect(sockets.filter(({ connecting }) => connecting)).toEqual([])
 
@@ -569,10 +569,10 @@ test('1,500 clients that connect at once wait for no other attempt, though the s
 
 test.each<[string, object, boolean]>([
   ['over a WebSocket', {}, false],
-  ['over a WebSocket, with a wish for an answer', {}, true],
+  ['over a WebSocket, with an ack callback', {}, true],
   ['by polling', { transports: ['polling'] }, false],
 ])(
-  'a send that is far too large is refused at once, in its turn, %s',
+  'a send that is far too large is rejected in the order of the sends, %s',
   async (_name, options, wish) => {
     const { origin } = await startLive()
     const socket = await lightSocket(origin, { options }).authenticate()

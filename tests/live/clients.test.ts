@@ -3,15 +3,15 @@ import { EVERY_RELEASE, type Release } from '../../tools/clients/clients'
 import { ENGINES } from '../../tools/databases/databases'
 import { liveClient, startLive, until } from '../../tools/clients/live'
 
-/** What a listener heard, as the client gives it to its app. */
+/** A message as the client passes it to its listener. */
 type Message = { body: unknown; sender: string; messageId: string }
 
 describe.each(ENGINES)('released clients, live, on %s', (engine) => {
   const releases: Release[] = engine === 'sqlite' ? EVERY_RELEASE : ['2.1.1']
 
-  test(`they listen and send: ${releases.join(', ')}`, async () => {
+  test(`listen and send: ${releases.join(', ')}`, async () => {
     const { host } = await startLive({ engine })
-    // At once: each takes seconds to connect.
+    // Concurrently, since each takes seconds to connect.
     await Promise.all(
       releases.map(async (release) => {
         await listenAndSend(host, release)
@@ -24,7 +24,7 @@ async function listenAndSend(host: string, release: Release): Promise<void> {
   const alice = await liveClient(host, { release })
   const bob = await liveClient(host, { release })
   const heard: Message[] = []
-  // Before 2.1 the client takes five seconds to connect, whatever the server does.
+  // Clients before 2.1 always take five seconds to connect.
   await Promise.all([
     bob.client.listenForLiveMessages({
       messageBox: 'chat-room',
@@ -51,7 +51,7 @@ async function listenAndSend(host: string, release: Release): Promise<void> {
   await until(() => heard.length === 2)
   expect(heard).toMatchObject([
     { body: 'for your eyes only', sender: alice.identityKey, messageId: encrypted.messageId },
-    // Before 2.1 the client did not know of plain messages.
+    // Clients before 2.1 do not support plain messages.
     {
       sender: alice.identityKey,
       messageId: plain.messageId,
@@ -61,7 +61,7 @@ async function listenAndSend(host: string, release: Release): Promise<void> {
   expect(await bob.client.listMessages({ messageBox: 'chat-room', host })).toHaveLength(2)
 }
 
-test('a message over HTTP is heard as well', async () => {
+test('a listener also hears a message that was sent over HTTP', async () => {
   const { host } = await startLive()
   const alice = await liveClient(host)
   const bob = await liveClient(host)
@@ -82,7 +82,7 @@ test('a message over HTTP is heard as well', async () => {
   expect(heard).toMatchObject([{ body: 'by post', sender: alice.identityKey }])
 })
 
-test('clients of every release hear again after a restart of the server', async () => {
+test('clients of every release hear messages again after a restart of the server', async () => {
   const live = await startLive()
   const listeners = await Promise.all(
     EVERY_RELEASE.map(async (release) => {
@@ -118,7 +118,7 @@ test('clients of every release hear again after a restart of the server', async 
   )
 })
 
-test('nothing is heard after leaveRoom', async () => {
+test('a client hears no message after leaveRoom', async () => {
   const { host } = await startLive()
   const alice = await liveClient(host)
   const bob = await liveClient(host)
@@ -136,7 +136,7 @@ test('nothing is heard after leaveRoom', async () => {
     },
   })
   await bob.client.leaveRoom('left')
-  // The server takes a client's frames in their order, so with this answer the room has been left.
+  // The server handles a client's frames in order: after this answer, the client has left the room.
   await bob.client.sendLiveMessage(
     { recipient: bob.identityKey, messageBox: 'other', body: 'x' },
     host,
@@ -157,8 +157,8 @@ test('nothing is heard after leaveRoom', async () => {
 
 test.each<[string, { body: string; skipEncryption?: boolean; messageId?: string }]>([
   ['is too large for the socket', { body: 'x'.repeat(1_100_000), skipEncryption: true }],
-  ['is far too large for it', { body: 'x'.repeat(4_700_000), skipEncryption: true }],
-  ['has an id that is taken', { body: 'x', messageId: 'taken' }],
+  ['is far too large for the socket', { body: 'x'.repeat(4_700_000), skipEncryption: true }],
+  ['has a used id', { body: 'x', messageId: 'taken' }],
 ])('a send that %s falls back to HTTP at once', async (_name, message) => {
   const { host } = await startLive()
   const alice = await liveClient(host)
@@ -194,7 +194,7 @@ test.each([
   ['', '/'],
   ['/api', '/'],
 ])(
-  'under the routing prefix "%s", a client whose host ends in it and "%s"',
+  'a client works under the routing prefix "%s" if its host ends in it and "%s"',
   async (prefix, end) => {
     const running = await startLive({ env: { ROUTING_PREFIX: prefix } })
     const host = `${running.host}${end}`
@@ -226,7 +226,7 @@ test.each([
   },
 )
 
-test('the largest message that is heard live, and a larger one that waits in its box', async () => {
+test('the largest live message is heard; a larger one stays in its box', async () => {
   const { host } = await startLive()
   const alice = await liveClient(host)
   const heard: Message[] = []

@@ -73,7 +73,7 @@ describe('the released @bsv/authsocket-client, event by event', () => {
     expect(await left).toEqual({ roomId })
   })
 
-  test('a key that is named when connecting makes the server begin', async () => {
+  test('if the client names its key when it connects, the server starts the handshake', async () => {
     const user = authSocketUser(running.origin, {
       query: { identityKey: 'to be replaced' },
       autoConnect: false,
@@ -86,13 +86,13 @@ describe('the released @bsv/authsocket-client, event by event', () => {
   })
 })
 
-describe('refusals', () => {
+describe('rejected events', () => {
   test.each([
-    ["somebody else's room", () => `${stranger()}-inbox`],
+    ["another identity's room", () => `${stranger()}-inbox`],
     ['a room without a hyphen', (key: string) => key],
     ['a room without a box', (key: string) => `${key}-`],
-    ['a room whose key is none', () => 'nobody-inbox'],
-    ['no text', () => 7],
+    ['a room without a valid key', () => 'nobody-inbox'],
+    ['a number', () => 7],
     ['nothing', () => undefined],
   ])('joinRoom and leaveRoom: %s', async (_name, roomOf: (key: string) => unknown) => {
     const socket = await lightSocket(running.origin).authenticate()
@@ -162,7 +162,7 @@ describe('refusals', () => {
     expect(messages).toEqual([])
   })
 
-  test('an id that is taken', async () => {
+  test('sendMessage: an id used by another sender', async () => {
     const [alice, mallory] = await Promise.all([
       lightSocket(running.origin).authenticate(),
       lightSocket(running.origin).authenticate(),
@@ -184,7 +184,7 @@ describe('refusals', () => {
     })
   })
 
-  test('a plain Socket.IO client hears plainly that it must authenticate, and nothing else', async () => {
+  test('a plain Socket.IO client hears only that it must authenticate', async () => {
     const plain = io(running.origin, { forceNew: true, transports: ['websocket'] })
     onEnd(() => plain.close())
     const events: Array<[string, unknown]> = []
@@ -217,11 +217,11 @@ describe('refusals', () => {
   })
 })
 
-test('acks leave in the order of the sends, also when an early one takes longer', async () => {
+test('acks come in the order of the sends, even if an early one takes longer', async () => {
   const socket = await lightSocket(running.origin).authenticate()
   const roomId = `${socket.identityKey}-inbox`
   const ids = Array.from({ length: 60 }, (_, index) => `${index} ${randomBytes(4).toString('hex')}`)
-  // The large ones are stored apart from the small ones.
+  // The server stores large messages separately from small ones.
   ids.forEach((messageId, index) => {
     socket.emit('sendMessage', {
       roomId,
@@ -239,7 +239,7 @@ test('acks leave in the order of the sends, also when an early one takes longer'
   expect(acks).toEqual(ids)
 })
 
-test('a room keeps the spelling in which it was joined', async () => {
+test('events of a room use the spelling in which the client joined it', async () => {
   const socket = await lightSocket(running.origin).authenticate()
   const roomId = `${socket.identityKey}- spaced `
   socket.emit('joinRoom', roomId)
@@ -257,7 +257,7 @@ test('a room keeps the spelling in which it was joined', async () => {
 
 describe('with live messaging off', () => {
   test.each(['/socket.io', '/socket.io/', '/socket.io/?EIO=4&transport=polling'])(
-    '%s answers a clear 404',
+    '%s answers 404 and names ENABLE_WEBSOCKETS',
     async (path) => {
       const { origin } = await startServer()
       const response = await fetch(`${origin}${path}`)
@@ -272,7 +272,7 @@ describe('with live messaging off', () => {
   )
 })
 
-test('browsers get through to the socket: CORS and private networks', async () => {
+test('browsers may connect from other origins and private networks', async () => {
   for (const method of ['GET', 'OPTIONS']) {
     const response = await fetch(`${running.origin}/socket.io/?EIO=4&transport=polling`, {
       method,
@@ -288,7 +288,7 @@ test('browsers get through to the socket: CORS and private networks', async () =
 test.each([
   ['//socket.io/', ''],
   ['/socket.io/', 'http://box.example.com'],
-])('a WebSocket at %s%s is one route with the usual one', async (path, origin) => {
+])('a WebSocket at %s%s reaches the usual route', async (path, origin) => {
   const {
     server: { port },
   } = await startLive()
@@ -303,7 +303,7 @@ test.each([
   expect(answer.toString()).toMatch(/^HTTP\/1\.1 101 /)
 })
 
-test('polls that a proxy has framed in chunks hold nothing up', async () => {
+test('chunked polls do not block other requests', async () => {
   const {
     origin,
     server: { port },

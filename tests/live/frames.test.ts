@@ -28,7 +28,7 @@ const deep = (depth: number): unknown => {
   return value
 }
 
-describe('broken frames never end the process, nor an innocent connection', () => {
+describe('invalid frames end neither the process nor another connection', () => {
   test.each<[string, (socket: LightSocket) => unknown]>([
     ['null', () => null],
     ['a text', () => 'rubbish'],
@@ -46,7 +46,7 @@ describe('broken frames never end the process, nor an innocent connection', () =
       () => ({ version: '0.1', messageType: 'initialRequest', initialNonce: 'abc' }),
     ],
     [
-      'an answer to no handshake',
+      'an answer without a handshake',
       (socket) => ({
         version: '0.1',
         messageType: 'initialResponse',
@@ -84,27 +84,27 @@ describe('broken frames never end the process, nor an innocent connection', () =
       (socket) => ({ ...socket.sign({ eventName: 'x', data: 1 }), payload: [123, 125] }),
     ],
     [
-      'a payload that is deep',
+      'a deeply nested payload',
       (socket) => ({ ...socket.sign({ eventName: 'x', data: 1 }), payload: deep(3000) }),
     ],
-    ['a payload that is no JSON', (socket) => socket.sign('no json')],
-    ['a payload that is no event', (socket) => socket.sign([1])],
+    ['a payload that is not JSON', (socket) => socket.sign('no json')],
+    ['a payload that is not an event', (socket) => socket.sign([1])],
     ['an event whose name is a number', (socket) => socket.sign({ eventName: 7, data: 1 })],
     [
-      "an event of the library's own",
+      'an event that Socket.IO reserves',
       (socket) => socket.sign({ eventName: 'disconnect', data: 'fooled' }),
     ],
   ])('%s', async (_name, frameOf) => {
     const socket = await lightSocket(running.origin).authenticate()
     socket.raw.emit('authMessage', frameOf(socket))
 
-    // The socket itself goes on as well: one fault is forgiven.
+    // The socket itself also stays open: the server tolerates one fault.
     socket.emit('joinRoom', `${socket.identityKey}-inbox`)
     expect(await socket.next('joinedRoom')).toEqual({ roomId: `${socket.identityKey}-inbox` })
     await stillWorks()
   })
 
-  test('too many of them close the socket', async () => {
+  test('too many invalid frames close the socket', async () => {
     const socket = await lightSocket(running.origin).authenticate()
     for (let i = 0; i < 20; i++) socket.raw.emit('authMessage', null)
     await socket.closed()
@@ -127,7 +127,7 @@ describe('broken frames never end the process, nor an innocent connection', () =
     await stillWorks()
   })
 
-  test('packets that are no Socket.IO close the connection', async () => {
+  test('packets that are not Socket.IO close the connection', async () => {
     const socket = await lightSocket(running.origin, {
       options: { reconnection: false },
     }).authenticate()
@@ -138,7 +138,7 @@ describe('broken frames never end the process, nor an innocent connection', () =
   })
 })
 
-test('a socket that proves no identity is closed', async () => {
+test('the server closes a socket that does not authenticate', async () => {
   const { origin } = await startLive({ live: { proofTimeoutMs: 300 } })
   const silent = lightSocket(origin, { options: { reconnection: false } })
   silent.raw.off('authMessage')
@@ -148,7 +148,7 @@ test('a socket that proves no identity is closed', async () => {
   expect(proven.raw.connected).toBe(true)
 })
 
-test('a reader that takes nothing is closed, and what it missed is stored', async () => {
+test('the server closes a client that does not read; its messages stay stored', async () => {
   const { origin, server } = await startLive({ live: { maxUnsentBytes: 2 * 1024 * 1024 } })
   const [slow, sender] = await Promise.all([
     lightSocket(origin, { options: { reconnection: false } }).authenticate(),
@@ -157,7 +157,7 @@ test('a reader that takes nothing is closed, and what it missed is stored', asyn
   const roomId = `${slow.identityKey}-inbox`
   slow.emit('joinRoom', roomId)
   await slow.next('joinedRoom')
-  // The client's own socket stops reading, as on a stalled line.
+  // The client's socket stops reading, as on a stalled connection.
   const transport = slow.raw.io.engine.transport as unknown as {
     ws: { _socket: { pause: () => void; resume: () => void } }
   }
@@ -187,7 +187,7 @@ test('a reader that takes nothing is closed, and what it missed is stored', asyn
 test.each([
   ['an unexpected error', new Error('the key is away')],
   ['an error with a code of the API', new ApiError('ERR_SERVER_BUSY')],
-])("%s of the server's own is logged, and not counted against the client", async (_name, error) => {
+])('%s in the server is logged and does not count against the client', async (_name, error) => {
   const native = new NativeServerKey(new Secret(randomBytes(32).toString('hex')))
   let isBroken = false
   const serverKey: ServerKey = {

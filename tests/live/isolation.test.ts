@@ -10,7 +10,7 @@ async function join(socket: LightSocket, box: string): Promise<string> {
   return roomId
 }
 
-test('nobody else hears a message: not one frame of it', async () => {
+test('no other client receives any frame of a message', async () => {
   const { origin } = await startLive()
   const others = await Promise.all(
     Array.from({ length: 200 }, async () => await lightSocket(origin).authenticate()),
@@ -21,7 +21,7 @@ test('nobody else hears a message: not one frame of it', async () => {
     lightSocket(origin).authenticate(),
   ])
   const roomId = await join(victim, 'inbox')
-  // Some of them try for the victim's room, in every way there is.
+  // Some of them try to join the victim's room.
   for (const socket of others.slice(0, 20)) {
     socket.emit('joinRoom', roomId)
     expect(await socket.next('joinFailed')).toEqual({ reason: expect.any(String) })
@@ -37,14 +37,14 @@ test('nobody else hears a message: not one frame of it', async () => {
     await victim.next(`sendMessage-${roomId}`)
   }
 
-  // Each asks for something of its own: had anything been sent to it before, it would have arrived by then.
+  // Each sends one more event. Anything sent to it before would arrive before the answer.
   for (const socket of others) socket.emit('leaveRoom', `${socket.identityKey}-inbox`)
   await Promise.all(others.map(async (socket) => await socket.next('leftRoom')))
   expect(others.map((socket) => socket.frames)).toEqual(frames.map((count) => count + 1))
   expect(others.flatMap((socket) => socket.heard)).toEqual([])
 })
 
-test('a frame that names another identity is not believed', async () => {
+test('the server ignores the identity that a frame names', async () => {
   const { origin, server } = await startLive()
   const [mallory, victim] = await Promise.all([
     lightSocket(origin).authenticate(),
@@ -77,7 +77,7 @@ test('one socket cannot change its identity', async () => {
   const { origin } = await startLive()
   const first = await lightSocket(origin).authenticate()
   const second = await lightSocket(origin).authenticate()
-  // A message of the second identity, properly signed in its own session, on the first one's socket.
+  // A valid event of the second identity, signed in its own session, on the socket of the first.
   first.raw.emit(
     'authMessage',
     second.sign({ eventName: 'joinRoom', data: `${second.identityKey}-inbox` }),
@@ -88,7 +88,7 @@ test('one socket cannot change its identity', async () => {
   expect(first.heard).toEqual([])
 })
 
-test("a session holds on another socket, and on HTTP's terms: a frame is taken once", async () => {
+test('a frame replayed on another socket is not accepted', async () => {
   const { origin } = await startLive()
   const first = await lightSocket(origin).authenticate()
   const frame = first.sign({ eventName: 'joinRoom', data: `${first.identityKey}-inbox` })

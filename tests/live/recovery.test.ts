@@ -1,4 +1,4 @@
-/** An app that listens, and does nothing else, hears on after its connection broke. */
+/** A client that only listens hears messages again after its connection broke. */
 import { expect, test } from '@jest/globals'
 import { setTimeout as pause } from 'node:timers/promises'
 import { newClient } from '../../tools/clients/clients'
@@ -8,7 +8,7 @@ import { ServerProcess } from '../../tools/programs/processes'
 import { onEnd } from '../../tools/servers/server'
 import { TcpProxy } from '../../tools/proxies/tcpProxy'
 
-test('the network is cut for five seconds: what was sent meanwhile is heard, and what comes then', async () => {
+test('after five seconds without network, the client hears missed and new messages', async () => {
   const { host, server } = await startLive()
   const line = new TcpProxy({ host: '127.0.0.1', port: server.port })
   await line.open()
@@ -44,7 +44,7 @@ test('the network is cut for five seconds: what was sent meanwhile is heard, and
   expect(await listener.client.listMessages({ messageBox: 'inbox', host })).toHaveLength(3)
 })
 
-test('the server is killed and started again: the next message is heard, and nothing is missing from the box', async () => {
+test('after a kill and restart, the client hears new messages and none is lost', async () => {
   const database = await createDatabase('sqlite')
   const server = await ServerProcess.start({ env: { ...database.env, ENABLE_WEBSOCKETS: 'true' } })
   onEnd(async () => {
@@ -73,7 +73,7 @@ test('the server is killed and started again: the next message is heard, and not
   await server.start()
   await send('while it is away')
 
-  // The client comes back by itself, and shows what rooms it had.
+  // The client reconnects by itself and shows the server its rooms.
   let sent = 0
   await until(async () => {
     await send(`again ${sent++}`)
@@ -84,12 +84,12 @@ test('the server is killed and started again: the next message is heard, and not
   expect(await listener.client.listMessages({ messageBox: 'inbox', host })).toHaveLength(2 + sent)
 })
 
-test('a session the server began on one socket proves the identity on another', async () => {
+test('a session that the server started on one socket works on another', async () => {
   const { origin, server } = await startLive({ live: { silenceMs: 50 } })
   const first = lightSocket(origin)
   await until(() => first.serverNonce !== '')
   const { port } = server
-  // Another process of the server would know as little of the first socket as another socket does.
+  // The second socket shares no state with the first, as if it were on another node.
   const second = lightSocket(`http://127.0.0.1:${port}`)
   await new Promise<void>((resolve) => second.raw.once('connect', resolve))
   Object.assign(second, {

@@ -1,4 +1,4 @@
-/** A room opens by a signed event on the connection itself, and comes back with its connection: nothing else opens one. */
+/** Only a signed event on the connection itself joins a room. A reconnect restores the rooms. */
 import { MessageBoxClient } from '@bsv/message-box-client'
 import { PrivateKey, ProtoWallet } from '@bsv/sdk'
 import { expect, test } from '@jest/globals'
@@ -19,7 +19,7 @@ async function join(socket: LightSocket, box: string): Promise<string> {
   return roomId
 }
 
-/** Sends messages to boxes, one after the other, by somebody else. */
+/** Sends one message to each box in turn, from a new sender. */
 async function sendTo(
   { host }: Pick<TestServer, 'host'>,
   recipient: string,
@@ -33,13 +33,13 @@ async function sendTo(
     )
 }
 
-/** What a socket has shown the server of its earlier connection, by the private parts of Socket.IO's client. */
+/** Private fields of Socket.IO's client: what it shows the server of its earlier connection. */
 interface Shown {
   _pid?: string
   _lastOffset?: string
 }
 
-test('a relayed handshake opens nothing: a user of this server talks to a host that plays its part', async () => {
+test('a handshake that a hostile host relays joins no room', async () => {
   const server = await startLive({ live: { silenceMs: 50 } })
   const heard: unknown[] = []
   const attacker = io(server.origin, { transports: ['websocket'], forceNew: true })
@@ -52,7 +52,7 @@ test('a relayed handshake opens nothing: a user of this server talks to a host t
       else heard.push(frame)
     })
   })
-  // The attacker's host hands the server's handshake to whoever begins one with it, and the answer back.
+  // The attacker's host relays the server's handshake to the victim, and the answer back.
   const relayed: object[] = []
   const hostile = createServer((request, response) => {
     let text = ''
@@ -92,7 +92,7 @@ test('a relayed handshake opens nothing: a user of this server talks to a host t
     })
     .catch(() => {})
   await until(() => relayed.length > 0)
-  // The server has taken the answer once it has asked the attacker's socket something else, and got that.
+  // Once the server answers this later handshake, it has handled the relayed answer.
   attacker.emit('authMessage', {
     version: '0.1',
     messageType: 'initialRequest',
@@ -116,14 +116,14 @@ test('a relayed handshake opens nothing: a user of this server talks to a host t
   expect(server.server.context.hub.size).toBe(0)
 })
 
-test("the relay with the private id of the victim's own connection opens nothing either", async () => {
+test("a relay with the private id of the victim's connection joins no room", async () => {
   const server = await startLive({ live: { silenceMs: 50 } })
   const victim = await lightSocket(server.origin).authenticate()
   await join(victim, 'inbox')
   const { _pid: pid } = victim.raw as unknown as Shown
   await server.restart()
   const relay = lightSocket(server.origin, { options: { auth: { pid, offset: '1' } } })
-  // Whoever relays gets the victim's answers to the server's handshakes.
+  // The relay gets the victim's answers to the server's handshakes.
   Object.assign(relay, { wallet: victim.wallet })
   await until(() => relay.serverNonce !== '')
   await relay.handshake()
@@ -134,7 +134,7 @@ test("the relay with the private id of the victim's own connection opens nothing
   expect(relay.heard).toEqual([])
 })
 
-test('after a restart a client that says nothing hears exactly the rooms that it had joined', async () => {
+test('after a restart, a silent client hears exactly the rooms it had joined', async () => {
   const server = await startLive()
   const listener = await lightSocket(server.origin, {
     options: { reconnectionDelay: 10 },
@@ -165,7 +165,7 @@ test('after a restart a client that says nothing hears exactly the rooms that it
   expect(listener.frames).toBeGreaterThan(frames)
 })
 
-test('it works without a word between two restarts, and with as many rooms as there may be', async () => {
+test('two restarts in a row restore the maximum number of rooms', async () => {
   const server = await startLive()
   const listener = await lightSocket(server.origin, {
     options: { reconnectionDelay: 10 },
@@ -196,8 +196,8 @@ test('it works without a word between two restarts, and with as many rooms as th
 test.each<[string, (shown: string) => string]>([
   ['of another client', () => ''],
   ['altered', (shown) => `${shown.slice(0, -6)}AAAAAA`],
-  ['cut', (shown) => shown.slice(0, -8)],
-])('what a client shows of its rooms counts as little as it can: %s', async (_name, alter) => {
+  ['truncated', (shown) => shown.slice(0, -8)],
+])('the server ignores an invalid record of joined rooms: %s', async (_name, alter) => {
   const server = await startLive()
   const [victim, other] = [
     await lightSocket(server.origin).authenticate(),
@@ -218,7 +218,7 @@ test.each<[string, (shown: string) => string]>([
   again.emit('leaveRoom', `${again.identityKey}-inbox`)
   await again.next('leftRoom')
   expect(server.server.context.hub.size).toBe(1)
-  // What it was, shown as it was, with the identity proven anew, gives the room back.
+  // The unchanged record restores the room once the client has authenticated again.
   const right = await lightSocket(server.origin, {
     key: Buffer.from(victim.privateKey, 'hex'),
     options: { auth: { pid: 'some', offset: shown } },
@@ -227,10 +227,10 @@ test.each<[string, (shown: string) => string]>([
   await until(() => server.server.context.hub.size === 2)
 })
 
-test('a captured joinRoom, sent from another socket, opens nothing, however well it is signed', async () => {
+test('a captured joinRoom with a valid signature joins no room from another socket', async () => {
   const server = await startLive()
   const victim = await lightSocket(server.origin).authenticate()
-  // Captured before it arrived, so that its nonce is new: as one is that was seen so long ago that it is forgotten.
+  // Captured before it arrived, so its nonce is unused, as if the replay guard had forgotten it.
   const captured = victim.sign({ eventName: 'joinRoom', data: `${victim.identityKey}-inbox` })
   const attacker = lightSocket(server.origin)
   const frames: Array<{ messageType: string }> = []
@@ -247,7 +247,7 @@ test('a captured joinRoom, sent from another socket, opens nothing, however well
   expect(frames.filter(({ messageType }) => messageType === 'general')).toEqual([])
 })
 
-test('a client that goes on with its session on a new connection proves itself there by itself', async () => {
+test('a client that reuses its session on a new connection authenticates automatically', async () => {
   const server = await startLive()
   const key = randomBytes(32)
   const first = await lightSocket(server.origin, { key }).authenticate()
@@ -258,7 +258,7 @@ test('a client that goes on with its session on a new connection proves itself t
   expect(await join(second, 'inbox')).toBe(`${first.identityKey}-inbox`)
 })
 
-test('another network: the new connection takes over what the old one missed, while the server still holds that', async () => {
+test('after a change of network, the new connection delivers the missed messages', async () => {
   const server = await startLive()
   const line = new TcpProxy({ host: '127.0.0.1', port: server.server.port })
   await line.open()
@@ -277,7 +277,7 @@ test('another network: the new connection takes over what the old one missed, wh
   await until(() => heard.length === 1)
 
   const sender = await newClient(server.host)
-  // The client notices that its network has gone, the server does not.
+  // The client notices that its network is gone; the server does not.
   line.abandon()
   for (const body of ['missed', 'missed too'])
     await sender.client.sendMessage(
@@ -294,7 +294,7 @@ test('another network: the new connection takes over what the old one missed, wh
   expect(heard.slice(1)).toEqual(['missed', 'missed too', 'after'])
 })
 
-test('a private id takes over nothing until the identity is proven anew', async () => {
+test('a private id recovers nothing until the client authenticates again', async () => {
   const server = await startLive()
   const victim = await lightSocket(server.origin, {
     options: { reconnection: false },
@@ -317,7 +317,7 @@ test('a private id takes over nothing until the identity is proven anew', async 
   await until(() => frames.length > 0)
 
   await sendTo(server, victim.identityKey, 'inbox')
-  // A frame for the thief would have come before the answer to this.
+  // A frame for the thief would come before the answer to this handshake.
   thief.emit('authMessage', {
     version: '0.1',
     messageType: 'initialRequest',
@@ -346,7 +346,7 @@ test('a private id takes over nothing until the identity is proven anew', async 
   })
 })
 
-test('a room that was left stays closed when the connection breaks and comes back', async () => {
+test('a client that left a room stays out of it after a reconnect', async () => {
   const server = await startLive({ live: { silenceMs: 50 } })
   const proxy = new TcpProxy({ host: '127.0.0.1', port: server.server.port })
   await proxy.open()
@@ -366,7 +366,7 @@ test('a room that was left stays closed when the connection breaks and comes bac
   await until(() => socket.serverNonce !== '')
   socket.emit('leaveRoom', roomId)
   await socket.next('leftRoom')
-  // From now on Socket.IO's client shows what the server has said last.
+  // From now on Socket.IO's client shows the record that the server sent last.
   socket.raw.auth = {}
   const back = new Promise((resolve) =>
     socket.raw.once('disconnect', () =>
@@ -384,7 +384,7 @@ test('a room that was left stays closed when the connection breaks and comes bac
   expect(socket.heard.map(({ eventName }) => eventName)).not.toContain(`sendMessage-${roomId}`)
 })
 
-test('joins that wait for a proof do not get around the bounds of rooms', async () => {
+test('joins that wait for authentication count against the limit of rooms', async () => {
   const { origin, server } = await startLive()
   const first = await lightSocket(origin).authenticate()
   const second = lightSocket(origin, { key: Buffer.from(first.privateKey, 'hex') })

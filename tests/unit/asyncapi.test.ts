@@ -29,7 +29,7 @@ test('the document names every event on the wire', () => {
   expect(document.channels.socket.address).toBe(AUTH_MESSAGE)
 })
 
-test('every message is on the channel and in an operation, and every reference leads somewhere', () => {
+test('every message is on the channel and in an operation, and references resolve', () => {
   const {
     channels: { socket },
     operations,
