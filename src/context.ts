@@ -16,7 +16,6 @@ import type { JoinFanout } from './fanout'
 import { MemoryBus } from './fanout/memory'
 import { RedisFanout } from './fanout/redis'
 import { createLimits, type Limits } from './limits'
-import type { Gate } from './limits/gate'
 import { createLogger } from './logger'
 import { createMailbox, type Mailbox, type Policy, type Publish } from './mailbox'
 import { noMetrics, type Metrics } from './metrics'
@@ -27,7 +26,6 @@ import { createOverlay, type Overlay } from './overlay'
 import { createAdvertiser, type Advertiser } from './overlay/advertiser'
 import { createPayments, type Payments } from './payments'
 import type { Milestone } from './payments/cashier'
-import type { DeviceStore } from './db/devices'
 import { createPermissions, type Permissions } from './permissions'
 import { noPush, startPush, type Push } from './push'
 import { Assets } from './pages/assets'
@@ -38,43 +36,54 @@ import type { AuthSocketServerOptions } from './ws/authSocketServer'
 import { Hub } from './ws/hub'
 import { MembershipSealer } from './ws/memberships'
 
-/** Everything that lives as long as the server does, built once and passed down. */
-export interface Context extends Storage {
+/** What every other part is built on. */
+interface Infrastructure {
   config: Config
   info: Info
-  /** What pages load. */
-  assets: Assets
   lifecycle: Lifecycle
   logger: Logger
   metrics: Metrics
-  /** What Prometheus reads; undefined where nothing is counted. */
+  /** What Prometheus reads; undefined if metrics are off. */
   registry: Registry | undefined
   tracing: Tracing
   knex: Knex
   redis: SharedRedis | undefined
+  privateKey: Secret
   serverKey: ServerKey
+  limits: Limits
+}
+
+/** Messages and money, without a transport. */
+interface Domain extends Storage {
+  permissions: Permissions
+  payments: Payments
+  hub: Hub
+  push: Push
+  mailbox: Mailbox
+}
+
+/** What HTTP and the sockets need besides, and the server's part in the overlay network. */
+interface Transports {
   brc103: Brc103
   /** Express middlewares that answer the handshake and set `req.auth.identityKey`. */
   auth: RequestHandler[]
-  limits: Limits
-  permissions: Permissions
-  devices: DeviceStore
-  payments: Payments
-  overlay: Overlay
-  advertiser: Advertiser
-  push: Push
-  hub: Hub
-  mailbox: Mailbox
-  /** How the live layer is set up; see `config.live` for whether it is. */
+  /** Options of the live layer, which `config.live` switches on. */
   live: AuthSocketServerOptions
   sealer: MembershipSealer
-  /** Told of each identity that was proven on a socket. */
+  /** Called for each identity that is proven on a socket. */
   onHandshake: () => void
+  overlay: Overlay
+  advertiser: Advertiser
+  assets: Assets
+}
+
+/** All parts of a server, built once. Each consumer declares the few that it takes. */
+export interface Context extends Infrastructure, Domain, Transports {
   /** How long a stop keeps idle connections, in milliseconds. */
   idleGrace?: number
 }
 
-/** What whoever embeds the server may put in place of its own parts. */
+/** Parts that an application which embeds the server may replace. */
 export interface Overrides {
   logger?: Logger
   serverKey?: ServerKey
@@ -88,119 +97,113 @@ export interface Overrides {
 }
 
 export async function createContext(config: Config, overrides: Overrides = {}): Promise<Context> {
+  const infrastructure = createInfrastructure(config, overrides)
+  const domain = createDomain(infrastructure, overrides)
+  const transports = await createTransports({ ...infrastructure, ...domain }, overrides)
+  const context = { ...infrastructure, ...domain, ...transports }
+  registerGauges(context)
+  return {
+    ...context,
+    ...(overrides.idleGrace !== undefined && { idleGrace: overrides.idleGrace }),
+  }
+}
+
+function createInfrastructure(config: Config, overrides: Overrides): Infrastructure {
   const logger = overrides.logger ?? createLogger(config)
-  const privateKey = config.auth.privateKey ?? makeKey(logger)
+  const privateKey = config.auth.privateKey ?? createPrivateKey(logger)
   const serverKey = overrides.serverKey ?? new NativeServerKey(privateKey)
   const info = describeServer(config, serverKey.identityKey)
-  const labels = { version: info.version, network: info.network }
-  const { metrics, registry } =
-    config.metrics.port === undefined
-      ? { metrics: noMetrics, registry: undefined }
-      : createPrometheus(labels)
-  const tracing =
-    config.tracing.endpoint === undefined
-      ? noTracing
-      : startTracing(config.tracing.endpoint, {
-          'service.name': info.name,
-          'service.version': info.version,
-        })
+  const { name, version, network } = info
+  const { endpoint } = config.tracing
+  const { url } = config.redis
   const redis =
-    config.redis.url === undefined
-      ? undefined
-      : new SharedRedis(config.redis.url, serverKey.identityKey.slice(0, 16), logger)
+    url === undefined ? undefined : new SharedRedis(url, serverKey.identityKey.slice(0, 16), logger)
+  return {
+    config,
+    info,
+    lifecycle: { stopping: false },
+    logger,
+    ...(config.metrics.port === undefined
+      ? { metrics: noMetrics, registry: undefined }
+      : createPrometheus({ version, network })),
+    tracing:
+      endpoint === undefined
+        ? noTracing
+        : startTracing(endpoint, { 'service.name': name, 'service.version': version }),
+    knex: createKnex(config.db),
+    redis,
+    privateKey,
+    serverKey,
+    limits: createLimits(config, redis),
+  }
+}
 
-  const knex = createKnex(config.db)
-  const storage = createStorage(config, { knex, logger, metrics })
-  const limits = createLimits(config, redis)
-  const joinFanout =
-    overrides.joinFanout ??
-    (redis === undefined
-      ? new MemoryBus().join
-      : (deliver) => new RedisFanout(redis, deliver, logger))
-  const hub = new Hub({
-    joinFanout,
-    onDelivered: metrics.delivered,
-    openAccount: (owners) => limits.outgoing.open(owners),
-  })
-  const permissions = createPermissions({ rules: storage.rules, deliveryFees: config.deliveryFees })
+function createDomain(infrastructure: Infrastructure, overrides: Overrides): Domain {
+  const { config, knex, limits, logger, metrics, privateKey, redis, serverKey, tracing } =
+    infrastructure
+  const storage = createStorage(config, infrastructure)
+  const { devices, rules, schema, store } = storage
+  const permissions = createPermissions({ rules, deliveryFees: config.deliveryFees })
   const payments = createPayments(config, {
     knex,
-    store: storage.store,
+    store,
     serverKey,
     privateKey,
     verification: limits.verification,
     logger,
     reached: overrides.reached ?? (async () => {}),
   })
-  storage.schema.whenReady(payments.start)
-  const overlay = createOverlay(config, { store: storage.advertisements, limits })
-  const advertiser = createAdvertiser(config, {
-    moneyWallet: payments.moneyWallet,
-    serverKey,
-    logger,
+  schema.whenReady(payments.start)
+  const hub = new Hub({
+    joinFanout: overrides.joinFanout ?? createJoinFanout(redis, logger),
+    onDelivered: metrics.delivered,
+    openAccount: (owners) => limits.outgoing.open(owners),
   })
-  const push = config.push.enabled
-    ? startPush(config.push, { devices: storage.devices, logger })
-    : noPush
-  const inner = createMailbox({
-    store: storage.store,
+  const push = config.push.enabled ? startPush(config.push, { devices, logger }) : noPush
+  const mailbox = createMailbox({
+    store,
     policy: overrides.policy ?? permissions.terms,
     deliverPaid: payments.deliver,
-    publish: push.follow(guard(hub.publish, logger)),
+    publishers: [hub.publish, push.publish].map((publish) => bestEffort(publish, logger)),
     meter: limits.meter,
     outgoing: limits.outgoing,
     maxPageBytes: config.mailbox.maxPageBytes,
     metrics,
   })
-  const brc103 = new Brc103(
-    serverKey,
-    new SessionSealer(await deriveSealingKey(serverKey)),
-    createReplayGuard(redis),
-  )
-  const auth =
-    overrides.auth ??
-    httpAuth({
-      brc103,
-      maxBodyBytes: config.http.maxBodyBytes,
-      limits,
-      onHandshake: () => {
-        metrics.handshake('http')
-      },
-    })
-  watchParts(metrics, { knex, redis, hub, gate: limits.gate })
+  return { ...storage, permissions, payments, hub, push, mailbox: tracing.trace(mailbox) }
+}
+
+async function createTransports(
+  parts: Infrastructure & Domain,
+  overrides: Overrides,
+): Promise<Transports> {
+  const { advertisements, config, limits, logger, metrics, payments, redis, serverKey } = parts
+  const sessions = new SessionSealer(await deriveSealingKey(serverKey))
+  const brc103 = new Brc103(serverKey, sessions, createReplayGuard(redis))
   return {
-    config,
-    info,
-    assets: new Assets(),
-    lifecycle: { stopping: false },
-    logger,
-    metrics,
-    registry,
-    tracing,
-    knex,
-    redis,
-    serverKey,
     brc103,
-    auth,
-    limits,
-    ...storage,
-    permissions,
-    payments,
-    overlay,
-    advertiser,
-    push,
-    hub,
-    mailbox: tracing.trace(inner),
+    auth:
+      overrides.auth ??
+      httpAuth({
+        brc103,
+        maxBodyBytes: config.http.maxBodyBytes,
+        limits,
+        onHandshake: () => metrics.handshake('http'),
+      }),
     live: overrides.live ?? {},
     sealer: new MembershipSealer(await deriveMembershipKey(serverKey)),
-    onHandshake: () => {
-      metrics.handshake('socket')
-    },
-    ...(overrides.idleGrace !== undefined && { idleGrace: overrides.idleGrace }),
+    onHandshake: () => metrics.handshake('socket'),
+    overlay: createOverlay(config, { store: advertisements, limits }),
+    advertiser: createAdvertiser(config, {
+      moneyWallet: payments.moneyWallet,
+      serverKey,
+      logger,
+    }),
+    assets: new Assets(),
   }
 }
 
-/** Lets go of everything that a context holds; its HTTP and its sockets are closed by now. */
+/** Closes all parts. HTTP and the sockets have to be closed before. */
 export async function closeContext({
   schema,
   housekeeping,
@@ -228,38 +231,42 @@ export async function closeContext({
   await knex.destroy()
 }
 
+function createPrivateKey(logger: Logger): Secret {
+  logger.warn(
+    'SERVER_PRIVATE_KEY is not set: this run uses a new key, so its identity and its sessions ' +
+      'end with it',
+  )
+  return new Secret(randomBytes(32).toString('hex'))
+}
+
+function createJoinFanout(redis: SharedRedis | undefined, logger: Logger): JoinFanout {
+  return redis === undefined
+    ? new MemoryBus().join
+    : (deliver) => new RedisFanout(redis, deliver, logger)
+}
+
 function createReplayGuard(redis: SharedRedis | undefined): ReplayGuard {
   const own = new MemoryReplayGuard()
   return redis === undefined ? own : new SharedReplayGuard(own, redis)
 }
 
-function watchParts(
-  metrics: Metrics,
-  { knex, redis, hub, gate }: { knex: Knex; redis: SharedRedis | undefined; hub: Hub; gate: Gate },
-): void {
-  metrics.watch('rooms', () => hub.size)
-  metrics.watch('requests_in_progress', () => gate.working)
-  metrics.watch('database_connections', () => knex.client.pool.numUsed())
-  metrics.watch('database_connections_idle', () => knex.client.pool.numFree())
-  metrics.watch('database_waiting', () => knex.client.pool.numPendingAcquires())
-  metrics.watch('redis_up', () => (redis === undefined || redis.up ? 1 : 0))
-}
-
-/** Telling is best effort: nothing that goes wrong there may reach whoever stored the message. */
-function guard(publish: Publish, logger: Logger): Publish {
+/** The message is stored already, so a failure to publish it must not reach its sender. */
+function bestEffort(publish: Publish, logger: Logger): Publish {
   return (message) => {
     try {
       return publish(message)
     } catch (error) {
-      logger.error({ err: error }, 'a live message was not delivered')
+      logger.error({ err: error }, 'a stored message could not be published')
       return 0
     }
   }
 }
 
-function makeKey(logger: Logger): Secret {
-  logger.warn(
-    'SERVER_PRIVATE_KEY is not set: this run has an identity of its own, and its sessions end with it',
-  )
-  return new Secret(randomBytes(32).toString('hex'))
+function registerGauges({ metrics, hub, knex, limits, redis }: Infrastructure & Domain): void {
+  metrics.watch('rooms', () => hub.size)
+  metrics.watch('requests_in_progress', () => limits.gate.working)
+  metrics.watch('database_connections', () => knex.client.pool.numUsed())
+  metrics.watch('database_connections_idle', () => knex.client.pool.numFree())
+  metrics.watch('database_waiting', () => knex.client.pool.numPendingAcquires())
+  metrics.watch('redis_up', () => (redis === undefined || redis.up ? 1 : 0))
 }

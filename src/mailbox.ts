@@ -30,7 +30,8 @@ import { toJson } from './contract/primitives'
 export type Policy = (sender: IdentityKey, message: OutgoingMessage) => Promise<Terms>
 
 /**
- * Sends a stored message to the sockets in its room. Best effort: the table is the truth.
+ * Tells a recipient of a stored message, such as on the sockets in its room. Does not throw and
+ * does not wait: the message is in the table.
  * @returns how many sockets of this node get it
  */
 export type Publish = (message: PublishedMessage) => number
@@ -48,7 +49,7 @@ export interface MailboxParts {
   store: MessageStore
   policy: Policy
   deliverPaid: DeliverPaid
-  publish: Publish
+  publishers: Publish[]
   /** Limits the work of requests that need more than a small one. */
   meter: Meter
   /** The memory for answers that clients have not read yet. */
@@ -62,7 +63,7 @@ export function createMailbox({
   store,
   policy,
   deliverPaid,
-  publish,
+  publishers,
   meter,
   outgoing,
   maxPageBytes,
@@ -85,9 +86,10 @@ export function createMailbox({
         if (duplicate) return { recipient, messageId, duplicate: true }
         // The sender's answer leaves first.
         setImmediate(() => {
-          meter.charge(caller, {
-            deliveries: publish({ messageId, messageBox, sender, recipient, body, createdAt }),
-          })
+          const published = { messageId, messageBox, sender, recipient, body, createdAt }
+          let deliveries = 0
+          for (const publish of publishers) deliveries += publish(published)
+          meter.charge(caller, { deliveries })
         })
         return { recipient, messageId }
       })

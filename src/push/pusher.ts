@@ -41,12 +41,9 @@ export class Pusher {
     this.#log = new ThrottledLog(parts.logger)
   }
 
-  follow(publish: Publish): Publish {
-    return (message) => {
-      const sockets = publish(message)
-      if (this.#boxes.has(message.messageBox)) this.#add(message)
-      return sockets
-    }
+  readonly publish: Publish = (message) => {
+    if (this.#boxes.has(message.messageBox)) this.#add(message)
+    return 0
   }
 
   async close(): Promise<void> {
