@@ -22,7 +22,7 @@ const info = async (
   }
 }
 
-test('what the server is, with the limits as they come', async () => {
+test('/info describes the server with its default limits', async () => {
   const { status, headers, body, identityKey } = await info({
     RATE_LIMIT_ADDRESS: '1200',
     RATE_LIMIT_IDENTITY: '3000',
@@ -72,7 +72,7 @@ test('what the server is, with the limits as they come', async () => {
   })
 })
 
-test('every setting shows, below the prefix', async () => {
+test('/info reflects every setting, under the routing prefix', async () => {
   const { body } = await info({
     ROUTING_PREFIX: '/api',
     HOSTING_DOMAIN: 'https://box.example.com',
@@ -105,7 +105,7 @@ test('every setting shows, below the prefix', async () => {
   })
 })
 
-test('other methods are refused', async () => {
+test('/info rejects other methods', async () => {
   const { host } = await startServer()
   const response = await fetch(`${host}/info`, { method: 'POST' })
   expectError({ status: response.status, headers: response.headers, body: await response.json() }, [

@@ -15,7 +15,7 @@ let alice: HandSession
 const read = async (): Promise<string> =>
   await (await fetch(`http://127.0.0.1:${running.server.metricsPort!}/metrics`)).text()
 
-/** The value of each series whose name and labels begin so, added up. */
+/** The sum of all series that begin with this name and labels. */
 const sum = (text: string, series: string): number => {
   return text
     .split('\n')
@@ -23,7 +23,7 @@ const sum = (text: string, series: string): number => {
     .reduce((total, line) => total + Number(line.split(' ').at(-1)), 0)
 }
 
-/** How much a series grows while something is done. */
+/** How much each series grows during `work`. */
 async function growth(work: () => Promise<unknown>, ...series: string[]): Promise<number[]> {
   const before = await read()
   await work()
@@ -43,7 +43,7 @@ const send = async (messageId: string): Promise<unknown> =>
     message: { recipient: alice.identityKey, messageBox: 'inbox', messageId, body: 'hello' },
   })
 
-describe('what is counted', () => {
+describe('metrics count', () => {
   test('requests, sends, stored and repeated messages, acknowledgements, commits', async () => {
     const grown = await growth(
       async () => {
@@ -64,7 +64,7 @@ describe('what is counted', () => {
     expect(grown).toEqual([2, 2, 2, 1, 1, 1, 2, 2])
   })
 
-  test('handshakes and refusals, over HTTP and over the socket', async () => {
+  test('handshakes and errors, over HTTP and over the socket', async () => {
     const socket = lightSocket(running.origin)
     const grown = await growth(
       async () => {
@@ -85,7 +85,7 @@ describe('what is counted', () => {
     expect(grown).toEqual([1, 1, 1, 1, 1])
   })
 
-  test('sockets, rooms and what is told live', async () => {
+  test('sockets, rooms and live deliveries', async () => {
     const sockets = await Promise.all(
       [1, 2].map(async () => await lightSocket(running.origin).authenticate()),
     )
@@ -107,7 +107,7 @@ describe('what is counted', () => {
     expect(sum(text, 'messagebox_rooms ')).toBe(1)
   })
 
-  test('a path that a client makes up makes no series of its own', async () => {
+  test('unknown paths in one series', async () => {
     const grown = await growth(async () => {
       for (const path of ['/a', '/b', '/sendMessage/x', '//x', '/%2ex'])
         await fetch(`${running.origin}${path}`)
@@ -116,7 +116,7 @@ describe('what is counted', () => {
     expect(grown).toEqual([5])
   })
 
-  test('files of the pages share one series', async () => {
+  test('files of the pages in one series', async () => {
     const grown = await growth(async () => {
       for (const name of ['style.000000000000.css', 'page.js'])
         await fetch(`${running.origin}/assets/${name}`)
@@ -125,13 +125,13 @@ describe('what is counted', () => {
     expect(grown).toEqual([2])
   })
 
-  test('no key, no box and no body is told', async () => {
+  test('without naming keys, boxes or bodies', async () => {
     await send('secret id')
     expect(await read()).not.toMatch(/0[23][0-9a-f]{64}|inbox|secret|hello/)
   })
 })
 
-test('a request whose client leaves before the answer counts as aborted, and as no latency', async () => {
+test('a request whose client disconnects counts as aborted, without a latency', async () => {
   const policy = async (): Promise<Terms> =>
     await new Promise((resolve) =>
       setTimeout(() => {
@@ -168,7 +168,7 @@ test('a request whose client leaves before the answer counts as aborted, and as 
   ).toBe(0)
 })
 
-test('the page stands on a port of its own, there alone, and nothing else does', async () => {
+test('the metrics port serves /metrics only, and no other port does', async () => {
   const { metricsPort } = running.server
   expect(
     (await fetch(`http://127.0.0.1:${metricsPort!}/metrics`)).headers.get('content-type'),
@@ -192,7 +192,7 @@ if (!hasPromtool) {
     encoding: 'utf8',
   })
 
-  // Lines about names: those of our own have none, Node's come from the library.
+  // Complaints about names: only those of the library's nodejs_ metrics are expected.
   expect(stderr.split('\n').filter((line) => line !== '' && !line.startsWith('nodejs_'))).toEqual(
     [],
   )
@@ -205,7 +205,7 @@ describe('the dashboard', () => {
     ([, text]) => JSON.parse(`"${text!}"`) as string,
   )
 
-  test('every query names metrics that exist', async () => {
+  test('queries only metrics that exist', async () => {
     const names = new Set(
       [...(await read()).matchAll(/^([a-z0-9_]+)[{ ]/gm)].map(([, name]) => name),
     )
@@ -217,7 +217,7 @@ describe('the dashboard', () => {
     expect([...new Set(used)].filter((name) => !names.has(name))).toEqual([])
   })
 
-  test('and every metric of the server is in it', async () => {
+  test('shows every metric of the server', async () => {
     const names = [...(await read()).matchAll(/^# TYPE (messagebox_\w+)/gm)].map(
       ([, name]) => name!,
     )

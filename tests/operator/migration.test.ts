@@ -17,7 +17,7 @@ const NAMES = [
   '0006-advertisements',
   '0007-schema-lease',
 ]
-/** What migrations have made since the first. */
+/** Tables that the migrations after the first have created. */
 const TABLES_SINCE = [
   'quota_usage',
   'permissions',
@@ -47,7 +47,7 @@ const migrate = async (host: string, body: unknown): Promise<Seen> => {
 }
 
 describe.each(ENGINES)('on %s', (engine) => {
-  test('with MIGRATE_ON_START=false the operator decides when', async () => {
+  test('with MIGRATE_ON_START=false, the operator starts the migration', async () => {
     const server = await startServer({
       engine,
       env: { MIGRATE_ON_START: 'false', MIGRATE_KEY: KEY, ROUTING_PREFIX: '/api' },
@@ -87,7 +87,7 @@ describe.each(ENGINES)('on %s', (engine) => {
     })
   })
 
-  test('the command migrates while a server waits: what was stored before is counted, and the server begins', async () => {
+  test('a waiting server starts once the command has migrated and counted', async () => {
     const first = await startServer({ engine, env: { INBOX_QUOTA_MESSAGES: '7' } })
     const alice = await handshake(first.origin)
     const send = async (origin: string, messageId: string): Promise<number> => {
@@ -122,7 +122,7 @@ describe.each(ENGINES)('on %s', (engine) => {
     ).toBe(7)
   })
 
-  test('what goes wrong is logged, and not told', async () => {
+  test('an error is logged and not sent to the client', async () => {
     const lines: string[] = []
     const logger = pino(
       {},
@@ -150,21 +150,21 @@ describe.each(ENGINES)('on %s', (engine) => {
   })
 })
 
-describe('who may', () => {
+describe('POST /migrate', () => {
   test.each<[string, unknown]>([
     ['another key', { migratekey: 'open sesame, pleasf' }],
     ['the beginning of the key', { migratekey: KEY.slice(0, -1) }],
     ['more than the key', { migratekey: `${KEY} ` }],
     ['no key', {}],
     ['an empty key', { migratekey: '' }],
-    ['a key that is no text', { migratekey: [KEY] }],
+    ['a key that is not a string', { migratekey: [KEY] }],
     ['null', 'null'],
-  ])('%s is refused', async (_name, body) => {
+  ])('rejects %s', async (_name, body) => {
     const { host } = await startServer({ env: { MIGRATE_KEY: KEY } })
     expectError(await migrate(host, body), [401, 'ERR_UNAUTHORIZED'])
   })
 
-  test('what is no JSON, or far too much of it', async () => {
+  test('rejects invalid JSON and large bodies', async () => {
     const { host } = await startServer({ env: { MIGRATE_KEY: KEY } })
     expectError(await migrate(host, '{'), [400, 'ERR_INVALID_JSON'])
     expectError(
@@ -174,7 +174,7 @@ describe('who may', () => {
     )
   })
 
-  test('ten attempts a minute, the right key among them', async () => {
+  test('allows ten attempts a minute, even with the right key', async () => {
     const { host } = await startServer({ env: { MIGRATE_KEY: KEY } })
     const statuses: number[] = []
     for (let i = 0; i < 10; i++)
@@ -185,7 +185,7 @@ describe('who may', () => {
     expectError(answer, [429, 'ERR_RATE_LIMITED'], { limit: 10, retryAfterMs: expect.any(Number) })
   })
 
-  test('without MIGRATE_KEY there is no such route', async () => {
+  test('does not exist without MIGRATE_KEY', async () => {
     const { host } = await startServer()
     expectError(await migrate(host, { migratekey: '' }), [404, 'ERR_NOT_FOUND'])
   })

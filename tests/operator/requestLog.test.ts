@@ -28,7 +28,7 @@ async function logOfASend(level: string): Promise<{ lines: string[]; headers: He
   return { lines, headers }
 }
 
-test('the log has a line for each request with its id, without its body, key or search', async () => {
+test('the log has a line for each request with its id, without body, key or query', async () => {
   const { lines, headers } = await logOfASend('info')
 
   const line = await eventually(
@@ -51,7 +51,7 @@ test('the log has a line for each request with its id, without its body, key or 
   expect(lines.join('')).not.toContain('hidden')
 })
 
-test('above the level info a request leaves no line', async () => {
+test('above log level info, requests are not logged', async () => {
   expect((await logOfASend('warn')).lines.filter((text) => text.includes('sendMessage'))).toEqual(
     [],
   )

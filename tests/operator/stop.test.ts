@@ -21,7 +21,7 @@ async function startProcess(engine: Engine, env: FlatEnv = {}): Promise<ServerPr
   return await ServerProcess.start({ env: { ...database.env, ENABLE_WEBSOCKETS: 'true', ...env } })
 }
 
-/** The ids in a box, by a server that was started again. */
+/** The ids in a box, listed by a restarted server. */
 async function boxOf(
   server: ServerProcess,
   key: Parameters<typeof handshake>[1],
@@ -48,7 +48,7 @@ const sendTo = async (
 }
 
 describe.each(ENGINES)('SIGTERM on %s', (engine) => {
-  test('200 requests under way: every one is answered with success, and what was stored is there', async () => {
+  test('all of 200 requests in progress succeed, and their messages are stored', async () => {
     const server = await startProcess(engine)
     const port = Number(new URL(server.origin).port)
     const key = PrivateKey.fromRandom()
@@ -85,7 +85,7 @@ describe.each(ENGINES)('SIGTERM on %s', (engine) => {
     expect((await boxOf(server, key, 'inbox')).sort()).toEqual(ids.sort())
   })
 
-  test('200 connections that were opened as the signal came: whoever was let in is answered', async () => {
+  test('200 connections opened during the signal are answered if accepted', async () => {
     const server = await startProcess(engine)
     const port = Number(new URL(server.origin).port)
     const session = await Session.open(port, newWallet())
@@ -101,7 +101,7 @@ describe.each(ENGINES)('SIGTERM on %s', (engine) => {
     })
     server.signal('SIGTERM')
 
-    // Nobody is cut off; the port may have closed before the last of them came.
+    // No request is cut off. The port may have closed before the last connections.
     expect(
       [...new Set((await Promise.all(answers)).map((status) => status ?? 'refused'))].filter(
         (status) => status !== 200 && status !== 'refused',
@@ -110,7 +110,7 @@ describe.each(ENGINES)('SIGTERM on %s', (engine) => {
     expect(await server.ended()).toBe(0)
   })
 
-  test('acknowledgements under way are answered as well, and hold', async () => {
+  test('acknowledgements in progress succeed and are stored', async () => {
     const server = await startProcess(engine)
     const owner = await Caller.connect(server.origin)
     const ids = Array.from({ length: 100 }, () => randomUUID())
@@ -119,7 +119,7 @@ describe.each(ENGINES)('SIGTERM on %s', (engine) => {
     const answers = ids.map(
       async (id) => await owner.post('/acknowledgeMessage', { messageIds: [id] }),
     )
-    // Each of them has a connection by the time that half of them are answered.
+    // Once half of them are answered, each has a connection.
     await Promise.all(answers.slice(0, 50))
     server.signal('SIGTERM')
 
@@ -129,7 +129,7 @@ describe.each(ENGINES)('SIGTERM on %s', (engine) => {
     expect((await owner.post('/listMessages', { messageBox: 'inbox' }))?.body.messages).toEqual([])
   })
 
-  test('clients that go on sending lose nothing: each request is answered with success, until nobody listens any more', async () => {
+  test('every request succeeds until the port is closed', async () => {
     const server = await startProcess(engine)
     const key = PrivateKey.fromRandom()
     const recipient = key.toPublicKey().toString()
@@ -144,7 +144,7 @@ describe.each(ENGINES)('SIGTERM on %s', (engine) => {
         const answer = await sendTo(sender, recipient, id)
         if (answer?.status !== 200) {
           if (answer !== undefined) other.push(`${answer.status} ${String(answer.body.code)}`)
-          // Refused, rather than cut off: nothing listens where the server was.
+          // The connection is refused, not cut off: the port is closed.
           const refused = await new Promise((resolve) =>
             connect(Number(new URL(server.origin).port), '127.0.0.1')
               .once('connect', () => {
@@ -170,7 +170,7 @@ describe.each(ENGINES)('SIGTERM on %s', (engine) => {
     expect(stored.filter((id) => !box.has(id))).toEqual([])
   })
 
-  test('live senders get every acknowledgement, and then look for a server again', async () => {
+  test('live senders get every acknowledgement and then reconnect', async () => {
     const server = await startProcess(engine)
     const sockets = await Promise.all(
       Array.from(
@@ -199,13 +199,13 @@ describe.each(ENGINES)('SIGTERM on %s', (engine) => {
       for (let i = index === 0 ? 1 : 0; i < 20; i++)
         expect(await socket.next(`sendMessageAck-${roomId}`)).toMatchObject({ status: 'success' })
     }
-    // By this reason Socket.IO's client connects again by itself.
+    // For this reason, the client of Socket.IO reconnects by itself.
     expect(await Promise.all(reasons)).toEqual(sockets.map(() => 'transport close'))
     expect(await server.ended()).toBe(0)
   })
 })
 
-test('meanwhile /ready says so, and whoever comes anew is not let in', async () => {
+test('during a stop, /ready reports it and new connections are refused', async () => {
   let open: () => void = () => {}
   let begun: () => void = () => {}
   const gate = new Promise<void>((resolve) => {
@@ -255,7 +255,7 @@ test('meanwhile /ready says so, and whoever comes anew is not let in', async () 
     connection: 'close',
     body: { status: 'error', code: 'ERR_STOPPING' },
   })
-  // Whoever had connected before the port closed is still answered.
+  // Connections opened before the port closed are still answered.
   const code = await eventually(
     async () =>
       await ready().then(
@@ -274,14 +274,14 @@ test('meanwhile /ready says so, and whoever comes anew is not let in', async () 
   agent.destroy()
 })
 
-test('a live send that takes its time is acknowledged before its socket is closed', async () => {
+test('a slow live send is acknowledged before its socket is closed', async () => {
   let begun: () => void = () => {}
   const working = new Promise<void>((resolve) => {
     begun = resolve
   })
   const policy = async (): Promise<Terms> => {
     begun()
-    // Longer than idle connections are kept, and than new ones are accepted.
+    // Longer than the server keeps idle connections and accepts new ones.
     await pause(1500)
     return FREE_OF_CHARGE
   }
@@ -306,7 +306,7 @@ test('a live send that takes its time is acknowledged before its socket is close
   await stopped
 })
 
-test('a second signal, of whichever kind, ends it at once', async () => {
+test('a second signal of either kind ends the server at once', async () => {
   const server = await startProcess('sqlite', { SHUTDOWN_TIMEOUT: '60' })
   const alice = await handshake(server.origin)
   const { init } = await sign(alice, {
@@ -331,7 +331,7 @@ test('a second signal, of whichever kind, ends it at once', async () => {
     () => server.output.includes('"stopping"') || undefined,
     () => 'the server does not stop',
   )
-  // A second one at once is an echo of the first.
+  // The server ignores a second signal right after the first, as an echo.
   server.signal('SIGINT')
   const end = await eventually(
     async () => {
@@ -346,7 +346,7 @@ test('a second signal, of whichever kind, ends it at once', async () => {
   slow.destroy()
 })
 
-test('a client that dawdles does not hold the server up for longer than SHUTDOWN_TIMEOUT', async () => {
+test('a slow client delays the stop for at most SHUTDOWN_TIMEOUT', async () => {
   const server = await startProcess('sqlite', { SHUTDOWN_TIMEOUT: '2' })
   const alice = await handshake(server.origin)
   const { init } = await sign(alice, {

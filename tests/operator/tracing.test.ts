@@ -20,7 +20,7 @@ let collector: Server
 const received: string[] = []
 const spans: Span[] = []
 
-/** A collector of OTLP over HTTP, in JSON. */
+/** A collector for OTLP over HTTP in JSON. */
 beforeAll(async () => {
   collector = createServer((req, res) => {
     let body = ''
@@ -45,7 +45,7 @@ afterAll(async () => {
   await new Promise((resolve) => collector.close(resolve))
 })
 
-test('a request is followed to the mailbox, in the trace that it came with; nothing of what it holds is told', async () => {
+test('spans continue the trace of the client and contain no content of requests', async () => {
   const endpoint = `http://127.0.0.1:${(collector.address() as AddressInfo).port}`
   const database = await createDatabase('sqlite')
   onEnd(database.drop)
@@ -69,7 +69,7 @@ test('a request is followed to the mailbox, in the trace that it came with; noth
   prepared.init.headers.traceparent = `00-${traceId}-b7ad6b7169203331-01`
   expect((await submit(alice, prepared)).status).toBe(200)
   await fetch(`${server.origin}/nothing/of/this`)
-  // A server that stops sends what is left.
+  // At its stop, the server sends the remaining spans.
   await server.kill('SIGTERM')
 
   const request = spans.find(({ name }) => name === 'POST /sendMessage')!
@@ -89,7 +89,7 @@ test('a request is followed to the mailbox, in the trace that it came with; noth
   expect(received.join()).not.toMatch(/hidden|0[23][0-9a-f]{64}/)
 })
 
-test("without an endpoint nothing of OpenTelemetry's SDK is loaded", async () => {
+test('without an endpoint, the server does not load the SDK of OpenTelemetry', async () => {
   const program = `
     const { parseConfig } = require(${JSON.stringify(join(__dirname, '../../src/config/index.ts'))})
     const { MessageBoxServer } = require(${JSON.stringify(join(__dirname, '../../src/server.ts'))})

@@ -1,4 +1,4 @@
-/** A server that advertises itself, with a wallet that has money, on an overlay network of the test's own. */
+/** A server with a funded wallet that advertises itself on a private overlay network. */
 import { PrivateKey } from '@bsv/sdk'
 import { beforeAll, beforeEach, expect, test } from '@jest/globals'
 import { execFile } from 'node:child_process'
@@ -38,7 +38,7 @@ async function advertising({ host }: TestServer): Promise<Advertising> {
   return ((await (await fetch(`${host}/info`)).json()) as { advertising: Advertising }).advertising
 }
 
-/** What a server says once it has looked at its advertisements. */
+/** What a server logs once it has checked its advertisements. */
 async function settled(server: TestServer): Promise<Advertising> {
   await until(async () => (await advertising(server)).checkedAt !== null)
   return await advertising(server)
@@ -77,7 +77,7 @@ const wanted = (identityKey: string, host: string): string[] => [
   `tm_slap SLAP ${identityKey} ${host} ls_messagebox`,
 ]
 
-test('at its start it anoints itself and advertises its topic and its service, as topic managers take them', async () => {
+test('at its start, the server advertises itself, its topic and its service', async () => {
   const { env, wallet } = await funded()
   const server = await startServer({ env })
   expect(await settled(server)).toEqual({
@@ -89,7 +89,7 @@ test('at its start it anoints itself and advertises its topic and its service, a
   expect(standing()).toEqual(wanted(wallet.identityKey, HOST))
 })
 
-test('what stands is not bought again, and a changed domain takes its place', async () => {
+test('existing advertisements are kept, and replaced if the domain changes', async () => {
   const { env, wallet } = await funded()
   const server = await startServer({ env })
   await settled(server)
@@ -103,7 +103,7 @@ test('what stands is not bought again, and a changed domain takes its place', as
   expect(standing()).toEqual(wanted(wallet.identityKey, 'https://box.two'))
 })
 
-test('without the overlay endpoints it anoints itself alone, and takes back the rest', async () => {
+test('without overlay endpoints, the server revokes all but its own anointment', async () => {
   const { env, wallet } = await funded()
   const server = await startServer({ env })
   await settled(server)
@@ -112,7 +112,7 @@ test('without the overlay endpoints it anoints itself alone, and takes back the 
   expect(standing()).toEqual([`tm_messagebox ${wallet.identityKey} ${HOST}`])
 })
 
-test('what a topic does not take is published later, without buying it again', async () => {
+test('a rejected advertisement is published later without paying again', async () => {
   const { env, wallet } = await funded()
   node.away.add('tm_ship')
   const server = await startServer({ env })
@@ -127,7 +127,7 @@ test('what a topic does not take is published later, without buying it again', a
   expect(await wallet.balance()).toBe(balance)
 })
 
-test('by hand: advertise, list, revoke', async () => {
+test('the operator can advertise, list and revoke', async () => {
   const { env, wallet } = await funded()
   const config = parseConfig(env)
   expect(await advertisements(config)).toEqual({
@@ -162,7 +162,7 @@ test('by hand: advertise, list, revoke', async () => {
   expect(await revoke(config)).toMatchObject({ text: expect.stringContaining('nothing to revoke') })
 })
 
-test("the operator's tool has these commands", async () => {
+test('the admin tool can advertise, list and revoke', async () => {
   const { env } = await funded()
   const admin = async (
     settings: FlatEnv,
@@ -194,7 +194,7 @@ test("the operator's tool has these commands", async () => {
   })
 })
 
-test('of two nodes that buy the same at once, the second advertisement is spent at the next look', async () => {
+test('if two nodes advertise at once, the next check revokes the second', async () => {
   const { env, wallet } = await funded()
   await chain.fund(wallet, 10_000)
   await Promise.all(
@@ -206,7 +206,7 @@ test('of two nodes that buy the same at once, the second advertisement is spent 
   expect(standing()).toEqual([`tm_messagebox ${wallet.identityKey} ${HOST}`])
 })
 
-test('a wallet without money, or without its storage, stops nothing', async () => {
+test('the server runs if its wallet has no money or no storage', async () => {
   const { env } = await funded(0)
   const poor = await startServer({ env })
   expect(await settled(poor)).toMatchObject({
@@ -219,6 +219,6 @@ test('a wallet without money, or without its storage, stops nothing', async () =
   expect(await settled(lost)).toMatchObject({ topics: [], fault: "The server's wallet failed." })
 })
 
-test('a server that does not advertise itself says so', async () => {
+test('a server that does not advertise itself reports it', async () => {
   expect(await advertising(await startServer())).toBeNull()
 })

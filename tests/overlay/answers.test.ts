@@ -12,7 +12,7 @@ import { startServer } from '../../tools/servers/server'
 
 const LOCAL = { NETWORK: 'local', ENABLE_OVERLAY: 'true' }
 
-test('transactions of one block whose proofs cannot be combined are found together', async () => {
+test('a lookup finds transactions of one block whose proofs cannot be combined', async () => {
   const { origin } = await startServer({ env: LOCAL })
   const alice = PrivateKey.fromRandom()
   const coins = [0, 1].map((lockTime) => {

@@ -1,4 +1,4 @@
-/** The released client, unmodified, with networkPreset "local", wallets that have money, and this server as its overlay. */
+/** The unmodified released client with networkPreset "local", funded wallets and this overlay. */
 import { MessageBoxClient } from '@bsv/message-box-client'
 import { PrivateKey } from '@bsv/sdk'
 import { beforeAll, expect, test } from '@jest/globals'
@@ -33,7 +33,7 @@ async function person(host: string): Promise<Person> {
 const hostsOf = async ({ client, identityKey }: Person): Promise<string[]> =>
   (await client.queryAdvertisements(identityKey)).map(({ host }) => host)
 
-test('anoints a host, finds it, anoints another in its place, and revokes that', async () => {
+test('the client anoints a host, finds it, replaces it and revokes it', async () => {
   const [alice, bob] = [await person('https://default.alice'), await person('https://default.bob')]
   expect(await hostsOf(alice)).toEqual([])
   expect(await bob.client.resolveHostForRecipient(alice.identityKey)).toBe('https://default.bob')
@@ -56,10 +56,10 @@ test('anoints a host, finds it, anoints another in its place, and revokes that',
   expect(await bob.client.resolveHostForRecipient(alice.identityKey)).toBe('https://default.bob')
 })
 
-test('where two hosts stand, the newest is used', async () => {
+test('if two hosts are advertised, the client uses the newest', async () => {
   const alice = await person('https://default.alice')
   await alice.client.anointHost(HOST)
-  // A wallet that has forgotten its advertisement does not spend it.
+  // A wallet does not spend an advertisement that it has forgotten.
   const [{ outpoint } = { outpoint: '' }] = (
     await alice.wallet.listOutputs({ basket: 'overlay advertisements' })
   ).outputs
@@ -69,7 +69,7 @@ test('where two hosts stand, the newest is used', async () => {
   expect(await alice.client.resolveHostForRecipient(alice.identityKey)).toBe('https://box.two')
 })
 
-test('a message from somebody who knows no host arrives at the one that its recipient has anointed', async () => {
+test('a message reaches the host that its recipient has anointed', async () => {
   const servers = await Promise.all(
     [0, 1].map(async () => await startServer({ env: { NETWORK: 'local' } })),
   )
@@ -101,7 +101,7 @@ test('a message from somebody who knows no host arrives at the one that its reci
 })
 
 test.each<Release>(['1.1.10', '1.4.5', '2.0.2'])(
-  'release %s anoints its host before it is used, and is found',
+  'release %s anoints its host, and other clients find it',
   async (release) => {
     const wallet = await chain.wallet({ satoshis: 10_000 })
     const host = await behindTls(overlay.origin)
@@ -116,7 +116,7 @@ test.each<Release>(['1.1.10', '1.4.5', '2.0.2'])(
   },
 )
 
-test('where nothing is advertised, the answer is there at once, not when the resolver gives up after five seconds', async () => {
+test('a lookup without results is answered before the resolver times out', async () => {
   const { client } = await person('https://default.alice')
   const times: number[] = []
   for (let i = 0; i < 101; i++) {

@@ -29,7 +29,7 @@ describe('with the overlay on', () => {
     server = await startServer({ env: { ...LOCAL, ROUTING_PREFIX: '/api' } })
   })
 
-  test('it has one topic and one service, at the root alone', async () => {
+  test('the server has one topic and one service, at the root only', async () => {
     const described = {
       name: expect.any(String),
       shortDescription: expect.any(String),
@@ -44,7 +44,7 @@ describe('with the overlay on', () => {
     expectError(await get(server.host, '/listTopicManagers'), [404, 'ERR_NOT_FOUND'])
   })
 
-  test('each has its document', async () => {
+  test('the topic and the service have documentation', async () => {
     for (const path of [
       '/getDocumentationForTopicManager?manager=tm_messagebox',
       '/getDocumentationForLookupServiceProvider?lookupService=ls_messagebox',
@@ -69,9 +69,13 @@ describe('with the overlay on', () => {
     ['null', 'null', 'ERR_UNKNOWN_SERVICE'],
     ['no query', { service: 'ls_messagebox' }, 'ERR_INVALID_QUERY'],
     ['null as its query', { service: 'ls_messagebox', query: null }, 'ERR_INVALID_QUERY'],
-    ['a query that is no object', { service: 'ls_messagebox', query: 'all' }, 'ERR_INVALID_QUERY'],
     [
-      'a key that is none',
+      'a query that is not an object',
+      { service: 'ls_messagebox', query: 'all' },
+      'ERR_INVALID_QUERY',
+    ],
+    [
+      'an invalid key',
       { service: 'ls_messagebox', query: { identityKey: KEY.slice(2) } },
       'ERR_INVALID_QUERY',
     ],
@@ -81,24 +85,24 @@ describe('with the overlay on', () => {
       'ERR_INVALID_QUERY',
     ],
     [
-      'a host that is no text',
+      'a host that is not a string',
       { service: 'ls_messagebox', query: { host: {} } },
       'ERR_INVALID_QUERY',
     ],
     ['broken JSON', '{', 'ERR_INVALID_JSON'],
-  ])('a question with %s is refused', async (_name, question, code) => {
+  ])('a lookup with %s is rejected', async (_name, question, code) => {
     expectOverlayError(await lookup(server.origin, question), [400, code])
   })
 
   test.each<[string, string | undefined]>([
     ['another topic', '["tm_ship"]'],
-    ['another topic beside it', '["tm_messagebox","tm_ship"]'],
+    ['the topic and another topic', '["tm_messagebox","tm_ship"]'],
     ['no topic', '[]'],
     ['another topic in a list', 'tm_messagebox, tm_ship'],
     ['broken JSON', '["tm_messagebox"'],
-    ['commas alone', ' , '],
+    ['only commas', ' , '],
     ['an object', '{}'],
-  ])('a submission to %s is refused', async (_name, topics) => {
+  ])('a submission to %s is rejected', async (_name, topics) => {
     expectOverlayError(await submit(server.origin, [1], { 'x-topics': topics! }), [
       400,
       'ERR_UNKNOWN_TOPIC',
@@ -120,7 +124,7 @@ describe('with the overlay on', () => {
     ])
   })
 
-  test('other methods are refused, and the rest still needs an identity', async () => {
+  test('other methods are rejected, and other routes still need an identity', async () => {
     expectOverlayError(await get(server.origin, '/lookup'), [405, 'ERR_METHOD_NOT_ALLOWED'])
     expectOverlayError(await get(server.origin, '/submit'), [405, 'ERR_METHOD_NOT_ALLOWED'])
     expect(
@@ -129,7 +133,7 @@ describe('with the overlay on', () => {
   })
 })
 
-test('on a local network scripts alone count', async () => {
+test('on a local network, only scripts are verified', async () => {
   const chain = await TestChain.start()
   const { origin } = await startServer({ env: LOCAL })
   const alice = PrivateKey.fromRandom()
@@ -155,7 +159,7 @@ test('on a local network scripts alone count', async () => {
   expectOverlayError(await submit(origin, forged.toBEEF()), [400, 'ERR_INVALID_TRANSACTION'])
 })
 
-test("on a local network a forged proof takes nobody's advertisement away", async () => {
+test('on a local network, a forged proof does not remove an advertisement', async () => {
   const chain = await TestChain.start()
   const { origin } = await startServer({ env: LOCAL })
   const [alice, mallory] = [PrivateKey.fromRandom(), PrivateKey.fromRandom()]
@@ -182,7 +186,7 @@ test("on a local network a forged proof takes nobody's advertisement away", asyn
   ])
 })
 
-test('an address may submit twenty times a minute, and look up far more often', async () => {
+test('an address can submit twenty times a minute and look up more often', async () => {
   const { origin } = await startServer({ env: LOCAL })
   const statuses = await Promise.all(
     Array.from(
@@ -198,7 +202,7 @@ test('an address may submit twenty times a minute, and look up far more often', 
   expect(await find(origin, { identityKey: KEY })).toEqual([])
 })
 
-test('it is off unless it is asked for, but for development', async () => {
+test('the overlay is off by default, except in development', async () => {
   const { origin } = await startServer()
   const listed = [
     '/listTopicManagers',

@@ -34,7 +34,7 @@ describe.each(ENGINES)('the topic on %s', (engine) => {
     })
   })
 
-  // Each test comes from an address of its own, or they would share the rate of one.
+  // Each test sends from an address of its own, so that the rate limit counts them apart.
   beforeEach(() => {
     alice = PrivateKey.fromRandom()
     from = { 'x-forwarded-for': `10.${[...randomBytes(3)].join('.')}` }
@@ -56,7 +56,7 @@ describe.each(ENGINES)('the topic on %s', (engine) => {
     expect([status, body]).toEqual([200, steak(...wanted)])
   }
 
-  test('what is submitted is found, by identity, by host and by both, the newest first', async () => {
+  test('advertisements are found by identity, host or both, the newest first', async () => {
     const [first, second] = [
       await anoint(chain, alice, 'https://one.alice'),
       await anoint(chain, alice, 'https://two.alice'),
@@ -78,7 +78,7 @@ describe.each(ENGINES)('the topic on %s', (engine) => {
     expect((await find(server.origin, {})).slice(0, 2)).toEqual([outpoint(second), outpoint(first)])
   })
 
-  test('an output that is no advertisement is left out, and the rest of the transaction is not kept', async () => {
+  test('only outputs that are advertisements are admitted and kept', async () => {
     const funds = chain.mint(alice, 10_000)
     const [good, forged] = [
       await lockAdvertisement(alice),
@@ -89,7 +89,7 @@ describe.each(ENGINES)('the topic on %s', (engine) => {
     expect(await found()).toEqual([outpoint(transaction, 1)])
   })
 
-  test('submitted again, and while it is being submitted, it changes nothing', async () => {
+  test('submitting a transaction again, at once or later, changes nothing', async () => {
     const transaction = await anoint(chain, alice)
     const answers = await Promise.all(
       Array.from({ length: 5 }, async () => await send(transaction)),
@@ -101,7 +101,7 @@ describe.each(ENGINES)('the topic on %s', (engine) => {
     expect(await found()).toEqual([outpoint(transaction)])
   })
 
-  test('values that stay off the chain may stand behind the BEEF', async () => {
+  test('off-chain values may follow the BEEF', async () => {
     const transaction = await anoint(chain, alice)
     const beef = transaction.toBEEF()
     const writer = new Utils.Writer()
@@ -118,7 +118,7 @@ describe.each(ENGINES)('the topic on %s', (engine) => {
     ])
   })
 
-  test('what a transaction spends is removed, and does not come back', async () => {
+  test('a spent advertisement is removed and cannot be submitted again', async () => {
     const first = await anoint(chain, alice, 'https://one.alice')
     const second = await anoint(chain, alice, 'https://two.alice', [first])
     await admit(first, [0])
@@ -135,7 +135,7 @@ describe.each(ENGINES)('the topic on %s', (engine) => {
     expect(await found()).toEqual([])
   })
 
-  test('what the ancestors of a transaction spend is removed too', async () => {
+  test('advertisements that ancestors of a transaction spend are removed too', async () => {
     const first = await anoint(chain, alice)
     const second = await anoint(chain, alice, 'https://two.alice', [first])
     const third = await anoint(chain, alice, 'https://three.alice', [second])
@@ -145,7 +145,7 @@ describe.each(ENGINES)('the topic on %s', (engine) => {
     expect(await found()).toEqual([outpoint(third)])
   })
 
-  test('of many that are submitted at once with what spends them, to any node, none is left standing', async () => {
+  test('advertisements submitted together with their spends are all removed', async () => {
     const nodes = engine === 'mysql' ? [server, await joinServer(server)] : [server]
     const sendTo = async ({ origin }: TestServer, transaction: Transaction): Promise<number> =>
       (await submit(origin, transaction.toBEEF(), from)).status
@@ -170,7 +170,7 @@ describe.each(ENGINES)('the topic on %s', (engine) => {
     expect(await found()).toEqual([])
   })
 
-  test('the second of two transactions that spend the same is refused, unless it is in a block', async () => {
+  test('the second spend of an output is rejected unless it is in a block', async () => {
     const first = await anoint(chain, alice, 'https://one.alice')
     const [kept, other] = [
       await anoint(chain, alice, 'https://two.alice', [first]),
@@ -198,13 +198,13 @@ describe.each(ENGINES)('the topic on %s', (engine) => {
   }
   const REFUSED: Array<[string, string, RegExp, () => Promise<Uint8Array | number[]>]> = [
     [
-      'a host with a slash at its end',
+      'a host with a trailing slash',
       'ERR_INVALID_ADVERTISEMENT',
       /Output 0 .*slash/,
       async () => (await anoint(chain, alice, 'https://one.alice/')).toBEEF(),
     ],
     [
-      'a host whose path comes to a slash',
+      'a host with a path that resolves to a slash',
       'ERR_INVALID_ADVERTISEMENT',
       /Output 0 .*slash/,
       async () => (await anoint(chain, alice, 'https://one.alice/a/..')).toBEEF(),
@@ -216,7 +216,7 @@ describe.each(ENGINES)('the topic on %s', (engine) => {
       async () => (await anoint(chain, alice, 'https://one.alice\\')).toBEEF(),
     ],
     [
-      'a host behind three slashes',
+      'a host after three slashes',
       'ERR_INVALID_ADVERTISEMENT',
       /Output 0 .*slash/,
       async () => (await anoint(chain, alice, 'https:///one.alice')).toBEEF(),
@@ -239,7 +239,7 @@ describe.each(ENGINES)('the topic on %s', (engine) => {
       async () => await advertise(alice, { identityKey: identityOf(PrivateKey.fromRandom()) }),
     ],
     [
-      'a host that is no URL',
+      'a host that is not a URL',
       'ERR_INVALID_ADVERTISEMENT',
       /Output 0 .*URL/,
       async () => await advertise(alice, { host: 'box.alice' }),
@@ -257,7 +257,7 @@ describe.each(ENGINES)('the topic on %s', (engine) => {
       async () => await advertise(alice, { host: 'https://box.alice/ x' }),
     ],
     [
-      'far too long a host',
+      'a host that is too long',
       'ERR_INVALID_ADVERTISEMENT',
       /Output 0 .*URL/,
       async () => await advertise(alice, { host: `https://box.alice/${'x'.repeat(240)}` }),
@@ -337,16 +337,16 @@ describe.each(ENGINES)('the topic on %s', (engine) => {
     ['rubbish', 'ERR_INVALID_TRANSACTION', /./, async () => randomBytes(1000)],
     ['nothing', 'ERR_INVALID_TRANSACTION', /./, async () => []],
     [
-      'something behind the transaction',
+      'bytes after the transaction',
       'ERR_INVALID_TRANSACTION',
       /behind/,
       async () => [...(await anoint(chain, alice)).toBEEF(), 0],
     ],
   ]
 
-  // They are refused before the database is asked: on the second engine two of them will do.
+  // The server rejects them before it queries the database, so two suffice for the second engine.
   test.each(engine === 'sqlite' ? REFUSED : REFUSED.slice(0, 2))(
-    '%s is refused, and says why',
+    '%s is rejected with a reason',
     async (_name, code, why, make) => {
       const answer = await submitBeef(await make())
       expectOverlayError(answer, [400, code])
@@ -355,7 +355,7 @@ describe.each(ENGINES)('the topic on %s', (engine) => {
     },
   )
 
-  test('megabytes of rubbish are not read', async () => {
+  test('a body over the maximum is not read', async () => {
     expectOverlayError(
       await submitBeef(randomBytes(8 * 1024 * 1024)),
       [413, 'ERR_BODY_TOO_LARGE'],
@@ -371,7 +371,7 @@ describe.each(ENGINES)('the topic on %s', (engine) => {
     )
   })
 
-  test('of a thousand advertisements of one identity, those of twenty hosts stand', async () => {
+  test('an identity can have at most twenty advertisements', async () => {
     const scripts = await Promise.all(
       Array.from(
         { length: 20 },
@@ -408,7 +408,7 @@ describe.each(ENGINES)('the topic on %s', (engine) => {
     expect((await found()).length).toBe(20)
   })
 
-  /** Somebody else's output with the words and the signature of an advertisement. */
+  /** An output of another key with the fields and the signature of an advertisement. */
   const copyOf = async (
     { outputs: [advertised] }: Transaction,
     thief: PrivateKey,
@@ -418,7 +418,7 @@ describe.each(ENGINES)('the topic on %s', (engine) => {
       ...advertised!.lockingScript.chunks.slice(2),
     ])
 
-  test('copies of an advertisement neither keep its owner from moving nor take its place', async () => {
+  test('copies of an advertisement do not block or replace those of its owner', async () => {
     const mallory = PrivateKey.fromRandom()
     const [first, second] = [
       await anoint(chain, alice, 'https://old.alice'),
@@ -443,7 +443,7 @@ describe.each(ENGINES)('the topic on %s', (engine) => {
     await admit(moved, [0])
     expect((await found())[0]).toBe(outpoint(moved))
 
-    // What gave way stands again once there is room, unless it was spent meanwhile.
+    // A displaced advertisement can be submitted again once there is room, unless it was spent.
     expectOverlayError(await send(second), [429, 'ERR_TOO_MANY_ADVERTISEMENTS'], { limit: 5 })
     await admit(await makeTransaction(chain, alice, [], { spends: [first] }), [], [0])
     await admit(second, [0])
@@ -457,7 +457,7 @@ describe.each(ENGINES)('the topic on %s', (engine) => {
     expectOverlayError(await send(second), [409, 'ERR_ADVERTISEMENT_SPENT'])
   })
 
-  test('what was spent does not come back, however many copies others spend', async () => {
+  test('a spent advertisement stays removed even if its copies are spent', async () => {
     const mallory = PrivateKey.fromRandom()
     const first = await anoint(chain, alice)
     await admit(first, [0])
@@ -467,12 +467,12 @@ describe.each(ENGINES)('the topic on %s', (engine) => {
       400,
       'ERR_INVALID_ADVERTISEMENT',
     ])
-    // Of spends that were never admitted nothing is kept, so nothing of the owner's is forgotten for them.
+    // Spends that were not admitted are not kept, so they do not displace those of the owner.
     expect((await send(copy)).body).toEqual(steak([0]))
     expectOverlayError(await send(first), [409, 'ERR_ADVERTISEMENT_SPENT'])
   })
 
-  test('of two that spend the same, on two nodes at once, one is admitted', async () => {
+  test('of two spends of one output, on two nodes at once, one is admitted', async () => {
     const two = engine === 'mysql' ? await joinServer(server) : server
     for (let round = 0; round < 6; round++) {
       const key = PrivateKey.fromRandom()
@@ -497,7 +497,7 @@ describe.each(ENGINES)('the topic on %s', (engine) => {
     }
   })
 
-  test('a transaction that is too large to be kept, or rests on too many, is refused', async () => {
+  test('a transaction over the maximum size or number of ancestors is rejected', async () => {
     const padding = new LockingScript([
       { op: 0 },
       { op: OP.OP_RETURN },
@@ -530,7 +530,7 @@ describe.each(ENGINES)('the topic on %s', (engine) => {
     expect(chained.body.description).toMatch(/more than 20/)
   })
 
-  test('while headers are away nothing is admitted', async () => {
+  test('while the service of block headers is away, submissions fail', async () => {
     const transaction = await anoint(chain, alice)
     chain.headersAway = true
     try {
