@@ -73,7 +73,7 @@ describe('the released @bsv/authsocket-client, event by event', () => {
     expect(await left).toEqual({ roomId })
   })
 
-  test('if the client names its key when it connects, the server starts the handshake', async () => {
+  test('if the client names its key on connect, the server starts the handshake', async () => {
     const user = authSocketUser(running.origin, {
       query: { identityKey: 'to be replaced' },
       autoConnect: false,

@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { holdIdle } from '../../tools/soak/idle'
 
-test('1,000 authenticated idle sockets stay connected and use little memory', async () => {
+test('1,000 authenticated idle sockets stay connected and receive messages', async () => {
   const counts = await holdIdle(1000, 3)
 
   process.stdout.write(`idle sockets: ${JSON.stringify(counts)}\n`)

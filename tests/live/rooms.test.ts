@@ -247,7 +247,7 @@ test('a captured joinRoom with a valid signature joins no room from another sock
   expect(frames.filter(({ messageType }) => messageType === 'general')).toEqual([])
 })
 
-test('a client that reuses its session on a new connection authenticates automatically', async () => {
+test('a client that reuses its session on a new connection authenticates there', async () => {
   const server = await startLive()
   const key = randomBytes(32)
   const first = await lightSocket(server.origin, { key }).authenticate()

@@ -47,7 +47,7 @@ function messageOf(flat: FlatEnv): string {
   throw new Error('It can be used.')
 }
 
-test('nothing set: SQLite, port 8080, development', () => {
+test('without any settings: SQLite, port 8080, development', () => {
   expect(parseConfig({})).toEqual({
     env: 'development',
     http: {
@@ -97,13 +97,13 @@ test('nothing set: SQLite, port 8080, development', () => {
   })
 })
 
-test('.env.example and docs/configuration.md are those of the settings: npm run build', () => {
+test('.env.example and docs/configuration.md are up to date: npm run build', () => {
   const read = (path: string): string => readFileSync(join(__dirname, '../..', path), 'utf8')
   expect(read('.env.example')).toBe(renderEnvExample())
   expect(read('docs/configuration.md')).toBe(renderConfigurationPage())
 })
 
-test('.env.example holds every variable and can be used as it is', () => {
+test('.env.example has every variable and is valid without changes', () => {
   const settings = Object.fromEntries(
     [...renderEnvExample().matchAll(/^(?:# )?([A-Z_]+)=(.*)$/gm)].map(([, name, value]) => [
       name,
@@ -116,14 +116,14 @@ test('.env.example holds every variable and can be used as it is', () => {
   expect(parseConfig(withDefaults)).toEqual(parseConfig({ ENABLE_WEBSOCKETS: 'true' }))
 })
 
-test("readEnv picks this server's variables, trimmed; blank ones count as not set", () => {
+test("readEnv reads this server's variables, trimmed; blank values count as not set", () => {
   expect(
     readEnv({ PORT: ' 81 ', HTTP_PORT: '', NETWORK: ' \t', PATH: '/bin', port: '82' }),
   ).toEqual({ PORT: '81' })
   expect(readEnv({})).toEqual({})
 })
 
-describe('values and what they mean', () => {
+describe('valid values', () => {
   test.each<[FlatEnv, (config: Config) => unknown, unknown]>([
     [
       { NODE_ENV: 'test' },
@@ -487,8 +487,8 @@ const BAD: Array<[variable: (typeof VARIABLES)[number], values: string[]]> = [
   ['MESSAGE_RETENTION_DAYS', ['0', '-1', '30 days', '40000', 'never']],
 ]
 
-describe('what cannot be used', () => {
-  test('a bad value of every variable is tried', () => {
+describe('invalid settings', () => {
+  test('the tests cover a bad value of every variable', () => {
     expect(BAD.map(([variable]) => variable).sort()).toEqual(
       VARIABLES.filter((name) => name !== 'ARC_API_KEY').sort(),
     )
@@ -517,7 +517,7 @@ describe('what cannot be used', () => {
     ])
   })
 
-  test('less memory for what arrives than the largest body takes', () => {
+  test('INCOMING_MEMORY below what the largest body takes', () => {
     expect(problemsOf({ INCOMING_MEMORY: '16mb' })).toEqual([])
     expect(problemsOf({ INCOMING_MEMORY: '16mb', MAX_BODY_SIZE: '11mb' })).toEqual([
       expect.stringContaining('INCOMING_MEMORY must be at least'),
@@ -528,15 +528,15 @@ describe('what cannot be used', () => {
     { OUTGOING_MEMORY: '16mb' },
     { OUTGOING_MEMORY: '64mb', MAX_PAGE_BYTES: '43mb' },
     { OUTGOING_MEMORY: '128mb', MAX_BODY_SIZE: '43mb' },
-  ])('less memory for what leaves than the largest answer takes: %j', (env) => {
+  ])('OUTGOING_MEMORY below what the largest answer takes: %j', (env) => {
     expect(problemsOf(env)).toEqual([expect.stringContaining('OUTGOING_MEMORY must be at least')])
   })
 
-  test('without a word it grows with them', () => {
+  test('the default memory grows with MAX_PAGE_BYTES and MAX_BODY_SIZE', () => {
     expect(problemsOf({ MAX_PAGE_BYTES: '100mb', MAX_BODY_SIZE: '100mb' })).toEqual([])
   })
 
-  test('what advertising needs', () => {
+  test('ADVERTISE without the settings it requires', () => {
     const keyless: FlatEnv = {
       ADVERTISE: 'true',
       HOSTING_DOMAIN: 'https://box.example.com',
@@ -566,7 +566,7 @@ describe('what cannot be used', () => {
     expect(problemsOf({ ADVERTISE: 'true', NODE_ENV: 'production' })).toHaveLength(3)
   })
 
-  test('push without a service account, or without a project', () => {
+  test('push without a service account or without a project', () => {
     expect(problemsOf({ ENABLE_FIREBASE: 'true' })).toEqual([
       expect.stringMatching(
         /^FIREBASE_SERVICE_ACCOUNT_JSON or FIREBASE_SERVICE_ACCOUNT_PATH is required/,
@@ -580,13 +580,13 @@ describe('what cannot be used', () => {
     ).toEqual([expect.stringContaining('FIREBASE_PROJECT_ID is required')])
   })
 
-  test('a value is wrong even where another one wins', () => {
+  test('a bad value of a variable that another one overrides', () => {
     expect(
       problemsOf({ PORT: '80', HTTP_PORT: 'http', NETWORK: 'main', BSV_NETWORK: 'live' }),
     ).toEqual([expect.stringMatching(/^HTTP_PORT /), expect.stringMatching(/^BSV_NETWORK /)])
   })
 
-  test('every problem at once, one for each variable', () => {
+  test('the error lists every problem, one for each variable', () => {
     const flat = Object.fromEntries(BAD.map(([variable, [value]]) => [variable, value])) as FlatEnv
     const problems = problemsOf(flat)
     expect(problems.map((problem) => problem.split(' ')[0]).sort()).toEqual(
@@ -598,7 +598,7 @@ describe('what cannot be used', () => {
   })
 })
 
-test('a service account in a file', () => {
+test('parseConfig reads a service account from a file', () => {
   const folder = mkdtempSync(join(tmpdir(), 'messagebox-config-'))
   try {
     const path = join(folder, 'account.json')
@@ -616,7 +616,7 @@ test('a service account in a file', () => {
 describe('a secret is never printed', () => {
   const SECRETS = ['SERVER_PRIVATE_KEY', 'MIGRATE_KEY'] as const
 
-  test('where the configuration is', () => {
+  test('when the configuration is printed', () => {
     const config = parseConfig({
       SERVER_PRIVATE_KEY: KEY,
       MIGRATE_KEY: 'open sesame!',
@@ -651,7 +651,7 @@ describe('a secret is never printed', () => {
     ['HOSTING_DOMAIN', 's3cr3t'],
     ['REDIS_URL', 'http://me:s3cr3t@redis'],
     ['OTEL_EXPORTER_OTLP_ENDPOINT', 'grpc://me:s3cr3t@otel'],
-  ] as const)('where a bad value of %s is named', (variable, value) => {
+  ] as const)('when a bad value of %s is reported', (variable, value) => {
     const problems = problemsOf({ [variable]: value })
     expect(problems).toHaveLength(1)
     expect(messageOf({ [variable]: value })).not.toMatch(/s3cr3t|0123456789abcdef/)

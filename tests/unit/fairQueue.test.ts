@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { FairQueue } from '../../src/lib/fairQueue'
 
-test('owners take turns, however much one of them has brought', async () => {
+test('owners take turns, even if one of them has queued more work', async () => {
   const line = new FairQueue()
   const done: string[] = []
   const bring = async (owner: string, name: string): Promise<void> => {
@@ -22,7 +22,7 @@ test('owners take turns, however much one of them has brought', async () => {
   expect(line.size).toBe(0)
 })
 
-test('work that fails is told to its owner, and the next one has its turn', async () => {
+test('a failed task rejects for its owner, and the next task runs', async () => {
   const line = new FairQueue()
   const failing = line.run('a', async () => {
     throw new Error('no')
@@ -33,7 +33,7 @@ test('work that fails is told to its owner, and the next one has its turn', asyn
   expect(await next).toBe('yes')
 })
 
-test('one at a time', async () => {
+test('tasks run one at a time', async () => {
   const line = new FairQueue()
   let working = 0
   let most = 0

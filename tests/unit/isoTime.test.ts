@@ -4,12 +4,12 @@ import { isoTime } from '../../src/lib/isoTime'
 const DAY_MS = 24 * 60 * 60 * 1000
 const YEAR_2100 = Date.UTC(2100, 0)
 
-test('writes any time as Date does', () => {
+test('formats any time as Date does', () => {
   const times = Array.from({ length: 20_000 }, () => Math.floor(Math.random() * YEAR_2100))
   expect(times.map(isoTime)).toEqual(times.map(toText))
 })
 
-test('writes the edges of days, leap days and years', () => {
+test('formats the start and end of days, leap days and years', () => {
   const days = [
     0,
     1,

@@ -1,4 +1,4 @@
-/** The API's document: valid, committed as it is made, whole, with examples that are true. */
+/** The API's document is valid, up to date and complete, and its examples are valid. */
 import { describe, expect, test } from '@jest/globals'
 import { execFile } from 'node:child_process'
 import { readFileSync } from 'node:fs'
@@ -15,7 +15,7 @@ const ROOT = join(__dirname, '..', '..')
 const read = (path: string): string => readFileSync(join(ROOT, path), 'utf8')
 const document = defaultDocument()
 
-/** What only the socket says; see src/ws/events. */
+/** Codes that only the socket sends; see src/ws/events. */
 const OF_THE_SOCKET: ErrorCode[] = [
   'ERR_INVALID_ROOM',
   'ERR_NOT_YOUR_ROOM',
@@ -23,8 +23,8 @@ const OF_THE_SOCKET: ErrorCode[] = [
   'ERR_TOO_MANY_PACKETS',
 ]
 
-test('is a valid OpenAPI 3.1 document', async () => {
-  // The parser is an ES module, which Jest does not load.
+test('the document is valid OpenAPI 3.1', async () => {
+  // The parser is an ES module, which Jest cannot load.
   const program =
     'import parser from "@apidevtools/swagger-parser"; await parser.validate(process.argv[1]); console.log("valid")'
   const { stdout } = await promisify(execFile)(
@@ -38,11 +38,11 @@ test('is a valid OpenAPI 3.1 document', async () => {
 test.each([
   ['docs/openapi.json', () => document],
   ['docs/asyncapi.json', createEventsDocument],
-])('%s is the one that "npm run build" would write', (path, made) => {
+])('%s is what "npm run build" writes', (path, made) => {
   expect(read(path)).toBe(`${JSON.stringify(made(), null, 2)}\n`)
 })
 
-test('tells of every error code but those of the socket', () => {
+test('the document has every error code except those of the socket', () => {
   const told = new Set<string>([...OPERATIONS.flatMap(codesOf), ...NO_OPERATION])
   expect([...told, ...OF_THE_SOCKET].sort()).toEqual(Object.keys(ERRORS).sort())
 })
@@ -76,12 +76,12 @@ const examples = OPERATIONS.flatMap(({ path, method, answers, body, query }) => 
   ]
 })
 
-test.each(examples)('the example "$name" fits $path', ({ path, value }) => {
+test.each(examples)('the example "$name" is valid at $path', ({ path, value }) => {
   expect(faultOf(path, value)).toBeUndefined()
 })
 
 test.each(Object.entries(document.components.examples as Record<string, { value: unknown }>))(
-  'the example of %s',
+  'the example of %s is valid',
   (code, { value }) => {
     expect(faultOf(['components', 'schemas', code], value)).toBeUndefined()
   },

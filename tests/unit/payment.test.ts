@@ -23,7 +23,7 @@ function codeOf(run: () => unknown): string {
 }
 
 describe('parsePayment', () => {
-  test('takes bytes as numbers and in base64 for the same', () => {
+  test('accepts the same bytes as numbers and as base64', () => {
     fc.assert(
       fc.property(fc.uint8Array({ minLength: 1, maxLength: 200 }), (bytes) => {
         const tx = Buffer.from(bytes)
@@ -33,9 +33,12 @@ describe('parsePayment', () => {
     )
   })
 
-  test.each([undefined, {}, { tx: null }, { tx: '' }])('misses the transaction in %j', (fields) => {
-    expect(codeOf(() => parsePayment(fields))).toBe('ERR_MISSING_PAYMENT_TX')
-  })
+  test.each([undefined, {}, { tx: null }, { tx: '' }])(
+    'rejects %j without a transaction',
+    (fields) => {
+      expect(codeOf(() => parsePayment(fields))).toBe('ERR_MISSING_PAYMENT_TX')
+    },
+  )
 
   test.each([
     [[]],
@@ -48,11 +51,11 @@ describe('parsePayment', () => {
     ['no base64!'],
     [7],
     [true],
-  ])('refuses %j as a transaction', (tx) => {
+  ])('rejects %j as a transaction', (tx) => {
     expect(codeOf(() => parsePayment({ tx }))).toBe('ERR_INVALID_PAYMENT')
   })
 
-  test('takes megabytes of padding for what they are, at once', () => {
+  test('rejects megabytes of base64 padding quickly', () => {
     const since = performance.now()
     expect(codeOf(() => parsePayment({ tx: `AAAA${'='.repeat(8_000_000)}x` }))).toBe(
       'ERR_INVALID_PAYMENT',
@@ -60,7 +63,7 @@ describe('parsePayment', () => {
     expect(performance.now() - since).toBeLessThan(1000)
   })
 
-  test('passes on a description and labels that wallets take, and no others', () => {
+  test('keeps only a description and labels that wallets accept', () => {
     const passed = (description: unknown, labels: unknown): object => {
       const parsed = parsePayment({ tx: [1], description, labels })
       return {
@@ -75,7 +78,7 @@ describe('parsePayment', () => {
       expect(passed(undefined, labels)).toEqual({})
   })
 
-  test('refuses more than 200 outputs', () => {
+  test('rejects more than 200 outputs', () => {
     expect(parsePayment({ tx: [1], outputs: Array(200).fill({}) }).outputs).toHaveLength(200)
     expect(codeOf(() => parsePayment({ tx: [1], outputs: Array(201).fill({}) }))).toBe(
       'ERR_INVALID_PAYMENT',
@@ -95,7 +98,7 @@ describe('parseOutput', () => {
     paymentRemittance: { ...remittance, ...changes },
   })
 
-  test("takes BRC-29's remittance", () => {
+  test('accepts the remittance of BRC-29', () => {
     expect(parseOutput(output({}))).toEqual({ outputIndex: 0, ...remittance })
   })
 
@@ -111,7 +114,7 @@ describe('parseOutput', () => {
     'A'.repeat(400),
     5,
     null,
-  ])('refuses the derivation %j, which wallets do not take', (derivationPrefix) => {
+  ])('rejects the derivation %j, which wallets do not accept', (derivationPrefix) => {
     expect(codeOf(() => parseOutput(output({ derivationPrefix })))).toBe('ERR_PAYMENT_NOT_TO_PAYEE')
   })
 })
@@ -136,7 +139,7 @@ describe('assignOutputs', () => {
   const payees = (assigned: AssignedOutput[]): unknown[] =>
     assigned.map(({ payee, output }) => [output.outputIndex, payee])
 
-  test("the first output is the server's where it charges, the others are of those who charge, in their order", () => {
+  test('outputs go to the server if it charges, then to each charging recipient', () => {
     expect(payees(assign([output(0), output(1), output(2)], 10, [5, 0, 7]))).toEqual([
       [0, 'server'],
       [1, 0],
@@ -148,7 +151,7 @@ describe('assignOutputs', () => {
     ])
   })
 
-  test("an output that names its recipient is that one's, whatever its place", () => {
+  test('an output that names its recipient goes to it, at any position', () => {
     expect(payees(assign([output(0), output(1, third), output(2, first)], 10, [5, 0, 7]))).toEqual([
       [0, 'server'],
       [1, 2],
@@ -160,7 +163,7 @@ describe('assignOutputs', () => {
     ])
   })
 
-  test('what is left over belongs to an only recipient, and to nobody among several', () => {
+  test('extra outputs go to a single recipient; among several they are rejected', () => {
     expect(payees(assign([output(0), output(1)], 0, [5]))).toEqual([
       [0, 0],
       [1, 0],
@@ -170,7 +173,7 @@ describe('assignOutputs', () => {
     )
   })
 
-  test('too few outputs are told apart', () => {
+  test('each kind of missing output has its own error code', () => {
     expect(codeOf(() => assign([], 10, [0]))).toBe('ERR_MISSING_DELIVERY_OUTPUT')
     expect(codeOf(() => assign([output(0)], 10, [5]))).toBe('ERR_INSUFFICIENT_OUTPUTS')
     expect(codeOf(() => assign([output(0, second), output(1, second)], 0, [5, 7]))).toBe(
@@ -178,7 +181,7 @@ describe('assignOutputs', () => {
     )
   })
 
-  test('a refusal repeats nothing of the output', () => {
+  test('the error repeats nothing from the output', () => {
     for (const outputIndex of [{ toString: 1, valueOf: 1 }, 'x'.repeat(1_000_000)]) {
       expect(() =>
         assign([{ outputIndex, customInstructions: { recipientIdentityKey: 1 } }], 0, [5]),
@@ -186,7 +189,7 @@ describe('assignOutputs', () => {
     }
   })
 
-  test('an output for somebody who is no recipient, or for no key at all, is refused', () => {
+  test('rejects an output for an invalid key or for a key that is no recipient', () => {
     expect(
       codeOf(() =>
         assign([{ ...output(0), customInstructions: { recipientIdentityKey: 'nobody' } }], 0, [5]),

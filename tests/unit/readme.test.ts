@@ -1,4 +1,4 @@
-/** Runs the examples of the documents, and checks the names and figures in them. */
+/** Runs the examples in the documents, and checks the names and figures in them. */
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { execFile } from 'node:child_process'
 import {
@@ -34,12 +34,12 @@ const PAGES = [
   ),
 ]
 
-/** The first capture of every match of a pattern, without repeats. */
+/** The distinct first captures of all matches of a pattern. */
 function captures(text: string, pattern: RegExp): string[] {
   return [...new Set([...text.matchAll(pattern)].map((match) => match[1]!))]
 }
 
-/** A document's text from a heading to the next one. */
+/** The text of a page from a heading to the next one. */
 function section(page: string, heading: string): string {
   const text = read(page)
     .split(/^## /m)
@@ -52,7 +52,7 @@ function block(text: string, language: string): string {
   return text.split(`\`\`\`${language}\n`)[1]!.split('```')[0]!
 }
 
-/** The rows of the tables in a text, each as its cells. */
+/** The rows of all tables in a text, as arrays of cells. */
 function rows(text: string): string[][] {
   return text
     .split('\n')
@@ -161,7 +161,7 @@ describe('figures', () => {
 
   const baseline = read('bench/baseline.txt')
 
-  /** The figures of an operation in the baseline, as they are written there. */
+  /** The figures of an operation in the baseline, as text. */
   function measured(operation: string): { ours: Figures; other: Figures; ratio: string } {
     const lines = baseline.split('\n')
     const at = lines.findIndex((line) => line.startsWith(operation) && line.includes(' ours '))
@@ -175,7 +175,7 @@ describe('figures', () => {
 
   const number = (figure: string): number => Number(figure.replaceAll(',', ''))
 
-  test('the comparison in the README is that of the benchmark', () => {
+  test('the comparison in the README matches the benchmark', () => {
     const table = rows(section('README.md', 'Compared with the stock server')).slice(2)
     expect(table.length).toBeGreaterThanOrEqual(5)
     for (const [operation, perSecond, stock, ratio] of table) {
@@ -197,7 +197,7 @@ describe('figures', () => {
     const cores = (ms: number): number => Math.ceil((PEAK * ms) / 1000)
     const databaseMs = operations.reduce((sum, [, , , ms]) => sum + (Number(ms) || 0), 0)
 
-    test('what a node does in a second is that of the benchmark', () => {
+    test('the throughput of a node matches the benchmark', () => {
       expect(operations).toHaveLength(4)
       for (const [operation, ...figures] of operations) {
         const { ours } = measured(operation!)
@@ -210,7 +210,7 @@ describe('figures', () => {
       }
     })
 
-    test('the peak and the cores follow from it', () => {
+    test('the peak and the cores follow from the throughput', () => {
       expect(SCALING).toContain(`${PEAK.toLocaleString('en-US')} messages a\nsecond`)
       for (const [operation, , ms] of operations)
         expect(second).toContainEqual([

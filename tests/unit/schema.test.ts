@@ -1,6 +1,6 @@
 /**
- * Two implementations of what a request may be, which have to agree: our validators, and Ajv on the document's schemas.
- * What JSON Schema cannot say is decided here by hand, before the two are compared: see `Beyond`.
+ * Our validators and Ajv on the document's schemas must accept the same requests. Values that JSON
+ * Schema cannot judge are left out of the comparison: see `Beyond`.
  */
 import { describe, expect, test } from '@jest/globals'
 import { PrivateKey } from '@bsv/sdk'
@@ -25,7 +25,7 @@ const KEYS = POINTS.flatMap((point) => [
 ])
 const LOOKS_LIKE_KEY = /^(0[23][0-9a-f]{64}|04[0-9a-f]{128})$/i
 
-/** Values at and around every bound there is. */
+/** Values at and around every limit. */
 const near: Arbitrary<unknown> = fc.oneof(
   { weight: 6, arbitrary: fc.constantFrom<unknown>(...KEYS) },
   {
@@ -110,7 +110,7 @@ const near: Arbitrary<unknown> = fc.oneof(
   { weight: 1, arbitrary: fc.jsonValue() },
 )
 
-/** Objects of these fields, most of them with most of the fields valid. */
+/** Objects with these fields, most of which are valid. */
 function objects(valid: Record<string, unknown[]>): Arbitrary<Fields> {
   return fc.record(
     Object.fromEntries(
@@ -126,10 +126,10 @@ function objects(valid: Record<string, unknown[]>): Arbitrary<Fields> {
   )
 }
 
-/** What JSON Schema does not tell apart. */
+/** Whether JSON Schema cannot judge a value. */
 type Beyond = (value: unknown) => boolean
 
-/** Half a surrogate pair, and a key that is not on the curve, wherever they stand. */
+/** Contains a lone surrogate or a key that is not on the curve. */
 const hidden: Beyond = (value) => {
   if (typeof value === 'string')
     return (
@@ -138,11 +138,11 @@ const hidden: Beyond = (value) => {
   return typeof value === 'object' && value !== null && Object.values(value).some(hidden)
 }
 
-/** Characters beyond 16 bits, where lengths are in UTF-16 units, which JSON Schema does not count. */
+/** For lengths in UTF-16 units: JSON Schema counts characters beyond 16 bits differently. */
 const astral: Beyond = (value) =>
   hidden(value) || /[\u{10000}-\u{10ffff}]/u.test(JSON.stringify(value))
 
-/** Not as many ids as recipients, or one recipient in two spellings. */
+/** The numbers of ids and recipients differ, or a recipient occurs in two spellings. */
 const uneven: Beyond = (value) => {
   const { messageId, recipient, recipients } =
     (value as { message?: Record<string, unknown> } | null)?.message ?? {}
@@ -179,14 +179,14 @@ function agree(
         accepts(() => parse(asQuery(value) as never)),
         validate(value) === true,
       ]
-      // Both refuse what is wrong in more ways; what only we can see is wrong is refused by us.
+      // Only our validators can judge these values.
       if (beyond(value)) return
       tally[ours ? 'accepted' : 'refused']++
       expect({ value, accepted: theirs }).toEqual({ value, accepted: ours })
     }),
     { numRuns },
   )
-  // A test in which everything is refused would say nothing.
+  // The test proves something only if enough values are accepted and enough are rejected.
   expect(Math.min(tally.accepted, tally.refused)).toBeGreaterThan(numRuns / 50)
 }
 
@@ -197,7 +197,7 @@ const schemaOf = (id: string): JsonSchema => {
 
 const BOXES = ['inbox', ' a b ', 'x'.repeat(255)]
 
-describe('our validators and Ajv accept and refuse alike', () => {
+describe('our validators and Ajv agree on', () => {
   test('a send', () => {
     const message = objects({
       messageBox: BOXES,
@@ -263,7 +263,7 @@ describe('our validators and Ajv accept and refuse alike', () => {
     )
   })
 
-  // A query holds texts: what the document calls a number is written in digits.
+  // A query contains texts: numbers of the document are written in digits.
   const texts = (value: unknown): unknown =>
     Object.fromEntries(
       Object.entries(value as Fields).map(([name, field]) => [
@@ -286,7 +286,7 @@ describe('our validators and Ajv accept and refuse alike', () => {
         ),
       )
     })
-  /** A query's numbers say what they are in digits alone; "5" and 5 are the same there. */
+  /** In a query, "5" and 5 are the same. */
   const digits: Beyond = (value) =>
     hidden(value) ||
     ['limit', 'offset'].some(
@@ -305,7 +305,7 @@ describe('our validators and Ajv accept and refuse alike', () => {
   })
 
   test('the query of rules', () => {
-    // The other name of the box is not heeded beside the first.
+    // If both names of the box are given, our validator ignores the second.
     const both: Beyond = (value) =>
       digits(value) ||
       ((value as Fields).messageBox !== undefined && (value as Fields).message_box !== undefined) ||
@@ -344,7 +344,7 @@ describe('our validators and Ajv accept and refuse alike', () => {
       { requiredKeys: [] },
     )
     agree(PAYMENT_OUTPUT, parseOutput, output, { beyond: astral })
-    // Outputs and texts that are none are passed over where nobody is paid by them.
+    // Without fees, our validator ignores invalid outputs and texts.
     agree(
       { ...PAYMENT, required: ['tx'], properties: { tx: (PAYMENT.properties as Fields).tx } },
       parsePayment,

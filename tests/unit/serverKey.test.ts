@@ -46,7 +46,7 @@ const protocols = fc.tuple(
     .map((pair) => pair.join(' '))
     .filter((name) => !name.endsWith(' protocol')),
 ) as fc.Arbitrary<WalletProtocol>
-// Any text, lone surrogates included: key ids are often bytes that were read as UTF-8.
+// Any text, lone surrogates included: key ids are often random bytes read as UTF-8.
 const keyIDs = fc.string({ unit: 'binary', minLength: 1, maxLength: 200 })
 const data = fc.uint8Array({ maxLength: 300 }).map((bytes) => Buffer.from(bytes))
 const counterparties = fc.constantFrom('self', 'anyone', 'other')
@@ -82,8 +82,8 @@ function sha256(bytes: Buffer): Buffer {
   return createHash('sha256').update(bytes).digest()
 }
 
-describe('the native wallet gives what ProtoWallet gives', () => {
-  test('it runs on the native library here', () => {
+describe('the server key and ProtoWallet agree on', () => {
+  test('the native library, which these tests use', () => {
     expect(usesNativeSecp256k1).toBe(true)
   })
 
@@ -108,7 +108,7 @@ describe('the native wallet gives what ProtoWallet gives', () => {
     )
   })
 
-  test('each verifies what the other signed', async () => {
+  test('signatures of each other', async () => {
     await fc.assert(
       fc.asyncProperty(cases, async ({ ours, theirs, name, data }) => {
         const forThem: KeyName = { ...name, counterparty: theirs.identityKey }
@@ -133,7 +133,7 @@ describe('the native wallet gives what ProtoWallet gives', () => {
     )
   })
 
-  test('neither verifies a signature with a flipped bit', async () => {
+  test('signatures with a flipped bit, which both reject', async () => {
     await fc.assert(
       fc.asyncProperty(cases, fc.nat(), async ({ ours, theirs, name, data }, bit) => {
         const forThem: KeyName = { ...name, counterparty: theirs.identityKey }
@@ -159,7 +159,7 @@ describe('the native wallet gives what ProtoWallet gives', () => {
     )
   })
 
-  test('HMACs, made and verified both ways', async () => {
+  test('HMACs, created and verified', async () => {
     await fc.assert(
       fc.asyncProperty(cases, async ({ ours, name, args, data }) => {
         const { hmac } = await ours.proto.createHmac({ ...args, data: [...data] })
@@ -173,7 +173,7 @@ describe('the native wallet gives what ProtoWallet gives', () => {
     )
   })
 
-  test('a shared key that begins with a zero byte, which the SDK leaves out', async () => {
+  test('a shared key whose leading zero byte the SDK drops', async () => {
     const { native, proto } = pair(PrivateKey.fromString('11'.repeat(32), 'hex'))
     const name = {
       protocolID: [2, 'hello world'] as WalletProtocol,
@@ -188,7 +188,7 @@ describe('the native wallet gives what ProtoWallet gives', () => {
     expect([...native.createHmac(Buffer.from([1, 2, 3]), name)]).toEqual(hmac)
   })
 
-  test('the higher of the two S values is taken, as the SDK takes it', async () => {
+  test('signatures with the higher S value, which both accept', async () => {
     const ours = pair(PrivateKey.fromRandom())
     const theirs = pair(PrivateKey.fromRandom())
     const name = { protocolID: [2, 'auth message signature'] as WalletProtocol, keyID: '1' }
@@ -225,10 +225,10 @@ describe('invoice numbers', () => {
     ['a level of 3', [3, 'hello world'], '1'],
     ['a short name', [2, 'four'], '1'],
     ['a long name', [2, 'x'.repeat(401)], '1'],
-    ['two blanks in a row', [2, 'hello  world'], '1'],
+    ['two spaces in a row', [2, 'hello  world'], '1'],
     ['a dash', [2, 'hello-world'], '1'],
     ['a name that ends in "protocol"', [2, 'hello protocol'], '1'],
-  ])('%s is refused, as the SDK refuses it', async (_name, protocolID, keyID) => {
+  ])('%s is rejected, as in the SDK', async (_name, protocolID, keyID) => {
     const proto = new ProtoWallet(PrivateKey.fromRandom())
     expect(() =>
       invoiceNumber({ protocolID, keyID, counterparty: 'self' } as unknown as KeyName),
@@ -239,7 +239,7 @@ describe('invoice numbers', () => {
   })
 })
 
-test('the private key shows nowhere', () => {
+test('the private key is never printed', () => {
   const hex = randomBytes(32).toString('hex')
   const wallet = new NativeServerKey(new Secret(hex))
   const shown = [

@@ -26,7 +26,7 @@ function codeOf(work: () => unknown): string {
   return 'no error'
 }
 
-/** What the released client makes of a listed body: the message within a payment's wrapper, else the text. */
+/** How the released client reads a listed body: unwraps a payment wrapper, else keeps the text. */
 function unwrap(listed: string): unknown {
   try {
     const parsed: unknown = JSON.parse(listed)
@@ -48,7 +48,7 @@ const send = (message: object): ReturnType<typeof parseSendRequest> => {
 }
 
 describe('toIdentityKey', () => {
-  test('is what the SDK calls a public key, for any 33 bytes', () => {
+  test('accepts the same 33 bytes as the SDK', () => {
     const bytes = fc.tuple(
       fc.constantFrom('02', '03', '02', '04', '00', '05'),
       fc.uint8Array({ minLength: 32, maxLength: 32 }),
@@ -62,7 +62,7 @@ describe('toIdentityKey', () => {
     )
   })
 
-  test('brings every spelling of a key to one', () => {
+  test('converts every spelling of a key to the canonical one', () => {
     fc.assert(
       fc.property(
         fc.bigInt({ min: 1n, max: 2n ** 255n }),
@@ -102,7 +102,7 @@ describe('toIdentityKey', () => {
     '00',
     `04${'0'.repeat(128)}`,
     `02${'f'.repeat(64)}`,
-  ])('refuses %p', (value) => {
+  ])('rejects %p', (value) => {
     expect(toIdentityKey(value)).toBeUndefined()
   })
 })
@@ -125,7 +125,7 @@ describe('names', () => {
     [` ${'📦'.repeat(255)} `, '📦'.repeat(255)],
     ['e\u0301', 'e\u0301'],
     ['__proto__', '__proto__'],
-  ])('%j is the box %j', (value, name) => {
+  ])('%j names the box %j', (value, name) => {
     expect(parseBoxName(value)).toBe(name)
   })
 
@@ -144,11 +144,11 @@ describe('names', () => {
     undefined,
     {},
     [],
-  ])('%j is no box', (value) => {
+  ])('%j is not a box', (value) => {
     expect(codeOf(() => parseBoxName(value))).toBe('ERR_INVALID_MESSAGEBOX')
   })
 
-  test('any text is a name that fits the database, or none', () => {
+  test('any text is rejected or yields a name that fits the database', () => {
     fc.assert(
       fc.property(
         fc.oneof(
@@ -172,7 +172,7 @@ describe('names', () => {
 })
 
 describe('a message to send', () => {
-  test('comes out typed, with canonical keys and one id for each', () => {
+  test('is parsed into canonical keys with one id each', () => {
     const other = PrivateKey.fromRandom().toPublicKey().toString()
     expect(
       send({
@@ -197,11 +197,11 @@ describe('a message to send', () => {
     [{ recipients: BOB }, [BOB]],
     [{ recipient: [BOB] }, [BOB]],
     [{ recipient: 'x', recipients: [BOB] }, [BOB]],
-  ])('the recipients of %j', (message, recipients) => {
+  ])('has the recipients of %j', (message, recipients) => {
     expect(send(message).recipients).toEqual(recipients)
   })
 
-  test('a text is listed so that the client reads it as it was sent', () => {
+  test('as a text, is listed so that the client reads it as it was sent', () => {
     const json = fc.json().map((text) => `{"message":${text}}`)
     const texts = fc.oneof(
       fc.string(),
@@ -223,7 +223,7 @@ describe('a message to send', () => {
     )
   })
 
-  test('an object is listed so that the client reads it as it was sent', () => {
+  test('as an object, is listed so that the client reads it as it was sent', () => {
     fc.assert(
       fc.property(
         fc.dictionary(fc.constantFrom('message', 'payment', '__proto__', 'a'), fc.jsonValue()),
@@ -238,7 +238,7 @@ describe('a message to send', () => {
     )
   })
 
-  test('a fault tells which recipient, and how many', () => {
+  test('has errors that name the recipient or the count', () => {
     expect(() => send({ recipients: [BOB, 'x'], messageId: ['a', 'b'] })).toThrow(/^Recipient 1 /)
     expect(() => send({ messageId: ['a', 'b'] })).toThrow('1 recipients and 2 message ids')
     expect(() =>
@@ -268,11 +268,11 @@ test.each([
     { messageBox: 'box', offset: 0, skip: 5 },
     { messageBox: 'box', limit: 1000, offset: 0 },
   ],
-])('a list asked for by %j', (request, wanted) => {
+])('parses the list request %j', (request, wanted) => {
   expect(parseListRequest(request)).toEqual(wanted)
 })
 
-test('ids to acknowledge are those that could name a message, once each', () => {
+test('ids to acknowledge are deduplicated; invalid ids are dropped', () => {
   const long = 'x'.repeat(255)
   expect(
     parseAcknowledgeRequest({
@@ -282,7 +282,7 @@ test('ids to acknowledge are those that could name a message, once each', () => 
 })
 
 test.each([parseSendRequest, parseListRequest, parseAcknowledgeRequest])(
-  '%p refuses from the catalogue, whatever it is given',
+  '%p throws only errors of the catalogue, for any input',
   (parse) => {
     const anything = fc.anything({
       withBigInt: true,
