@@ -1,10 +1,11 @@
 /**
- * Writes the documents that derive from the code: .env.example and docs/. `npm run build` ends with
- * this; the API's documents are those of a server with default settings.
+ * Generates documents from the code, as the last step of `npm run build`. The API's documents
+ * describe a server with default settings.
  */
 import { writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { renderConfigurationPage, renderEnvExample } from '../src/config/documents'
+import { renderErrorsPage } from '../src/contract/errorsPage'
 import { defaultDocument } from '../src/openapi/document'
 import { createEventsDocument } from '../src/ws/events/asyncapi'
 
@@ -13,6 +14,7 @@ const toJson = (document: object): string => `${JSON.stringify(document, null, 2
 for (const [path, text] of Object.entries({
   '.env.example': renderEnvExample(),
   'docs/configuration.md': renderConfigurationPage(),
+  'docs/errors.md': renderErrorsPage(),
   'docs/openapi.json': toJson(defaultDocument()),
   'docs/asyncapi.json': toJson(createEventsDocument()),
 }))

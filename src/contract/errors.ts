@@ -1,185 +1,429 @@
+import { maxHeaderSize } from 'node:http'
+import { formatBytes, formatNumber } from '../lib/format'
 import {
   MAX_ACKNOWLEDGED_IDS,
+  MAX_ADVERTISED,
+  MAX_DEVICE_ID_LENGTH,
+  MAX_FEE_SATOSHIS,
+  MAX_HOSTS,
+  MAX_JSON_PARTS,
+  MAX_JSON_VALUES,
   MAX_NAME_LENGTH,
+  MAX_OF_HOST,
   MAX_PAGE_MESSAGES,
   MAX_RECIPIENTS,
+  MAX_ROOM_NAMES_BYTES,
+  MAX_ROOMS,
+  MAX_TOKEN_LENGTH,
+  PROVEN_POLL_PACKETS,
+  REQUEST_TIMEOUT_MS,
+  UNPROVEN_POLL_PACKETS,
 } from './protocol'
 
-/**
- * Every error a client can get: code, HTTP status and text. Code that finds one throws an `ApiError`,
- * which becomes an HTTP response or a socket reply in one place each.
- */
+const JSON_PARTS = formatNumber(MAX_JSON_PARTS)
+const JSON_VALUES = formatNumber(MAX_JSON_VALUES)
+
+interface ErrorType {
+  status: number
+  /** What the client is told, unless an error has a text of its own. */
+  text: string
+  /** When the server answers with it, for docs/errors.md. */
+  when: string
+}
+
+/** Every error that a client can get, in the order of docs/errors.md. */
 export const ERRORS = {
-  UNAUTHORIZED: [
-    401,
-    'Prove your identity first: see BRC-103 and BRC-104. A new handshake at /.well-known/auth starts a session.',
-  ],
-  ERR_INVALID_AUTH_MESSAGE: [400, 'This is no BRC-103 handshake message.'],
-  ERR_CERTIFICATES_NOT_SUPPORTED: [400, 'This server neither asks for certificates nor gives any.'],
-  ERR_INVALID_JSON: [400, 'The body is no valid JSON in UTF-8.'],
-  ERR_BODY_TOO_LARGE: [413, 'The body is larger than this server accepts.'],
-  ERR_UNSUPPORTED_ENCODING: [
-    415,
-    'Send the body as it is: this server takes no compressed bodies.',
-  ],
-  ERR_BODY_IN_PIECES: [400, 'The body arrives in too many small pieces: send it in larger chunks.'],
-  ERR_JSON_TOO_COMPLEX: [
-    400,
-    'The JSON has too many parts: up to 262,144 objects, arrays and keys, and 2,097,152 values.',
-  ],
-  ERR_HEADERS_TOO_LARGE: [431, 'The headers of the request are larger than this server accepts.'],
-  ERR_REQUEST_TIMEOUT: [408, 'The request took too long to arrive.'],
-  ERR_BAD_REQUEST: [400, 'This is no HTTP request that the server understands.'],
-  ERR_NOT_FOUND: [404, 'There is nothing at this path.'],
-  ERR_METHOD_NOT_ALLOWED: [405, 'This path does not answer this method.'],
-  ERR_MESSAGE_REQUIRED: [400, 'Put the message into "message", as an object.'],
-  ERR_INVALID_MESSAGEBOX: [
-    400,
-    `"messageBox" must be the name of a box: a string of 1 to ${MAX_NAME_LENGTH} characters that is not blank.`,
-  ],
-  ERR_INVALID_MESSAGE_BODY: [400, '"body" must be a string that is not blank, or an object.'],
-  ERR_RECIPIENT_REQUIRED: [400, 'Name the recipient in "recipient", or several in "recipients".'],
-  ERR_MESSAGEID_REQUIRED: [
-    400,
-    'Give the message an id in "messageId", or one id for each recipient.',
-  ],
-  ERR_MESSAGEID_COUNT_MISMATCH: [400, 'Give exactly one "messageId" for each recipient.'],
-  ERR_INVALID_MESSAGEID: [
-    400,
-    `Each "messageId" must be a string of 1 to ${MAX_NAME_LENGTH} characters that is not blank.`,
-  ],
-  ERR_INVALID_RECIPIENT_KEY: [
-    400,
-    'Each recipient must be an identity key: a secp256k1 public key in hex.',
-  ],
-  ERR_TOO_MANY_RECIPIENTS: [400, `A message may have up to ${MAX_RECIPIENTS} recipients.`],
-  ERR_DUPLICATE_RECIPIENT: [400, 'A recipient is named twice.'],
-  ERR_DELIVERY_BLOCKED: [403, 'A recipient does not accept messages from you in this box.'],
-  ERR_MISSING_PAYMENT_TX: [
-    400,
-    'This message costs something: put the payment into "payment", with its transaction in "tx".',
-  ],
-  ERR_MISSING_DELIVERY_OUTPUT: [
-    400,
-    "The delivery of this message costs something: the first of the payment's outputs must be the server's.",
-  ],
-  ERR_INSUFFICIENT_OUTPUTS: [
-    400,
-    'The payment has fewer outputs than there are recipients who charge for this message.',
-  ],
-  ERR_MISSING_RECIPIENT_OUTPUTS: [
-    400,
-    'A recipient who charges for this message has no output of the payment.',
-  ],
-  ERR_INVALID_PAYMENT: [400, 'The payment is no valid transaction in AtomicBEEF.'],
-  ERR_PAYMENT_NOT_TO_PAYEE: [400, 'An output of the payment does not belong to whom it is to pay.'],
-  ERR_INSUFFICIENT_PAYMENT: [400, 'An output of the payment holds less than is due.'],
-  ERR_PAYMENT_REPLAYED: [409, 'The payment was used for another message.'],
-  ERR_PAYMENT_REJECTED: [400, 'The network does not accept the payment.'],
-  ERR_PAYMENTS_UNAVAILABLE: [
-    503,
-    'Payments cannot be checked at the moment. Nothing was taken: try again later.',
-  ],
-  ERR_UNKNOWN_TOPIC: [
-    400,
-    'Name the topics in the header X-Topics, as a JSON array or with commas between them: this server has tm_messagebox alone.',
-  ],
-  ERR_UNKNOWN_SERVICE: [400, 'Name the service in "service": this server has ls_messagebox alone.'],
-  ERR_INVALID_QUERY: [
-    400,
-    '"query" must be an object; in it "identityKey", "host", both or neither.',
-  ],
-  ERR_INVALID_TRANSACTION: [400, 'The body is no valid transaction in BEEF.'],
-  ERR_INVALID_ADVERTISEMENT: [
-    400,
-    'No output of the transaction is an advertisement, and it spends none.',
-  ],
-  ERR_ADVERTISEMENT_SPENT: [409, 'The advertisement was spent before.'],
-  ERR_TOO_MANY_ADVERTISEMENTS: [
-    429,
-    'An identity may be advertised at up to 20 hosts, and in one transaction 5 times: spend some first.',
-  ],
-  ERR_PROOFS_UNAVAILABLE: [
-    503,
-    'Proofs cannot be checked at the moment. Nothing was admitted: try again later.',
-  ],
-  ERR_DUPLICATE_MESSAGE: [
-    400,
-    'The messageId is taken by another message of that recipient: choose another id.',
-  ],
-  ERR_MESSAGEBOX_REQUIRED: [400, 'Name the box in "messageBox".'],
-  ERR_INVALID_LIMIT: [400, `"limit" must be a whole number from 1 to ${MAX_PAGE_MESSAGES}.`],
-  ERR_INVALID_OFFSET: [400, '"offset" must be a whole number, 0 or more.'],
-  ERR_MESSAGE_ID_REQUIRED: [400, 'Name the messages to acknowledge in "messageIds".'],
-  ERR_INVALID_MESSAGE_ID: [
-    400,
-    `A message id must be a string of 1 to ${MAX_NAME_LENGTH} characters that is not blank, and "messageIds" an array of up to ${MAX_ACKNOWLEDGED_IDS} strings.`,
-  ],
-  ERR_INVALID_ACKNOWLEDGMENT: [400, 'None of these messages is in your boxes.'],
-  ERR_INVALID_REQUEST: [
-    400,
-    'Give the box in "messageBox", as a string, and the fee in "recipientFee", as a number.',
-  ],
-  ERR_INVALID_PUBLIC_KEY: [400, '"sender" must be an identity key: a secp256k1 public key in hex.'],
-  ERR_INVALID_FCM_TOKEN: [400, '"fcmToken" must be a text of 1 to 4096 characters.'],
-  ERR_INVALID_PLATFORM: [400, '"platform" must be "ios", "android" or "web".'],
-  ERR_INVALID_DEVICE_ID: [400, '"deviceId" must be a text of up to 255 characters.'],
-  ERR_INVALID_FEE_VALUE: [
-    400,
-    '"recipientFee" must be a whole number: -1 blocks, 0 allows, more is a price of up to 2147483647 satoshis.',
-  ],
-  ERR_INVALID_MESSAGE_BOX: [
-    400,
-    `"messageBox" must be the name of a box: 1 to ${MAX_NAME_LENGTH} characters that are not blank.`,
-  ],
-  ERR_MISSING_PARAMETERS: [400, 'A parameter is missing.'],
-  ERR_INVALID_ROOM: [400, 'A room is named {identityKey}-{messageBox}.'],
-  ERR_NOT_YOUR_ROOM: [403, 'A room is open to its owner alone.'],
-  ERR_TOO_MANY_ROOMS: [
-    400,
-    'A socket may be in up to 1000 rooms, whose boxes have names of 8 KiB together.',
-  ],
-  ERR_TOO_MANY_PACKETS: [413, 'The poll has too many packets.'],
-  ERR_RATE_LIMITED: [429, 'Too many requests: wait for "retryAfterMs" milliseconds.'],
-  ERR_INBOX_QUOTA_EXCEEDED: [
-    429,
-    "The recipient's inbox is full: it takes messages again when some were acknowledged.",
-  ],
-  ERR_SENDER_QUOTA_EXCEEDED: [
-    429,
-    'Too much of what you sent still waits for its recipients: send again when they have acknowledged some.',
-  ],
-  ERR_RULE_QUOTA_EXCEEDED: [
-    429,
-    'You have as many rules as an identity may have: change one that you have.',
-  ],
-  ERR_UNAUTHORIZED: [401, 'This is not the key of the migrations.'],
-  ERR_MIGRATION_FAILED: [
-    500,
-    'The schema could not be brought up to date. What went wrong was logged.',
-  ],
-  ERR_SERVER_BUSY: [
-    503,
-    'The server has too much to do at the moment: try again in a few seconds.',
-  ],
-  ERR_STOPPING: [503, 'This server is stopping: ask another node, or try again in a few seconds.'],
-  ERR_UNAVAILABLE: [
-    503,
-    'The database does not answer. Nothing was acknowledged: try again in a few seconds.',
-  ],
-  ERR_SCHEMA_OUTDATED: [
-    503,
-    "The database's schema is not up to date: its operator has to run the migrations.",
-  ],
-  ERR_INTERNAL: [500, 'Something went wrong on this server. It was logged.'],
-} as const satisfies Record<string, readonly [number, string]>
+  UNAUTHORIZED: {
+    status: 401,
+    text: 'Prove your identity first (BRC-103, BRC-104): POST /.well-known/auth starts a session.',
+    when: 'the session is missing or expired, the signature is invalid, or the request is a replay',
+  },
+  ERR_INVALID_AUTH_MESSAGE: {
+    status: 400,
+    text: 'The body is not a BRC-103 handshake message.',
+    when: 'the handshake message is malformed',
+  },
+  ERR_CERTIFICATES_NOT_SUPPORTED: {
+    status: 400,
+    text: 'This server neither requests certificates nor issues any.',
+    when: 'a certificate message arrives instead of a handshake',
+  },
+  ERR_INVALID_JSON: {
+    status: 400,
+    text: 'The body is not valid JSON in UTF-8.',
+    when: 'the body is not valid JSON in UTF-8',
+  },
+  ERR_BODY_TOO_LARGE: {
+    status: 413,
+    text: 'The body is larger than this server accepts.',
+    when:
+      'the body exceeds `MAX_BODY_SIZE`, ' +
+      'or the message is too large to store or to send live; `limit` is in bytes',
+  },
+  ERR_BODY_IN_PIECES: {
+    status: 400,
+    text: 'The body arrives in too many small chunks: send larger chunks.',
+    when: 'the body arrives in too many small chunks',
+  },
+  ERR_UNSUPPORTED_ENCODING: {
+    status: 415,
+    text: 'This server does not accept compressed bodies: send the body uncompressed.',
+    when: 'the body is compressed',
+  },
+  ERR_JSON_TOO_COMPLEX: {
+    status: 400,
+    text: `The JSON may have ${JSON_PARTS} objects, arrays and keys, and ${JSON_VALUES} values.`,
+    when: `the JSON has more than ${JSON_PARTS} objects, arrays and keys, or ${JSON_VALUES} values`,
+  },
+  ERR_HEADERS_TOO_LARGE: {
+    status: 431,
+    text: `The headers of a request may have up to ${formatBytes(maxHeaderSize)}.`,
+    when: `the headers have more than ${formatBytes(maxHeaderSize)}`,
+  },
+  ERR_REQUEST_TIMEOUT: {
+    status: 408,
+    text: 'The request took too long to arrive.',
+    when: `the request takes longer than ${REQUEST_TIMEOUT_MS / 1000} seconds to arrive`,
+  },
+  ERR_BAD_REQUEST: {
+    status: 400,
+    text: 'The server does not understand this HTTP request.',
+    when: 'the request is not valid HTTP',
+  },
+  ERR_NOT_FOUND: {
+    status: 404,
+    text: 'This path does not exist.',
+    when: 'the path does not exist',
+  },
+  ERR_METHOD_NOT_ALLOWED: {
+    status: 405,
+    text: 'This path does not support this method.',
+    when: 'the path supports other methods only',
+  },
+  ERR_MESSAGE_REQUIRED: {
+    status: 400,
+    text: 'Put the message into "message", as an object.',
+    when: '`message` is missing or not an object',
+  },
+  ERR_INVALID_MESSAGEBOX: {
+    status: 400,
+    text: `"messageBox" must be a string of 1 to ${MAX_NAME_LENGTH} characters that is not blank.`,
+    when: 'the name of the message box is not a string, blank or too long',
+  },
+  ERR_INVALID_MESSAGE_BODY: {
+    status: 400,
+    text: '"body" must be a string that is not blank, or an object.',
+    when: '`body` is neither an object nor a string that is not blank',
+  },
+  ERR_RECIPIENT_REQUIRED: {
+    status: 400,
+    text: 'Name the recipient in "recipient", or several in "recipients".',
+    when: 'the message has no recipient',
+  },
+  ERR_MESSAGEID_REQUIRED: {
+    status: 400,
+    text: 'Give the message an id in "messageId", or one id for each recipient.',
+    when: '`messageId` is missing',
+  },
+  ERR_MESSAGEID_COUNT_MISMATCH: {
+    status: 400,
+    text: 'Give exactly one "messageId" for each recipient.',
+    when: 'there are more or fewer message ids than recipients',
+  },
+  ERR_INVALID_MESSAGEID: {
+    status: 400,
+    text: `A "messageId" must be a string of 1 to ${MAX_NAME_LENGTH} characters that is not blank.`,
+    when: 'a message id is not a string, blank or too long',
+  },
+  ERR_INVALID_RECIPIENT_KEY: {
+    status: 400,
+    text: 'Each recipient must be an identity key: a secp256k1 public key in hex.',
+    when: 'a recipient is not an identity key',
+  },
+  ERR_TOO_MANY_RECIPIENTS: {
+    status: 400,
+    text: `A message may have up to ${MAX_RECIPIENTS} recipients.`,
+    when: `there are more than ${MAX_RECIPIENTS} recipients`,
+  },
+  ERR_DUPLICATE_RECIPIENT: {
+    status: 400,
+    text: 'Name each recipient only once.',
+    when: 'a recipient is named twice',
+  },
+  ERR_DELIVERY_BLOCKED: {
+    status: 403,
+    text: 'A recipient does not accept messages from you in this box.',
+    when: 'a recipient blocks the sender; `blockedRecipients` lists them',
+  },
+  ERR_MISSING_PAYMENT_TX: {
+    status: 400,
+    text: 'This message has a price: put the payment into "payment", its transaction into "tx".',
+    when: 'the message has a price, and the payment is missing',
+  },
+  ERR_MISSING_DELIVERY_OUTPUT: {
+    status: 400,
+    text: "The server charges for this message: the payment's first output must pay it.",
+    when: 'the payment has no output for the server',
+  },
+  ERR_INSUFFICIENT_OUTPUTS: {
+    status: 400,
+    text: 'The payment needs an output for each recipient who charges for this message.',
+    when: 'the payment has fewer outputs than recipients who charge',
+  },
+  ERR_MISSING_RECIPIENT_OUTPUTS: {
+    status: 400,
+    text: 'The payment has no output for a recipient who charges for this message.',
+    when: 'the payment has no output for a recipient who charges',
+  },
+  ERR_INVALID_PAYMENT: {
+    status: 400,
+    text: 'The payment is not a valid transaction in AtomicBEEF.',
+    when: 'the transaction is malformed, invalid or too large; `limit` is in bytes or outputs',
+  },
+  ERR_PAYMENT_NOT_TO_PAYEE: {
+    status: 400,
+    text: 'An output of the payment does not pay the identity that it is for.',
+    when: 'an output is not a `wallet payment`, is named twice, or is locked to another identity',
+  },
+  ERR_INSUFFICIENT_PAYMENT: {
+    status: 400,
+    text: 'An output of the payment holds less than the price.',
+    when: 'an output holds less than the price; `due` and `paid` are in satoshis',
+  },
+  ERR_PAYMENT_REPLAYED: {
+    status: 409,
+    text: 'The payment was used for another message.',
+    when: 'the payment was used for another message',
+  },
+  ERR_PAYMENT_REJECTED: {
+    status: 400,
+    text: 'The network does not accept the payment.',
+    when: "the network does not accept the payment's transaction",
+  },
+  ERR_PAYMENTS_UNAVAILABLE: {
+    status: 503,
+    text: 'The server cannot check payments now. It took nothing: try again later.',
+    when: 'the server cannot check payments, now or at all; it took nothing',
+  },
+  ERR_UNKNOWN_TOPIC: {
+    status: 400,
+    text: 'Name the topic tm_messagebox, and no other, in the header X-Topics.',
+    when: 'overlay: a topic other than `tm_messagebox`, or none',
+  },
+  ERR_UNKNOWN_SERVICE: {
+    status: 400,
+    text: 'Name the service ls_messagebox in "service": this server has no other.',
+    when: 'overlay: a service other than `ls_messagebox`, or none',
+  },
+  ERR_INVALID_QUERY: {
+    status: 400,
+    text: '"query" must be an object, with "identityKey", "host", both or neither.',
+    when: 'overlay: the query is not an object, or the key or host in it is not valid',
+  },
+  ERR_INVALID_TRANSACTION: {
+    status: 400,
+    text: 'The body is not a valid transaction in BEEF.',
+    when: 'overlay: the body is not BEEF, or the transaction is not valid or too large to store',
+  },
+  ERR_INVALID_ADVERTISEMENT: {
+    status: 400,
+    text: 'The transaction has no output that is an advertisement, and spends none.',
+    when: 'overlay: the transaction neither has nor spends an advertisement; the text says why',
+  },
+  ERR_ADVERTISEMENT_SPENT: {
+    status: 409,
+    text: 'The advertisement was spent before.',
+    when: 'overlay: another transaction spent the advertisement, or one that this one spends',
+  },
+  ERR_TOO_MANY_ADVERTISEMENTS: {
+    status: 429,
+    text:
+      `An identity may be advertised at up to ${MAX_HOSTS} hosts, ` +
+      `and a transaction may have ${MAX_ADVERTISED} advertisements: spend some first.`,
+    when:
+      `overlay: more than ${MAX_HOSTS} hosts of one identity, ${MAX_ADVERTISED} advertisements ` +
+      `in one transaction, or ${MAX_OF_HOST} of one host`,
+  },
+  ERR_PROOFS_UNAVAILABLE: {
+    status: 503,
+    text: 'The server cannot check proofs now. It admitted nothing: try again later.',
+    when: 'overlay: the server cannot look up block headers now; it admitted nothing',
+  },
+  ERR_DUPLICATE_MESSAGE: {
+    status: 400,
+    text: 'Another message of this recipient has the messageId: choose another id.',
+    when: 'another message of this recipient has the message id',
+  },
+  ERR_MESSAGEBOX_REQUIRED: {
+    status: 400,
+    text: 'Name the box in "messageBox".',
+    when: '`messageBox` is missing in a list request',
+  },
+  ERR_INVALID_LIMIT: {
+    status: 400,
+    text: `"limit" must be a whole number from 1 to ${MAX_PAGE_MESSAGES}.`,
+    when: '`limit` is not a whole number, or out of range',
+  },
+  ERR_INVALID_OFFSET: {
+    status: 400,
+    text: '"offset" must be a whole number, 0 or more.',
+    when: '`offset` is not a whole number, or negative',
+  },
+  ERR_MESSAGE_ID_REQUIRED: {
+    status: 400,
+    text: 'Name the messages to acknowledge in "messageIds".',
+    when: 'there is no message to acknowledge',
+  },
+  ERR_INVALID_MESSAGE_ID: {
+    status: 400,
+    text:
+      `"messageId" must be a string of 1 to ${MAX_NAME_LENGTH} characters that is not blank, ` +
+      `"messageIds" an array of up to ${MAX_ACKNOWLEDGED_IDS} strings.`,
+    when:
+      `\`messageIds\` is not an array of up to ${MAX_ACKNOWLEDGED_IDS} strings, ` +
+      `or the \`messageId\` to list is not a string of 1 to ${MAX_NAME_LENGTH} characters`,
+  },
+  ERR_INVALID_ACKNOWLEDGMENT: {
+    status: 400,
+    text: 'None of these messages is in your boxes.',
+    when: "none of the messages is in the caller's boxes",
+  },
+  ERR_INVALID_REQUEST: {
+    status: 400,
+    text: '"messageBox" must be a string, and "recipientFee" a number.',
+    when: 'permissions: the box is missing, or the fee is not a number',
+  },
+  ERR_INVALID_PUBLIC_KEY: {
+    status: 400,
+    text: '"sender" must be an identity key: a secp256k1 public key in hex.',
+    when:
+      'permissions: a sender or recipient is not an identity key; ' +
+      '`invalidIndexes` lists the recipients',
+  },
+  ERR_INVALID_FCM_TOKEN: {
+    status: 400,
+    text: `"fcmToken" must be a string of 1 to ${MAX_TOKEN_LENGTH} characters.`,
+    when: `devices: the token is missing, or has more than ${MAX_TOKEN_LENGTH} characters`,
+  },
+  ERR_INVALID_PLATFORM: {
+    status: 400,
+    text: '"platform" must be "ios", "android" or "web".',
+    when: 'devices: the platform is not `ios`, `android` or `web`',
+  },
+  ERR_INVALID_DEVICE_ID: {
+    status: 400,
+    text: `"deviceId" must be a string of up to ${MAX_DEVICE_ID_LENGTH} characters.`,
+    when: `devices: the id is not a string of up to ${MAX_DEVICE_ID_LENGTH} characters`,
+  },
+  ERR_INVALID_FEE_VALUE: {
+    status: 400,
+    text:
+      `"recipientFee" must be a whole number from -1 to ${MAX_FEE_SATOSHIS}: ` +
+      '-1 blocks, 0 allows, more is satoshis.',
+    when: `permissions: the fee is not a whole number from -1 to ${MAX_FEE_SATOSHIS}`,
+  },
+  ERR_INVALID_MESSAGE_BOX: {
+    status: 400,
+    text: `"messageBox" must have 1 to ${MAX_NAME_LENGTH} characters, and must not be blank.`,
+    when: 'permissions: the name of the box is blank or too long',
+  },
+  ERR_MISSING_PARAMETERS: {
+    status: 400,
+    text: 'A parameter is missing.',
+    when: 'permissions: a parameter is missing',
+  },
+  ERR_INVALID_ROOM: {
+    status: 400,
+    text: 'The name of a room is {identityKey}-{messageBox}.',
+    when: 'socket: the name of the room is not `{identityKey}-{messageBox}`',
+  },
+  ERR_NOT_YOUR_ROOM: {
+    status: 403,
+    text: 'Only its owner can join a room.',
+    when: 'socket: the room belongs to another identity',
+  },
+  ERR_TOO_MANY_ROOMS: {
+    status: 400,
+    text:
+      `A socket may join ${MAX_ROOMS} rooms, and their names may have ` +
+      `${formatBytes(MAX_ROOM_NAMES_BYTES)} together.`,
+    when:
+      `socket: more than ${MAX_ROOMS} rooms, ` +
+      `or more than ${formatBytes(MAX_ROOM_NAMES_BYTES)} of names`,
+  },
+  ERR_TOO_MANY_PACKETS: {
+    status: 413,
+    text: 'The poll has too many packets.',
+    when:
+      `socket: the poll has more than ${UNPROVEN_POLL_PACKETS} packets, ` +
+      `or ${PROVEN_POLL_PACKETS} after the client has proven its identity`,
+  },
+  ERR_RATE_LIMITED: {
+    status: 429,
+    text: 'Too many requests: wait for "retryAfterMs" milliseconds.',
+    when:
+      'the client exceeds a rate limit: `limit` requests a minute; ' +
+      '`retryAfterMs` says how long to wait',
+  },
+  ERR_INBOX_QUOTA_EXCEEDED: {
+    status: 429,
+    text: "The recipient's inbox is full until the recipient acknowledges messages.",
+    when: "the recipient's inbox is full; `limit` is its size in messages or bytes, as `unit` says",
+  },
+  ERR_SENDER_QUOTA_EXCEEDED: {
+    status: 429,
+    text: 'Too many of your messages wait: send again when recipients have acknowledged some.',
+    when:
+      "too many of the sender's messages wait; " +
+      '`limit` is how many may, in messages or bytes, as `unit` says',
+  },
+  ERR_RULE_QUOTA_EXCEEDED: {
+    status: 429,
+    text: 'You have as many rules as an identity may have: change an existing rule.',
+    when: 'permissions: the identity has `limit` rules, the maximum',
+  },
+  ERR_UNAUTHORIZED: {
+    status: 401,
+    text: 'The key does not match MIGRATE_KEY.',
+    when: 'migrate: the key does not match `MIGRATE_KEY`',
+  },
+  ERR_MIGRATION_FAILED: {
+    status: 500,
+    text: 'The migrations failed. The log of the server says why.',
+    when: 'migrate: the migrations failed; the log says why',
+  },
+  ERR_SERVER_BUSY: {
+    status: 503,
+    text: 'The server has too much to do now: try again in a few seconds.',
+    when: 'the server handles too many requests, or too many large ones, at once',
+  },
+  ERR_STOPPING: {
+    status: 503,
+    text: 'This server is stopping: use another node, or try again in a few seconds.',
+    when: 'the server is stopping',
+  },
+  ERR_SCHEMA_OUTDATED: {
+    status: 503,
+    text: "The database's schema is outdated: the operator must run the migrations.",
+    when: 'the operator has not run the migrations',
+  },
+  ERR_UNAVAILABLE: {
+    status: 503,
+    text: 'The database does not answer. Nothing was acknowledged: try again in a few seconds.',
+    when: 'the database does not answer',
+  },
+  ERR_INTERNAL: {
+    status: 500,
+    text: 'The server failed to process the request, and logged the cause.',
+    when: 'the server has a fault, which it logs',
+  },
+} as const satisfies Record<string, ErrorType>
 
 export type ErrorCode = keyof typeof ERRORS
 
-/** How soon a server that has too much to do may be asked again, in seconds. */
-const RETRY_AFTER = '1'
+const BUSY_RETRY_SECONDS = '1'
 
-/** The body of every refusal. `UNAUTHORIZED` also has `message`, which clients of the protocol expect. */
+/** The body of an error response. `UNAUTHORIZED` also has `message`, which clients expect. */
 export interface ErrorBody {
   status: 'error'
   code: ErrorCode
@@ -187,21 +431,26 @@ export interface ErrorBody {
   [detail: string]: unknown
 }
 
-/** What the log is told where a refusal is the server's fault; its client is not. Nothing in it may hold a body, a key or a signature. */
+/**
+ * What the server logs, and does not tell the client, when an error is the server's fault. No field
+ * may hold a body, a key or a signature.
+ */
 export interface Fault {
-  /** The line of the log. */
+  /** The text of the log line. */
   what: string
   [field: string]: unknown
 }
 
-/** A refusal from the catalogue, with an optional text of its own and further fields for its body. */
+/** An error that becomes an HTTP response or a socket reply, in one place each. */
 export class ApiError extends Error {
   readonly status: number
   readonly headers: Record<string, string>
   readonly fault: Fault | undefined
 
   /**
-   * @param options headers for HTTP, and the fault, where it is the server's
+   * @param description replaces the text of the code
+   * @param details further fields of the body
+   * @param options headers for HTTP, and the fault if it is the server's
    */
   constructor(
     readonly code: ErrorCode,
@@ -209,14 +458,15 @@ export class ApiError extends Error {
     readonly details: Record<string, unknown> = {},
     { headers = {}, fault }: { headers?: Record<string, string>; fault?: Fault } = {},
   ) {
-    super(description ?? ERRORS[code][1])
+    super(description ?? ERRORS[code].text)
     this.name = 'ApiError'
-    this.status = ERRORS[code][0]
-    this.headers = code === 'ERR_SERVER_BUSY' ? { 'retry-after': RETRY_AFTER, ...headers } : headers
+    this.status = ERRORS[code].status
+    this.headers =
+      code === 'ERR_SERVER_BUSY' ? { 'retry-after': BUSY_RETRY_SECONDS, ...headers } : headers
     this.fault = fault
   }
 
-  /** The same refusal, with further fields in its body. */
+  /** The same error with further fields in its body. */
   with(details: Record<string, unknown>): ApiError {
     return new ApiError(
       this.code,
@@ -226,7 +476,7 @@ export class ApiError extends Error {
     )
   }
 
-  /** The answer's body, the same for HTTP and for a socket's acknowledgement. */
+  /** The body of the HTTP response or of the socket's acknowledgement. */
   toBody(): ErrorBody {
     return {
       status: 'error',
@@ -238,23 +488,22 @@ export class ApiError extends Error {
   }
 }
 
-/** What keeps a server or a command from starting; the message says what is wrong and what to do. */
+/** Stops the start of a server or a command. Its message says what is wrong and what to do. */
 export class StartError extends Error {}
 
-/** The part of a logger that refusals need. */
 export interface FaultLog {
   error: (fields: object, text: string) => void
 }
 
 /**
- * Any thrown value as the refusal that its client is told: what is not from the catalogue is an `ERR_INTERNAL`.
- * @param log where the cause goes, if the fault is the server's
+ * Converts a thrown value for the client, and logs it if the fault is the server's. A value that is
+ * not an `ApiError` becomes `ERR_INTERNAL`.
  */
 export function toApiError(error: unknown, log: FaultLog): ApiError {
-  // A path's parameter that is no percent-encoding.
+  // Express throws it for a path parameter with invalid percent-encoding.
   if (error instanceof URIError) return new ApiError('ERR_BAD_REQUEST')
   if (!(error instanceof ApiError)) {
-    log.error({ err: error }, 'something unexpected went wrong')
+    log.error({ err: error }, 'unexpected error')
     return new ApiError('ERR_INTERNAL')
   }
   if (error.fault !== undefined) {

@@ -17,6 +17,36 @@ export const MAX_NAME_LENGTH = 255
 export const MAX_PAGE_MESSAGES = 1000
 export const MAX_ACKNOWLEDGED_IDS = 1000
 
+/** How long a request may take to arrive, and how long a connection may pause within one. */
+export const REQUEST_TIMEOUT_MS = 120_000
+/** The maximum of objects, arrays and keys together, and of commas outside of strings. */
+export const MAX_JSON_PARTS = 256 * 1024
+export const MAX_JSON_VALUES = 2 * 1024 * 1024
+
+/** The largest signed 32-bit integer: clients and databases store fees as such. */
+export const MAX_FEE_SATOSHIS = 2 ** 31 - 1
+
+/** Of the token that Firebase gives a device, and of a device id, in UTF-16 units. */
+export const MAX_TOKEN_LENGTH = 4096
+export const MAX_DEVICE_ID_LENGTH = 255
+
+/** How many advertisements one transaction may have. The server checks a signature for each. */
+export const MAX_ADVERTISED = 5
+/**
+ * How many hosts an identity may be advertised at, and how many unspent advertisements one of these
+ * hosts may have. An attacker can repeat an identity's signed advertisement in another transaction,
+ * but cannot sign another host: so the limit of hosts cannot be used up by others.
+ */
+export const MAX_HOSTS = 20
+export const MAX_OF_HOST = 5
+
+/** How many rooms a socket may join, and the length of their names, which each event carries. */
+export const MAX_ROOMS = 1000
+export const MAX_ROOM_NAMES_BYTES = 8 * 1024
+/** How many packets a poll may have before an identity is proven, and after. */
+export const UNPROVEN_POLL_PACKETS = 32
+export const PROVEN_POLL_PACKETS = 256
+
 /** BRC-103's handshake; always at the root, whatever the routing prefix. */
 export const HANDSHAKE_PATH = '/.well-known/auth'
 

@@ -1,10 +1,8 @@
 /** Parses JSON of clients. Its cost depends on the number of values, not only on its length. */
 import { isUtf8 } from 'node:buffer'
 import { ApiError } from '../contract/errors'
+import { MAX_JSON_PARTS, MAX_JSON_VALUES } from '../contract/protocol'
 
-/** The maximum of objects, arrays and keys together, and of commas outside of strings. */
-const MAX_JSON_PARTS = 256 * 1024
-const MAX_JSON_VALUES = 2 * 1024 * 1024
 /** Some programs write it before UTF-8. */
 const BOM = Buffer.from('\ufeff')
 /** Shorter JSON cannot be too complex. */

@@ -8,14 +8,13 @@ import {
 } from 'node:http'
 import type { Socket } from 'node:net'
 import { ApiError, type ErrorCode } from '../contract/errors'
+import { REQUEST_TIMEOUT_MS } from '../contract/protocol'
 import type { Limits } from '../limits'
 import { drain } from './drain'
 import { endSoon, writeErrorResponse } from './errorResponse'
 
 /** Idle connections live longer than those of proxies and clients. */
 const KEEP_ALIVE_MS = 65_000
-/** How long a request may take to arrive, and how long a connection may pause within one. */
-const REQUEST_TIMEOUT_MS = 120_000
 const TCP_KEEP_ALIVE_MS = 60_000
 /** How many unanswered requests a connection may have: each holds its answer in memory. */
 const MAX_PIPELINED_REQUESTS = 8

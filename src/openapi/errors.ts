@@ -45,11 +45,11 @@ export function codesOf({
 
 /** The responses for these codes, one for each status. */
 export function errorResponses(codes: readonly ErrorCode[]): Record<string, object> {
-  const statuses = [...new Set(codes.map((code) => ERRORS[code][0]))].sort((a, b) => a - b)
+  const statuses = [...new Set(codes.map((code) => ERRORS[code].status))].sort((a, b) => a - b)
   return Object.fromEntries(
     statuses.map((status) => [
       status,
-      errorResponse(codes.filter((code) => ERRORS[code][0] === status)),
+      errorResponse(codes.filter((code) => ERRORS[code].status === status)),
     ]),
   )
 }
@@ -62,7 +62,7 @@ export function errorResponse(codes: readonly ErrorCode[]): object {
     }),
   }
   return {
-    description: codes.map((code) => `\`${code}\`: ${ERRORS[code][1]}`).join('\n\n'),
+    description: codes.map((code) => `\`${code}\`: ${ERRORS[code].text}`).join('\n\n'),
     headers,
     content: {
       'application/json': {
@@ -88,7 +88,7 @@ export function errorComponents(codes: readonly ErrorCode[]): {
   return {
     schemas: Object.fromEntries(codes.map((code) => [code, bodyOf(code)])),
     examples: Object.fromEntries(
-      codes.map((code) => [code, { summary: ERRORS[code][1], value: exampleOf(code) }]),
+      codes.map((code) => [code, { summary: ERRORS[code].text, value: exampleOf(code) }]),
     ),
   }
 }

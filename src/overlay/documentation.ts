@@ -1,7 +1,7 @@
 /** What this server says of its topic and its lookup service, as overlay nodes do. */
 import { version } from '../../package.json'
-import { MAX_FOUND, MAX_HOSTS, MAX_OF_HOST } from '../db/advertisements'
-import { MAX_ADVERTISED } from './submission'
+import { MAX_ADVERTISED, MAX_HOSTS, MAX_OF_HOST } from '../contract/protocol'
+import { MAX_FOUND } from '../db/advertisements'
 import { SERVICE, TOPIC } from './topic'
 
 export interface Described {

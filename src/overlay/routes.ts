@@ -1,12 +1,7 @@
 /** The overlay network's side (BRC-22, BRC-24): who receives messages where. */
 import { formatNumber } from '../lib/format'
-import {
-  type AdvertisementStore,
-  MAX_FOUND,
-  MAX_FOUND_BYTES,
-  MAX_HOSTS,
-  MAX_OF_HOST,
-} from '../db/advertisements'
+import { MAX_ADVERTISED, MAX_HOSTS, MAX_OF_HOST } from '../contract/protocol'
+import { type AdvertisementStore, MAX_FOUND, MAX_FOUND_BYTES } from '../db/advertisements'
 import { receiveBody } from '../http/body'
 import { exchangeOf } from '../http/exchange'
 import { parseJson } from '../http/json'
@@ -17,7 +12,7 @@ import type { TransactionVerifier } from '../spv/verifier'
 import { toBinary, toOutputList } from './answer'
 import { listDescribed, LOOKUP_SERVICES, TOPIC_MANAGERS, type Described } from './documentation'
 import { QUESTION } from './lookup'
-import { checkTopics, MAX_ADVERTISED, MAX_STORED, submitTransaction, takeBeef } from './submission'
+import { checkTopics, MAX_STORED, submitTransaction, takeBeef } from './submission'
 import { SERVICE, TOPIC } from './topic'
 import type { JsonSchema } from '../contract/schema'
 import type { Request } from 'express'

@@ -1,20 +1,14 @@
 /** What is submitted to the topic: which topics a request names, which BEEF it carries, and what that does. */
 import type { IncomingHttpHeaders } from 'node:http'
-import {
-  MAX_HOSTS,
-  MAX_OF_HOST,
-  type AdvertisementStore,
-  type Submission,
-} from '../db/advertisements'
+import type { AdvertisementStore, Submission } from '../db/advertisements'
 import { ApiError } from '../contract/errors'
+import { MAX_ADVERTISED, MAX_HOSTS, MAX_OF_HOST } from '../contract/protocol'
 import type { TransactionVerifier } from '../spv/verifier'
 import type { Spend, VerifiedSubmission } from '../spv/verify'
 import { isCandidate, judge } from './advertisement'
 import { TOPIC } from './topic'
 import { readVarint } from '../lib/varint'
 
-/** How many advertisements one transaction may have: each takes a signature to tell. */
-export const MAX_ADVERTISED = 5
 /** How large a transaction with an advertisement may be, with all that it rests on: so much is kept, and sent to whoever asks. */
 export const MAX_STORED = 64 * 1024
 

@@ -10,7 +10,7 @@ import {
   success,
   TIME,
 } from '../contract/answers'
-import { MAX_PAGE_DEVICES } from '../contract/protocol'
+import { MAX_DEVICE_ID_LENGTH, MAX_PAGE_DEVICES, MAX_TOKEN_LENGTH } from '../contract/protocol'
 import {
   choice,
   describe,
@@ -26,8 +26,6 @@ import { maskToken, MAX_DEVICES, type Device, type DeviceStore } from '../db/dev
 import { route } from './route'
 
 const PLATFORMS = ['ios', 'android', 'web'] as const
-const MAX_TOKEN_LENGTH = 4096
-const MAX_DEVICE_ID_LENGTH = 255
 
 const fcmToken = field(
   describe(

@@ -16,6 +16,7 @@ import {
 import { ApiError } from '../contract/errors'
 import { toIdentityKey, toList } from '../contract/primitives'
 import {
+  MAX_FEE_SATOSHIS,
   MAX_PAGE_PERMISSIONS,
   MAX_RECIPIENTS,
   USUAL_PERMISSIONS,
@@ -37,9 +38,6 @@ import {
 import type { Permission, Permissions, Quote } from '../permissions'
 import { BLOCKED, FREE } from '../permissions/rules'
 import { ALICE, BOB, route } from './route'
-
-/** The largest signed 32-bit integer: clients and databases store fees as such. */
-const MAX_FEE_SATOSHIS = 2 ** 31 - 1
 
 const ruleRequest = object({
   sender: field(

@@ -7,6 +7,7 @@ import type { Socket } from 'socket.io'
 import type { ByteAccount } from '../limits/budget'
 import { pointsOf } from '../limits/meter'
 import type { Limits } from '../limits'
+import { PROVEN_POLL_PACKETS, UNPROVEN_POLL_PACKETS } from '../contract/protocol'
 import { toOversized } from './oversized'
 
 /**
@@ -22,9 +23,6 @@ const PROVEN_BYTES = 8.5 * 1024 * 1024
  * A larger frame, up to this, is received and then rejected unread: its client waits for an answer.
  */
 export const RECEIVED_BYTES = 30 * 1024 * 1024
-/** How many packets a poll may have before an identity is proven, and after. */
-const UNPROVEN_POLL_PACKETS = 32
-const PROVEN_POLL_PACKETS = 256
 /** How many packets may come before an identity is proven. */
 const UNPROVEN_PACKETS = 100
 /** The largest packet that asks to enter a namespace. */

@@ -18,9 +18,6 @@ const KEY_BYTES = 33
 const MAC_BYTES = 16
 const FIXED_BYTES = TIME_BYTES + KEY_BYTES + MAC_BYTES
 
-/** The most that the names of a socket's rooms may take together: they travel with each event. */
-export const MAX_NAMES_BYTES = 8 * 1024
-
 export interface Memberships {
   identityKey: IdentityKey
   /** The names of the rooms, as the client spelled them. */

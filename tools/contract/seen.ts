@@ -12,7 +12,7 @@ export function unseen(lines: string[]): string[] {
   const codes = new Set(lines.map((line) => line.split(' ')[2]))
   const wanted = OPERATIONS.flatMap(({ id, answers, errors }) => [
     ...Object.keys(answers).map((status) => `${id} ${status}`),
-    ...errors.map((code) => `${id} ${ERRORS[code][0]} ${code}`),
+    ...errors.map((code) => `${id} ${ERRORS[code].status} ${code}`),
   ])
   const shared = [...new Set([...OPERATIONS.flatMap(codesOf), ...NO_OPERATION])]
   return [...wanted.filter((line) => !seen.has(line)), ...shared.filter((code) => !codes.has(code))]

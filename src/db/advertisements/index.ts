@@ -4,7 +4,7 @@
 import type { Knex } from 'knex'
 import { ApiError } from '../../contract/errors'
 import { FairQueue } from '../../lib/fairQueue'
-import type { IdentityKey } from '../../contract/protocol'
+import { MAX_HOSTS, MAX_OF_HOST, type IdentityKey } from '../../contract/protocol'
 import {
   findHosts,
   findOutputs,
@@ -26,13 +26,6 @@ import { query } from '../engine/query'
 
 export type { Advertised, AdvertisementQuery, FoundAdvertisement } from './sql'
 
-/**
- * How many hosts an identity may be advertised at, and how many unspent advertisements one of these
- * hosts may have. An attacker can repeat an identity's signed advertisement in another transaction,
- * but cannot sign another host: so the limit of hosts cannot be used up by others.
- */
-export const MAX_HOSTS = 20
-export const MAX_OF_HOST = 5
 /** How many spent advertisements of an identity are kept, and how many are deleted at once. */
 const MAX_SPENT = 100_000
 const MAX_FORGOTTEN = 1000

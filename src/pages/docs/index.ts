@@ -83,7 +83,7 @@ function errorParts(document: OpenApiDocument, operations: Placed[]): Content {
     (code) =>
       html`<tr>
         <th scope="row" id="${code}"><code>${code}</code></th>
-        <td>${ERRORS[code][0]}</td>
+        <td>${ERRORS[code].status}</td>
         <td>${line(examples[code]!.summary)}${detailsOf(schemas[code]!, examples[code]!.value)}</td>
         <td>${answering(operations, code)}</td>
       </tr> `,

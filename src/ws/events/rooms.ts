@@ -1,9 +1,9 @@
 import { ApiError } from '../../contract/errors'
 import { parseRoom } from '../../contract/messages'
-import type { Room } from '../../contract/protocol'
+import { MAX_ROOM_NAMES_BYTES, MAX_ROOMS, type Room } from '../../contract/protocol'
 import type { AuthSocket } from '../authSocket'
 import type { Hub } from '../hub'
-import { MAX_NAMES_BYTES, namesOf } from '../memberships'
+import { namesOf } from '../memberships'
 import {
   EXAMPLE_ROOM,
   failWith,
@@ -13,8 +13,6 @@ import {
   type ClientEvent,
   type EventMessage,
 } from './event'
-
-const MAX_ROOMS = 1000
 
 const joinedRoom: EventMessage = { name: 'joinedRoom', payload: ROOM_REPLY }
 const joinFailed: EventMessage = { name: 'joinFailed', payload: REASON }
@@ -69,7 +67,7 @@ function checkRoomLimit(socket: AuthSocket, hub: Hub, room: Room, roomId: string
   if (hub.has(socket, room)) return
   const { rooms, identityKey } = socket
   const names = namesOf({ identityKey: identityKey!, rooms: [...rooms.names, roomId] })
-  if (rooms.names.size >= MAX_ROOMS || names.length > MAX_NAMES_BYTES)
+  if (rooms.names.size >= MAX_ROOMS || names.length > MAX_ROOM_NAMES_BYTES)
     throw new ApiError('ERR_TOO_MANY_ROOMS')
 }
 
