@@ -6,7 +6,7 @@ import { ENGINES, type Engine } from '../../tools/databases/databases'
 import { startServer, type TestServer } from '../../tools/servers/server'
 import { handshake, post, type HandSession } from '../../tools/clients/signedRequests'
 
-/** In every body: nothing that the tool writes may hold it. */
+/** Every body contains it: no output of the tool may contain it. */
 const SECRET = 'nobody but Bob may read this'
 
 interface Running extends TestServer {
@@ -32,7 +32,7 @@ async function send(
   ).status
 }
 
-/** The document of a run, which wrote nothing else and no body. */
+/** The JSON document of a run, which must print nothing else and no body. */
 function document({ code, stdout, stderr }: AdminRun, expected = 0): Record<string, unknown> {
   expect({ code, stderr }).toEqual({ code: expected, stderr: '' })
   expect(stdout).not.toContain(SECRET)
@@ -50,7 +50,7 @@ async function usageOf({
     .orderBy(['identity_key', 'subject'])
 }
 
-/** What is counted is what is stored. */
+/** The quota counts must match the stored messages. */
 async function expectTrueUsage(server: TestServer): Promise<void> {
   const counted = await usageOf(server)
   await recount(server.server.context.knex)
@@ -58,7 +58,7 @@ async function expectTrueUsage(server: TestServer): Promise<void> {
 }
 
 describe.each(ENGINES)('on %s', (engine) => {
-  test('what is stored can be looked at, without a body', async () => {
+  test('shows stored data without message bodies', async () => {
     const { alice, bob, database } = await start(engine)
     for (const [box, id] of [
       ['letters', 'one'],
@@ -133,11 +133,11 @@ describe.each(ENGINES)('on %s', (engine) => {
     expect([plain.code, plain.stderr, table.code, table.stderr]).toEqual([0, '', 0, ''])
     expect(plain.stdout).toMatch(/^messages +5$/m)
     expect(table.stdout).toMatch(/^letters +3 /m)
-    // What somebody named a box has no say over the operator's terminal.
+    // A box name must not send control characters to the operator's terminal.
     expect(table.stdout).not.toContain('\u001b')
   })
 
-  test('a page of boxes ends with a name that a shell takes as it is; one that cannot be shown is told in JSON', async () => {
+  test('quotes the last box name for the shell; --json has a name that cannot be shown', async () => {
     const { alice, bob, database } = await start(engine)
     const names = ["$(reboot) it's", 'a \u009b31m\u202e\u{e0041} box', 'zone']
     for (const [at, name] of names.entries())
@@ -160,7 +160,7 @@ describe.each(ENGINES)('on %s', (engine) => {
     expect(plain.stdout + odd.stdout + json.stdout).not.toMatch(/(?!\n)[\p{Cc}\p{Cf}]/u)
   })
 
-  test('a purge removes exactly what it says, beside a server that works on', async () => {
+  test('a purge removes exactly the reported messages while the server runs', async () => {
     const server = await start(engine)
     const { alice, bob, database } = server
     const crowd = Array.from({ length: 100 }, () =>
@@ -203,7 +203,7 @@ describe.each(ENGINES)('on %s', (engine) => {
     await expectTrueUsage(server)
   })
 
-  test('a purge goes by recipient and age', async () => {
+  test('a purge selects by recipient and age', async () => {
     const server = await start(engine)
     const {
       alice,
@@ -242,7 +242,7 @@ describe.each(ENGINES)('on %s', (engine) => {
   })
 })
 
-test('without quotas a purge begins no counts', async () => {
+test('without quotas, a purge creates no counts', async () => {
   const off = {
     INBOX_QUOTA_MESSAGES: 'off',
     INBOX_QUOTA_BYTES: 'off',
@@ -253,7 +253,7 @@ test('without quotas a purge begins no counts', async () => {
   const alice = await handshake(server.origin)
   await send(alice, alice.identityKey, 'inbox', 'one')
 
-  // Called without the server's own settings.
+  // The tool runs without the server's own settings.
   expect(
     document(
       await admin(
@@ -276,7 +276,7 @@ describe('on a terminal', () => {
   test.each([
     ['yes', 0, 0],
     ['no', 1, 1],
-  ])('a purge says what it will do, and takes %s for an answer', async (answer, code, left) => {
+  ])('a purge says what it removes, and accepts "%s" as an answer', async (answer, code, left) => {
     const {
       alice,
       bob,
@@ -296,7 +296,7 @@ describe('on a terminal', () => {
     expect(await knex('messages').select()).toHaveLength(left)
   })
 
-  test('what takes its time shows how far it is, and nothing of it stands in the JSON', async () => {
+  test('a long command shows its progress, but not with --json', async () => {
     const { alice, bob, database } = await start('sqlite')
     await send(alice, bob.identityKey, 'inbox', 'one')
 
@@ -310,8 +310,8 @@ describe('on a terminal', () => {
   })
 })
 
-describe('what it is called with', () => {
-  test('a wrong call is answered with 2, and says what is wrong', async () => {
+describe('arguments', () => {
+  test('wrong arguments exit with 2 and an error that names the fault', async () => {
     const calls: Array<[args: string[], says: string]> = [
       [['purge', '--yes'], 'Say which messages'],
       [['purge', '--older-than', 'soon', '--json'], 'such as 30d'],
@@ -331,7 +331,7 @@ describe('what it is called with', () => {
     }
   })
 
-  test('advertise names the settings that it needs', async () => {
+  test('advertise names the settings that it requires', async () => {
     const { code, stderr } = await admin({}, 'advertise')
 
     expect([code, stderr]).toEqual([
@@ -344,7 +344,7 @@ describe('what it is called with', () => {
     expect(stderr).not.toContain('ADVERTISE=true')
   })
 
-  test('identity and keygen tell the same key; help tells everything', async () => {
+  test('identity prints the key of keygen; --help prints the usage', async () => {
     const made = document(await admin({}, 'keygen', '--json')) as {
       identityKey: string
       privateKey: string

@@ -1,4 +1,4 @@
-/** Set-ups that are broken as real ones are: the doctor finds each, and names it. */
+/** Set-ups with typical faults: the doctor finds and names each fault. */
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { chmodSync } from 'node:fs'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
@@ -22,7 +22,7 @@ import { startProxy, type Faults } from '../../tools/proxies/reverseProxy'
 import { onEnd, startServer, type TestServer } from '../../tools/servers/server'
 
 const KEY = randomBytes(32).toString('hex')
-/** The network that has no services of its own: nothing outside is asked. */
+/** The local network has no default services, so the doctor contacts no outside host. */
 const BASE: FlatEnv = { NODE_ENV: 'test', NETWORK: 'local', PORT: '0', SERVER_PRIVATE_KEY: KEY }
 
 async function migrated(engine: (typeof ENGINES)[number]): Promise<TestDatabase> {
@@ -34,7 +34,7 @@ async function migrated(engine: (typeof ENGINES)[number]): Promise<TestDatabase>
   return database
 }
 
-/** The codes of what is wrong, and all that is told of it. */
+/** The codes and texts of all problems found. */
 function wrong({ findings }: Diagnosis): { codes: string[]; text: string } {
   const found = findings.filter(({ severity }) => severity === 'problem')
   for (const { found: what, advice } of found)
@@ -71,13 +71,13 @@ describe('settings', () => {
       'KNEX_DB_CONNECTION must be JSON',
     ],
     [
-      'several at once',
+      'several bad settings',
       { PORT: 'http', TRUST_PROXY: 'everybody', RATE_LIMIT_ADDRESS: 'none' },
       ['bad-setting', 'bad-setting', 'bad-setting'],
       'TRUST_PROXY must be',
     ],
     [
-      'fees that nobody can pay',
+      'fees without services that verify payments',
       { DELIVERY_FEES: 'letters=5' },
       ['fees-without-services'],
       'DELIVERY_FEES',
@@ -94,7 +94,7 @@ describe('settings', () => {
     expect(found.text).not.toContain(KEY)
   })
 
-  test('the rest is looked at all the same', async () => {
+  test('a bad setting does not stop the other checks', async () => {
     const { findings } = await diagnose({
       ...BASE,
       ...sound.env,
@@ -115,7 +115,7 @@ describe('settings', () => {
     expect(JSON.stringify(findings)).not.toContain('secret')
   })
 
-  test('of URLs, what may be secret is not shown', async () => {
+  test('secret parts of URLs are not shown', async () => {
     const at = `http://127.0.0.1:${nowhere}/path?token=secret`
     const there = { HOSTING_DOMAIN: at, WALLET_STORAGE_URL: at, CHAINTRACKS_URL: at, ARC_URL: at }
     const { findings } = await diagnose({
@@ -150,7 +150,7 @@ describe('settings', () => {
     expect(stderr).not.toContain('secret')
   })
 
-  test('SQLite in production is worth a word', async () => {
+  test('SQLite in production is a warning', async () => {
     const { findings, status } = await diagnose({ ...BASE, ...sound.env, NODE_ENV: 'production' })
     expect(findings).toContainEqual(
       expect.objectContaining({ code: 'production-on-sqlite', severity: 'warning' }),
@@ -160,7 +160,7 @@ describe('settings', () => {
 })
 
 describe.each(ENGINES)('the database: %s', (engine) => {
-  test('one that was not migrated, and one that a newer server has migrated', async () => {
+  test('not migrated, or migrated by a newer server', async () => {
     const database = await createDatabase(engine)
     onEnd(database.drop)
     const check = async (): Promise<ReturnType<typeof wrong>> =>
@@ -212,7 +212,7 @@ if (canBeRestricted()) {
     const { codes, text } = wrong(JSON.parse(stdout))
     expect([code, codes.slice(0, 2)]).toEqual([1, ['not-writable', 'not-writable']])
     expect(text).toMatch(/may not write to the folder[^]*may not write to the file/)
-    // The server says in a sentence what to do, and no stack.
+    // The server says what to do, without a stack trace.
     expect(start).toEqual({
       code: 1,
       stdout: '',
@@ -253,7 +253,7 @@ if (ENGINES.includes('mysql')) {
 }
 
 if (canRunMariadb()) {
-  test('MySQL that keeps its promises for a second alone, and a replica', async () => {
+  test('MySQL with commits that are not durable, on a read-only replica', async () => {
     const database = await PrivateMariadb.create([
       '--innodb-flush-log-at-trx-commit=2',
       '--read-only',
@@ -276,19 +276,19 @@ if (canRunMariadb()) {
 describe('services', () => {
   test.each<[string, FlatEnv, string, string]>([
     [
-      "a wallet's storage where nothing listens",
+      'wallet storage at a closed port',
       { WALLET_STORAGE_URL: 'http://127.0.0.1:PORT' },
       'wallet-storage',
       'nothing listens there',
     ],
     [
-      'Redis where nothing listens',
+      'Redis at a closed port',
       { REDIS_URL: 'redis://127.0.0.1:PORT' },
       'redis',
       'Redis does not answer',
     ],
     [
-      'block headers for what costs something',
+      'services for payments at a closed port',
       {
         DELIVERY_FEES: 'letters=5',
         CHAINTRACKS_URL: 'http://127.0.0.1:PORT',
@@ -306,7 +306,7 @@ describe('services', () => {
     expect(text).toContain(says)
   })
 
-  test('block headers are a problem once somebody charges, and a warning before', async () => {
+  test('missing block headers are a warning, and a problem once a recipient charges', async () => {
     const { host, database, server } = await startServer({ env: { SERVER_PRIVATE_KEY: KEY } })
     const severity = async (): Promise<string | undefined> => {
       const env = { ...BASE, ...database.env, CHAINTRACKS_URL: host, ARC_URL: host }
@@ -326,7 +326,7 @@ describe('services', () => {
     expect(await severity()).toBe('problem')
   })
 
-  test('a port that another program has', async () => {
+  test('a port that another program uses', async () => {
     const other = createServer((socket) => {
       socket.end('220 mail\r\n')
     })
@@ -344,7 +344,7 @@ describe('services', () => {
   })
 })
 
-test('what does not answer takes no longer than it may', async () => {
+test('the doctor does not wait long for services that do not answer', async () => {
   const sockets: Socket[] = []
   const silent = createServer((socket) => {
     sockets.push(socket.on('error', () => {}))
@@ -394,7 +394,7 @@ describe('the public address', () => {
   const without = (headers: object, pattern: RegExp): Record<string, string> =>
     Object.fromEntries(Object.entries(headers).filter(([name]) => !pattern.test(name)))
 
-  test('nothing is wrong where nothing is', async () => {
+  test('a correct set-up has no findings above "ok"', async () => {
     const diagnosis = await examine({})
     expect(diagnosis).toEqual({ status: 'ok', findings: expect.any(Array) })
     expect(diagnosis.findings.map(({ code }) => code)).toEqual(
@@ -415,25 +415,25 @@ describe('the public address', () => {
 
   test.each<[string, Faults, string, RegExp]>([
     [
-      'headers of requests are stripped',
+      'strips headers of requests',
       { requestHeaders: (headers) => without(headers, /^x-bsv-auth-/) },
       'headers-stripped',
       /removes the x-bsv-auth-\* headers of requests/,
     ],
     [
-      "headers of the program's own are stripped",
+      "strips the application's own headers",
       { requestHeaders: (headers) => without(headers, /^x-bsv-(?!auth-)/) },
       'headers-changed',
       /begin with x-bsv-/,
     ],
     [
-      'headers of answers are stripped',
+      'strips headers of answers',
       { answerHeaders: (headers) => without(headers, /^x-bsv-auth-/) },
       'answer-headers-stripped',
       /headers of answers/,
     ],
     [
-      'bodies of requests are written anew',
+      'rewrites bodies of requests',
       {
         requestBody: (body) =>
           body.length === 0 ? body : Buffer.from(JSON.stringify(JSON.parse(body.toString()))),
@@ -442,7 +442,7 @@ describe('the public address', () => {
       /changes the bodies of requests/,
     ],
     [
-      'answers are written anew',
+      'rewrites answers',
       {
         answerBody: (body) =>
           Buffer.from(JSON.stringify(JSON.parse(body.toString()), undefined, 1)),
@@ -451,32 +451,32 @@ describe('the public address', () => {
       /changes answers/,
     ],
     [
-      'a search is dropped',
+      'drops the query',
       { path: (path) => (path.startsWith('/socket.io') ? path : path.split('?')[0]!) },
       'path-changed',
       /changes the path/,
     ],
     [
-      'the prefix is dropped',
+      'drops the prefix',
       { path: (path) => path.replace(/^\/api/, '') },
       'wrong-prefix',
       /ERR_NOT_FOUND/,
     ],
     [
-      'the handshake is kept back',
+      'does not forward the handshake',
       { refuse: (path) => (path.startsWith('/.well-known') ? 404 : undefined) },
       'no-handshake',
       /404.*nobody can authenticate/,
     ],
-    ['upgrades are not passed on', { dropUpgrades: true }, 'no-websocket', /the answer is 400/],
+    ['does not forward upgrades', { dropUpgrades: true }, 'no-websocket', /the answer is 400/],
     [
-      'large bodies are refused',
+      'rejects large bodies',
       { refuse: (_path, body) => (body.length > 512 * 1024 ? 413 : undefined) },
       'large-body',
       /refuses a body of 1 MiB \(413\)/,
     ],
     [
-      'CORS headers are added',
+      'adds CORS headers',
       {
         answerHeaders: (headers) => ({
           ...headers,
@@ -487,7 +487,7 @@ describe('the public address', () => {
       /CORS headers of its own/,
     ],
     [
-      'the clock is wrong',
+      'has a wrong clock',
       {
         answerHeaders: (headers) => ({
           ...headers,
@@ -498,21 +498,21 @@ describe('the public address', () => {
       /(599|600|601) seconds apart/,
     ],
     [
-      'everything is asked for a password',
+      'requires a password',
       { refuse: (path) => (path.includes('permissions') ? 401 : undefined) },
       'proxy-authentication',
       /proxy itself refuses/,
     ],
-    ['the server is not reached', { refuse: () => 502 }, 'proxy-without-server', /502/],
-    ['another program answers', { refuse: () => 200 }, 'other-server', /Something else/],
-  ])('a proxy where %s', async (_name, faults, code, says) => {
+    ['does not reach the server', { refuse: () => 502 }, 'proxy-without-server', /502/],
+    ['forwards to another program', { refuse: () => 200 }, 'other-server', /Something else/],
+  ])('finds a proxy that %s', async (_name, faults, code, says) => {
     expect(wrong(await examine(faults))).toEqual({
       codes: [code],
       text: expect.stringMatching(says),
     })
   })
 
-  test('what another server says is cut, and no terminal obeys it', async () => {
+  test('text from another server is shortened and contains no control characters', async () => {
     const url = await startProxy(server.origin, {
       answerHeaders: (headers) => ({
         ...headers,
@@ -525,7 +525,7 @@ describe('the public address', () => {
     expect(found).toMatch(/\uFFFD31m\.x{180,200}…\)/)
   })
 
-  test('another MessageBox server, and nobody', async () => {
+  test('another MessageBox server at the address, or none', async () => {
     const other = await startServer()
     const [another, nobody] = await Promise.all(
       [other.host, `http://127.0.0.1:${nowhere}`].map(async (url) =>
@@ -542,7 +542,7 @@ describe('the public address', () => {
     })
   })
 
-  test('TRUST_PROXY that is missing, and one that names somebody else', async () => {
+  test('TRUST_PROXY that is missing, unnecessary or names another proxy', async () => {
     const url = await startProxy(server.origin)
     const warnings = async (env: FlatEnv, to = url): Promise<string[]> => {
       return (await diagnose({ ...settings, ...env }, { url: to })).findings
@@ -557,7 +557,7 @@ describe('the public address', () => {
 })
 
 if (canRunRedis() && ENGINES.includes('mysql')) {
-  test('the tool itself: 0 where nothing is wrong, 1 where something is, in words and in JSON', async () => {
+  test('the tool exits with 0 if all is well, else with 1, as text and as JSON', async () => {
     const redis = await PrivateRedis.create()
     onEnd(async () => {
       await redis.kill()

@@ -1,4 +1,6 @@
-/** Starts that fail: one sentence that says what is wrong and what to do, and no stack. */
+/**
+ * A failed start prints one sentence that says what is wrong and what to do, without a stack trace.
+ */
 import { describe, expect, test } from '@jest/globals'
 import { mkdtempSync, openSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -21,7 +23,7 @@ function newFolder(): string {
   return folder
 }
 
-/** Starts a server that cannot run, and tells what it says. */
+/** Starts a server that must fail, and returns its output. */
 async function fail(
   env: Record<string, string>,
   { cwd = newFolder(), args = [] as string[] } = {},
@@ -49,8 +51,8 @@ async function fail(
   return output
 }
 
-describe('a start fails with a sentence', () => {
-  test('where the database offers no TLS, or no socket, or an option is not taken', async () => {
+describe('a start fails with one sentence', () => {
+  test('if the database offers no TLS or no socket, or does not accept an option', async () => {
     const {
       config: { connection },
       drop,
@@ -69,28 +71,33 @@ describe('a start fails with a sentence', () => {
     )
   })
 
-  test.each(ENGINES)("where the schema is newer, or another program's, on %s", async (engine) => {
-    const database = await createDatabase(engine)
-    onEnd(database.drop)
-    const server = await ServerProcess.start({ env: database.env })
-    await server.kill('SIGTERM')
-    const knex = createKnex(database.config)
-    onEnd(async () => {
-      await knex.destroy()
-    })
-    await knex('knex_migrations').insert({
-      name: '0099-of-tomorrow',
-      batch: 9,
-      migration_time: new Date(),
-    })
-    expect(await fail(database.env)).toMatch(
-      /newer version of this server: this one does not know 0099-of-tomorrow/,
-    )
-    await knex('knex_migrations').where({ batch: 9 }).update({ name: '2022-10-28-001_initial.ts' })
-    expect(await fail(database.env)).toMatch(/belongs to another program/)
-  })
+  test.each(ENGINES)(
+    'if the schema on %s is newer or belongs to another program',
+    async (engine) => {
+      const database = await createDatabase(engine)
+      onEnd(database.drop)
+      const server = await ServerProcess.start({ env: database.env })
+      await server.kill('SIGTERM')
+      const knex = createKnex(database.config)
+      onEnd(async () => {
+        await knex.destroy()
+      })
+      await knex('knex_migrations').insert({
+        name: '0099-of-tomorrow',
+        batch: 9,
+        migration_time: new Date(),
+      })
+      expect(await fail(database.env)).toMatch(
+        /newer version of this server: this one does not know 0099-of-tomorrow/,
+      )
+      await knex('knex_migrations')
+        .where({ batch: 9 })
+        .update({ name: '2022-10-28-001_initial.ts' })
+      expect(await fail(database.env)).toMatch(/belongs to another program/)
+    },
+  )
 
-  test('where a file stands in the place of the folder', async () => {
+  test('if a file is in the place of the data folder', async () => {
     const cwd = newFolder()
     writeFileSync(join(cwd, 'data'), '')
     expect(await fail({ KNEX_DB_CLIENT: 'better-sqlite3' }, { cwd })).toMatch(
@@ -98,7 +105,7 @@ describe('a start fails with a sentence', () => {
     )
   })
 
-  test('where .env is UTF-16', async () => {
+  test('if .env is in UTF-16', async () => {
     const cwd = newFolder()
     writeFileSync(join(cwd, '.env'), Buffer.from('\ufeffPORT=1234\n', 'utf16le'))
     expect(await fail({ KNEX_DB_CLIENT: 'better-sqlite3' }, { cwd })).toMatch(
@@ -111,7 +118,7 @@ describe('a start fails with a sentence', () => {
     ...['ensure-env', 'run', 'build-if-missing'].map((name) =>
       join(__dirname, `../../scripts/${name}.js`),
     ),
-  ])('where Node is too old: %s', async (program) => {
+  ])('if Node is too old: %s', async (program) => {
     const cwd = newFolder()
     writeFileSync(
       join(cwd, 'old.js'),
@@ -136,7 +143,7 @@ describe('a start fails with a sentence', () => {
     )
   })
 
-  test('where the driver was installed for another Node', async () => {
+  test('if the database driver was installed for another version of Node', async () => {
     const cwd = newFolder()
     writeFileSync(
       join(cwd, 'other.js'),
@@ -158,7 +165,7 @@ describe('a start fails with a sentence', () => {
 })
 
 test.each(['production', 'development'])(
-  'a log that cannot be written stops nothing, in %s',
+  'the server runs even if it cannot write its log, in %s',
   async (env) => {
     const database = await createDatabase('sqlite')
     onEnd(database.drop)
@@ -193,7 +200,7 @@ test.each(['production', 'development'])(
   },
 )
 
-test('SIGHUP stops a server in order', async () => {
+test('SIGHUP stops the server gracefully', async () => {
   const database = await createDatabase('sqlite')
   onEnd(database.drop)
   const server = await ServerProcess.start({ env: database.env })
