@@ -1,4 +1,4 @@
-/** The pages in a real browser: what people do there, what they load, and whether everybody can use them. */
+/** The pages in a real browser: their functions, what they load, and their accessibility. */
 import { afterEach, beforeAll, describe, expect, test } from '@jest/globals'
 import type { AxeResults } from 'axe-core'
 import { readFileSync } from 'node:fs'
@@ -34,7 +34,7 @@ let prefixed: TestServer
     await browser.open(`${plain.host}${path}`, options)
 
   describe('/', () => {
-    test("shows the server's key, and copies it", async () => {
+    test("shows the server's key and copies it", async () => {
       const { identityKey } = plain.server.context.info
       const page = await opened('/')
       expect(await page.title()).toBe('MessageBox server')
@@ -45,7 +45,7 @@ let prefixed: TestServer
       expect(await page.evaluate('navigator.clipboard.readText()')).toBe(identityKey)
     })
 
-    test('the example names the address that the page came from', async () => {
+    test('the example uses the address of the page', async () => {
       const page = await browser.open(prefixed.origin)
       expect(page.url()).toBe(`${prefixed.host}/`)
       expect(await page.locator('pre').nth(1).textContent()).toContain(
@@ -53,7 +53,7 @@ let prefixed: TestServer
       )
     })
 
-    test('without JavaScript all of it can be read, and no button does nothing', async () => {
+    test('without JavaScript, all text is readable and no dead button is shown', async () => {
       const page = await opened('/', { javaScript: false })
       expect(await page.locator('.key').textContent()).toBe(plain.server.context.info.identityKey)
       expect(await page.locator('pre').nth(1).textContent()).toContain(
@@ -62,7 +62,7 @@ let prefixed: TestServer
       expect(await page.getByRole('button').count()).toBe(0)
     })
 
-    test('the first key of the keyboard leads past the navigation', async () => {
+    test('the first tab stop skips the navigation', async () => {
       const page = await opened('/')
       await page.keyboard.press('Tab')
       await page.keyboard.press('Enter')
@@ -72,7 +72,7 @@ let prefixed: TestServer
 
   describe('/docs', () => {
     test.each([true, false])(
-      'an operation opens, and a link from elsewhere opens it too (JavaScript: %p)',
+      'an operation opens by a click and by a link (JavaScript: %p)',
       async (javaScript) => {
         const page = await opened('/docs', { javaScript })
         const field = page.locator('#sendMessage').getByText('message.messageBox', { exact: true })
@@ -87,7 +87,7 @@ let prefixed: TestServer
       },
     )
 
-    test('a program is copied', async () => {
+    test('a button copies an example', async () => {
       const page = await opened('/docs#health')
       await page.getByRole('button', { name: 'Copy a program for health' }).click()
       await page.getByText('Copied').waitFor()
@@ -123,7 +123,7 @@ let prefixed: TestServer
       return [await connected(alice), await connected(bob)]
     }
 
-    test('a message arrives live and decrypted, is listed, and is acknowledged', async () => {
+    test('a message arrives live and decrypted, and can be listed and acknowledged', async () => {
       const [alice, bob] = await twoPages(`${plain.host}/try`)
       expect(await identityOf(alice)).not.toBe(await identityOf(bob))
 
@@ -147,7 +147,7 @@ let prefixed: TestServer
       expect(await bob.getByRole('log').getByRole('listitem').count()).toBe(1)
     })
 
-    test('a rule keeps somebody out, who is told so in words', async () => {
+    test('a rule blocks a sender, and the page shows the error', async () => {
       const [alice, bob] = await twoPages(`${plain.host}/try`)
       await bob.getByLabel('Sender (identity key)').fill(await identityOf(alice))
       await bob.getByLabel('Fee in satoshis').fill('-1')
@@ -162,7 +162,7 @@ let prefixed: TestServer
           'A recipient does not accept messages from you in this box. (ERR_DELIVERY_BLOCKED)',
         )
         .waitFor()
-      // Chromium and the client note a refused request in the console.
+      // Chromium and the client log a rejected request to the console.
       expect(
         browser.problems
           .splice(0)
@@ -170,7 +170,7 @@ let prefixed: TestServer
       ).toEqual([])
     })
 
-    test('what goes over the wire is shown: events of the socket, and requests with what signs them; another key begins anew', async () => {
+    test('shows socket events and signed requests, and clears them for a new key', async () => {
       const page = await connected(await opened('/try'))
       const before = await identityOf(page)
       await page.getByRole('button', { name: 'To myself' }).click()
@@ -202,13 +202,13 @@ let prefixed: TestServer
       expect(await page.getByRole('log').getByRole('listitem').count()).toBe(0)
     })
 
-    test('below a routing prefix', async () => {
+    test('works under a routing prefix', async () => {
       const [alice, bob] = await twoPages(`${prefixed.host}/try`)
       await write(alice, bob, 'Below a prefix')
       expect(await arrived(bob, 'Below a prefix')).toContain('live')
     })
 
-    test('with the server at another origin than the page', async () => {
+    test('works with a server at another origin', async () => {
       const pages = await twoPages(`${plain.host}/try`)
       for (const page of pages) {
         await page.getByLabel('Server', { exact: true }).fill(prefixed.host)
@@ -221,7 +221,7 @@ let prefixed: TestServer
       expect(await arrived(bob, 'From elsewhere')).toContain('live')
     })
 
-    test('after a restart of the server it connects again, shows what came meanwhile, and hears on', async () => {
+    test('reconnects after a restart of the server and shows missed messages', async () => {
       const other = await startServer({ env: { ENABLE_WEBSOCKETS: 'true', ENABLE_TRY: 'true' } })
       const [alice, bob] = await twoPages(`${other.host}/try`)
       const recipient = await identityOf(bob)
@@ -235,13 +235,13 @@ let prefixed: TestServer
       await Promise.all([connected(alice), connected(bob)])
       await write(alice, bob, 'And now')
       expect(await arrived(bob, 'And now')).toContain('live')
-      // What Chromium notes while there was no server.
+      // Chromium logs failed connections while the server is down.
       expect(
         browser.problems.splice(0).filter((line) => !/net::ERR_|WebSocket/.test(line)),
       ).toEqual([])
     })
 
-    test('an address without a scheme gets one, and what is no address is refused in words', async () => {
+    test('adds a missing scheme to an address and reports an invalid one', async () => {
       const page = await connected(await opened('/try'))
       const connect = async (address: string): Promise<void> => {
         await page.getByLabel('Server', { exact: true }).fill(address)
@@ -263,7 +263,7 @@ let prefixed: TestServer
       }
     })
 
-    test('a server without live messages, and one that does not answer, are told in words', async () => {
+    test('reports a server without live messages and one that does not answer', async () => {
       const silent = await startServer()
       const page = await connected(await opened('/try'))
       await page.getByLabel('Server', { exact: true }).fill(silent.host)
@@ -292,7 +292,7 @@ let prefixed: TestServer
     })
   })
 
-  test('the contents of /docs keep to their columns, and say once which of two fields is required', async () => {
+  test('/docs fits its columns and states once which of two fields is required', async () => {
     const page = await opened('/docs#sendMessage')
     for (const width of [1280, 375]) {
       await page.setViewportSize({ width, height: 800 })
@@ -325,7 +325,7 @@ let prefixed: TestServer
         .map(({ id, nodes }) => [id, nodes.map(({ html }) => html)])
     }
 
-    test('axe finds nothing serious, in light and in dark; it fits a phone, and loads nothing from elsewhere', async () => {
+    test('passes axe in light and dark, fits a phone, and loads no foreign files', async () => {
       page = await browser.newPage()
       page.on('request', (request) => {
         asked.push(request.url())
@@ -343,7 +343,7 @@ let prefixed: TestServer
       expect(await page.locator('script:not([src]), style, [style]').count()).toBe(0)
     })
 
-    /** A message in the box, and a frame that is open. */
+    /** Leaves a message in the box and an open frame. */
     async function fill(): Promise<void> {
       await page.getByText('Connected').waitFor()
       await page.getByRole('button', { name: 'To myself' }).click()

@@ -1,4 +1,4 @@
-/** What is paid to the server, where the storage of its wallet is not what it should be. */
+/** Payments to the server while the storage of its wallet does not work. */
 import { PrivateKey } from '@bsv/sdk'
 import { beforeAll, expect, test } from '@jest/globals'
 import type { RequestListener } from 'node:http'
@@ -15,7 +15,7 @@ beforeAll(async () => {
   chain = await TestChain.start()
 })
 
-/** A server whose wallet's storage answers like this, and to which 10 satoshis were paid. */
+/** Starts a server with this wallet storage and pays it 10 satoshis. */
 async function paidServer(storage: RequestListener): Promise<TestServer> {
   const server = await startServer({
     env: {
@@ -40,7 +40,7 @@ async function paidServer(storage: RequestListener): Promise<TestServer> {
   return server
 }
 
-test('a storage that is out of order delays nobody: the payment waits, with what was wrong', async () => {
+test('if the storage fails, the send succeeds and the payment waits with the error', async () => {
   const { server } = await paidServer((_request, response) => {
     response.writeHead(503).end()
   })
@@ -53,7 +53,7 @@ test('a storage that is out of order delays nobody: the payment waits, with what
   ])
 })
 
-test('a storage that never answers holds up no stop', async () => {
+test('a storage that never answers does not delay a stop', async () => {
   let asked = false
   const { server } = await paidServer(() => {
     asked = true

@@ -51,7 +51,7 @@ describe.each(ENGINES)('payments on %s', (engine) => {
     return await post(payer, '/sendMessage', { message: messageOf(messageId), payment })
   }
 
-  /** A refusal says more where amounts are concerned. */
+  /** The error also has the amounts if they are the reason. */
   function expectFraud(
     answer: Answer,
     status: number,
@@ -73,7 +73,7 @@ describe.each(ENGINES)('payments on %s', (engine) => {
   const serverKnex = (): Knex => server.server.context.knex
   const outpointId = ({ tx }: { tx: number[] }): string => Transaction.fromAtomicBEEF(tx).id('hex')
 
-  /** Changes a payment that would hold. */
+  /** Changes a valid payment. */
   type Bend = (made: MadePayment) => unknown
 
   const made = async (dues: Due[], bend: Bend = ({ payment }) => payment): Promise<unknown> =>
@@ -97,45 +97,45 @@ describe.each(ENGINES)('payments on %s', (engine) => {
       async () => await made(good(), ({ payment }) => ({ ...payment, tx: undefined })),
     ],
     [
-      'no outputs named',
+      'a payment without outputs',
       400,
       'ERR_MISSING_DELIVERY_OUTPUT',
       async () => await made(good(), ({ payment }) => ({ ...payment, outputs: [] })),
     ],
     [
-      'nothing for the recipient',
+      'a payment without an output for the recipient',
       400,
       'ERR_INSUFFICIENT_OUTPUTS',
       async () => await made([toServer()]),
     ],
     [
-      '1 satoshi for a fee of 10',
+      'a payment of 1 satoshi for a fee of 10',
       400,
       'ERR_INSUFFICIENT_PAYMENT',
       async () => await made([toServer(1), toRecipient()]),
       [FEE, 1],
     ],
     [
-      'too little for the recipient',
+      'a payment below the price of the recipient',
       400,
       'ERR_INSUFFICIENT_PAYMENT',
       async () => await made([toServer(), toRecipient(PRICE - 1)]),
       [PRICE, PRICE - 1],
     ],
     [
-      'the fee paid to oneself',
+      'a fee that the payer pays to itself',
       400,
       'ERR_PAYMENT_NOT_TO_PAYEE',
       async () => await made([{ ...toServer(), payee: payer.identityKey }, toRecipient()]),
     ],
     [
-      'the price paid to a stranger',
+      'a price paid to another identity',
       400,
       'ERR_PAYMENT_NOT_TO_PAYEE',
       async () => await made([toServer(), toRecipient(PRICE, stranger)]),
     ],
     [
-      "the price locked by the payer's own key",
+      "a price locked with the payer's own key",
       400,
       'ERR_PAYMENT_NOT_TO_PAYEE',
       async () => await made([toServer(), { ...toRecipient(), from: 'payer' }]),
@@ -177,7 +177,7 @@ describe.each(ENGINES)('payments on %s', (engine) => {
         ),
     ],
     [
-      'an output that is not there',
+      'a missing output',
       400,
       'ERR_PAYMENT_NOT_TO_PAYEE',
       async () =>
@@ -197,7 +197,7 @@ describe.each(ENGINES)('payments on %s', (engine) => {
       'ERR_INVALID_PAYMENT',
       async () =>
         await made(good(), ({ transaction, payment }) => {
-          // The signatures stay as they were, over other amounts.
+          // The signatures are unchanged and cover other amounts.
           const [first, ...others] = transaction.outputs
           const inputs = transaction.inputs.map(
             ({ unlockingScriptTemplate: _template, ...input }) => input,
@@ -212,7 +212,7 @@ describe.each(ENGINES)('payments on %s', (engine) => {
         }),
     ],
     [
-      'outputs above inputs',
+      'outputs of more than the inputs',
       400,
       'ERR_INVALID_PAYMENT',
       async () => await made([toServer(9_950), toRecipient()]),
@@ -243,7 +243,7 @@ describe.each(ENGINES)('payments on %s', (engine) => {
       },
     ],
     [
-      'funds in a block that the service does not know',
+      'a coin in a block that the service does not know',
       503,
       'ERR_PAYMENTS_UNAVAILABLE',
       async () => {
@@ -274,7 +274,7 @@ describe.each(ENGINES)('payments on %s', (engine) => {
         }),
     ],
     [
-      "a stranger's transaction in the BEEF, in a block that the service does not know",
+      'another transaction in the BEEF, in a block that the service does not know',
       503,
       'ERR_PAYMENTS_UNAVAILABLE',
       async () =>
@@ -288,13 +288,13 @@ describe.each(ENGINES)('payments on %s', (engine) => {
         }),
     ],
     [
-      'rubbish',
+      'random bytes',
       400,
       'ERR_INVALID_PAYMENT',
       async () => await made(good(), ({ payment }) => ({ ...payment, tx: [1, 2, 3] })),
     ],
     [
-      'something behind the transaction',
+      'bytes after the transaction',
       400,
       'ERR_INVALID_PAYMENT',
       async () => await made(good(), ({ payment }) => ({ ...payment, tx: [...payment.tx, 0] })),
@@ -313,7 +313,7 @@ describe.each(ENGINES)('payments on %s', (engine) => {
     ],
   ]
 
-  test('a message that is paid for arrives with its payment, and what it rests on is broadcast', async () => {
+  test('a paid message arrives with its payment; unproven ancestors are broadcast', async () => {
     const { payment, transaction } = await pay(chain, payerKey, [toServer(), toRecipient()])
     const answer = await send(payment, 'paid')
     expect([answer.status, answer.body]).toEqual([
@@ -329,7 +329,7 @@ describe.each(ENGINES)('payments on %s', (engine) => {
   })
 
   test.each(FRAUDS)(
-    '%s is refused, and nothing is stored',
+    '%s is rejected, and no message is stored',
     async (...[, status, code, makePayment, amounts]: Fraud) => {
       const payment = await makePayment()
       const before = (await listed()).length
@@ -338,7 +338,7 @@ describe.each(ENGINES)('payments on %s', (engine) => {
     },
   )
 
-  test.each(FRAUDS)('%s is refused live', async (_name, _status, code, makePayment) => {
+  test.each(FRAUDS)('%s is rejected over the socket', async (_name, _status, code, makePayment) => {
     const socket = await lightSocket(server.origin, {
       key: Buffer.from(payerKey.toHex().padStart(64, '0'), 'hex'),
     }).authenticate()
@@ -351,7 +351,7 @@ describe.each(ENGINES)('payments on %s', (engine) => {
   })
 
   describe('one payment', () => {
-    test('pays for one message: the same again is a success, another is refused', async () => {
+    test('pays for one message: a repeat succeeds, another message is rejected', async () => {
       const { payment } = await pay(chain, payerKey, [toServer(), toRecipient()])
       expect((await send(payment, 'once')).status).toBe(200)
       expect((await send(payment, 'once')).status).toBe(200)
@@ -365,7 +365,7 @@ describe.each(ENGINES)('payments on %s', (engine) => {
       const { payment } = await pay(chain, payerKey, [toServer(), toRecipient()])
       const answers = await Promise.all(
         Array.from({ length: 20 }, async (_, i) => {
-          // On a busy machine the time for checking may be over.
+          // On a busy machine, verification may time out.
           for (;;) {
             const answer = await send(payment, `race-${i}`)
             if (answer.status !== 503) return answer
@@ -382,9 +382,9 @@ describe.each(ENGINES)('payments on %s', (engine) => {
 
   describe.each([
     ['the broadcaster', 'arcAway'],
-    ['the service of headers', 'headersAway'],
+    ['the service of block headers', 'headersAway'],
   ] as const)('while %s is away', (_name, away) => {
-    test('nothing is delivered, and the payment can be used afterwards', async () => {
+    test('the message is not delivered, and the payment can be used afterwards', async () => {
       const { payment } = await pay(chain, payerKey, [toServer(), toRecipient()])
       chain[away] = true
       expectRefusal(await send(payment, `during-${away}`), 503, 'ERR_PAYMENTS_UNAVAILABLE')
@@ -395,12 +395,12 @@ describe.each(ENGINES)('payments on %s', (engine) => {
   })
 
   test.each([
-    ['a page for people', '<html>welcome</html>'],
-    ['nothing', ''],
+    ['an HTML page', '<html>welcome</html>'],
+    ['an empty body', ''],
     ['another transaction', JSON.stringify({ txid: '00'.repeat(32), txStatus: 'SEEN_ON_NETWORK' })],
-    ['what is not passed on yet', JSON.stringify({ txStatus: 'RECEIVED' })],
-    ['parents that it does not know yet', JSON.stringify({ txStatus: 'SEEN_IN_ORPHAN_MEMPOOL' })],
-  ])('while the broadcaster speaks of %s, nothing is delivered', async (_name, answer) => {
+    ['a transaction that is not sent on yet', JSON.stringify({ txStatus: 'RECEIVED' })],
+    ['a transaction with unknown parents', JSON.stringify({ txStatus: 'SEEN_IN_ORPHAN_MEMPOOL' })],
+  ])('the message is not delivered if the broadcaster answers with %s', async (_name, answer) => {
     const { payment } = await pay(chain, payerKey, good())
     chain.arcAnswer = answer
     expectRefusal(await send(payment), 503, 'ERR_PAYMENTS_UNAVAILABLE')
@@ -408,11 +408,11 @@ describe.each(ENGINES)('payments on %s', (engine) => {
     expect((await send(payment)).status).toBe(200)
   })
 
-  test('a block that the service did not know is asked for again', async () => {
+  test('the server asks again for a block that the service did not know', async () => {
     const funds = chain.mint(payerKey, 10_000)
     const { blockHeight, path } = funds.merklePath!
     funds.merklePath = new MerklePath(blockHeight + 1, path)
-    // Its owner may be ahead of the service: that is no fraud.
+    // The payer may know newer blocks than the service, which is not a fraud.
     expectRefusal(
       await send((await pay(chain, payerKey, good(), { funds })).payment),
       503,
@@ -423,7 +423,7 @@ describe.each(ENGINES)('payments on %s', (engine) => {
     expect((await send(payment)).status).toBe(200)
   })
 
-  test('the same message with other outputs of the same transaction takes no claim over', async () => {
+  test('a message sent again with other outputs does not take over the claim', async () => {
     const {
       payment: {
         outputs: [server, first, second],
@@ -451,7 +451,7 @@ describe.each(ENGINES)('payments on %s', (engine) => {
     expect(JSON.parse(message!.body).payment.outputs).toEqual([first])
   })
 
-  test('what is paid for a copy that is there already can pay for another message', async () => {
+  test('a payment for a duplicate copy can pay for another message', async () => {
     const eve = await handshake(server.origin)
     const message = {
       ...messageOf('copied'),
@@ -476,7 +476,7 @@ describe.each(ENGINES)('payments on %s', (engine) => {
     ).toHaveLength(1)
   })
 
-  test('a message that would be too much in all is refused before its payment is broadcast', async () => {
+  test('a message over the total maximum is rejected before a broadcast', async () => {
     const recipients = [
       recipient.identityKey,
       ...Array.from({ length: 30 }, () => PrivateKey.fromRandom().toPublicKey().toString()),
@@ -499,7 +499,7 @@ describe.each(ENGINES)('payments on %s', (engine) => {
     expect((await send(payment)).status).toBe(200)
   })
 
-  describe('a rule that is set while a payment is being checked', () => {
+  describe('a fee that is set during verification', () => {
     let held: TestServer
     let meanwhile: () => Promise<void> = async () => {}
 
@@ -518,7 +518,7 @@ describe.each(ENGINES)('payments on %s', (engine) => {
     test.each([
       [-1, 403, 'ERR_DELIVERY_BLOCKED'],
       [200, 400, 'ERR_INSUFFICIENT_PAYMENT'],
-    ])('%i holds, and the payer can use the money', async (recipientFee, status, code) => {
+    ])('of %i applies, and the payer can use the money', async (recipientFee, status, code) => {
       const [sender, owner] = [await handshake(held.origin, payerKey), await handshake(held.origin)]
       const set = async (fee: number): Promise<unknown> =>
         await post(owner, '/permissions/set', { messageBox: 'door', recipientFee: fee })
@@ -549,7 +549,7 @@ describe.each(ENGINES)('payments on %s', (engine) => {
     })
   })
 
-  test("anyone's key is the generator", () => {
+  test('the public key of "anyone" is the generator point', () => {
     expect(new PrivateKey(1).toPublicKey().toString()).toBe(ANYONE)
   })
 })

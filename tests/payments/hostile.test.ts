@@ -1,4 +1,4 @@
-/** Transactions that are made to cost the server: each is refused within bounds, and nobody else waits for it. */
+/** Transactions made to be expensive: each is rejected quickly and does not delay others. */
 import { Beef, LockingScript, PrivateKey, Transaction, UnlockingScript } from '@bsv/sdk'
 import { beforeAll, expect, test } from '@jest/globals'
 import { randomBytes, randomUUID } from 'node:crypto'
@@ -31,7 +31,7 @@ async function send(payment: unknown, session = payer): Promise<Answer> {
   return await post(session, '/sendMessage', { message, payment })
 }
 
-/** Sends a transaction as a payment whose first output is said to be the server's. */
+/** Sends a transaction as a payment that claims its first output for the server. */
 async function sendTransaction(transaction: Transaction): Promise<Answer> {
   const paymentRemittance = {
     derivationPrefix: 'AAAA',
@@ -44,7 +44,7 @@ async function sendTransaction(transaction: Transaction): Promise<Answer> {
   })
 }
 
-/** A row of transactions, each of which spends the one before, above one that is in a block. */
+/** A chain of unproven transactions, of which the first spends a mined one. */
 function rowOf(length: number): Transaction {
   let transaction = chain.mint(payerKey, 1000)
   transaction.outputs[0]!.lockingScript = ANYBODY_MAY
@@ -73,7 +73,7 @@ function rowOf(length: number): Transaction {
   return transaction
 }
 
-/** A transaction that spends an output with this script; one that is in a block. */
+/** A transaction that spends a mined output with this script. */
 function spending(script: LockingScript): Transaction {
   const funds = chain.mine(
     new Transaction(
@@ -103,7 +103,7 @@ function spending(script: LockingScript): Transaction {
   )
 }
 
-test('a row of 100 transactions without a proof is verified to its end, one of 101 is not', async () => {
+test('a chain of 100 unproven transactions is verified, one of 101 is rejected', async () => {
   expect(await sendTransaction(rowOf(100))).toMatchObject({
     status: 400,
     body: { code: 'ERR_PAYMENT_NOT_TO_PAYEE' },
@@ -117,7 +117,7 @@ test('a row of 100 transactions without a proof is verified to its end, one of 1
   })
 })
 
-test('a transaction with more than 1000 inputs is refused before a script runs', async () => {
+test('a transaction with more than 1000 inputs is rejected before a script runs', async () => {
   const funds = chain.mine(
     new Transaction(
       1,
@@ -152,7 +152,7 @@ test('a transaction with more than 1000 inputs is refused before a script runs',
   })
 })
 
-test('a transaction with more than 2000 outputs is refused', async () => {
+test('a transaction with more than 2000 outputs is rejected', async () => {
   const transaction = spending(ANYBODY_MAY)
   for (let more = 0; more < 2000; more++)
     transaction.addOutput({ satoshis: 0, lockingScript: ANYBODY_MAY })
@@ -166,7 +166,7 @@ test('a transaction with more than 2000 outputs is refused', async () => {
   })
 })
 
-test('a payment of more than 1 MiB is refused unread, as numbers and in base64', async () => {
+test('a payment of more than 1 MiB is rejected unread, as numbers and in base64', async () => {
   const large = randomBytes(1024 * 1024 + 1)
   const expected = { status: 400, body: { code: 'ERR_INVALID_PAYMENT', limit: 1024 * 1024 } }
 
@@ -174,9 +174,9 @@ test('a payment of more than 1 MiB is refused unread, as numbers and in base64',
   expect(await send({ tx: large.toString('base64'), outputs: [] })).toMatchObject(expected)
 })
 
-test('a BEEF that claims more than it holds is refused', async () => {
+test('a BEEF that claims more elements than it has is rejected', async () => {
   const beef = Buffer.from(new Beef().toBinary())
-  // After the version: billions of proofs, of which none follows.
+  // After the version, it claims billions of proofs and contains none.
   const claiming = Buffer.concat([beef.subarray(0, 4), Buffer.from('feffffffff', 'hex')])
 
   for (const tx of [
@@ -191,8 +191,8 @@ test('a BEEF that claims more than it holds is refused', async () => {
   }
 })
 
-test('a script that wants more memory than it may have is refused', async () => {
-  // 1, 2, 4, … bytes: 40 doublings would be a terabyte.
+test('a script over the maximum memory is rejected', async () => {
+  // 1, 2, 4, … bytes: 40 doublings make a terabyte.
   const doubling = LockingScript.fromHex(`51${'767e'.repeat(40)}`)
 
   expect(await sendTransaction(spending(doubling))).toMatchObject({
@@ -201,8 +201,8 @@ test('a script that wants more memory than it may have is refused', async () => 
   })
 })
 
-test('a script that asks for gigabytes costs its own process at most: the server goes on', async () => {
-  // A number of 512 MiB, by OP_NUM2BIN.
+test('a script that allocates gigabytes ends at most its own process', async () => {
+  // OP_NUM2BIN makes a number of 512 MiB.
   const hoarding = LockingScript.fromHex('51' + '0400000020' + '80')
   const answer = await sendTransaction(spending(hoarding))
 
@@ -214,7 +214,7 @@ test('a script that asks for gigabytes costs its own process at most: the server
   expect((await send(payment)).status).toBe(200)
 })
 
-test('what is spent, and not there, is noticed before a script runs', async () => {
+test('a missing ancestor is detected before a script runs', async () => {
   const hashing = LockingScript.fromHex(
     `4ea0860100${'00'.repeat(100_000)}${'76a875'.repeat(100_000)}`,
   )
@@ -254,7 +254,7 @@ test('what is spent, and not there, is noticed before a script runs', async () =
   })
 })
 
-test('2^40 ways to one transaction are one transaction', async () => {
+test('a transaction with 2^40 paths to one ancestor is verified once', async () => {
   let parent = spending(ANYBODY_MAY)
   parent.addOutput({ satoshis: 0, lockingScript: ANYBODY_MAY })
   for (let layer = 0; layer < 40; layer++) {
@@ -277,8 +277,8 @@ test('2^40 ways to one transaction are one transaction', async () => {
   })
 })
 
-test('a script that takes its time is cut off, while the event loop goes on and others wait for it alone', async () => {
-  // 100,000 bytes, hashed 100,000 times: minutes of work.
+test('a slow script is cut off without blocking the event loop', async () => {
+  // Hashes 100,000 bytes 100,000 times, which takes minutes.
   const hashing = LockingScript.fromHex(
     `4ea0860100${'00'.repeat(100_000)}${'76a875'.repeat(100_000)}`,
   )

@@ -30,7 +30,7 @@ const PROGRAM = [
 ]
 
 const MILESTONES: Milestone[] = ['verified', 'claimed', 'accepted', 'stored']
-/** On MySQL those around which its transactions differ from SQLite's. */
+/** Those around which transactions on MySQL differ from those on SQLite. */
 const ON_MYSQL: Milestone[] = ['claimed', 'stored']
 const CASES = ENGINES.flatMap((engine) =>
   (engine === 'sqlite' ? MILESTONES : ON_MYSQL).map((milestone): [Milestone, Engine] => [
@@ -63,7 +63,7 @@ async function statesOf(database: TestDatabase): Promise<string[]> {
 hushClient()
 
 test.each(CASES)(
-  'a payment that is %s when the server is killed delivers its message once, on %s',
+  'a payment delivers its message once if the server is killed when it is %s, on %s',
   async (milestone, engine) => {
     const database = await createDatabase(engine)
     onEnd(database.drop)
@@ -113,13 +113,13 @@ test.each(CASES)(
 
     expect(statuses).toEqual([200, 200, 409])
     expect(messages.map(({ messageId }) => messageId)).toEqual(['paid'])
-    // What is the server's waits in the database for its wallet.
+    // The outputs for the server wait in the database for its wallet.
     expect(await statesOf(database)).toEqual(['stored'])
   },
 )
 
 test.each<Milestone>(['stored', 'internalized', 'settled'])(
-  'the wallet has the money once when the server is killed as a payment is %s',
+  'the wallet gets the money once if the server is killed when the payment is %s',
   async (milestone) => {
     const database = await createDatabase('sqlite')
     onEnd(database.drop)
@@ -142,7 +142,7 @@ test.each<Milestone>(['stored', 'internalized', 'settled'])(
       walletClient: payer.wallet,
       networkPreset: 'local',
     })
-    // The wallet is asked behind the answer, which may have left by the time that the server dies.
+    // The server calls the wallet after its answer, which the client may get before the kill.
     await client
       .sendMessage(
         {

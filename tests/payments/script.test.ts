@@ -7,7 +7,7 @@ import { Child } from '../../tools/programs/processes'
 import { startServer } from '../../tools/servers/server'
 import { handshake, post } from '../../tools/clients/signedRequests'
 
-test("npm run payments shows what waits for the server's wallet", async () => {
+test("npm run payments shows the payments that wait for the server's wallet", async () => {
   const chain = await TestChain.start()
   const { origin, database } = await startServer({
     env: { ...chain.env, DELIVERY_FEES: 'posted=10' },

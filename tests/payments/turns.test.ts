@@ -1,4 +1,4 @@
-/** Transactions that take long to verify take their own address's time; what a service says is bounded. */
+/** Slow verification uses up the time of its own address; answers of services are limited. */
 import { LockingScript, PrivateKey, Transaction, UnlockingScript } from '@bsv/sdk'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { randomBytes, randomUUID } from 'node:crypto'
@@ -14,7 +14,7 @@ import {
   type HandSession,
 } from '../../tools/clients/signedRequests'
 
-/** 100,000 bytes, hashed 100,000 times: minutes of work. */
+/** Hashes 100,000 bytes 100,000 times, which takes minutes. */
 const HASHING = LockingScript.fromHex(
   `4ea0860100${'00'.repeat(100_000)}${'76a875'.repeat(100_000)}`,
 )
@@ -53,7 +53,7 @@ function paymentOf(transaction: Transaction, payer: HandSession): object {
   }
 }
 
-/** A transaction that spends an output with this script, by this script; the output is in a block. */
+/** A transaction that spends a mined output with these locking and unlocking scripts. */
 function spending(locking: LockingScript, unlocking = new UnlockingScript([])): Transaction {
   const funds = chain.mine(
     new Transaction(
@@ -100,8 +100,8 @@ async function honestPayment(
   return { session, payment }
 }
 
-describe('what is verified', () => {
-  test('many identities of one address are one owner: an honest payment waits for one of theirs', async () => {
+describe('verification', () => {
+  test('an honest payment waits for at most one of an address with many identities', async () => {
     const server = await startPaid()
     const { session, payment } = await honestPayment(server)
     const order: string[] = []
@@ -132,7 +132,7 @@ describe('what is verified', () => {
       })
   })
 
-  test('an address has so many seconds a minute; beyond them it is told when to come back, and others are served', async () => {
+  test('an address over its seconds a minute is told to retry; others are served', async () => {
     const server = await startPaid({ VERIFICATION_SECONDS: '1' })
     const mallory = await handshake(server.origin)
     expect(
@@ -153,10 +153,10 @@ describe('what is verified', () => {
     expect((await sendFrom('192.0.2.1', session, payment)).status).toBe(200)
   })
 
-  test('an unlocking script that does more than push data is refused before it runs', async () => {
+  test('an unlocking script that does more than push data is rejected unrun', async () => {
     const server = await startPaid()
     const mallory = await handshake(server.origin)
-    // It would be right: 1 and 1 are 2.
+    // It would be valid: 1 plus 1 is 2.
     const unlocking = UnlockingScript.fromHex('515193')
     expect(
       await sendFrom(
@@ -178,7 +178,7 @@ describe('a service that the operator has configured', () => {
   test.each<[string, 'ARC_URL' | 'CHAINTRACKS_URL']>([
     ['ARC', 'ARC_URL'],
     ['Chaintracks', 'CHAINTRACKS_URL'],
-  ])('%s: an answer without an end is none, and nothing is taken', async (_name, variable) => {
+  ])('%s: an endless answer is cut off, and the payment is not taken', async (_name, variable) => {
     let written = 0
     const url = await serve((request, response) => {
       request.resume()
@@ -201,7 +201,7 @@ describe('a service that the operator has configured', () => {
   test.each<[string, 'ARC_URL' | 'CHAINTRACKS_URL']>([
     ['ARC', 'ARC_URL'],
     ['Chaintracks', 'CHAINTRACKS_URL'],
-  ])('%s: it is not followed to another address', async (_name, variable) => {
+  ])('%s: the server does not follow redirects', async (_name, variable) => {
     let followed = 0
     const elsewhere = await serve((_request, response) => {
       followed++

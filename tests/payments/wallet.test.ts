@@ -1,4 +1,4 @@
-/** The released clients with wallets that have money, on a chain with blocks: who is due something has it in the end. */
+/** Released clients with funded wallets on a chain with blocks: every payee gets its money. */
 import { MessageBoxClient, PeerPayClient } from '@bsv/message-box-client'
 import { LookupResolver, PrivateKey } from '@bsv/sdk'
 import { beforeAll, expect, test } from '@jest/globals'
@@ -41,7 +41,7 @@ beforeAll(async () => {
   payer = await person(1_000_000)
 })
 
-/** Runs something, and tells by how much balances have changed; the server takes its own in afterwards. */
+/** The changes of the balances by `run`, once the server has collected its payments. */
 async function gains(people: TestWallet[], run: () => Promise<unknown>): Promise<number[]> {
   const before = await Promise.all(people.map(async ({ balance }) => await balance()))
   await run()
@@ -81,7 +81,7 @@ test('sendMessage with checkPermissions pays the recipient and the server', asyn
   expect(grown).toEqual([25, DELIVERY_FEE])
 })
 
-test('sendMesagetoRecepients pays each recipient what it charges, and the server once', async () => {
+test('sendMesagetoRecepients pays each recipient its fee, and the server once', async () => {
   const [modest, dear, free] = [await person(), await person(), await person()]
   await modest.client.setMessageBoxPermission(
     { messageBox: 'posted', recipientFee: 5 },
@@ -128,7 +128,7 @@ test('PeerPayClient sends a payment through a box, and its recipient accepts it'
   expect(await receiving!.listIncomingPayments(server.host)).toEqual([])
 })
 
-/** This client has no setting that keeps it from asking public overlay nodes where somebody's host is. */
+/** Replaces the resolver, since this client would look up hosts on public overlay nodes. */
 function offline(client: PeerPayClient): PeerPayClient {
   Reflect.set(client, 'lookupResolver', new LookupResolver({ networkPreset: 'local' }))
   return client

@@ -77,7 +77,7 @@ const inactive = async (session: HandSession): Promise<string[]> =>
 
 ;(canRunGoogle() ? describe : (): void => {})('push', () => {
   describe.each(ENGINES)('on %s', (engine) => {
-    test('every active device of the recipient is told once, with title, id and sender; dead ones are not asked again', async () => {
+    test('each active device gets one notification; dead devices get no more', async () => {
       const { google, server, database } = await startPushing(engine, { ENABLE_WEBSOCKETS: 'true' })
       const [alice, bob, carol] = [
         await handshake(server.origin),
@@ -108,7 +108,7 @@ const inactive = async (session: HandSession): Promise<string[]> =>
       await until(async () => (await inactive(bob)).length === 2)
       expect(await inactive(bob)).toEqual(['...bob-gone', '...bob-none'])
 
-      // A token that is registered again is alive.
+      // Registering a token again makes its device active.
       google.answers.clear()
       await registered(bob, 'bob-gone')
       const knex = createKnex(database.config)
@@ -131,7 +131,7 @@ const inactive = async (session: HandSession): Promise<string[]> =>
         },
       })
       await until(() => google.tokensOf('live').length > 0)
-      // A server that stops ends what it has begun: nothing comes after this.
+      // At its stop, the server finishes notifications in progress, so no more arrive after this.
       await server.kill('SIGTERM')
 
       const ids = [...new Set(google.pushed.map(({ data }) => data.messageId!))]
@@ -155,7 +155,7 @@ const inactive = async (session: HandSession): Promise<string[]> =>
     })
   })
 
-  test('nobody waits for Google: it holds its answers back, fails, and is still silent when the server stops', async () => {
+  test('sends do not wait if Google is slow, fails or never answers', async () => {
     const { google, server } = await startPushing('sqlite', { PUSH_BOXES: 'notifications, alarms' })
     const alice = await handshake(server.origin)
     await registered(alice, 'phone')
@@ -175,7 +175,7 @@ const inactive = async (session: HandSession): Promise<string[]> =>
     google.answers.set('phone', BROKEN)
     expect((await send(alice, alice.identityKey, 'failing')).status).toBe(200)
     await until(() => server.output.includes('messaging/internal-error'))
-    // Four attempts, each after twice the time.
+    // Four attempts, with a delay that doubles.
     const attempts = google.received.filter((text) => text.includes('"failing"'))
     expect(attempts).toHaveLength(4)
 
@@ -188,7 +188,7 @@ const inactive = async (session: HandSession): Promise<string[]> =>
     await send(alice, alice.identityKey, 'working')
     await until(() => google.tokensOf('working').length === 1)
 
-    // What was said of a token does not hold for one that was registered since.
+    // A late answer about a token does not apply to a token registered after the request.
     google.answers.set('phone', UNREGISTERED)
     google.hold()
     await send(alice, alice.identityKey, 'crossing')
@@ -207,7 +207,7 @@ const inactive = async (session: HandSession): Promise<string[]> =>
   })
 })
 
-test('firebase-admin is loaded where push is on, and only there', async () => {
+test('the server loads firebase-admin only if push is on', async () => {
   const on = {
     ENABLE_FIREBASE: 'true',
     FIREBASE_SERVICE_ACCOUNT_JSON: JSON.stringify(serviceAccount),

@@ -3,7 +3,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { Queue } from '../../src/push/queue'
 import { ThrottledLog } from '../../src/push/throttledLog'
 
-/** Work that goes on until it is told to end. */
+/** Work that runs until `end` is called. */
 function heldWork(): { begun: number[]; work: (item: number) => Promise<void>; end: () => void } {
   const [begun, ends]: [number[], Array<() => void>] = [[], []]
   return {
@@ -20,7 +20,7 @@ function heldWork(): { begun: number[]; work: (item: number) => Promise<void>; e
   }
 }
 
-test('so many are worked on, so many wait, and there is no room for more', async () => {
+test('the queue rejects items over the maximum of running and waiting items', async () => {
   const { begun, work, end } = heldWork()
   const queue = new Queue(work, { working: 2, waiting: 3, waitingOfOne: 3 })
   expect([1, 2, 3, 4, 5, 6].map((item) => queue.add('a', item))).toEqual([
@@ -45,7 +45,7 @@ test('so many are worked on, so many wait, and there is no room for more', async
   expect(begun).toContain(9)
 })
 
-test('one owner cannot take all the room', async () => {
+test('one owner cannot take all waiting places', async () => {
   const { begun, work, end } = heldWork()
   const queue = new Queue(work, { working: 1, waiting: 3, waitingOfOne: 2 })
   expect([1, 2, 3, 4].map((item) => queue.add('a', item))).toEqual([true, true, true, false])
@@ -58,7 +58,7 @@ test('one owner cannot take all the room', async () => {
   expect(begun).toEqual([1, 2, 3])
 })
 
-test('a close waits for what is under way, for a while, and drops the rest', async () => {
+test('close waits for running items up to its timeout and drops the others', async () => {
   const { begun, work, end } = heldWork()
   const queue = new Queue(work, { working: 1, waiting: 3, waitingOfOne: 3 })
   for (const item of [1, 2, 3]) queue.add('a', item)
@@ -73,7 +73,7 @@ test('a close waits for what is under way, for a while, and drops the rest', asy
   expect(await stuck.close(1)).toBe(1)
 })
 
-test('the first of many is logged at once, the others are counted', async () => {
+test('the log shows the first of many faults at once and counts the others', async () => {
   const lines: object[] = []
   const log = new ThrottledLog(
     {

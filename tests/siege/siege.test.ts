@@ -1,11 +1,11 @@
-/** Whatever a stranger sends from one address, honest clients at others hardly notice. The long form is npm run siege. */
+/** Attacks from one address hardly slow clients at others. The long form is npm run siege. */
 import { expect, test } from '@jest/globals'
 import { canRun, FRONTS } from '../../tools/siege/fronts'
 import { besiege, BOUNDS, summarize, type Siege } from '../../tools/siege/siege'
 
-/** In seconds, for each way to the server. */
+/** In seconds, for each front. */
 const DURATION = 9
-/** Other tests run beside this one and take what the server needs, so that times say little. `npm run siege` holds them to the bounds. */
+/** Relaxed, since other tests run at the same time. `npm run siege` checks the bounds. */
 const MEDIAN_MS = 2 * BOUNDS.medianMs
 
 const fronts = Object.keys(FRONTS).filter((front) => {
@@ -16,7 +16,7 @@ const fronts = Object.keys(FRONTS).filter((front) => {
   return false
 })
 
-test('all attacks in turn, directly and through the proxies of deploy/', async () => {
+test('clients are served during attacks, directly and through proxies of deploy/', async () => {
   const sieges: Siege[] = []
   for (const front of fronts) {
     const siege = await besiege({ seconds: DURATION, front: FRONTS[front] })
