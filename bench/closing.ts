@@ -1,9 +1,9 @@
-/** What a run must undo whatever becomes of it: processes, databases, affinities. Last opened, first closed. */
+/** Cleans up after every run: processes, databases, pinning. The last opened is closed first. */
 export class Closing {
   readonly #closers: Array<() => unknown> = []
 
   constructor() {
-    // Such as a closed pipe behind standard output.
+    // For example, if standard output is a closed pipe.
     process.once('uncaughtException', (error) => {
       process.stderr.write(`${String(error)}\n`)
       void this.run().then(() => process.exit(1))
@@ -19,7 +19,7 @@ export class Closing {
     this.#closers.push(close)
   }
 
-  /** Closes everything once, going on past what fails. */
+  /** Closes everything once, even if some of it fails. */
   async run(): Promise<void> {
     for (let close = this.#closers.pop(); close !== undefined; close = this.#closers.pop()) {
       try {

@@ -1,4 +1,4 @@
-/** Databases of the benchmark's own, dropped at its end: on MySQL or MariaDB, or where none answers on SQLite. */
+/** Databases that the benchmark creates and drops: on MySQL or MariaDB, or else on SQLite. */
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import type { Knex } from 'knex'
@@ -12,23 +12,23 @@ import { migrate } from '../src/db/engine/migrate'
 export interface BenchDatabase {
   config: DatabaseConfig
   knex: Knex
-  /** Of the database's process, where that runs on this machine. */
+  /** Of the database, if it is a local process. */
   pid?: number
   drop: () => Promise<void>
 }
 
 export interface DatabaseServer {
-  /** For people: product, version, and the settings that durability depends on. */
+  /** A text: product, version and the settings that durability depends on. */
   description: string
-  /** Said loudly, where the figures are not those that the goals are about. */
+  /** A warning if the goals do not apply to these results. */
   warning?: string
-  /** Its process, where that runs on this machine; 'embedded' where it is part of the server's. */
+  /** Its process, if local; 'embedded' if it is part of the server. */
   pid?: number | 'embedded'
   create: () => Promise<BenchDatabase>
   close: () => Promise<void>
 }
 
-/** Takes from a database the word of migrations that another checkout does not know: it would not start. */
+/** Removes records of migrations that another checkout does not know and would not start with. */
 export async function forgetMigrations({ knex }: BenchDatabase, folder: string): Promise<void> {
   const known = readdirSync(join(folder, 'dist', 'migrations')).map((name) => name.split('.')[0]!)
   await knex('knex_migrations').whereNotIn('name', known).delete()
@@ -36,7 +36,7 @@ export async function forgetMigrations({ knex }: BenchDatabase, folder: string):
 
 const URL_OF_MYSQL = process.env.TEST_MYSQL_URL ?? 'mysql://root@127.0.0.1:3306'
 
-/** The server at TEST_MYSQL_URL, else SQLite. */
+/** The database server at TEST_MYSQL_URL, or else SQLite. */
 export async function findDatabaseServer(): Promise<DatabaseServer> {
   let connection: Connection
   try {
@@ -141,7 +141,7 @@ async function open(config: DatabaseConfig, remove: () => Promise<void>): Promis
   }
 }
 
-/** The process that a pid file names, where it is a database of this machine. */
+/** The process in the pid file, if it is a local database. */
 function findProcess(pidFile: string | undefined): number | undefined {
   try {
     if (!['127.0.0.1', 'localhost', '[::1]'].includes(new URL(URL_OF_MYSQL).hostname))

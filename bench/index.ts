@@ -1,6 +1,7 @@
 /**
- * The benchmark: the compiled server under load, with its own authentication and with the stock arrangement in its
- * place, over HTTP and live, on one database; with --full also an empty table against a full one. Its figures go to standard output.
+ * The benchmark: compares the compiled server with its own authentication to the stock one, over
+ * HTTP and sockets. With --full, it also compares an empty table to a full one. Results go to
+ * standard output.
  */
 import { randomBytes } from 'node:crypto'
 import { newWallet } from '../tools/clients/session'
@@ -59,7 +60,7 @@ async function compareArrangements(databases: DatabaseServer, setting: Setting):
   print(`${figures(rows)}\n\n${LEGEND}\n\n${ratios(rows)}`)
 }
 
-/** Whether a change made anything slower. */
+/** Compares two checkouts, to find out whether a change made anything slower. */
 async function compareCheckouts(
   databases: DatabaseServer,
   setting: Setting,
@@ -83,10 +84,10 @@ async function compareCheckouts(
   )
 }
 
-/** What is to be told apart here is small, so it is measured on several processes. */
+/** The differences are small, so several processes are measured. */
 const GENERATIONS = 4
 
-/** Whether sends and lists cost the same however much stands in boxes of others. */
+/** Compares sends and lists on an empty table to those on a full one. */
 async function compareTables(databases: DatabaseServer, setting: Setting): Promise<void> {
   const scenarios = withoutGoals([SEND, LIST_100])
   const empty = await createDatabase(databases, scenarios, setting)
@@ -106,7 +107,7 @@ async function compareTables(databases: DatabaseServer, setting: Setting): Promi
   )
 }
 
-/** The goals are about the stock arrangement, and about servers that are warm. */
+/** The goals apply to the comparison with the stock server, and to warm servers. */
 function withoutGoals(scenarios: Scenario[]): Scenario[] {
   return scenarios.map(({ goal: _goal, ...scenario }) => scenario)
 }
@@ -135,11 +136,11 @@ interface Comparison {
   off: Candidate
 }
 
-/** What settings cost that an operator may turn on or off. */
+/** Measures the cost of optional settings. */
 async function compareSettings(databases: DatabaseServer, setting: Setting): Promise<void> {
   const scenarios = withoutGoals([SEND, LIST_100, ACKNOWLEDGE])
   const database = await createDatabase(databases, scenarios, setting)
-  // Two servers on one set of tables would not agree on whether anything is counted.
+  // Two servers on the same tables would disagree on whether to count.
   const uncounted = await createDatabase(databases, scenarios, setting)
   const comparisons: Comparison[] = [
     {
@@ -184,7 +185,7 @@ const NO_LIMITS = {
   MAX_CONCURRENT_REQUESTS: 'off',
 }
 
-/** Boxes of recipients that take no part, of 4,000 small messages each. */
+/** Boxes of uninvolved recipients, with 4,000 small messages each. */
 async function fillWithOthers({ knex }: BenchDatabase, count: number): Promise<void> {
   const each = Math.min(4000, count)
   for (let done = 0; done < count; done += each) {

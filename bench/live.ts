@@ -1,4 +1,4 @@
-/** Live messages, with our wallet and with the SDK's in its place: one sender to one listener, alone and in company. */
+/** Live messages with the server's key and with the SDK's: one sender to one or more listeners. */
 import { forgetMigrations, type BenchDatabase, type DatabaseServer } from './database'
 import type { Sample } from './measure'
 import type { Plan } from './plan'
@@ -13,12 +13,12 @@ import { summarize } from './statistics'
 interface LiveScenario {
   name: string
   goal?: number
-  /** How many sockets listen in the room, and how many are there for nothing. */
+  /** How many sockets listen in the room, and how many are idle. */
   listeners: number
   idle: number
   /**
-   * How many sends are under way at once when throughput is measured; latency is that of one alone. The SDK's wallet
-   * blocks the server for each delivery: with more of them at once its queries run into their timeouts.
+   * How many sends run at once to measure throughput; latency is that of a single send. The SDK's
+   * wallet blocks the server for each delivery: with more at once, its queries time out.
    */
   inFlight: number
 }
@@ -38,7 +38,7 @@ const ROOM: LiveScenario = {
 }
 const SCENARIOS = [ALONE, CROWD, ROOM]
 
-/** How many sends latency is taken from, at most and at least; between them, as many as fit a round. */
+/** Latency is measured on as many sends as fit a round, within this minimum and maximum. */
 const MOST_ALONE = 300
 const LEAST_ALONE = 5
 
@@ -46,8 +46,8 @@ const LEGEND = `live: per second are messages delivered to everybody in the room
 p50 and p99 are from a send to its last delivery, with nothing else under way.`
 
 /**
- * @param other what to hold our server against, and how to call it
- * @returns figures and ratios, as text
+ * @param other the server to compare to, and its name
+ * @returns results and ratios as text
  */
 export async function compareLive(
   databases: DatabaseServer,
@@ -108,7 +108,7 @@ function shrink({ goal: _goal, ...scenario }: LiveScenario): LiveScenario {
   }
 }
 
-/** A server with its sockets, which stay for all rounds. */
+/** A server with its sockets, which stay open for all rounds. */
 interface LiveSubject {
   server: ServerProcess
   room: Room
@@ -125,7 +125,7 @@ async function open(
   const server = await startServer(arrangement, database.config, serverCore)
   closing.add(server.stop)
   const room = await Room.open(server.port, scenario)
-  // Sockets would else look for their server for ever.
+  // Otherwise, sockets would try to reconnect forever.
   closing.add(() => {
     room.close()
   })
@@ -155,7 +155,7 @@ async function measureLive(
   }
 }
 
-/** @returns deliveries per millisecond, once the server's code is hot */
+/** @returns deliveries per millisecond, once the server is warm */
 async function warmUp(room: Room, inFlight: number, duration: number): Promise<number> {
   let spent = 0
   for (let count = inFlight; ; count *= 2) {
@@ -165,7 +165,7 @@ async function warmUp(room: Room, inFlight: number, duration: number): Promise<n
   }
 }
 
-/** @returns what messages took that had the server for themselves, in milliseconds */
+/** @returns how long single messages took, in milliseconds */
 async function timeAlone(room: Room, window: number): Promise<number[]> {
   const latencies: number[] = []
   const end = performance.now() + window

@@ -1,4 +1,4 @@
-/** One measurement: warm up, sign, then let the connections work off the operations against the clock. */
+/** One measurement: warm up, sign, then time all operations over the connections. */
 import type { Knex } from 'knex'
 import type { Session } from '../tools/clients/session'
 import { Connection } from '../tools/clients/connection'
@@ -7,30 +7,29 @@ import { cpuSeconds } from './processTime'
 import type { ServerProcess } from './serverProcess'
 import type { Answered, Operation, Scenario } from './scenarios'
 
-/** What an arrangement needs to be measured. */
+/** What a measurement needs of a server. */
 export interface Subject {
   name: string
   server: ServerProcess
   sessions: Session[]
   knex: Knex
-  /** Where the database is a process of this machine. */
+  /** If the database is a local process. */
   databasePid: number | undefined
 }
 
-/** Of one measurement. */
 export interface Sample {
   operations: number
   seconds: number
   /** In milliseconds, one for each operation. */
   latencies: number[]
-  /** What the server's process and the database's spent, in seconds; undefined where the system does not tell. */
+  /** CPU time of the server and of the database, in seconds; undefined if unknown. */
   serverCpu: number | undefined
   databaseCpu: number | undefined
 }
 
 /**
- * @param rate about how many operations a millisecond to expect; where it is not known yet, the scenario is warmed
- *   up to learn it
+ * @param rate about how many operations per millisecond to expect; if undefined, a warm-up
+ *   measures it
  */
 export async function measure(
   { server, sessions, knex, databasePid }: Subject,
@@ -70,7 +69,7 @@ export async function measure(
   }
 }
 
-/** @returns a function that tells what a process has spent since, in seconds */
+/** @returns a function that returns the CPU time of a process since then, in seconds */
 function startClock(pid: number | undefined): () => number | undefined {
   const before = cpuSeconds(pid)
   return () => {
@@ -80,8 +79,8 @@ function startClock(pid: number | undefined): () => number | undefined {
 }
 
 /**
- * Makes one operation and looks closely at its answers: content and signature.
- * @returns how many bytes any answer must have: a little less than these
+ * Makes one operation and checks the content and the signatures of its answers.
+ * @returns the minimum bytes of an answer: slightly less than these have
  */
 async function probe(
   connection: Connection,
@@ -104,7 +103,7 @@ async function probe(
 }
 
 /**
- * Lets the server's code get hot, which takes Node some thousand requests, in batches that double.
+ * Warms up the server in batches that double. Node takes some thousand requests.
  * @returns operations per millisecond of the last batch
  */
 async function warmUp(
@@ -122,7 +121,7 @@ async function warmUp(
   }
 }
 
-/** Every connection takes the next operation as soon as it is done with one. */
+/** Every connection takes the next operation when it has finished one. */
 async function workOff(
   connections: Connection[],
   operations: Operation[],

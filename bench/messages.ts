@@ -1,8 +1,8 @@
-/** Messages to send, and messages that are there already: the latter written by SQL, which is no part of what is measured. */
+/** Messages to send, and existing messages, which SQL writes outside of the measurements. */
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { Knex } from 'knex'
 
-/** Rows of one statement: within SQLite's bounds, and MySQL's packet. */
+/** Rows in a statement, within the limits of SQLite and of MySQL's packets. */
 const CHUNK = 500
 const CHUNK_BYTES = 1024 * 1024
 
@@ -15,7 +15,7 @@ export function encryptedBody(length: number): string {
 }
 
 /**
- * Puts messages into a box.
+ * Inserts messages into a box.
  * @returns their ids
  */
 export async function fillBox(
@@ -34,7 +34,7 @@ export async function fillBox(
   return ids
 }
 
-/** Puts a message into a box of each of these recipients; `recipients` may name one several times. */
+/** Inserts a message into a box for each of `recipients`, which may have duplicates. */
 export async function fillEach(
   knex: Knex,
   recipients: string[],

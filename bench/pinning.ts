@@ -1,20 +1,20 @@
 /**
- * Who runs on which core: the server under test on the first, everything else (load and database) on the others.
- * So the figures of a server are those of one core, and the load does not take from it.
+ * Pins the server under test to the first core, and load and database to the others. So the results
+ * of a server are those of one core, without the load.
  */
 import { spawnSync } from 'node:child_process'
 import { cpus } from 'node:os'
 
 export interface Pinning {
-  /** Where the server goes; undefined where nothing can be pinned. */
+  /** The core of the server; undefined if processes cannot be pinned. */
   serverCore: string | undefined
-  /** For people: what was pinned, and what not, and why. */
+  /** A text that tells what is pinned, what is not, and why. */
   description: string
-  /** Gives the database its cores back. */
+  /** Restores the cores of the database. */
   restore: () => void
 }
 
-/** @param database its process, where that is known and on this machine; 'embedded' where the server holds it */
+/** @param database its process, if known and local; 'embedded' if it is part of the server */
 export function pin(database: number | 'embedded' | undefined): Pinning {
   const unpinned = (reason: string): Pinning => ({
     serverCore: undefined,
@@ -47,7 +47,7 @@ export function pin(database: number | 'embedded' | undefined): Pinning {
   })
 }
 
-/** The cores that a process may use; undefined where taskset does not tell. */
+/** The cores that a process may use; undefined if taskset fails. */
 function allowedCores(pid: number): string[] | undefined {
   const { status, stdout } = spawnSync('taskset', ['-cp', String(pid)], { encoding: 'utf8' })
   const list = status === 0 ? /: ([\d,-]+)\s*$/.exec(stdout)?.[1] : undefined

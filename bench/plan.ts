@@ -1,21 +1,21 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
 
-/** How much a run measures. */
+/** The extent of a run. */
 export interface Plan {
   rounds: number
-  /** How long a measurement aims to take, in milliseconds. */
+  /** The target duration of a measurement, in milliseconds. */
   window: number
-  /** How many operations each connection makes at least. */
+  /** The minimum number of operations for each connection. */
   leastEach: number
-  /** How long each scenario is warmed up on each server, in milliseconds; 0 for a smoke test, whose figures mean little. */
+  /** The warm-up of each scenario on each server, in milliseconds; 0 for a smoke test. */
   warmUp: number
-  /** How many messages in other boxes a table is filled with, to be held against an empty one; 0 leaves that out. */
+  /** How many messages fill the table that is compared to an empty one; 0 skips the comparison. */
   crowd: number
-  /** Whether to hold our arrangement against the stock one, and whether to measure what settings cost. */
+  /** Whether to compare to the stock server, and whether to measure the cost of settings. */
   arrangements: boolean
   settings: boolean
-  /** The folder of another checkout, built, to be held against this one instead; undefined for none. */
+  /** The folder of another built checkout to compare to instead; undefined for none. */
   against?: string
 }
 
@@ -47,8 +47,8 @@ const QUICK: Plan = {
 }
 
 /**
- * Reads the command line.
- * @returns undefined where help was asked for
+ * Parses the command line.
+ * @returns undefined if help is requested
  * @throws Error on an unknown argument
  */
 export function parsePlan(args: string[]): Plan | undefined {

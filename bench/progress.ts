@@ -1,4 +1,4 @@
-/** One line that changes while the run goes on; nothing where standard error is no terminal. */
+/** Shows progress in one line; does nothing if standard error is not a terminal. */
 export function progress(text: string): void {
   if (process.stderr.isTTY) process.stderr.write(`\r\x1b[K${text}`)
 }

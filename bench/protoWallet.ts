@@ -1,4 +1,4 @@
-/** The SDK's ProtoWallet in the place of the server's own: the same protocol with all cryptography in JavaScript. */
+/** The SDK ProtoWallet as the server key: the same protocol, with cryptography in JavaScript. */
 import { PrivateKey, ProtoWallet, type WalletProtocol } from '@bsv/sdk'
 import type { ServerKey, KeyName } from '../src/auth/serverKey'
 
@@ -20,7 +20,7 @@ export function protoWallet(privateKey: string): ServerKey {
       )
     },
     async verifyHash(hash, signature, name) {
-      // It throws where a signature does not hold.
+      // It throws if the signature is invalid.
       return await wallet
         .verifySignature({
           ...named(name),

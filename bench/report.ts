@@ -1,4 +1,4 @@
-/** What a person reads: the machine, the figures, the ratios beside what is to be reached. */
+/** The report: the machine, the results, and the ratios with their goals. */
 import { cpus, loadavg, release, totalmem, type } from 'node:os'
 import type { DatabaseServer } from './database'
 import type { Plan } from './plan'
@@ -29,7 +29,7 @@ export interface Row {
   subjects: Array<[name: string, summary: Summary]>
 }
 
-/** Every subject's figures for every scenario. */
+/** The results of every subject for every scenario. */
 export function figures(rows: Row[]): string {
   const heading = [
     '',
@@ -65,7 +65,7 @@ export function figures(rows: Row[]): string {
 export const LEGEND = `CPU ms each: what the server's process spends on one; database ms: what the database's does, others' queries included.
 core used: how much of its core the server took. Below about 90 % it waited: for the database, the load, or whatever else ran.`
 
-/** The first subject against the second. */
+/** Compares the first subject to the second. */
 export function ratios(rows: Row[]): string {
   const [first = '', second = ''] = rows[0]?.subjects.map(([name]) => name) ?? []
   const heading = [

@@ -2,12 +2,12 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import { LightSocket } from '../tools/clients/lightSocket'
 import { encryptedBody } from './messages'
 
-/** How many handshakes are under way at once. */
+/** How many handshakes run at once. */
 const RAMP = 25
-/** After how many milliseconds in which nothing arrives a message counts as lost. */
+/** A message counts as lost if nothing arrives for so many milliseconds. */
 const SILENCE = 30_000
 
-/** A sender, a room with its listeners, and sockets that have no part in it. */
+/** A sender, a room with its listeners, and idle sockets. */
 export class Room {
   #delivered: () => void = () => {}
 
@@ -17,7 +17,7 @@ export class Room {
     private readonly idle: LightSocket[],
   ) {
     for (const { raw } of listeners) {
-      // Counting is all that is done with a frame from here on: the load must not spend what the server needs.
+      // From here on, frames are only counted, so that the load leaves the CPU to the server.
       raw.off('authMessage').on('authMessage', () => {
         this.#delivered()
       })
@@ -52,7 +52,7 @@ export class Room {
     )
   }
 
-  /** @returns how many seconds it took until everybody had heard everything */
+  /** @returns how many seconds it took until every listener had every message */
   async deliver(frames: object[], inFlight: number): Promise<number> {
     const audience = this.listeners.length
     let sent = 0

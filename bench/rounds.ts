@@ -1,4 +1,4 @@
-/** Rounds of measurements that alternate between two subjects, so that a drift of the machine touches both. */
+/** Rounds that alternate between two subjects, so that a drift of the machine affects both. */
 import type { NativeServerKey } from '../src/auth/serverKey'
 import type { FlatEnv } from '../src/config'
 import { Session } from '../tools/clients/session'
@@ -16,7 +16,7 @@ export interface Candidate {
   name: string
   arrangement: Arrangement
   database: BenchDatabase
-  /** Further settings of the server. */
+  /** Additional settings of the server. */
   env?: FlatEnv
 }
 
@@ -29,7 +29,8 @@ export interface Setting {
 
 /**
  * Measures every scenario on both candidates, round by round.
- * @param generations how often to begin again with new processes: two of the same program differ by some per cent
+ * @param generations how often to start new processes, since processes of the same program
+ *   differ by some per cent
  */
 export async function runRounds(
   candidates: Candidate[],
@@ -87,7 +88,7 @@ async function runGeneration(
   return samples
 }
 
-/** In operations a millisecond. */
+/** In operations per millisecond. */
 function rateOf(sample: Sample | undefined): number | undefined {
   return sample === undefined ? undefined : sample.operations / (sample.seconds * 1000)
 }

@@ -1,21 +1,21 @@
-/** What is measured: each scenario makes operations, signed beforehand, of one request or several in a row. */
+/** The scenarios. Each makes operations, signed beforehand, of one or more requests in a row. */
 import { randomUUID } from 'node:crypto'
 import type { Knex } from 'knex'
 import { handshakeRequest, newWallet, type Session } from '../tools/clients/session'
 import { encryptedBody, fillBox, fillEach } from './messages'
 
-/** Requests that one connection makes one after another; they are timed together. */
+/** Requests that a connection makes in order. They are timed together. */
 export type Operation = Buffer[]
 
 export interface Scenario {
   name: string
-  /** How many times the stock arrangement is to be reached. */
+  /** The goal, as a multiple of the stock server. */
   goal?: number
   connections: number
-  /** Puts into the database what the scenario reads; once a run. */
+  /** Writes the data that the scenario reads to the database, once for each run. */
   setUp?: (knex: Knex, identityKeys: string[]) => Promise<void>
   prepare: (knex: Knex, sessions: Session[], count: number) => Promise<Operation[]>
-  /** Whether an answer is what was asked for: how many messages it holds, or that it is a success. */
+  /** Whether an answer is a success, and contains the right number of messages if it is a list. */
   holds: (answer: Answered) => boolean
 }
 
@@ -27,9 +27,9 @@ export interface Answered {
 }
 
 const SMALL = 32
-/** Large pages keep a core busy by a few; more would make the stock arrangement, which blocks on each, run into timeouts. */
+/** A few large pages keep a core busy. With more, the stock server blocks until they time out. */
 const LARGE = 3
-/** How many identities take part, each with a session of its own. */
+/** How many identities there are, each with a session of its own. */
 export const IDENTITIES = SMALL
 
 const RECIPIENTS = Array.from({ length: 200 }, () => newWallet().identityKey)
@@ -102,10 +102,10 @@ const HANDSHAKE: Scenario = {
   holds: (answer) => typeof answer.initialNonce === 'string',
 }
 
-/** Handshakes come last: the stock arrangement keeps something of each, which would slow what follows. */
+/** Handshakes are last: the stock server keeps state of each, which would slow later scenarios. */
 export const SCENARIOS = [SEND, LIST_100, LIST_10_000, LIST_5_MB, ACKNOWLEDGE, HANDSHAKE]
 
-/** Lists a box whole, in pages of up to 1000 messages. */
+/** Lists a whole box in pages of at most 1000 messages. */
 function listing({
   messages,
   bodyLength,

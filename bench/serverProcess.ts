@@ -1,4 +1,4 @@
-/** A server as a process of its own, on a core of its own where the system can. */
+/** A server in a process of its own, pinned to a core if the system supports it. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -9,13 +9,13 @@ import type { DatabaseConfig, FlatEnv } from '../src/config'
 import { freePort } from '../tools/programs/freePort'
 import { UNMETERED } from '../tools/servers/unmetered'
 
-/** What runs: this checkout's server, with its own authentication or with others in its place, or that of another folder. */
+/** The server of this checkout, with its own or other authentication, or of another checkout. */
 export type Arrangement = keyof typeof PROGRAMS | { folder: string }
 
 export interface ServerProcess {
   port: number
   pid: number
-  /** The end of what it wrote. */
+  /** The end of its output. */
   log: () => string
   stop: () => Promise<void>
 }
@@ -26,7 +26,7 @@ const EMBEDDED = [
   require.resolve('ts-node/register/transpile-only'),
   join(ROOT, 'bench', 'stockServer.ts'),
 ]
-/** Ours is what `npm start` runs. The others embed the same compiled server. */
+/** `ours` is what `npm start` runs. The others embed the same compiled server. */
 const PROGRAMS = {
   ours: [programOf(ROOT)],
   stock: [...EMBEDDED, 'stock'],
@@ -36,8 +36,8 @@ const START_TIMEOUT = 30_000
 const STOP_TIMEOUT = 5000
 
 /**
- * @param core the core to keep it on; anywhere where undefined
- * @param settings further ones, that win over those that every server of a benchmark has
+ * @param core the core to pin it to, if any
+ * @param settings override those of every benchmark server
  */
 export async function startServer(
   arrangement: Arrangement,
@@ -52,7 +52,7 @@ export async function startServer(
   if (core !== undefined) command.unshift('taskset', '-c', core)
   const port = await freePort()
   const child = spawn(command[0]!, command.slice(1), {
-    // Away from any .env, and with nothing of the caller's environment that could configure the server.
+    // Without a .env file or variables of the caller, either of which could configure the server.
     cwd: tmpdir(),
     env: {
       PATH: process.env.PATH,
@@ -61,7 +61,7 @@ export async function startServer(
       PORT: String(port),
       ENABLE_WEBSOCKETS: 'true',
       LOG_LEVEL: 'warn',
-      // A page of 5 MB is measured, which is more than a page has by default.
+      // The benchmark measures a page of 5 MB, which is over the default maximum.
       MAX_PAGE_BYTES: '8mb',
       ...UNMETERED,
       SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'),
@@ -92,7 +92,6 @@ function keepLog(child: ChildProcess): () => string {
   return () => output
 }
 
-/** Waits until the server answers. */
 async function listening(child: ChildProcess, port: number, log: () => string): Promise<void> {
   const end = Date.now() + START_TIMEOUT
   for (;;) {

@@ -1,18 +1,18 @@
 import type { Sample } from './measure'
 
-/** What several rounds of one scenario on one subject come to. */
+/** The results of several rounds of a scenario on a subject. */
 export interface Summary {
-  /** Operations per second of the rounds: the median, and how far they lay apart. */
+  /** Operations per second of the rounds: the median and the spread. */
   rate: number
   slowest: number
   fastest: number
-  /** Over the operations of all rounds, in milliseconds. */
+  /** Of the operations of all rounds, in milliseconds. */
   p50: number
   p99: number
-  /** Of the server's process, and of the database's, for one operation, in milliseconds. */
+  /** CPU time of the server and of the database for an operation, in milliseconds. */
   serverCpu: number | undefined
   databaseCpu: number | undefined
-  /** How much of one core the server's process used, 1 being all of it. */
+  /** The share of one core that the server used, from 0 to 1. */
   busy: number | undefined
 }
 
@@ -39,7 +39,7 @@ function median(ordered: number[]): number {
   return (ordered[Math.ceil(middle) - 1]! + ordered[Math.floor(middle)]!) / 2
 }
 
-/** The smallest value that this share of all values does not exceed. */
+/** The quantile: the smallest value that this share of all values does not exceed. */
 function quantile(ordered: number[], share: number): number {
   return ordered[Math.max(0, Math.ceil(ordered.length * share) - 1)]!
 }
@@ -48,7 +48,7 @@ function sorted(values: number[]): number[] {
   return values.sort((a, b) => a - b)
 }
 
-/** Undefined where one of them is. */
+/** Undefined if one of them is. */
 function sumOfAll(values: Array<number | undefined>): number | undefined {
   return values.every((value) => value !== undefined) ? sum(values) : undefined
 }

@@ -1,6 +1,6 @@
 /**
- * The compiled server as a process, with parts of the stock arrangement in the place of its own: `stock`, the
- * package's middleware and the SDK's wallet for HTTP; `proto`, the SDK's wallet alone, for the socket.
+ * The compiled server as a process with stock parts: `stock` uses the package's middleware and the
+ * SDK's wallet for HTTP; `proto` uses only the SDK's wallet, for the socket.
  */
 import { createAuthMiddleware } from '@bsv/auth-express-middleware'
 import { PrivateKey, ProtoWallet, type WalletInterface } from '@bsv/sdk'
@@ -29,7 +29,7 @@ function stock({ auth, http }: Config): Overrides {
   return {
     auth: [
       express.json({ limit: http.maxBodyBytes }),
-      // The wallet does all that authentication asks for; the rest of the interface is never called.
+      // Authentication calls only what this wallet has of the interface.
       createAuthMiddleware({ wallet: wallet as unknown as WalletInterface }),
     ],
   }

@@ -1,4 +1,4 @@
-/** Text in columns: the first to the left, the others to the right. */
+/** Text in columns: the first is aligned left, the others right. */
 export function table(rows: string[][]): string {
   const widths = rows.reduce<number[]>(
     (wide, row) => row.map((cell, column) => Math.max(cell.length, wide[column] ?? 0)),
@@ -16,7 +16,7 @@ export function table(rows: string[][]): string {
     .join('\n')
 }
 
-/** Three significant digits, thousands apart. */
+/** Three significant digits, with thousands separated. */
 export function figure(value: number | undefined): string {
   if (value === undefined) return '-'
   return new Intl.NumberFormat(
