@@ -15,7 +15,7 @@ export interface TestDatabase {
 
 export type Engine = 'sqlite' | 'mysql'
 
-/** SQLite always; MySQL where the global set-up found a server. */
+/** SQLite always; MySQL if the global setup found a server, which it does not look for under `npm run test:quick`. */
 export const ENGINES: Engine[] =
   process.env.TEST_MYSQL_READY === 'true' ? ['sqlite', 'mysql'] : ['sqlite']
 

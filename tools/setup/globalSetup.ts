@@ -8,6 +8,7 @@ export default async function globalSetup(): Promise<void> {
   // The wallet toolbox would have a line written for each file of tests.
   process.env.DOTENV_CONFIG_QUIET = 'true'
   process.env.TEST_SEEN_FOLDER = mkdtempSync(join(tmpdir(), 'messagebox-seen-'))
+  if (process.env.TEST_ENGINES === 'sqlite') return
   try {
     await onMysql(async (connection) => {
       await connection.query('select 1')

@@ -26,7 +26,8 @@ export default async function globalTeardown(run?: Run): Promise<void> {
     run.testNamePattern === undefined &&
     !run.onlyChanged &&
     !run.onlyFailures &&
-    run.shard === undefined
+    run.shard === undefined &&
+    process.env.TEST_ENGINES === undefined
   const left = whole ? unseen(seen) : []
   if (left.length > 0)
     throw new Error(`The document of the API tells of what no test has seen:\n${left.join('\n')}`)

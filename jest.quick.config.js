@@ -1,0 +1,26 @@
+/**
+ * The everyday loop: SQLite alone, without the suites that take longest. They start and kill processes or clusters, run
+ * a browser, or send load.
+ */
+process.env.TEST_ENGINES = 'sqlite'
+
+const SLOW = [
+  'browser/',
+  'cli/',
+  'db/(connections|galera|migrate|outage|wallClock)',
+  'durability/',
+  'http/(differential|memory|clients|forgetting)',
+  'live/(attacks|bounds|idle|kill|recovery)',
+  'nodes/',
+  'operator/stop',
+  'overlay/(advertise|client)',
+  'payments/(kill|wallet|script|frauds|hostile)',
+  'push/push',
+  'siege/',
+]
+
+/** @type {import('jest').Config} */
+module.exports = {
+  ...require('./jest.config'),
+  testPathIgnorePatterns: SLOW.map((suite) => `<rootDir>/tests/${suite}`),
+}
