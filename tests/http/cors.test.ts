@@ -1,28 +1,12 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { connect } from 'node:net'
+import request from 'supertest'
 import { CORS, expectCors, expectError, expectRefusal } from '../../tools/contract/refusals'
 import { startServer, type TestServer } from '../../tools/servers/server'
 import { handshake, post, sign, submit, type HandSession } from '../../tools/clients/signedRequests'
 
 const ROUTES = ['/sendMessage', '/listMessages', '/acknowledgeMessage']
 const HEALTH = ['/health', '/ready']
-
-interface Seen {
-  status: number
-  headers: Headers
-  body: unknown
-}
-
-/** Sends a request without authentication. */
-async function ask(url: string, method = 'GET', init: RequestInit = {}): Promise<Seen> {
-  const response = await fetch(url, { method, ...init })
-  const text = await response.text()
-  return {
-    status: response.status,
-    headers: response.headers,
-    body: text === '' ? '' : JSON.parse(text),
-  }
-}
 
 describe.each(['', '/api', '/a/b-c.d'])('with the prefix "%s"', (prefix) => {
   let server: TestServer
@@ -36,16 +20,14 @@ describe.each(['', '/api', '/a/b-c.d'])('with the prefix "%s"', (prefix) => {
   test.each([...ROUTES, ...HEALTH, '/unknown', ''])(
     'a page of any origin may request %s',
     async (path) => {
-      const { status, headers, body } = await ask(`${server.host}${path}`, 'OPTIONS', {
-        headers: {
-          origin: 'https://anywhere.example',
-          'access-control-request-method': 'POST',
-          'access-control-request-headers': 'content-type, x-bsv-auth-nonce, authorization',
-          'access-control-request-private-network': 'true',
-        },
+      const { status, headers, text } = await request(server.host).options(path).set({
+        origin: 'https://anywhere.example',
+        'access-control-request-method': 'POST',
+        'access-control-request-headers': 'content-type, x-bsv-auth-nonce, authorization',
+        'access-control-request-private-network': 'true',
       })
-      expect([status, body]).toEqual([200, ''])
-      expect(Object.fromEntries(headers)).toMatchObject({
+      expect([status, text]).toEqual([200, ''])
+      expect(headers).toMatchObject({
         ...CORS,
         'access-control-allow-headers': 'content-type, x-bsv-auth-nonce, authorization',
       })
@@ -53,27 +35,22 @@ describe.each(['', '/api', '/a/b-c.d'])('with the prefix "%s"', (prefix) => {
   )
 
   test('a page of any origin may make the handshake, at the root only', async () => {
-    expect(await ask(`${server.origin}/.well-known/auth`, 'OPTIONS')).toMatchObject({ status: 200 })
-    const answer = await ask(`${server.origin}/.well-known/auth`, 'POST', { body: '{}' })
+    const path = '/.well-known/auth'
+    await request(server.origin).options(path).expect(200)
+    const answer = await request(server.origin).post(path).type('text').send('{}')
     expectError(answer, [400, 'ERR_INVALID_AUTH_MESSAGE'])
-    expectError(await ask(`${server.origin}/.well-known/auth`, 'GET'), [
-      405,
-      'ERR_METHOD_NOT_ALLOWED',
-    ])
-    if (prefix !== '')
-      expectError(await ask(`${server.host}/.well-known/auth`, 'POST'), [404, 'ERR_NOT_FOUND'])
+    expectError(await request(server.origin).get(path), [405, 'ERR_METHOD_NOT_ALLOWED'])
+    if (prefix !== '') expectError(await request(server.host).post(path), [404, 'ERR_NOT_FOUND'])
   })
 
   test.each(HEALTH)('%s answers without authentication, to GET and HEAD only', async (path) => {
-    const answer = await ask(`${server.host}${path}`)
-
-    expect([answer.status, answer.body]).toEqual([
-      200,
-      { status: path === '/health' ? 'ok' : 'ready' },
-    ])
-    expectCors(answer.headers)
-    expect(await ask(`${server.host}${path}`, 'HEAD')).toMatchObject({ status: 200, body: '' })
-    expectError(await ask(`${server.host}${path}`, 'POST', { body: '{}' }), [
+    const { headers } = await request(server.host)
+      .get(path)
+      .expect(200, { status: path === '/health' ? 'ok' : 'ready' })
+    expectCors(headers)
+    const head = await request(server.host).head(path).expect(200)
+    expect(head.text ?? '').toBe('')
+    expectError(await request(server.host).post(path).type('text').send('{}'), [
       405,
       'ERR_METHOD_NOT_ALLOWED',
     ])
@@ -83,15 +60,15 @@ describe.each(['', '/api', '/a/b-c.d'])('with the prefix "%s"', (prefix) => {
     'an unauthenticated client at %s gets 401, or 405 if the method is wrong',
     async (path) => {
       const details = { message: 'Mutual-authentication failed!' }
-      expectError(await ask(`${server.host}${path}`, 'POST'), [401, 'UNAUTHORIZED'], details)
+      const client = request(server.host)
+      expectError(await client.post(path), [401, 'UNAUTHORIZED'], details)
       expectError(
-        await ask(`${server.host}${path}/`, 'POST', { body: '{"message":{}}' }),
+        await client.post(`${path}/`).type('text').send('{"message":{}}'),
         [401, 'UNAUTHORIZED'],
         details,
       )
-      for (const method of ['GET', 'PUT', 'PATCH', 'DELETE']) {
-        expectError(await ask(`${server.host}${path}?a=b`, method), [405, 'ERR_METHOD_NOT_ALLOWED'])
-      }
+      for (const method of ['get', 'put', 'patch', 'delete'] as const)
+        expectError(await client[method](`${path}?a=b`), [405, 'ERR_METHOD_NOT_ALLOWED'])
     },
   )
 
@@ -108,8 +85,8 @@ describe.each(['', '/api', '/a/b-c.d'])('with the prefix "%s"', (prefix) => {
     '/index.html',
     '/api/sendMessages',
   ])('an unauthenticated client at %s gets 404', async (path) => {
-    for (const method of ['GET', 'POST'])
-      expectError(await ask(`${server.host}${path}`, method), [404, 'ERR_NOT_FOUND'])
+    for (const method of ['get', 'post'] as const)
+      expectError(await request(server.host)[method](path), [404, 'ERR_NOT_FOUND'])
   })
 
   test('every answer to an authenticated client is signed, errors included', async () => {
@@ -133,11 +110,9 @@ describe.each(['', '/api', '/a/b-c.d'])('with the prefix "%s"', (prefix) => {
     for (const wrong of prefix === ''
       ? ['/api']
       : ['', `${prefix}x`, prefix.slice(0, -1), `/x${prefix}`]) {
-      expectError(await ask(`${server.origin}${wrong}/health`), [404, 'ERR_NOT_FOUND'])
-      expectError(await ask(`${server.origin}${wrong}/listMessages`, 'POST'), [
-        404,
-        'ERR_NOT_FOUND',
-      ])
+      const client = request(server.origin)
+      expectError(await client.get(`${wrong}/health`), [404, 'ERR_NOT_FOUND'])
+      expectError(await client.post(`${wrong}/listMessages`), [404, 'ERR_NOT_FOUND'])
       expectRefusal(
         await post(alice, `${wrong}/listMessages`, { messageBox: 'inbox' }),
         404,
@@ -147,12 +122,8 @@ describe.each(['', '/api', '/a/b-c.d'])('with the prefix "%s"', (prefix) => {
   })
 
   test('no header reveals the software of the server', async () => {
-    const { headers } = await ask(`${server.host}/health`)
-    expect([headers.get('x-powered-by'), headers.get('server'), headers.get('etag')]).toEqual([
-      null,
-      null,
-      null,
-    ])
+    const { headers } = await request(server.host).get('/health')
+    for (const name of ['x-powered-by', 'server', 'etag']) expect(headers).not.toHaveProperty(name)
   })
 
   test.each([

@@ -8,6 +8,7 @@ import { mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
+import request from 'supertest'
 import { html } from '../../src/pages/html'
 import { expectCors, expectError } from '../../tools/contract/refusals'
 import { startServer, type TestServer } from '../../tools/servers/server'
@@ -73,12 +74,9 @@ describe('GET /', () => {
       'text/html; charset=utf-8',
       '',
     ])
-    const refused = await fetch(`${plain.host}/`, { method: 'POST' })
-    expectError({ status: refused.status, headers: refused.headers, body: await refused.json() }, [
-      405,
-      'ERR_METHOD_NOT_ALLOWED',
-    ])
-    expect(refused.headers.get('allow')).toBe('GET')
+    const refused = await request(plain.host).post('/')
+    expectError(refused, [405, 'ERR_METHOD_NOT_ALLOWED'])
+    expect(refused.headers.allow).toBe('GET')
   })
 
   test('the page says if the schema is not up to date', async () => {
@@ -117,8 +115,7 @@ test('the example on the page runs once its server address is filled in', async 
 })
 
 test('a file name with invalid percent-encoding is answered with 400', async () => {
-  const answer = await get(`${plain.host}/assets/%ff`)
-  expectError({ status: answer.status, headers: answer.headers, body: await answer.json() }, [
+  expectError(await request(plain.host).get('/assets/%ff').accept('text/html'), [
     400,
     'ERR_BAD_REQUEST',
   ])
@@ -210,8 +207,7 @@ describe('files that pages load', () => {
     '..%2fpackage.json',
     '__proto__',
   ])('%s is not found', async (file) => {
-    const answer = await get(`${plain.host}/assets/${file}`)
-    expectError({ status: answer.status, headers: answer.headers, body: await answer.json() }, [
+    expectError(await request(plain.host).get(`/assets/${file}`).accept('text/html'), [
       404,
       'ERR_NOT_FOUND',
     ])

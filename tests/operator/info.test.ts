@@ -1,7 +1,7 @@
 import { expect, test } from '@jest/globals'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
-import type { FlatEnv } from '../../src/config'
+import request from 'supertest'
 import { expectCors, expectError } from '../../tools/contract/refusals'
 import { startServer } from '../../tools/servers/server'
 
@@ -9,21 +9,8 @@ const { name, version } = JSON.parse(
   readFileSync(join(__dirname, '../../package.json'), 'utf8'),
 ) as { name: string; version: string }
 
-const info = async (
-  env: FlatEnv,
-): Promise<{ status: number; headers: Headers; body: unknown; identityKey: string }> => {
-  const { host, server } = await startServer({ env })
-  const response = await fetch(`${host}/info`)
-  return {
-    status: response.status,
-    headers: response.headers,
-    body: await response.json(),
-    identityKey: server.context.serverKey.identityKey,
-  }
-}
-
 test('/info describes the server with its default limits', async () => {
-  const { status, headers, body, identityKey } = await info({
+  const env = {
     RATE_LIMIT_ADDRESS: '1200',
     RATE_LIMIT_IDENTITY: '3000',
     INBOX_QUOTA_MESSAGES: '10000',
@@ -34,14 +21,15 @@ test('/info describes the server with its default limits', async () => {
     MAX_SOCKETS_ADDRESS: '2000',
     MAX_SOCKETS_IDENTITY: '50',
     VERIFICATION_SECONDS: '20',
-  })
+  }
+  const { host, server } = await startServer({ env })
+  const { headers, body } = await request(host).get('/info').expect(200)
 
-  expect(status).toBe(200)
   expectCors(headers)
   expect(body).toEqual({
     name,
     version,
-    identityKey,
+    identityKey: server.context.serverKey.identityKey,
     network: 'main',
     hostingDomain: null,
     limits: {
@@ -73,7 +61,7 @@ test('/info describes the server with its default limits', async () => {
 })
 
 test('/info reflects every setting, under the routing prefix', async () => {
-  const { body } = await info({
+  const env = {
     ROUTING_PREFIX: '/api',
     HOSTING_DOMAIN: 'https://box.example.com',
     NETWORK: 'test',
@@ -88,7 +76,9 @@ test('/info reflects every setting, under the routing prefix', async () => {
     SENDER_QUOTA_MESSAGES: 'off',
     SENDER_QUOTA_BYTES: '3kb',
     MESSAGE_RETENTION_DAYS: '90',
-  })
+  }
+  const { host } = await startServer({ env })
+  const { body } = await request(host).get('/info')
 
   expect(body).toMatchObject({
     network: 'test',
@@ -107,9 +97,5 @@ test('/info reflects every setting, under the routing prefix', async () => {
 
 test('/info rejects other methods', async () => {
   const { host } = await startServer()
-  const response = await fetch(`${host}/info`, { method: 'POST' })
-  expectError({ status: response.status, headers: response.headers, body: await response.json() }, [
-    405,
-    'ERR_METHOD_NOT_ALLOWED',
-  ])
+  expectError(await request(host).post('/info'), [405, 'ERR_METHOD_NOT_ALLOWED'])
 })

@@ -10,14 +10,21 @@ export const CORS = {
   'access-control-allow-private-network': 'true',
 }
 
-export function expectCors(headers: Headers): void {
-  expect(Object.fromEntries(headers)).toMatchObject({
+/** Headers as fetch gives them, or as supertest does. */
+type ResponseHeaders = Headers | Record<string, string>
+
+function toRecord(headers: ResponseHeaders): Record<string, string> {
+  return headers instanceof Headers ? Object.fromEntries(headers) : headers
+}
+
+export function expectCors(headers: ResponseHeaders): void {
+  expect(toRecord(headers)).toMatchObject({
     ...CORS,
     'access-control-allow-headers': expect.any(String),
   })
 }
 
-type Seen = Pick<Answer, 'status' | 'headers'> & { body: unknown }
+type Seen = Pick<Answer, 'status'> & { headers: ResponseHeaders; body: unknown }
 
 /** An error of the contract's form, and nothing in it but this code and perhaps these details. */
 export function expectError(
@@ -29,7 +36,7 @@ export function expectError(
     wantedStatus,
     { status: 'error', code, description: expect.stringMatching(/\w/), ...details },
   ])
-  expect(headers.get('content-type')).toMatch(/^application\/json/)
+  expect(toRecord(headers)['content-type']).toMatch(/^application\/json/)
   expectCors(headers)
 }
 
