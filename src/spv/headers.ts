@@ -3,33 +3,32 @@ import { asFields } from '../contract/primitives'
 import { fetchJson } from '../lib/fetchJson'
 import { HeadersUnavailable } from './verify'
 
-/** How long an answer may take, and how much it may say. */
 const TIMEOUT_MS = 3000
 const MAX_ANSWER_BYTES = 64 * 1024
-/** How long a root is remembered, in milliseconds, and how many of them: a block may still be replaced. */
-const MEMORY = 60_000
-const MOST = 1000
+/** A root is cached only for a while, since a block may still be replaced. */
+const ROOT_LIFETIME_MS = 60_000
+const MAX_ROOTS = 1000
 
-/** The block headers of a Chaintracks service, over HTTP. */
+/** Reads block headers from a Chaintracks service over HTTP. */
 export class ChaintracksHeaders implements ChainTracker {
   readonly #roots = new Map<number, { root: string; until: number }>()
-  /** What is being asked for: several proofs may lead to one block. */
-  readonly #asked = new Map<number, Promise<string | undefined>>()
+  /** Lookups in progress by height: several proofs may lead to one block. */
+  readonly #lookups = new Map<number, Promise<string | undefined>>()
 
   constructor(private readonly url: string) {}
 
   async isValidRootForHeight(root: string, height: number): Promise<boolean> {
     const known = this.#roots.get(height)
     if (known !== undefined && known.until > Date.now()) return known.root === root
-    const asked =
-      this.#asked.get(height) ??
+    const lookup =
+      this.#lookups.get(height) ??
       this.#find(height).finally(() => {
-        this.#asked.delete(height)
+        this.#lookups.delete(height)
       })
-    this.#asked.set(height, asked)
-    const found = await asked
+    this.#lookups.set(height, lookup)
+    const found = await lookup
     if (found === undefined)
-      throw new HeadersUnavailable(`the service of block headers does not know block ${height} yet`)
+      throw new HeadersUnavailable(`the block header service does not know block ${height} yet`)
     return found === root
   }
 
@@ -37,9 +36,10 @@ export class ChaintracksHeaders implements ChainTracker {
     const header = (await this.#ask(`/findHeaderHexForHeight?height=${height}`)) as
       { merkleRoot?: unknown } | undefined
     const found = typeof header?.merkleRoot === 'string' ? header.merkleRoot : undefined
-    if (this.#roots.size >= MOST) this.#roots.clear()
-    // One that is not there yet may be found in a moment.
-    if (found !== undefined) this.#roots.set(height, { root: found, until: Date.now() + MEMORY })
+    if (this.#roots.size >= MAX_ROOTS) this.#roots.clear()
+    // A missing block is not cached: it may exist in a moment.
+    if (found !== undefined)
+      this.#roots.set(height, { root: found, until: Date.now() + ROOT_LIFETIME_MS })
     return found
   }
 
@@ -59,9 +59,7 @@ export class ChaintracksHeaders implements ChainTracker {
       if (status === 'success') return value
       throw new Error(`it answered ${answer.status}`)
     } catch (error) {
-      throw new HeadersUnavailable(
-        `the service of block headers failed: ${(error as Error).message}`,
-      )
+      throw new HeadersUnavailable(`the block header service failed: ${(error as Error).message}`)
     }
   }
 }

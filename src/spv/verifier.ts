@@ -1,4 +1,7 @@
-/** Verifies transactions of strangers in a process of its own, within bounds of time, of memory, and of how many wait. */
+/**
+ * Verifies untrusted transactions in a process of its own, within limits of time, memory and queue
+ * length.
+ */
 import { fork, type ChildProcess } from 'node:child_process'
 import { join } from 'node:path'
 import { ApiError } from '../contract/errors'
@@ -6,33 +9,32 @@ import { FairQueue } from '../lib/fairQueue'
 import type { RateLimiter } from '../limits/rates'
 import type { Phase, Verdict, Verified } from './verify'
 
-/** How long each part of the work may take: to read the transaction and to run its scripts, and to look up block headers. */
+/** The most time that each phase may take. */
 const TIMEOUTS_MS: Record<Phase, number> = { transaction: 1000, headers: 4000, scripts: 1000 }
-/** How long the process may take to start. */
 const START_TIMEOUT_MS = 10_000
-/** In MiB. */
-const MEMORY = 256
-/** How many may wait for their turn: of one owner, and in all, beyond which an owner may have one. */
+const MAX_HEAP_MIB = 256
+/** Transactions of one owner that may wait. */
 const MAX_OWN_WAITING = 20
+/** If more than this wait in total, an owner may have one waiting. */
 const MAX_WAITING = 200
 const MAX_OWNERS_WAITING = 1000
-/** After a process had to be ended, another one stands by for so long, since to start one takes a second. */
+/** After a process was killed, a spare one stands by for this time: a start takes a second. */
 const STANDBY_MS = 60_000
 
-/** What the process says: that it is ready, which part of the work it begins, or what came of it. */
+/** A message of the process: it is ready, it begins a phase, or it has a verdict. */
 export type Report<T> = { ready: true } | { phase: Phase } | { verdict: Verdict<T> }
 
 export class TransactionVerifier<Kind extends keyof Verified> {
   #worker: Worker | undefined
   #standby: Worker | undefined
   #standbyTimer: NodeJS.Timeout | undefined
-  readonly #line = new FairQueue()
+  readonly #queue = new FairQueue()
   #closed = false
 
   /**
-   * @param kind what the transactions are, and so what is told of them
-   * @param chaintracksUrl where proofs are checked; undefined if scripts alone count
-   * @param time bounds the milliseconds a minute that an owner's transactions may take
+   * @param kind decides which facts the verdict holds
+   * @param chaintracksUrl the block header service; undefined to verify scripts without proofs
+   * @param time limits the milliseconds a minute that an owner's transactions may take
    */
   constructor(
     private readonly kind: Kind,
@@ -41,20 +43,20 @@ export class TransactionVerifier<Kind extends keyof Verified> {
   ) {}
 
   /**
-   * Verifies a transaction: its scripts, its amounts, its proofs, and that nothing is spent twice.
-   * @param owner the address that it comes from: addresses take turns
+   * Verifies the scripts, amounts and proofs of a transaction, and that it spends nothing twice.
+   * @param owner the address that the transaction comes from: addresses take turns
    * @throws ApiError ERR_SERVER_BUSY, ERR_RATE_LIMITED
    */
   async verify(owner: string, bytes: Buffer): Promise<Verdict<Verified[Kind]>> {
     await this.time.consume(owner, 0)
-    const own = this.#line.sizeOf(owner)
+    const own = this.#queue.sizeOf(owner)
     if (
       own >= MAX_OWN_WAITING ||
-      (own > 0 && this.#line.size >= MAX_WAITING) ||
-      this.#line.size >= MAX_OWNERS_WAITING
+      (own > 0 && this.#queue.size >= MAX_WAITING) ||
+      this.#queue.size >= MAX_OWNERS_WAITING
     )
       throw new ApiError('ERR_SERVER_BUSY')
-    return await this.#line.run(owner, async () => {
+    return await this.#queue.run(owner, async () => {
       const { verdict, workMs } = await this.#ask(bytes)
       this.time.charge(owner, Math.ceil(workMs))
       return verdict
@@ -76,7 +78,7 @@ export class TransactionVerifier<Kind extends keyof Verified> {
     return answer
   }
 
-  /** A worker that lives. One that could not be started, or has ended, is replaced. */
+  /** A running worker. One that failed to start or has ended is replaced. */
   #take(): Worker {
     if (this.#worker?.ended !== false) {
       this.#worker =
@@ -86,7 +88,7 @@ export class TransactionVerifier<Kind extends keyof Verified> {
     return this.#worker
   }
 
-  /** Transactions that end the process may come in numbers, and others must not wait each time for a new one. */
+  /** Many transactions may kill the process; others must not wait for a new one each time. */
   #standBy(): void {
     if (this.#closed) return
     if (this.#standby?.ended !== false) this.#standby = new Worker(this.chaintracksUrl)
@@ -98,28 +100,28 @@ export class TransactionVerifier<Kind extends keyof Verified> {
   }
 }
 
-/** What came of a transaction, and how long the process worked on it: what it waited for block headers is not the owner's. */
 interface Answer<T> {
   verdict: Verdict<T>
+  /** Without the time that the process waited for block headers. */
   workMs: number
 }
 
-/** A process, since a thread that runs out of memory takes the whole server with it. */
+/** A process, since a thread that runs out of memory ends the whole server. */
 class Worker {
   ended = false
   readonly #child: ChildProcess | undefined
   readonly #ready: Promise<void>
-  /** Why there is no process, if that is so. */
+  /** Why there is no process. */
   #failure = 'it has ended'
 
   constructor(chaintracksUrl: string | undefined) {
     this.#child = this.#start(chaintracksUrl)
     this.#ready = this.#becomesReady()
-    // It is asked for when there is work; until then a failure is nothing to report.
+    // `ask` reports a failed start.
     this.#ready.catch(() => {})
   }
 
-  /** What came of a transaction. Afterwards the worker may have ended. */
+  /** Verifies a transaction. Afterwards the worker may have ended. */
   async ask<T>(kind: keyof Verified, bytes: Buffer): Promise<Answer<T>> {
     try {
       await this.#ready
@@ -196,7 +198,7 @@ class Worker {
   }
 
   #start(chaintracksUrl: string | undefined): ChildProcess | undefined {
-    // As TypeScript in development, since a process does not inherit what loads it.
+    // In development the process needs a TypeScript loader of its own.
     const compiled = __filename.endsWith('.js')
     try {
       const child = fork(
@@ -204,17 +206,17 @@ class Worker {
         chaintracksUrl === undefined ? [] : [chaintracksUrl],
         {
           execArgv: [
-            `--max-old-space-size=${MEMORY}`,
+            `--max-old-space-size=${MAX_HEAP_MIB}`,
             ...(compiled ? [] : ['-r', require.resolve('ts-node/register/transpile-only')]),
           ],
           serialization: 'advanced',
-          // What V8 writes before it aborts is of no use.
+          // V8's output before an abort is of no use.
           stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
         },
       )
       child.unref()
       child.channel?.unref()
-      // Between two transactions nothing listens for an error, which would end the server.
+      // Without a listener, an error between two transactions would end the server.
       child.on('error', () => {
         this.end()
       })

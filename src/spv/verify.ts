@@ -1,14 +1,14 @@
 /**
- * Whether a transaction holds, by the SDK: its scripts, its amounts, its proofs, and that nothing is spent twice. It
- * runs in a process of its own: what a stranger has made may take time and memory, and must not take the server's.
+ * Verifies a transaction with the SDK: its scripts, amounts and proofs, and that it spends nothing
+ * twice. Runs in a process of its own: an untrusted transaction may take much time.
  */
 import { Beef, Utils, type ChainTracker, type Transaction } from '@bsv/sdk'
 
-/** What is known of a payment's transaction that holds. */
+/** The facts about a valid payment transaction. */
 export interface VerifiedPayment {
   txid: string
   outputs: Array<{ satoshis: number; script: Uint8Array }>
-  /** In extended format (BRC-30), in hex, as it is broadcast; undefined where it is in a block already. */
+  /** In extended format (BRC-30) in hex, for the broadcast; undefined if it is in a block. */
   extended: string | undefined
 }
 
@@ -20,57 +20,56 @@ export interface Spend {
   spentBy: string
 }
 
-/** What is known of a transaction that holds and was submitted to a topic. */
+/** The facts about a valid transaction that was submitted to a topic. */
 export interface VerifiedSubmission {
   txid: string
   /** Locking scripts. */
   outputs: Uint8Array[]
-  /** What its inputs spend, in their order; behind them, what those of its ancestors spend that have no proof. */
+  /** What its inputs spend, in order, then what its unproven ancestors spend. */
   spends: Spend[]
-  /** How many of these are its own. */
+  /** How many of the spends are its own. */
   inputs: number
   /** Whether it has a proof of its own. */
   proven: boolean
-  /** The transaction with all that it rests on and nothing else, in BEEF (BRC-62). */
+  /** The transaction and its ancestors, nothing else, in BEEF (BRC-62). */
   beef: Uint8Array
 }
 
-/** What each kind of transaction is verified for. */
 export interface Verified {
   payment: VerifiedPayment
   submission: VerifiedSubmission
 }
 
-/** `invalid` is the fault of whoever made the transaction; `unavailable` is that of the service that knows the block headers. */
+/** `invalid`: the transaction is wrong. `unavailable`: the block header service failed. */
 export type Verdict<T> = { verified: T } | { invalid: string } | { unavailable: string }
 
-/** Where proofs are looked up; with the second, they are taken for what they are, and scripts alone count. */
+/** The source of block headers. With 'scripts only', proofs are not checked. */
 export type Headers = ChainTracker | 'scripts only'
 
-/** How many transactions without a proof of their own one may rest on, and how many inputs these may have. */
+/** The most ancestors without a proof of their own. */
 const MAX_UNPROVEN: { [Kind in keyof Verified]: number } = { payment: 100, submission: 20 }
+/** The most inputs of the transaction and its unproven ancestors together. */
 const MAX_INPUTS = 1000
-/** In how many blocks there may be some with a proof. */
+/** The most blocks that proofs lead to. */
 const MAX_BLOCKS = 200
-/** What a script may hold on its stack, in bytes. */
-const SCRIPT_MEMORY = 1024 * 1024
-
-/** How much is told of what is wrong, in characters. */
-const MAX_REASON = 200
-/** How many outputs a payment may have. */
-const MAX_OUTPUTS = 2000
+const MAX_SCRIPT_MEMORY_BYTES = 1024 * 1024
+const MAX_REASON_CHARACTERS = 200
+const MAX_PAYMENT_OUTPUTS = 2000
 
 class Invalid extends Error {}
 
-/** The headers could not be looked up: nobody knows whether a proof holds. */
+/** Block headers could not be read, so it is unknown whether a proof is valid. */
 export class HeadersUnavailable extends Error {}
 
-/** The parts of the work, each of which has its time. */
+/** The phases of a verification. Each has its own time limit. */
 export type Phase = 'transaction' | 'headers' | 'scripts'
 
 type OnPhase = (phase: Phase) => void
 
-/** The work for each kind: a payment comes as AtomicBEEF (BRC-95), a submission as any BEEF, whose last transaction counts. */
+/**
+ * The verification of each kind. A payment is an AtomicBEEF (BRC-95); a submission is any BEEF, of
+ * which the last transaction counts.
+ */
 export const VERIFY: {
   [Kind in keyof Verified]: (
     bytes: Uint8Array,
@@ -86,11 +85,11 @@ export const VERIFY: {
       'payment',
       toPayment,
       async (beef, transaction, unproven) => {
-        if (transaction.outputs.length > MAX_OUTPUTS)
-          throw new Invalid(`it has more than ${MAX_OUTPUTS} outputs`)
+        if (transaction.outputs.length > MAX_PAYMENT_OUTPUTS)
+          throw new Invalid(`it has more than ${MAX_PAYMENT_OUTPUTS} outputs`)
         if (!unproven.every(isFinal))
           throw new Invalid('it, or one that it rests on, is not final yet')
-        // What does not belong to the transaction has to hold too, since the payees' wallets look at all of it.
+        // Unrelated transactions in the BEEF must be valid too: payees' wallets check all of it.
         if (headers !== 'scripts only' && !(await beef.verify(headers)))
           throw new Invalid('something in the BEEF has no proof that leads to a block')
       },
@@ -114,17 +113,17 @@ async function verify<T>(
     const { proven, unproven } = sortOut(transaction, MAX_UNPROVEN[kind])
     checkInputs(unproven)
     onPhase('headers')
-    // The SDK would look at them between scripts, which a stranger has made and which may take their time.
+    // The SDK would check proofs between scripts, which may be slow on purpose.
     if (headers !== 'scripts only') await checkProofs(proven, headers)
     await check(beef, transaction, unproven)
     onPhase('scripts')
-    if (!(await transaction.verify(headers, undefined, SCRIPT_MEMORY)))
+    if (!(await transaction.verify(headers, undefined, MAX_SCRIPT_MEMORY_BYTES)))
       throw new Invalid('a script does not unlock what it spends, or more is paid than is there')
     return { verified: describe(transaction, unproven, headers) }
   } catch (error) {
     if (error instanceof HeadersUnavailable) return { unavailable: error.message }
-    // The SDK puts whole stacks of scripts into its words.
-    return { invalid: (error as Error).message.slice(0, MAX_REASON) }
+    // The SDK's messages may hold whole script stacks.
+    return { invalid: (error as Error).message.slice(0, MAX_REASON_CHARACTERS) }
   }
 }
 
@@ -146,7 +145,7 @@ function toSubmission(
 ): VerifiedSubmission {
   const isInBlock = transaction.merklePath !== undefined
   const proven = isInBlock && headers !== 'scripts only'
-  // Where scripts alone count, those of a transaction with a proof are not looked at: it is not believed what it spends.
+  // With 'scripts only', a transaction with a proof is not verified: its spends do not count.
   const own = isInBlock && !proven ? [] : [transaction]
   return {
     txid: transaction.id('hex'),
@@ -169,13 +168,13 @@ function spendsOf(transaction: Transaction): Spend[] {
   }))
 }
 
-/** One BEEF and nothing behind it, with everything that its subject rests on. */
+/** Reads one BEEF with nothing after it, and links its transactions. */
 function parse(bytes: Uint8Array, atomic: boolean): { beef: Beef; transaction: Transaction } {
   const reader = new Utils.ReaderUint8Array(bytes)
   const beef = Beef.fromReader(reader)
   if (atomic && beef.atomicTxid === undefined) throw new Invalid('it is no AtomicBEEF')
   if (!reader.eof())
-    throw new Invalid(`there is something behind the ${atomic ? 'AtomicBEEF' : 'BEEF'}`)
+    throw new Invalid(`there are bytes after the ${atomic ? 'AtomicBEEF' : 'BEEF'}`)
   const txid = beef.atomicTxid ?? beef.txs.at(-1)?.txid
   link(beef)
   const transaction = txid === undefined ? undefined : beef.findTxid(txid)?.tx
@@ -188,7 +187,10 @@ function parse(bytes: Uint8Array, atomic: boolean): { beef: Beef; transaction: T
   return { beef, transaction }
 }
 
-/** Ties each transaction to its proof, or to what it spends. The SDK's own way to do so follows every path to each, and there may be 2^100 of them. */
+/**
+ * Links each transaction to its proof or to the transactions it spends. The SDK's own method
+ * follows every path between transactions, of which there may be 2^100.
+ */
 function link(beef: Beef): void {
   for (const { tx, bumpIndex } of beef.txs) {
     if (tx === undefined) continue
@@ -198,12 +200,15 @@ function link(beef: Beef): void {
   }
 }
 
-/** Nobody can replace it by another one before its time has come. */
+/** Whether no other transaction can replace it before its lock time. */
 function isFinal({ lockTime, inputs }: Transaction): boolean {
   return lockTime === 0 || inputs.every(({ sequence }) => sequence === 0xffffffff)
 }
 
-/** The transaction and its ancestors, down to those that have a proof; `Transaction.verify` runs scripts for the others. */
+/**
+ * The transaction and its ancestors, down to those that have a proof. `Transaction.verify` runs the
+ * scripts of the unproven ones.
+ */
 function sortOut(
   subject: Transaction,
   mostUnproven: number,
@@ -226,7 +231,7 @@ function sortOut(
   return { proven: [...proven.values()], unproven: [...unproven.values()] }
 }
 
-/** All at once: whoever keeps the headers may take its time for each. */
+/** Checks all proofs at once, since each lookup may be slow. */
 async function checkProofs(proven: Transaction[], headers: ChainTracker): Promise<void> {
   if (new Set(proven.map(({ merklePath }) => merklePath!.blockHeight)).size > MAX_BLOCKS)
     throw new Invalid(`it rests on transactions in more than ${MAX_BLOCKS} blocks`)
@@ -240,18 +245,18 @@ async function checkProofs(proven: Transaction[], headers: ChainTracker): Promis
 }
 
 /**
- * `Transaction.verify` does not notice that an output is spent twice, by two inputs of one transaction or of two; and
- * that one is not there it notices only after scripts have run.
+ * Rejects outputs that are spent twice, by two inputs of one transaction or of two, which
+ * `Transaction.verify` does not notice; and missing outputs, which it notices only after scripts.
  */
 function checkInputs(transactions: Transaction[]): void {
   const spent = new Set<string>()
   for (const { inputs } of transactions) {
     for (const { sourceTXID, sourceTransaction, sourceOutputIndex, unlockingScript } of inputs) {
-      // Nodes take no other script here either, and what it pushes is bounded by its length.
+      // Nodes accept no other script here. What it pushes is limited by its length.
       if (unlockingScript?.isPushOnly() === false)
         throw new Invalid('an unlocking script does more than push data')
       if (sourceTransaction?.outputs[sourceOutputIndex] === undefined)
-        throw new Invalid('something that it spends, or rests on, is not there')
+        throw new Invalid('an output that it or an ancestor spends is missing')
       const outpoint = `${sourceTXID ?? sourceTransaction?.id('hex') ?? ''}.${sourceOutputIndex}`
       if (spent.has(outpoint)) throw new Invalid(`it spends ${outpoint} twice`)
       spent.add(outpoint)

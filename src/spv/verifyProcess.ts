@@ -1,4 +1,4 @@
-/** The process that verifies: one transaction at a time, for as long as it is let live. */
+/** The process that verifies, one transaction at a time, until the server ends it. */
 import { ChaintracksHeaders } from './headers'
 import type { Report } from './verifier'
 import { VERIFY, type Verified } from './verify'
