@@ -1,4 +1,4 @@
-/** Kills a server, or its MariaDB, again and again under load, and counts what became of the messages. */
+/** Kills a server or its MariaDB repeatedly under load and counts the messages afterwards. */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
 import { PrivateGalera } from '../databases/galera'
@@ -8,7 +8,7 @@ import { eventually, ServerProcess } from '../programs/processes'
 import { audit, type Counts } from './audit'
 import { Load } from './load'
 
-/** What is killed: the server on one of its databases, a MariaDB from under the server, or a node of a cluster from under one of two. */
+/** What is killed: the server on SQLite or MySQL, its MariaDB, or a node of its Galera cluster. */
 export const VICTIMS = ['sqlite', 'mysql', 'mariadb', 'galera'] as const
 export type Victim = (typeof VICTIMS)[number]
 
@@ -16,14 +16,14 @@ export interface CrashOptions {
   kills: number
   /** Whether the server runs from its build. */
   build?: boolean
-  /** Further options of MariaDB, for trying what a lesser durability shows. */
+  /** Additional options of MariaDB, to try weaker durability. */
   mariadbOptions?: string[]
 }
 
-/** How many sends are answered between two kills, at least, and how long the load then goes on, at most (ms). */
+/** The minimum of answered sends between kills, and the maximum load after those, in ms. */
 const ANSWERS_BETWEEN = 60
 const LONGEST_WAIT = 500
-/** Within this time everything works again once what was killed is back, in milliseconds. */
+/** The time to recover after a restart, in milliseconds. */
 const RECOVERY = 15_000
 
 export async function crash(
@@ -52,13 +52,13 @@ export async function crash(
   }
 }
 
-/** Two servers, each on a node of its own, store into the same inboxes; the node of the second one is killed and brought back. */
+/** Two servers on nodes of their own store to the same inboxes. The second node is killed. */
 async function crashCluster(kills: number, build = false): Promise<Counts> {
   const cluster = await PrivateGalera.create()
   const [first, second] = cluster.nodes as [PrivateMariadb, PrivateMariadb]
   const SERVER_PRIVATE_KEY = randomBytes(32).toString('hex')
   try {
-    // At once: both find an empty database.
+    // At once, so that both find an empty database.
     const servers = await Promise.all(
       [first, second].map(
         async ({ env }) =>
@@ -84,7 +84,7 @@ interface Mortal {
   start: () => Promise<void>
 }
 
-/** The last kill ends the load too: what was under way then stays without an answer, stored or not. */
+/** The last kill also ends the load: requests in progress stay unanswered, stored or not. */
 async function killUnderLoad(
   servers: ServerProcess[],
   database: TestDatabase,

@@ -1,4 +1,4 @@
-/** The operator's tool as a process of its own. */
+/** The admin tool as a process. */
 import { spawn, spawnSync, type ChildProcess } from 'node:child_process'
 import { once } from 'node:events'
 import { statSync } from 'node:fs'
@@ -14,7 +14,7 @@ export interface AdminRun {
   stderr: string
 }
 
-/** Runs the tool with these settings alone, where there is no terminal. */
+/** Runs the tool with only these settings, without a terminal. */
 export async function admin(env: FlatEnv, ...args: string[]): Promise<AdminRun> {
   return await collect(
     spawn(process.execPath, [...PROGRAM, ...args], {
@@ -25,12 +25,12 @@ export async function admin(env: FlatEnv, ...args: string[]): Promise<AdminRun> 
   )
 }
 
-/** Runs the tool as a user who may write nowhere: where this is root, as nobody. */
+/** Runs the tool as a user without write access: the user `nobody` if this process is root. */
 export async function adminAsNobody(env: FlatEnv, ...args: string[]): Promise<AdminRun> {
   return await runAsNobody(env, ...PROGRAM, ...args)
 }
 
-/** Starts the server as that user: for starts that fail. */
+/** Starts the server as that user, for starts that fail. */
 export async function startAsNobody(env: FlatEnv): Promise<AdminRun> {
   return await runAsNobody(env, ...PROGRAM.slice(0, 2), join(__dirname, '../../src/main.ts'))
 }
@@ -53,7 +53,7 @@ function isRoot(): boolean {
   return process.getuid?.() === 0
 }
 
-/** Whether that user can read the program: root may keep it in a folder of its own. */
+/** Whether that user can read the program, which may be in a private folder of root. */
 export function canBeRestricted(): boolean {
   const folders = [__dirname]
   while (dirname(folders.at(-1)!) !== folders.at(-1)) folders.push(dirname(folders.at(-1)!))
@@ -64,7 +64,7 @@ export function canBeRestricted(): boolean {
   return false
 }
 
-/** Whether `script` of util-linux is there, which gives a program a terminal. */
+/** Whether `script` of util-linux is installed, which gives a program a terminal. */
 export function hasTerminals(): boolean {
   if (/util-linux/.test(spawnSync('script', ['--version'], { encoding: 'utf8' }).stdout ?? ''))
     return true
@@ -74,7 +74,7 @@ export function hasTerminals(): boolean {
   return false
 }
 
-/** Runs the tool on a terminal, and answers its question; the terminal's output is both streams of the tool. */
+/** Runs the tool on a terminal and answers its question. The output has both streams. */
 export async function adminOnTerminal(
   env: FlatEnv,
   answer: string,
@@ -108,7 +108,7 @@ async function collect(child: ChildProcess): Promise<AdminRun> {
   return { ...run, code }
 }
 
-/** No variable but these; an empty one counts as not set. */
+/** Only these variables. An empty one counts as not set. */
 function environment(env: FlatEnv): NodeJS.ProcessEnv {
   return {
     PATH: process.env.PATH,

@@ -1,14 +1,14 @@
 import { createServer, type AddressInfo } from 'node:net'
 
-/** A port of the loopback that was free a moment ago, for programs that cannot be told to choose one. */
+/** A free port of the loopback, for programs that cannot choose one. */
 export async function freePort(): Promise<number> {
   return await tryPort(0)
 }
 
-/** Below the ports that the system gives to connections, in which it could be taken before the program has it. */
+/** Below the ports that the system gives to connections, which could take it first. */
 const [FIRST_RESERVED, RESERVED] = [20_000, 10_000]
 
-/** As `freePort`, for a program that takes the port much later. */
+/** As `freePort`, for a program that opens the port much later. */
 export async function reservedPort(): Promise<number> {
   for (;;) {
     const port = FIRST_RESERVED + Math.floor(Math.random() * RESERVED)

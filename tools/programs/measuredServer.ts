@@ -1,4 +1,4 @@
-/** A server as a process of its own that tells, when its parent asks, how large its heap is after a collection. */
+/** Program: a server that reports its heap after a garbage collection when its parent asks. */
 import { randomBytes } from 'node:crypto'
 import pino from 'pino'
 import { parseConfig } from '../../src/config'

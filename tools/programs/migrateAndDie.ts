@@ -1,4 +1,4 @@
-/** For a process of its own: migrates, and kills itself as soon as so many statements have been carried out. */
+/** Program: migrates and kills itself after a number of statements. */
 import { parseConfig, readEnv } from '../../src/config'
 import { createKnex } from '../../src/db/engine/knex'
 import { migrate } from '../../src/db/engine/migrate'
@@ -9,7 +9,7 @@ let left = Number(process.argv[2])
 knex.on('query-response', () => {
   if (--left === 0) process.kill(process.pid, 'SIGKILL')
 })
-// Its lease runs out soon, so that the next start need not wait for long.
+// The lease is short, so that the next start does not wait for long.
 void migrate(knex, db, undefined, 500).then(async () => {
   await knex.destroy()
 })

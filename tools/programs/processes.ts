@@ -1,4 +1,4 @@
-/** The server as a process of its own, for what cannot be done to the process that the tests run in. */
+/** The server as a child process, for tests that kill or stop it. */
 import { spawn, type ChildProcess } from 'node:child_process'
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
@@ -8,7 +8,7 @@ import { VARIABLES, type FlatEnv } from '../../src/config'
 import { UNMETERED } from '../servers/unmetered'
 
 const ROOT = join(__dirname, '..', '..')
-/** So that a test needs no build. */
+/** Runs TypeScript, so that a test needs no build. */
 const FROM_SOURCE = [
   '--enable-source-maps',
   '-r',
@@ -17,12 +17,12 @@ const FROM_SOURCE = [
 ]
 const FROM_BUILD = ['--enable-source-maps', join(ROOT, 'dist', 'src', 'main.js')]
 const START_DEADLINE = 30_000
-/** How much of what a child wrote is kept for the message of a failure, in characters. */
+/** How much output of a child is kept for error messages, in characters. */
 const KEPT_OUTPUT = 64 * 1024
 
 const children = new Set<Child>()
 
-/** Ends every child that still runs. In a test file this happens by itself. */
+/** Ends every child that still runs. Test files do this automatically. */
 export async function endChildren(): Promise<void> {
   await Promise.all(
     [...children].map(async (child) => {
@@ -31,14 +31,14 @@ export async function endChildren(): Promise<void> {
   )
 }
 
-// Scripts use these helpers too, and outside of Jest there is no such hook.
+// Scripts use these helpers too, and there is no such hook outside of Jest.
 const { afterAll } = globalThis as { afterAll?: (work: () => Promise<void>) => void }
 afterAll?.(endChildren)
 process.on('exit', () => {
   for (const child of children) child.signal('SIGKILL')
 })
 
-/** A program that runs beside the tests; what it writes is kept for whoever waits for it, or reports its failure. */
+/** A child process. Its output is kept, to wait for lines and to report failures. */
 export class Child {
   output = ''
   readonly #process: ChildProcess
@@ -80,7 +80,7 @@ export class Child {
     this.#process.kill(signal)
   }
 
-  /** Resolves when the process is gone. */
+  /** Resolves when the process has ended. */
   async end(signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
     this.signal(signal)
     await this.ended()
@@ -98,8 +98,8 @@ export class Child {
 }
 
 /**
- * Asks again and again until there is an answer.
- * @throws Error with what `describe` says, where there is none by the deadline (in milliseconds)
+ * Calls a function until it returns a value.
+ * @throws Error with the text of `describe` after the deadline, in milliseconds
  */
 export async function eventually<T>(
   ask: () => T | undefined | Promise<T | undefined>,
@@ -132,9 +132,9 @@ export class ServerProcess {
   }
 
   /**
-   * Starts a server on a port that the system chooses, and waits until it listens.
-   * @param env its settings; `.env` has no say in them
-   * @param build whether to run what `npm run build` made in place of the sources
+   * Starts a server on a free port and waits until it listens.
+   * @param env its settings, without those of `.env`
+   * @param build whether to run the output of `npm run build` instead of the sources
    */
   static async start({
     env,
@@ -164,7 +164,7 @@ export class ServerProcess {
     return this.#child?.output ?? ''
   }
 
-  /** Starts the server again, on the port and with the key that it had. */
+  /** Starts the server again on the same port and with the same key. */
   async start(): Promise<void> {
     this.#port = await eventually(
       async () => await this.#tryStart(),
@@ -185,7 +185,7 @@ export class ServerProcess {
     return await this.#child!.ended()
   }
 
-  /** The port; undefined where it is taken, as it may be for a moment by somebody's connection. */
+  /** The port; undefined if it is taken, which a connection can do for a moment. */
   async #tryStart(): Promise<number | undefined> {
     const child = (this.#child = new Child(process.execPath, this.#program, {
       cwd: ROOT,
@@ -202,7 +202,7 @@ export class ServerProcess {
     return port === 'taken' ? undefined : Number(port)
   }
 
-  /** dotenv leaves alone what is set, and the configuration takes an empty variable for one that is not. */
+  /** dotenv keeps variables that are set, and the configuration treats empty ones as not set. */
   #environment(): NodeJS.ProcessEnv {
     const unset = Object.fromEntries(VARIABLES.map((name) => [name, '']))
     return { ...process.env, ...unset, ...this.#env, PORT: String(this.#port) }

@@ -1,4 +1,4 @@
-/** For a process of its own: serves, and kills itself as soon as a payment reaches a milestone. */
+/** Program: serves and kills itself as soon as a payment reaches a milestone. */
 import { parseConfig, readEnv } from '../../src/config'
 import { MessageBoxServer } from '../../src/server'
 

@@ -1,4 +1,4 @@
-/** A certificate of its own for an address of the loopback, made by hand (RFC 5280): Node signs, but makes none. */
+/** A self-signed certificate for a loopback address, by RFC 5280, since Node cannot create one. */
 import { generateKeyPairSync, sign } from 'node:crypto'
 
 export interface Certificate {

@@ -1,4 +1,4 @@
-/** A little reverse proxy that can be as wrong as real ones are. */
+/** A small reverse proxy that can be misconfigured. */
 import { createServer, request, type IncomingHttpHeaders } from 'node:http'
 import { connect, type AddressInfo } from 'node:net'
 import { onEnd } from '../servers/server'
@@ -9,12 +9,12 @@ export interface Faults {
   requestBody?: (body: Buffer) => Buffer
   answerHeaders?: (headers: IncomingHttpHeaders) => IncomingHttpHeaders
   answerBody?: (body: Buffer) => Buffer
-  /** Answers by itself where it returns a status. */
+  /** If it returns a status, the proxy answers itself. */
   refuse?: (path: string, body: Buffer) => number | undefined
   dropUpgrades?: boolean
 }
 
-/** Starts one in front of a server; returns its address. */
+/** Starts a proxy in front of a server. @returns its address */
 export async function startProxy(target: string, faults: Faults = {}): Promise<string> {
   const same = <T>(value: T): T => value
   const {
@@ -91,7 +91,7 @@ export async function startProxy(target: string, faults: Faults = {}): Promise<s
   return `http://127.0.0.1:${(proxy.address() as AddressInfo).port}`
 }
 
-/** What is about one connection alone, and is made anew for the next. */
+/** Hop-by-hop headers, which a proxy does not forward. */
 function withoutFraming(headers: IncomingHttpHeaders): IncomingHttpHeaders {
   return Object.fromEntries(
     Object.entries(headers).filter(

@@ -1,7 +1,7 @@
-/** A TCP proxy whose line a test can cut in every way that a network knows. */
+/** A TCP proxy that simulates failures of a network. */
 import net from 'node:net'
 
-/** `refuse` closes the port; `stall` takes connections and bytes and passes nothing on: a black hole. */
+/** `refuse` closes the port; `stall` accepts connections and bytes and forwards nothing. */
 export type Line = 'up' | 'refuse' | 'stall'
 
 export class TcpProxy {
@@ -19,7 +19,7 @@ export class TcpProxy {
     return this.#port
   }
 
-  /** Opens the port: the same one again after it was closed. */
+  /** Opens the port, the same one after it was closed. */
   async open(): Promise<void> {
     await new Promise<void>((resolve, reject) => {
       this.#server.once('error', reject).listen(this.#port, '127.0.0.1', resolve)
@@ -27,7 +27,7 @@ export class TcpProxy {
     this.#port = (this.#server.address() as net.AddressInfo).port
   }
 
-  /** What becomes of the line from now on. Connections that are open stay so, but pass nothing while it stalls. */
+  /** Sets the mode. Open connections stay open, but forward nothing in mode `stall`. */
   async set(line: Line): Promise<void> {
     this.#line = line
     for (const [near, far] of this.#pairs) {
@@ -43,18 +43,18 @@ export class TcpProxy {
     else if (!this.#server.listening) await this.open()
   }
 
-  /** Resets every connection that is open; new ones meet the line as it is set. */
+  /** Resets every open connection. New ones follow the mode. */
   cut(): void {
     for (const pair of this.#pairs) pair.forEach((socket) => socket.destroy())
   }
 
-  /** Loses every connection that is open without a word to either end: it passes nothing, ever. */
+  /** Stops forwarding on every open connection for good, without closing either end. */
   lose(): void {
     for (const pair of this.#pairs) pair.forEach((socket) => this.#lost.add(socket.pause()))
     this.#pairs.clear()
   }
 
-  /** The clients lose their connections, as with a network that has gone; the server's ends stay open, and nothing comes. */
+  /** Closes the ends of the clients. Those of the server stay open and receive nothing. */
   abandon(): void {
     for (const [near, far] of this.#pairs) {
       near.unpipe(far).removeAllListeners('close').destroy()

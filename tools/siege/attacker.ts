@@ -1,9 +1,9 @@
-/** A process that attacks: attacker PORT ADDRESS SECONDS ATTACK… picks attacks at random, until the time is over. */
+/** Program: `attacker PORT ADDRESS SECONDS ATTACK…` runs random attacks until the time is over. */
 import { setTimeout as pause } from 'node:timers/promises'
 import { ATTACKS } from './attacks'
 import { Stranger } from './stranger'
 
-/** How many attacks are under way at once, and how long at most, until others take their place. */
+/** How many attacks run at once, and for how long at most until others replace them. */
 const ATTACKS_AT_ONCE = 3
 const MIX_MS = 5000
 
@@ -11,7 +11,7 @@ async function main(): Promise<void> {
   const [port, address, seconds, ...names] = process.argv.slice(2)
   const start = Date.now()
   const end = start + Number(seconds) * 1000
-  // However short the siege is, each attack should come.
+  // Each attack should run even in a short siege.
   const mixMs = Math.min(MIX_MS, (Number(seconds) * 1000 * ATTACKS_AT_ONCE) / names.length)
   let waiting: string[] = []
   while (Date.now() < end) {

@@ -1,4 +1,4 @@
-/** What strangers and heavy users do to a server. Each goes on until it is told to stop, or has nothing more to do. */
+/** Attacks by clients without or with an identity. Each runs until it is stopped or done. */
 import { randomBytes, randomUUID } from 'node:crypto'
 import type { Socket } from 'node:net'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -9,7 +9,7 @@ import { frame, post, tinyChunks, type Stranger } from './stranger'
 
 export type Attack = (stranger: Stranger, goesOn: () => boolean) => Promise<void>
 
-/** Headers of a session that exists, with a signature that does not hold. */
+/** Headers of an existing session with an invalid signature. */
 async function unsigned(stranger: Stranger): Promise<Record<string, string>> {
   const session = await stranger.session()
   const signed = session?.sign('/sendMessage', {}).toString('latin1') ?? ''
@@ -22,7 +22,7 @@ async function unsigned(stranger: Stranger): Promise<Record<string, string>> {
   return { ...headers, 'content-type': 'application/json', [AUTH_HEADERS.signature]: '00' }
 }
 
-/** Keeps so many pieces of work going. */
+/** Keeps a number of jobs running. */
 async function many(
   count: number,
   goesOn: () => boolean,
@@ -38,7 +38,7 @@ async function many(
   )
 }
 
-/** Sends signed requests of one identity, again and again, and reads the answers or not. */
+/** Sends signed requests of one identity repeatedly, and reads the answers or not. */
 async function askSigned(
   stranger: Stranger,
   goesOn: () => boolean,

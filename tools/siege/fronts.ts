@@ -1,4 +1,4 @@
-/** The proxies of deploy/, in front of one server on the loopback, over plain HTTP. */
+/** The proxies of deploy/ in front of one server on the loopback, over plain HTTP. */
 import { spawnSync } from 'node:child_process'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -15,7 +15,7 @@ export type Front = (serverPort: number) => Promise<RunningFront>
 
 const DEPLOY = join(__dirname, '..', '..', 'deploy')
 
-/** deploy/nginx.conf, but for its certificate and its ports. */
+/** deploy/nginx.conf with other ports and without its certificate. */
 const nginx: Front = async (serverPort) => {
   const folder = mkdtempSync(join(tmpdir(), 'messagebox-nginx-'))
   const port = await freePort()
@@ -34,7 +34,7 @@ http {
   return await start('nginx', folder, config, port, (file) => ['-c', file, '-p', folder])
 }
 
-/** deploy/haproxy.cfg, but for its certificate, its ports and its second node. */
+/** deploy/haproxy.cfg with other ports and without its certificate and its second node. */
 const haproxy: Front = async (serverPort) => {
   const folder = mkdtempSync(join(tmpdir(), 'messagebox-haproxy-'))
   const port = await freePort()
@@ -82,7 +82,7 @@ async function start(
 
 export const FRONTS: Record<string, Front | undefined> = { none: undefined, nginx, haproxy }
 
-/** Whether a front can run here. */
+/** Whether a front is installed. */
 export function canRun(front: string): boolean {
   return (
     front === 'none' ||

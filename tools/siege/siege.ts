@@ -1,4 +1,4 @@
-/** A server under attack from one address: how honest clients at other addresses fare meanwhile, and what it costs. */
+/** Attacks a server from one address and measures the answers to honest clients at others. */
 import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
@@ -14,33 +14,33 @@ import { ATTACKS } from './attacks'
 import type { Front } from './fronts'
 
 export interface Siege {
-  /** Answers that were no 200, and requests that were not answered. */
+  /** Requests without an answer of 200. */
   failed: number
   heard: number
-  /** How long each send took, in milliseconds, the shortest first. */
+  /** The duration of each send, in milliseconds, the shortest first. */
   times: number[]
-  /** When the one was sent that took longest, in seconds since the siege began. */
+  /** When the slowest send was sent, in seconds since the siege began. */
   worstAt: number
   /** The largest resident memory of the server, in MB. */
   memoryMb: number
-  /** After how long the median was as it is when it is calm; Infinity if that took too long. */
+  /** How long until the median was normal again; Infinity if that took too long. */
   recoveredMs: number
-  /** What was done to it. */
+  /** The attacks that ran. */
   attacks: string
 }
 
-/** What a siege of a minute must show, see SECURITY.md. */
+/** The bounds for a siege of a minute, see SECURITY.md. */
 export const BOUNDS = { medianMs: 50, p99Ms: 500, memoryMb: 500, recoveredMs: 10_000 }
 
 export interface SiegePlan {
   seconds: number
-  /** Names of attacks; all of them if none is given. */
+  /** Names of attacks; all if none is given. */
   attacks?: string[]
-  /** Starts what stands in front of the server. */
+  /** Starts the proxy in front of the server. */
   front?: Front
   env?: FlatEnv
   build?: boolean
-  /** How many strangers attack, each from an address of its own. */
+  /** How many attackers there are, each at an address of its own. */
   strangers?: number
 }
 
@@ -48,7 +48,7 @@ const HONEST = '127.0.0.2'
 /** How often an honest client sends. */
 const INTERVAL_MS = 50
 const SEND_TIMEOUT_MS = 10_000
-/** How long the server may take to be as before, and what median that is. */
+/** How long the server may take to recover, and the median that counts as recovered. */
 const RECOVERY_MS = 10_000
 const CALM_MS = 20
 
@@ -116,7 +116,7 @@ export async function besiege({
   }
 }
 
-/** An honest client that sends to itself over HTTP, and hears of it over a socket. */
+/** An honest client that sends to itself over HTTP and receives over a socket. */
 class Honest {
   #times: number[] = []
   #worst = { took: 0, since: 0 }
@@ -148,7 +148,7 @@ class Honest {
     return new Honest(port, session, socket)
   }
 
-  /** Sends every 50 ms for so long, whether or not there was an answer. */
+  /** Sends every 50 ms for this time, without waiting for answers. */
   async go(milliseconds: number): Promise<void> {
     const end = Date.now() + milliseconds
     const under: Array<Promise<void>> = []
@@ -159,7 +159,7 @@ class Honest {
     await Promise.all(under)
   }
 
-  /** How long it takes until the median of a second is as it is when it is calm. */
+  /** How long it takes until the median of a second is normal again. */
   async recover(): Promise<number> {
     const since = Date.now()
     while (Date.now() - since < RECOVERY_MS) {
@@ -246,7 +246,7 @@ function watchMemory(pid: number): { end: () => number } {
           1024,
       )
     } catch {
-      // The server has ended, which the siege tells.
+      // The server has ended, which the siege reports.
     }
   }
   const timer = setInterval(look, 50)

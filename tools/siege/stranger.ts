@@ -1,4 +1,4 @@
-/** A stranger at an address of its own, who speaks HTTP and WebSocket by hand. */
+/** An attacker at an address of its own that writes HTTP and WebSocket by hand. */
 import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect, type Socket } from 'node:net'
@@ -15,8 +15,8 @@ export class Stranger {
   ) {}
 
   /**
-   * Opens a connection. Errors are swallowed: being cut off is part of the game.
-   * @param allowHalfOpen keeps it open on this side when the server ends it
+   * Opens a connection. Errors are ignored, since the server is expected to disconnect.
+   * @param allowHalfOpen keeps this side open after the server ends its side
    */
   async open(allowHalfOpen = false): Promise<Socket> {
     const socket = connect({
@@ -36,7 +36,7 @@ export class Stranger {
     return socket
   }
 
-  /** Writes, and waits until the system has taken it, the connection has ended, or two seconds have passed. */
+  /** Writes, and waits until the data is flushed, the connection has ended, or for 2 seconds. */
   async write(socket: Socket, data: string | Buffer): Promise<void> {
     if (socket.destroyed) return
     if (!socket.write(data))
@@ -47,7 +47,7 @@ export class Stranger {
       ])
   }
 
-  /** What the server answers first, in text; nothing if it does not answer within two seconds. */
+  /** The first text that the server answers; empty without an answer within 2 seconds. */
   async ask(text: string | Buffer): Promise<string> {
     const socket = await this.open()
     await this.write(socket, text)
@@ -66,12 +66,12 @@ export class Stranger {
     return answer
   }
 
-  /** A session of a new identity, which costs nothing; undefined if the server refuses the handshake. */
+  /** A session of a new identity; undefined if the server rejects the handshake. */
   async session(): Promise<Session | undefined> {
     return await Session.open(this.port, newWallet(), this.address).catch(() => undefined)
   }
 
-  /** A connection that has become a WebSocket. */
+  /** A connection upgraded to a WebSocket. */
   async webSocket(query = '', allowHalfOpen = false): Promise<Socket> {
     const socket = await this.open(allowHalfOpen)
     await this.write(
@@ -99,7 +99,7 @@ export class Stranger {
   }
 }
 
-/** A frame of a WebSocket, masked with zeros. */
+/** A WebSocket frame, masked with zeros. */
 export function frame(
   data: string | Buffer,
   { opcode = 1, fin = true }: { opcode?: number; fin?: boolean } = {},
@@ -126,7 +126,7 @@ export function post(path: string, headers: Record<string, string | number>): st
     .join('')}\r\n`
 }
 
-/** So many bytes in chunks of one byte. */
+/** A chunked body with chunks of one byte. */
 export function tinyChunks(count: number): Buffer {
   return Buffer.from('1\r\nx\r\n'.repeat(count))
 }

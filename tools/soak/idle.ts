@@ -1,4 +1,4 @@
-/** Many authenticated sockets that do nothing: do they stay, what do they cost, and how fast is a message to one of them? */
+/** Many idle authenticated sockets: whether they stay, their memory, and the delivery time. */
 import { readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createDatabase } from '../databases/databases'
@@ -7,16 +7,16 @@ import { ServerProcess } from '../programs/processes'
 
 export interface IdleCounts {
   sockets: number
-  /** Still connected in the end. */
+  /** Still connected at the end. */
   stayed: number
-  /** Median and worst time from a send to its delivery, in milliseconds. */
+  /** The median and maximum time from a send to its delivery, in milliseconds. */
   medianMilliseconds: number
   worstMilliseconds: number
-  /** What each socket adds to the server's resident memory, in bytes. */
+  /** The resident memory of the server for each socket, in bytes. */
   bytesPerSocket: number
 }
 
-/** How many handshakes are under way at once while the sockets are opened. */
+/** How many handshakes run at once while the sockets are opened. */
 const RAMP = 50
 const SAMPLES = 41
 
@@ -66,7 +66,7 @@ async function open(origin: string): Promise<LightSocket> {
   return socket
 }
 
-/** Times in order, the shortest first. */
+/** Sorted times, the shortest first. */
 async function measureDelivery(origin: string, sockets: LightSocket[]): Promise<number[]> {
   const sender = await new LightSocket(origin).authenticate()
   const times: number[] = []

@@ -1,4 +1,4 @@
-/** `kill -9` under live load: whatever was acknowledged is there, once. */
+/** `kill -9` under live load: every acknowledged message is stored once. */
 import { PrivateKey } from '@bsv/sdk'
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -17,7 +17,7 @@ export interface LiveCounts {
 
 const SENDERS = 3
 
-/** Kills the server `rounds` times while clients send through it, and counts. */
+/** Kills the server `rounds` times while clients send, and counts the messages. */
 export async function killUnderLiveLoad(engine: Engine, rounds: number): Promise<LiveCounts> {
   const database = await createDatabase(engine)
   const server = await ServerProcess.start({ env: { ...database.env, ENABLE_WEBSOCKETS: 'true' } })
@@ -73,7 +73,7 @@ async function sendUntilAborted(
       roomId,
       message: { messageId: `${prefix} ${sent++}`, recipient, body: 'x'.repeat(200) },
     })
-    // Some are always under way, as many as a client would have.
+    // As many sends as a client has are always in progress.
     if (sent % 8 === 0) await new Promise(setImmediate)
     answered += collect(socket, acked)
     if (sent - answered > 500) await pause(5)
@@ -82,7 +82,7 @@ async function sendUntilAborted(
   return sent
 }
 
-/** @returns how many answers there were */
+/** @returns the number of answers */
 function collect(socket: LightSocket, acked: Set<string>): number {
   const heard = socket.heard.splice(0)
   for (const { data } of heard) {

@@ -1,4 +1,4 @@
-/** The long forms of the live tests, with their counts printed. */
+/** Runs the long forms of the live tests and prints their counts. */
 import { parseArgs } from 'node:util'
 import type { Engine } from '../databases/databases'
 import globalSetup from '../setup/globalSetup'
@@ -35,7 +35,7 @@ function parseCount(text: string): number {
 async function killOnEachEngine(rounds: number): Promise<void> {
   await globalSetup()
   try {
-    // Imported above by others already, its ENGINES was made before the set-up had found a MySQL.
+    // An import above loads it before the set-up finds a MySQL, so ENGINES is incomplete there.
     const engines: Engine[] =
       process.env.TEST_MYSQL_READY === 'true' ? ['sqlite', 'mysql'] : ['sqlite']
     for (const engine of engines) {
