@@ -145,7 +145,7 @@ describe('verification', () => {
       status: 429,
       body: {
         code: 'ERR_RATE_LIMITED',
-        description: expect.stringContaining('more than 1 seconds'),
+        description: expect.stringContaining('more than 1 s of a minute'),
         retryAfterMs: expect.any(Number),
       },
     })
