@@ -1,4 +1,4 @@
-// Lets "npm start" work in a fresh clone; an image brings its own dist/.
+// Lets "npm start" work in a fresh clone. An image contains dist/.
 require('./check-node')
 const { execSync } = require('node:child_process')
 const { existsSync } = require('node:fs')

@@ -1,4 +1,4 @@
-// Makes what pages load ready to be served, in dist/web: files as they are, programs bundled.
+// Writes the files that pages load to dist/web, with programs bundled.
 const { mkdirSync, writeFileSync } = require('node:fs')
 const { join } = require('node:path')
 const { sourcesIn } = require('../dist/src/pages/sources')

@@ -1,4 +1,4 @@
-// One sentence for a version of Node that cannot run this, before anything is loaded that ends in a stack.
+// Rejects an old Node with one sentence, before it fails to load a module with a stack.
 const { engines, name } = require('../package.json')
 
 const [least] = /\d+/.exec(engines.node)

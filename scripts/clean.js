@@ -1,8 +1,8 @@
-// Empties dist/, so that a build never keeps what its sources have dropped.
+// Empties dist/, so that a build keeps nothing of removed sources.
 const { rmSync } = require('node:fs')
 const { join } = require('node:path')
 
-// Without a compiler the old build is all there is.
+// Without a compiler the old build could not be replaced.
 try {
   require.resolve('typescript')
 } catch {

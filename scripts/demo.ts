@@ -1,4 +1,4 @@
-/** A message's life, told by two fresh wallets and the released client, against a running server or one of its own. */
+/** Two fresh wallets exchange messages with the released client, on a running server or a new one. */
 import { MessageBoxClient, type PeerMessage } from '@bsv/message-box-client'
 import { PrivateKey, ProtoWallet, type WalletInterface } from '@bsv/sdk'
 import { mkdtempSync, rmSync } from 'node:fs'
@@ -10,7 +10,6 @@ import { explainFailure } from '../src/cli/failure'
 import { parseConfig, readEnv } from '../src/config'
 import { MessageBoxServer } from '../src/server'
 
-/** The server's address, and how to end it where it is the demo's own. */
 interface Host {
   host: string
   stop: () => Promise<void>
@@ -27,7 +26,7 @@ async function findServer(): Promise<Host> {
       return { host, stop: async () => {} }
     }
   } catch {
-    // None runs there: the demo starts one for itself.
+    // No server runs there: the demo starts one.
   }
   return await startServer(host)
 }
@@ -59,7 +58,6 @@ interface Person {
   identityKey: string
 }
 
-/** A person: a fresh key, and the released client on top of it. */
 function person(host: string): Person {
   const key = PrivateKey.fromRandom()
   const walletClient = new ProtoWallet(key) as unknown as WalletInterface
@@ -99,7 +97,6 @@ async function tell(host: string): Promise<void> {
   else console.log('Live messages are off on this server: ENABLE_WEBSOCKETS=true turns them on.')
 }
 
-/** Listening and sending over the socket: the recipient hears a message the moment it is stored. */
 async function tellLive(host: string, alice: Person, bob: Person): Promise<void> {
   console.log('Now live: Bob listens to his box "chat", over a socket.')
   const { promise: heard, resolve: onMessage } = withResolvers<PeerMessage>()

@@ -1,4 +1,4 @@
-// Before "npm run dev": looks whether that can run at all, and makes a .env from .env.example with a key of its own, where there is none yet.
+// Before "npm run dev": checks its dependencies, and makes .env from .env.example if it is missing.
 require('./check-node')
 const { randomBytes } = require('node:crypto')
 const { existsSync, readFileSync, writeFileSync } = require('node:fs')
@@ -14,7 +14,7 @@ const root = join(__dirname, '..')
 const target = join(root, '.env')
 if (!existsSync(target)) {
   const example = readFileSync(join(root, '.env.example'), 'utf8')
-  // Any 32 random bytes are a private key, but for one chance in 2^128.
+  // 32 random bytes are a valid private key, except with a probability of 2^-128.
   const filled = example.replace(
     /^#? ?SERVER_PRIVATE_KEY=.*$/m,
     `SERVER_PRIVATE_KEY=${randomBytes(32).toString('hex')}`,

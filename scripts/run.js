@@ -1,11 +1,11 @@
-// Runs a program by its path without extension: from TypeScript where that can be loaded, else as it was compiled.
+// Runs a program by its path without extension: its TypeScript if ts-node is installed, else dist/.
 require('./check-node')
 const { join } = require('node:path')
 
 const root = join(__dirname, '..')
 const program = process.argv[2]
 process.argv.splice(1, 2, join(root, program))
-// From any folder: ts-node would look for its settings in the current one.
+// Otherwise ts-node looks for its settings in the current folder.
 process.env.TS_NODE_PROJECT ??= join(root, 'tsconfig.json')
 let folder = 'dist'
 try {

@@ -6,7 +6,7 @@ import { stopOnSignal } from './cli/signals'
 import { MessageBoxServer } from './server'
 
 async function main(): Promise<void> {
-  // What is written there is for people: a full disk, or a reader that has gone, is no reason to stop.
+  // A full disk, or a reader that has gone, must not stop the server.
   for (const stream of [process.stdout, process.stderr]) stream.on('error', () => {})
   const server = await MessageBoxServer.create(readConfig())
   const port = await server.start()

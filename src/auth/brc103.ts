@@ -270,7 +270,7 @@ export class Brc103 {
     )
     // Sessions of other servers, or of an earlier key of this server, fail here: they look like
     // this server's.
-    if (!valid) throw unknownSession('the signature does not belong to this message')
+    if (!valid) throw unknownSession(SIGNATURE_MISMATCH)
     if (!(await this.replays.firstSeen(session.identityKey, nonce)))
       throw unknownSession('this message was received before')
     this.sealer.keep(session)
@@ -342,6 +342,9 @@ export function toBytes(field: unknown): Buffer {
 function invalid(description: string): ApiError {
   return new ApiError('ERR_INVALID_AUTH_MESSAGE', description)
 }
+
+/** The doctor recognises it: a proxy between the client and the server changed the request. */
+export const SIGNATURE_MISMATCH = 'the signature does not belong to this message'
 
 /** Released clients make a new handshake only if the description begins with these words. */
 function unknownSession(reason: string): ApiError {

@@ -1,5 +1,5 @@
 #!/usr/bin/env node
-/** The operator's tool: "messagebox-admin --help" tells what it does. */
+/** The operator's tool, see "messagebox-admin --help". */
 import { CommanderError } from 'commander'
 import type { Outcome } from './admin/command'
 import { createProgram } from './admin/program'
@@ -10,12 +10,12 @@ import { printableLines, toPrintableJson } from './wording'
 const FAILED = 1
 const WRONGLY_CALLED = 2
 
-/** Known before anything is parsed, so that even what cannot be parsed is answered in JSON. */
+/** Read before commander parses, so that even a parse error is reported as JSON. */
 const json = process.argv.slice(2).includes('--json')
 
 async function main(): Promise<void> {
   const program = createProgram(show, json)
-  // Commander prints what was wrong, and where no command is named the help, to standard error: "fail" does it for JSON.
+  // Commander prints errors to standard error. With --json, "fail" reports them.
   if (json)
     program.commands
       .concat(program)
@@ -29,7 +29,7 @@ function show({ text, json: document, failed = false }: Outcome): void {
 }
 
 function fail(error: unknown): void {
-  // Help and the version were asked for, and are shown.
+  // Commander has shown the help or the version.
   if (error instanceof CommanderError && error.exitCode === 0) return
   const usage = error instanceof CommanderError || error instanceof WrongUsage
   process.exitCode = usage ? WRONGLY_CALLED : FAILED
@@ -49,7 +49,7 @@ function describe(error: unknown): string {
   return error instanceof WrongUsage ? error.message : describeFailure(error)
 }
 
-// What a check of the doctor has given up waiting for must not keep the process; what was written is out by then.
+// Ends the process once the output is written: a check of the doctor may still run.
 main()
   .catch(fail)
   .finally(() => {

@@ -2,7 +2,7 @@ import { usesNativeSecp256k1 } from '../auth/serverKey'
 import type { Context } from '../context'
 import { describeDatabase } from './wording'
 
-/** Says, once the port is open, what runs here: readable in development, a log line elsewhere. */
+/** Describes the started server: on standard output in development, else in the log. */
 export function announce({ config, serverKey, logger }: Context, port: number): void {
   const url = config.http.hostingDomain ?? `http://localhost:${port}${config.http.prefix}`
   const database = describeDatabase(config.db)

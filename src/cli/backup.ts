@@ -5,18 +5,19 @@ import { describeDatabase } from './wording'
 import { readConfig } from './environment'
 import { explainFailure, UsageError } from './failure'
 
-/** Copies the configured SQLite database to a file, while the server may run: `npm run backup -- TARGET`. */
+/** Copies the SQLite database to a file: `npm run backup -- TARGET`. The server may run meanwhile. */
 async function main(target: string | undefined): Promise<void> {
   const { db } = readConfig()
   if (db.client !== 'better-sqlite3')
     throw new UsageError(
       'The configured database is MySQL: back it up with mysqldump, as DEPLOYING.md shows.',
     )
-  if (target === undefined) throw new UsageError('Say where to: npm run backup -- TARGET')
+  if (target === undefined) throw new UsageError('Name the target: npm run backup -- TARGET')
   const source = resolve(String(db.connection.filename))
   if (!existsSync(source))
     throw new UsageError(
-      `There is no database at ${source}: run this where the server runs, with its environment.`,
+      `There is no database at ${source}: run this on the server's machine, ` +
+        'with its environment.',
     )
   if (!existsSync(dirname(resolve(target))))
     throw new UsageError(`There is no folder ${dirname(resolve(target))} to copy to.`)

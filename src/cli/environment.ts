@@ -3,20 +3,20 @@ import { existsSync, readFileSync } from 'node:fs'
 import { parseConfig, readEnv, type Config, type FlatEnv } from '../config'
 import { StartError } from '../contract/errors'
 
-/** The server's own settings: the environment, and `.env` in the working directory, as a start of the server reads them. */
+/** The server's settings, from the environment and from `.env` in the working directory. */
 export function readSettings(): FlatEnv {
   loadDotEnv()
   return readEnv(process.env)
 }
 
 /**
- * Puts what `.env` holds into the environment, but for what is there already.
- * @throws StartError if it is UTF-16, of which nothing would be found
+ * Adds the variables of `.env` to the environment, which takes precedence.
+ * @throws StartError if `.env` is UTF-16, in which no variable would be found
  */
 export function loadDotEnv(): void {
   if (existsSync('.env') && readFileSync('.env').includes(0))
     throw new StartError(
-      '.env is not in UTF-8, probably in UTF-16: save it as UTF-8, or none of its settings would be seen.',
+      '.env is not in UTF-8, probably in UTF-16, and cannot be read: save it as UTF-8.',
     )
   dotenv.config({ quiet: true })
 }

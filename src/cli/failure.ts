@@ -18,18 +18,21 @@ const HINTS: Record<string, (error: NodeJS.ErrnoException) => string> = {
   ENOTFOUND: () => 'The host in KNEX_DB_CONNECTION cannot be found.',
   ETIMEDOUT: () => 'The database does not answer in time at the address in KNEX_DB_CONNECTION.',
   HANDSHAKE_NO_SSL_SUPPORT: () =>
-    'The database offers no TLS, which "ssl" in KNEX_DB_CONNECTION asks for: turn it on there, or leave "ssl" out.',
+    'The database offers no TLS, but "ssl" in KNEX_DB_CONNECTION requires it: ' +
+    'turn TLS on in the database, or remove "ssl".',
   AUTH_SWITCH_PLUGIN_ERROR: (error) =>
     `The account in KNEX_DB_CONNECTION proves itself in a way that the driver does not know${/plugin (\w+)/.exec(error.message)?.[1]?.replace(/^/, ', ') ?? ''}. Make it one with mysql_native_password or caching_sha2_password.`,
   ER_OPTION_PREVENTS_STATEMENT: () =>
-    'The database in KNEX_DB_CONNECTION is read-only, and its schema is not up to date: migrate at the primary first.',
+    'The database in KNEX_DB_CONNECTION is read-only, and its schema is not up to date: ' +
+    'migrate at the primary first.',
   ER_BINLOG_STMT_MODE_AND_ROW_ENGINE: () =>
-    'The database writes its binary log with binlog_format=STATEMENT, with which it takes no writes in READ COMMITTED: set it to ROW or MIXED.',
+    'With binlog_format=STATEMENT the database rejects writes in READ COMMITTED: ' +
+    'set it to ROW or MIXED.',
   ER_DISK_FULL: noSpace,
   ER_RECORD_FILE_FULL: noSpace,
   SQLITE_FULL: noSpace,
   ER_ACCESS_DENIED_ERROR: accessDenied,
-  // What MariaDB says of a user that it does not know.
+  // MariaDB's code for an unknown user.
   ER_ACCESS_DENIED_NO_PASSWORD_ERROR: accessDenied,
   ER_TABLEACCESS_DENIED_ERROR: noSchemaRights,
   ER_DBACCESS_DENIED_ERROR: noSchemaRights,
@@ -37,14 +40,15 @@ const HINTS: Record<string, (error: NodeJS.ErrnoException) => string> = {
     `The database named in KNEX_DB_CONNECTION does not exist: create it first, as DEPLOYING.md shows.${saidBy(error)}`,
   SQLITE_READONLY: () =>
     'The SQLite file, or its folder, may not be written by this user: give both to the user that the server runs as (chown), files beside it (-wal, -shm, .lock) included.',
-  SQLITE_NOTADB: () => 'The file in KNEX_DB_CONNECTION is no SQLite database.',
+  SQLITE_NOTADB: () => 'The file in KNEX_DB_CONNECTION is not a SQLite database.',
   KnexTimeoutError: () =>
     'The database does not answer in time at the address in KNEX_DB_CONNECTION.',
   ERR_DLOPEN_FAILED: otherNode,
   MODULE_NOT_FOUND: (error) =>
     /better-sqlite3/.test(error.message) ? otherNode(error) : (error.stack ?? error.message),
   SQLITE_CANTOPEN: () =>
-    'The SQLite file in KNEX_DB_CONNECTION cannot be opened. Does its folder exist, and may this user write there?',
+    'The SQLite file in KNEX_DB_CONNECTION cannot be opened. ' +
+    'Does its folder exist, and may this user write there?',
 }
 
 function noFolder(error: NodeJS.ErrnoException): string {
@@ -57,28 +61,27 @@ function noSpace(_error: NodeJS.ErrnoException): string {
   return 'The disk of the database is full: make room there, and start again.'
 }
 
-/** A driver that was installed with one version of Node, and is loaded with another. */
 function otherNode(_error: NodeJS.ErrnoException): string {
-  return `SQLite's driver does not fit this version of Node, ${process.version}: run "npm ci" again with it, or use the one that it was run with.`
+  return `SQLite's driver does not fit this version of Node, ${process.version}: run "npm ci" again.`
 }
 
 function accessDenied(error: NodeJS.ErrnoException): string {
-  return `The database refuses the user or the password in KNEX_DB_CONNECTION.${saidBy(error)}`
+  return `The database rejects the user or the password in KNEX_DB_CONNECTION.${saidBy(error)}`
 }
 
 function noSchemaRights(error: NodeJS.ErrnoException): string {
   return `This account may not change the schema: grant what DEPLOYING.md lists, or run "npm run migrate" with one that may.${saidBy(error)}`
 }
 
-/** The database's own words; they name users and databases, and hold no password. */
+/** The database's message names users and databases, but no password. */
 function saidBy(error: NodeJS.ErrnoException & { sqlMessage?: string }): string {
   return error.sqlMessage === undefined ? '' : ` It says: ${error.sqlMessage}`
 }
 
-/** Something that a command cannot do as it was asked to; the message says what to do instead. */
+/** A command cannot do its work. The message says what to do. */
 export class UsageError extends Error {}
 
-/** What was wrong and what to do, for people. What nobody has foreseen is told with its stack. */
+/** What is wrong and what to do. An unexpected error is described by its stack. */
 export function describeFailure(error: unknown): string {
   const { code = (error as Error).name, stack, message } = error as NodeJS.ErrnoException
   if (error instanceof ConfigError || error instanceof StartError || error instanceof UsageError)
@@ -87,12 +90,12 @@ export function describeFailure(error: unknown): string {
   return hint?.(error as NodeJS.ErrnoException) ?? stack ?? String(error)
 }
 
-/** SQLite's extended codes, such as SQLITE_READONLY_DIRECTORY, begin with the one that says what is wrong. */
+/** SQLite's extended codes, such as SQLITE_READONLY_DIRECTORY, begin with the primary code. */
 function primary(code: string): string {
   return /^SQLITE_[A-Z]+/.exec(code)?.[0] ?? code
 }
 
-/** Ends a process that could not do its work, and says why. */
+/** Says why the process failed, and ends it. */
 export function explainFailure(error: unknown): void {
   process.stderr.write(`\n${describeFailure(error)}\n\n`)
   process.exit(1)

@@ -3,10 +3,13 @@ import { explainFailure } from './failure'
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 
-/** npm and a terminal may both pass the same wish on: a second signal this soon after the first is no other one. */
+/** npm and the terminal may both send a signal: a second one so soon is the same. */
 const ECHO_MS = 300
 
-/** Stops the server on SIGTERM, SIGINT and SIGHUP, and ends the process within `SHUTDOWN_TIMEOUT`; a second signal ends it at once. */
+/**
+ * Stops the server on SIGTERM, SIGINT and SIGHUP, and ends the process within `SHUTDOWN_TIMEOUT`. A
+ * second signal ends it at once.
+ */
 export function stopOnSignal(server: MessageBoxServer): void {
   const { logger, config } = server.context
   let since: number | undefined

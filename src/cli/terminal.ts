@@ -1,37 +1,37 @@
-/** What a command shows while it works, and how it asks: on standard error, so that standard output holds the result alone. */
+/** Progress and questions, on standard error: standard output holds only the result. */
 import { createInterface } from 'node:readline/promises'
 
-/** How often a line that changes is written, in milliseconds. */
-const INTERVAL = 100
-/** Of a terminal that does not tell its own. */
-const USUAL_WIDTH = 80
+const REDRAW_INTERVAL_MS = 100
+/** If the terminal does not tell its width. */
+const DEFAULT_WIDTH = 80
 
 export interface Progress {
-  /** Shows how far something is, in place of what was shown before. */
+  /** Replaces the line. */
   show: (text: string) => void
   /** Removes the line. */
   done: () => void
 }
 
-/** @param quiet shows nothing; nor is anything shown where standard error is no terminal */
+/** Shows nothing if `quiet`, or if standard error is not a terminal. */
 export function createProgress({ quiet }: { quiet: boolean }): Progress {
   if (quiet || !process.stderr.isTTY) return { show() {}, done() {} }
-  let last = -INTERVAL
+  let last = -REDRAW_INTERVAL_MS
   return {
     show(text) {
       const now = performance.now()
-      if (now - last < INTERVAL) return
+      if (now - last < REDRAW_INTERVAL_MS) return
       last = now
-      process.stderr.write(`\r\x1b[K${text.slice(0, (process.stderr.columns || USUAL_WIDTH) - 1)}`)
+      process.stderr.write(
+        `\r\x1b[K${text.slice(0, (process.stderr.columns || DEFAULT_WIDTH) - 1)}`,
+      )
     },
     done() {
-      last = -INTERVAL
+      last = -REDRAW_INTERVAL_MS
       process.stderr.write('\r\x1b[K')
     },
   }
 }
 
-/** Whether somebody is there to answer. */
 export function canAsk(): boolean {
   return process.stdin.isTTY
 }

@@ -13,39 +13,37 @@ export function count(number: number, one: string, many = `${one}s`): string {
   return `${formatNumber(number)} ${number === 1 ? one : many}`
 }
 
-/** A time as ISO 8601 in UTC; null where there is none. */
+/** A time as ISO 8601 in UTC. */
 export function time(milliseconds: number | null): string | null {
   return milliseconds === null ? null : new Date(milliseconds).toISOString()
 }
 
-/** What a terminal obeys, or what shows nothing or something else than it is: control and format characters, line separators. */
+/** Control and format characters and line separators, which can deceive or control a terminal. */
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu
 
-/** A text that anybody may have written, without what a terminal would obey. */
+/** A text of a client or another server, safe to show on a terminal. */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, '\uFFFD')
 }
 
-/** The same for a text of several lines. */
 export function printableLines(text: string): string {
   return text.split('\n').map(printable).join('\n')
 }
 
-/** How much of another server's words is shown, in characters. */
-const SHOWN_OF_FOREIGN = 200
+const MAX_FOREIGN_LENGTH = 200
 
-/** What another server has said: printable, and not more than a line or two. */
+/** A value from another server: printable, and shortened. */
 export function foreign(value: unknown): string {
   const text = printable(String(value))
-  return text.length > SHOWN_OF_FOREIGN ? `${text.slice(0, SHOWN_OF_FOREIGN)}…` : text
+  return text.length > MAX_FOREIGN_LENGTH ? `${text.slice(0, MAX_FOREIGN_LENGTH)}…` : text
 }
 
-/** A text as one word of a shell's command line; undefined where it holds what cannot be shown. */
+/** A text as one word of a shell's command line; undefined if it is not printable. */
 export function quoted(text: string): string | undefined {
   return printable(text) === text ? `'${text.replaceAll("'", "'\\''")}'` : undefined
 }
 
-/** A document as JSON on several lines, with nothing in it that a terminal would obey. */
+/** Indented JSON that is safe to show on a terminal. */
 export function toPrintableJson(document: unknown): string {
   return JSON.stringify(document, undefined, 2).replace(UNPRINTABLE, (found) =>
     found === '\n' ? found : escape(found),
@@ -59,7 +57,7 @@ function escape(text: string): string {
     .join('')
 }
 
-/** A URL without what may be secret: no user, no password, no search. */
+/** A URL without user, password and query, which may be secret. */
 export function address(url: string): string {
   const { origin, pathname } = new URL(url)
   return `${origin}${pathname.replace(/\/+$/, '')}`

@@ -1,4 +1,4 @@
-/** A service account of Google's, as its JSON file holds it. No error repeats any of it. */
+/** A Google service account from its JSON file. No error repeats its contents. */
 import { createPrivateKey } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { parseFields } from '../contract/primitives'
@@ -11,7 +11,7 @@ export interface ServiceAccount {
   projectId?: string
 }
 
-/** @throws Error whose message goes on behind the name of a variable */
+/** @throws Error whose message continues the name of a variable */
 export function parseServiceAccount(json: string): ServiceAccount {
   const {
     client_email: clientEmail,
@@ -23,7 +23,7 @@ export function parseServiceAccount(json: string): ServiceAccount {
   try {
     createPrivateKey(privateKey)
   } catch {
-    throw new Error('holds a private_key that is no key in PEM')
+    throw new Error('must hold a private_key in PEM')
   }
   return {
     clientEmail,
@@ -32,7 +32,6 @@ export function parseServiceAccount(json: string): ServiceAccount {
   }
 }
 
-/** The same from a file, read once. */
 export function readServiceAccount(path: string): ServiceAccount {
   let json: string
   try {

@@ -86,7 +86,7 @@ describe('settings', () => {
       "a database that is another program's file",
       { KNEX_DB_CONNECTION: JSON.stringify({ filename: __filename }), KNEX_DB_CLIENT: 'sqlite' },
       ['database'],
-      'no SQLite database',
+      'not a SQLite database',
     ],
   ])('%s', async (_name, env, codes, says) => {
     const found = wrong(await diagnose({ ...BASE, ...sound.env, ...env }))
@@ -236,7 +236,7 @@ if (ENGINES.includes('mysql')) {
     [
       'a wrong password',
       { user: 'messagebox_nobody', password: 'a wrong one', database: 'messagebox' },
-      'refuses the user or the password',
+      'rejects the user or the password',
     ],
     ['a database that does not exist', { database: 'messagebox_that_is_not' }, 'does not exist'],
     [
@@ -311,7 +311,7 @@ describe('services', () => {
     const severity = async (): Promise<string | undefined> => {
       const env = { ...BASE, ...database.env, CHAINTRACKS_URL: host, ARC_URL: host }
       return (await diagnose(env)).findings.find(
-        ({ code, found }) => code === 'chaintracks' && found.includes('is no Chaintracks'),
+        ({ code, found }) => code === 'chaintracks' && found.includes('is not Chaintracks'),
       )?.severity
     }
     expect(await severity()).toBe('warning')
@@ -466,14 +466,14 @@ describe('the public address', () => {
       'does not forward the handshake',
       { refuse: (path) => (path.startsWith('/.well-known') ? 404 : undefined) },
       'no-handshake',
-      /404.*nobody can authenticate/,
+      /404.*no client can authenticate/,
     ],
     ['does not forward upgrades', { dropUpgrades: true }, 'no-websocket', /the answer is 400/],
     [
       'rejects large bodies',
       { refuse: (_path, body) => (body.length > 512 * 1024 ? 413 : undefined) },
       'large-body',
-      /refuses a body of 1 MiB \(413\)/,
+      /rejects a body of 1 MiB \(413\)/,
     ],
     [
       'adds CORS headers',

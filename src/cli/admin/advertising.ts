@@ -1,4 +1,4 @@
-/** The server's own advertisements by hand: what ADVERTISE=true does by itself, its undoing, and what there is. */
+/** Commands that advertise the server, revoke its advertisements, and list them. */
 import { NativeServerKey } from '../../auth/serverKey'
 import type { Config } from '../../config'
 import { wantedKinds } from '../../overlay/advertiser'
@@ -17,8 +17,8 @@ import { foreign } from '../wording'
 import type { Outcome } from './command'
 
 /**
- * Advertises the server, and spends what is advertised elsewhere.
- * @param config one that would do for ADVERTISE=true
+ * Advertises the server, and revokes advertisements of other addresses.
+ * @param config must be valid for ADVERTISE=true
  */
 export async function advertise(config: Config): Promise<Outcome> {
   const host = config.http.hostingDomain!
@@ -37,7 +37,6 @@ export async function advertise(config: Config): Promise<Outcome> {
   )
 }
 
-/** Spends all of the server's advertisements. */
 export async function revoke(config: Config): Promise<Outcome> {
   const result = await revokeAll(await open(config))
   return report(
@@ -46,7 +45,8 @@ export async function revoke(config: Config): Promise<Outcome> {
       result.revoked === 0 ? 'there is nothing to revoke' : `revoked: ${result.revoked}`,
       ...(config.advertise
         ? [
-            'ADVERTISE=true is set: the server advertises itself again, at its next start or within a day',
+            'ADVERTISE=true is set: ' +
+              'the server advertises itself again, at its next start or within a day',
           ]
         : []),
     ],
@@ -54,7 +54,6 @@ export async function revoke(config: Config): Promise<Outcome> {
   )
 }
 
-/** The server's advertisements that its wallet has. */
 export async function advertisements(config: Config): Promise<Outcome> {
   const found = await listAdvertisements(await open(config))
   return {
@@ -69,7 +68,7 @@ export async function advertisements(config: Config): Promise<Outcome> {
   }
 }
 
-/** @throws UsageError where there is no wallet */
+/** @throws UsageError if there is no wallet */
 async function open(config: Config): Promise<Advertising> {
   const { auth, network } = config
   if (auth.privateKey === undefined)

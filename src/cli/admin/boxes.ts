@@ -4,7 +4,7 @@ import type { IdentityKey } from '../../contract/protocol'
 import { count, printable, quoted, table, time } from '../wording'
 import { withDatabase, type Outcome } from './command'
 
-/** A recipient's boxes that hold something. */
+/** A recipient's boxes that hold messages. */
 export async function boxes(
   recipient: IdentityKey,
   { limit, after = '' }: { limit: number; after?: string },

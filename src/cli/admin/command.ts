@@ -8,24 +8,24 @@ import { describeDatabase } from '../wording'
 import { readConfig } from '../environment'
 import { UsageError } from '../failure'
 
-/** What a command found or did: a text for people, and the same as JSON. */
+/** What a command found or did, as text and as JSON. */
 export interface Outcome {
   text: string
   json: object
-  /** It did not come to what was asked for, or found problems: the exit code is 1. */
+  /** The command failed or found problems: the exit code is 1. */
   failed?: boolean
 }
 
 export interface OpenDatabase {
   config: Config
   knex: Knex
-  /** The database in words. */
+  /** The description of the database. */
   name: string
 }
 
 /**
  * Opens the configured database for one command.
- * @throws UsageError where there is none, or where its schema is not this server's
+ * @throws UsageError if there is none, or if its schema is not this server's
  */
 export async function withDatabase<T>(work: (database: OpenDatabase) => Promise<T>): Promise<T> {
   const config = readConfig()

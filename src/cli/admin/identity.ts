@@ -4,12 +4,12 @@ import { UsageError } from '../failure'
 import { table } from '../wording'
 import type { Outcome } from './command'
 
-/** Who the configured server is. */
 export function identity(): Outcome {
   const { auth, network, http } = readConfig()
   if (auth.privateKey === undefined) {
     throw new UsageError(
-      'SERVER_PRIVATE_KEY is not set: each start of the server makes an identity of its own. Make a key with "keygen".',
+      'SERVER_PRIVATE_KEY is not set: each start of the server makes a new identity. ' +
+        'Make a key with "keygen".',
     )
   }
   const { identityKey } = new NativeServerKey(auth.privateKey)

@@ -4,7 +4,7 @@ import type { IdentityKey } from '../../contract/protocol'
 import { count, printable, table, time } from '../wording'
 import { withDatabase, type Outcome } from './command'
 
-/** What is known of the messages of a box without their bodies, in order of arrival. */
+/** The messages of a box without their bodies, in order of arrival. */
 export async function messages(
   recipient: IdentityKey,
   messageBox: string,

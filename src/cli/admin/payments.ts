@@ -2,16 +2,16 @@ import { createPaymentStore, type UnsettledPayment } from '../../db/payments'
 import { printable } from '../wording'
 import { withDatabase, type Outcome } from './command'
 
-const MOST = 1000
+const MAX_SHOWN = 1000
 
-/** The payments that are not done with: claimed for a message that is not stored, or not yet in the server's wallet. */
+/** Payments claimed for a message that is not stored, or not yet in the server's wallet. */
 export async function payments(): Promise<Outcome> {
   return await withDatabase(async ({ knex, name }) => {
-    const found = await createPaymentStore(knex).unsettled(MOST)
+    const found = await createPaymentStore(knex).unsettled(MAX_SHOWN)
     const head =
       found.length === 0
         ? 'every payment is settled'
-        : `payments that are not settled: ${found.length === MOST ? `the ${MOST} oldest` : found.length}`
+        : `payments that are not settled: ${found.length === MAX_SHOWN ? `the ${MAX_SHOWN} oldest` : found.length}`
     return {
       json: {
         database: name,

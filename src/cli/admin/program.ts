@@ -19,30 +19,30 @@ import { payments } from './payments'
 import { purge, WrongUsage } from './purge'
 import { stats } from './stats'
 
-/** Shows what a command came to. */
 export type Show = (outcome: Outcome) => void
 
 const ABOUT =
-  'Looks after a MessageBox server: it reads the server\'s own settings, from the environment and a file .env in the working directory, and works on the database itself, whether or not the server runs. No command shows a message\'s body. In the folder of the code, "npm run --silent admin -- COMMAND" is the same, such as "npm run --silent admin -- stats --json".'
+  "Administers a MessageBox server. It reads the server's settings, from the environment and from " +
+  '.env in the working directory, and uses the database directly, whether or not the server runs. ' +
+  'No command shows the body of a message. In the folder of the code, run ' +
+  '"npm run --silent admin -- COMMAND", such as "npm run --silent admin -- stats --json".'
 
 const MANUAL = `
 With --json standard output holds one JSON document and nothing else: what the command found, or
-{"error": {"kind": "usage" or "failure", "message": "…"}} where it could not do its work.
+{"error": {"kind": "usage" or "failure", "message": "…"}} if it failed.
 
 Exit codes:
   0  done
   1  it failed, doctor found problems, or the answer to its question was no
-  2  called in a wrong way
+  2  invalid arguments
 
 "messagebox-admin COMMAND --help" tells more about a command, with examples.`
 
-/** The options of a box's or message's list. */
 const LIMIT = (most: number, usual: number): Option =>
   new Option('--limit <number>', `how many to show, up to ${most}`)
     .default(usual)
     .argParser(whole(1, most))
 
-/** The commands; each hands what it came to to `show`. */
 export function createProgram(show: Show, quiet: boolean): Command {
   const progress = createProgress({ quiet })
   const program = new Command('messagebox-admin')
@@ -59,7 +59,8 @@ export function createProgram(show: Show, quiet: boolean): Command {
     .command('doctor')
     .summary('checks everything the server needs, and says what to do')
     .description(
-      'Checks settings, key, database, Redis, services, port and proxy, and says what to do about each finding. It changes nothing, and takes up to 15 seconds.',
+      'Checks settings, key, database, Redis, services, port and proxy, and says what to do about ' +
+        'each finding. It changes nothing, and takes up to 15 seconds.',
     )
     .option('--url <url>', 'the public address to check, in place of HOSTING_DOMAIN', parseAddress)
     .addHelpText(
@@ -86,9 +87,10 @@ export function createProgram(show: Show, quiet: boolean): Command {
 function addQuestions(program: Command, show: Show): void {
   program
     .command('stats')
-    .summary('how much there is of everything')
+    .summary('counts messages, boxes, identities and payments')
     .description(
-      'How many messages, boxes, recipients, senders, rules, devices and payments there are. With quotas on it reads their counts, which are exact and cheap.',
+      'Counts messages, boxes, recipients, senders, rules, devices and payments. ' +
+        'With quotas on, it reads the counts of the quotas, which are exact and cheap.',
     )
     .option('--exact', 'count the messages themselves, however long it takes')
     .addHelpText('after', examples('stats', 'stats --exact --json'))
@@ -97,9 +99,9 @@ function addQuestions(program: Command, show: Show): void {
     })
   program
     .command('boxes')
-    .summary('the boxes of a recipient that hold something')
+    .summary('the boxes of a recipient that hold messages')
     .description(
-      'The boxes of a recipient that hold something: messages, bytes of bodies, oldest and newest.',
+      'The boxes of a recipient that hold messages: number, bytes of bodies, oldest and newest.',
     )
     .argument('<key>', "the recipient's identity key", parseKey)
     .addOption(LIMIT(1000, 100))
@@ -171,7 +173,8 @@ function addChanges(program: Command, show: Show, progress: Progress): void {
     .command('purge')
     .summary('removes messages for good, after asking')
     .description(
-      'Removes messages for good, whether or not they were read. It says how many, and asks. All that is given has to hold; give one filter at least. The server may go on working.',
+      'Removes messages for good, whether or not they were read. It says how many, and asks. ' +
+        'Give at least one filter; messages must match all of them. The server may run meanwhile.',
     )
     .option('--recipient <key>', 'messages of this identity key', parseKey)
     .option('--box <box>', 'messages in boxes of this name', parseBox)
@@ -180,7 +183,7 @@ function addChanges(program: Command, show: Show, progress: Progress): void {
       'messages stored longer ago, such as 30d or "12 hours"',
       use(createDurationParser('1 second', '36500 days', '30d, 12h')),
     )
-    .option('--yes', 'do not ask; needed where there is no terminal')
+    .option('--yes', 'do not ask; required without a terminal')
     .option('--dry-run', 'only say how many')
     .addHelpText(
       'after',
@@ -221,7 +224,9 @@ function addAdvertising(program: Command, show: Show, progress: Progress): void 
     .command('advertise')
     .summary('advertises the server on the overlay network')
     .description(
-      "Does at once what ADVERTISE=true has the server do daily: anoints the server's identity at HOSTING_DOMAIN and, with ENABLE_OVERLAY, advertises its topic and its lookup service; revokes what is at another address. It costs money. What stands is not bought again.",
+      "Does at once what the server does daily with ADVERTISE=true: anoints the server's identity at " +
+        'HOSTING_DOMAIN and, with ENABLE_OVERLAY, advertises its topic and its lookup service; ' +
+        'revokes advertisements of other addresses. It costs money, but only for what is missing.',
     )
     .addHelpText('after', examples('advertise', 'advertise --json'))
     .action(async () => {
@@ -231,7 +236,8 @@ function addAdvertising(program: Command, show: Show, progress: Progress): void 
     .command('revoke')
     .summary('revokes all advertisements of the server')
     .description(
-      'Spends all advertisements of the server that its wallet has. Set ADVERTISE=false first, or the server advertises itself again.',
+      'Spends all advertisements of the server that its wallet has. ' +
+        'Set ADVERTISE=false first, or the server advertises itself again.',
     )
     .addHelpText('after', examples('revoke'))
     .action(async () => {
@@ -241,7 +247,8 @@ function addAdvertising(program: Command, show: Show, progress: Progress): void 
     .command('advertisements')
     .summary('the advertisements of the server')
     .description(
-      'The advertisements of the server that its wallet has, and whether the overlay network knows of them.',
+      'The advertisements of the server that its wallet has, ' +
+        'and whether the overlay network knows of them.',
     )
     .addHelpText('after', examples('advertisements', 'advertisements --json'))
     .action(async () => {
@@ -283,7 +290,7 @@ function whole(least: number, most: number): (value: string) => number {
   }
 }
 
-/** A public address. What was given is not repeated, as commander would: it may hold a password. */
+/** Its error does not repeat the value, as commander would: it may hold a password. */
 function parseAddress(value: string): string {
   try {
     return parseUrl(value)
@@ -292,12 +299,11 @@ function parseAddress(value: string): string {
   }
 }
 
-/** The settings as if ADVERTISE=true were set. */
 function readAdvertisingConfig(): Config {
   return parseConfig({ ...readSettings(), ADVERTISE: 'true' })
 }
 
-/** One of the settings' parsers, whose errors go on behind a name. */
+/** Adapts a parser of settings, whose error messages continue a name. */
 function use<T>(parse: (value: string) => T): (value: string) => T {
   return (value) => {
     try {

@@ -14,10 +14,10 @@ export interface PurgeOptions {
   dryRun?: boolean
 }
 
-/** The command was called in a way that it cannot be called: the exit code is 2. */
+/** The arguments are invalid: the exit code is 2. */
 export class WrongUsage extends Error {}
 
-/** Removes messages, after saying how many and being told to. */
+/** Removes messages, after the operator confirms the number. */
 export async function purge(
   { recipient, box, olderThan, yes = false, dryRun = false }: PurgeOptions,
   progress: Progress,
@@ -28,7 +28,8 @@ export async function purge(
     )
   if (!yes && !dryRun && !canAsk())
     throw new WrongUsage(
-      'There is no terminal to ask at: add --yes to remove the messages, or --dry-run to count them.',
+      'There is no terminal for the question: ' +
+        'add --yes to remove the messages, or --dry-run to count them.',
     )
   return await withDatabase(async ({ knex, name }) => {
     const filter = {

@@ -3,7 +3,6 @@ import { countOthers, readSpan, readTotals } from '../../db/maintenance/inspecti
 import { table, time } from '../wording'
 import { withDatabase, type Outcome } from './command'
 
-/** How much there is of everything. */
 export async function stats({ exact = false }: { exact?: boolean }): Promise<Outcome> {
   return await withDatabase(async ({ knex, name }) => {
     const [totals, span, { rules, devices, payments }] = [

@@ -1,15 +1,14 @@
 import type { Config, ConfigProblem, FlatEnv, Variable } from '../../config'
 import type { Report } from './finding'
 
-/** What there is to examine. */
 export interface Subject {
   env: FlatEnv
-  /** As far as it could be understood; what could not is as if it were not set. */
+  /** Invalid variables count as not set. */
   config: Config
   problems: ConfigProblem[]
-  /** The variables that were not understood. */
+  /** The invalid variables. */
   broken: Set<Variable>
-  /** The public address; undefined where there is none. */
+  /** The public address. */
   url: string | undefined
 }
 

@@ -1,14 +1,14 @@
-/** `problem` keeps the server from working as it should; `warning` is worth a look; `ok` was looked at. */
+/** With a `problem` the server does not work properly; with a `warning` it may not. */
 export type Severity = 'ok' | 'warning' | 'problem'
 
 export interface Finding {
   /** What was checked: settings, database, … */
   check: string
   severity: Severity
-  /** A short name that stays the same, for scripts. */
+  /** A stable name, for scripts. */
   code: string
   found: string
-  /** What to do about it; not with `ok`. */
+  /** What to do about it; absent for `ok`. */
   advice?: string
 }
 

@@ -1,4 +1,4 @@
-/** The doctor: looks at everything that a server needs, and says what to do about each finding. It changes nothing. */
+/** The doctor: checks everything that a server needs, and changes nothing. */
 import { codeOf } from '../../db/engine/faults'
 import type { FlatEnv } from '../../config'
 import { withTimeout } from '../../lib/timeout'
@@ -13,8 +13,8 @@ import { checkRedis } from './redis'
 import { checkServices } from './services'
 import { checkSettings, readBrokenConfig } from './settings'
 
-/** How long all checks together may take, in milliseconds. */
-const PATIENCE = 12_000
+/** The checks run at the same time. */
+const CHECK_TIMEOUT_MS = 12_000
 
 const CHECKS: Record<string, Check> = {
   settings: checkSettings,
@@ -27,15 +27,12 @@ const CHECKS: Record<string, Check> = {
 }
 
 export interface Diagnosis {
-  /** The worst that was found. */
+  /** The worst severity of the findings. */
   status: Severity
   findings: Finding[]
 }
 
-/**
- * Makes every check, whatever comes of the others.
- * @param url the public address to look at, in place of HOSTING_DOMAIN
- */
+/** @param options the public address to check, instead of HOSTING_DOMAIN */
 export async function diagnose(env: FlatEnv, { url }: { url?: string } = {}): Promise<Diagnosis> {
   const reading = readBrokenConfig(env)
   const subject: Subject = { env, ...reading, url: url ?? reading.config.http.hostingDomain }
@@ -48,17 +45,17 @@ export async function diagnose(env: FlatEnv, { url }: { url?: string } = {}): Pr
           (async () => {
             await check(subject, report)
           })(),
-          PATIENCE,
-          `This takes longer than ${PATIENCE / 1000} seconds: the check was given up.`,
+          CHECK_TIMEOUT_MS,
+          `It takes longer than ${CHECK_TIMEOUT_MS / 1000} seconds.`,
         )
       } catch (error) {
         report.problem(
           'check-failed',
           `The check could not be finished (${codeOf(error)}): ${describeFailure(error)}`,
-          'Correct what else was found, and try again.',
+          'Correct the other findings, and try again.',
         )
       }
-      // What a check that was given up finds later is not told any more.
+      // A copy, since a check may still report after its timeout.
       return [...findings]
     }),
   )

@@ -6,17 +6,15 @@ import { GIB, MIB } from '../../config/parsers'
 import type { Report } from './finding'
 import type { Subject } from './check'
 
-/** The releases that the tests run on. */
 const TESTED_NODES = [20, 22, 24]
 
-/** Less than this of the disk should make an operator act, and less than that is an outage to come. */
-const LITTLE = GIB
-const TOO_LITTLE = 100 * MIB
+/** With less free disk space than this, the doctor warns, or reports a problem. */
+const LOW_DISK_BYTES = GIB
+const FULL_DISK_BYTES = 100 * MIB
 
-/** Types of file systems on a network, on which SQLite's locks do not hold: NFS, SMB, CIFS, SMB2. */
+/** SQLite's locks do not work on these: NFS, SMB, CIFS, SMB2. */
 const NETWORK_FILE_SYSTEMS = [0x6969, 0x517b, 0xff534d42, 0xfe534d42]
 
-/** Node, the cryptography, the disk. */
 export function checkMachine({ config, broken }: Subject, report: Report): void {
   const major = Number(process.versions.node.split('.')[0])
   if (major < TESTED_NODES[0]!)
@@ -48,7 +46,7 @@ function checkDisk(folder: string, report: Report): void {
   try {
     disk = statfsSync(folder)
   } catch {
-    // There is no such folder: the check of the database tells.
+    // The folder does not exist: the database check reports it.
     return
   }
   const free = disk.bavail * disk.bsize
@@ -58,13 +56,13 @@ function checkDisk(folder: string, report: Report): void {
       `${folder} is on a network share, where SQLite is not safe.`,
       'Move the database to a local disk, or use MySQL.',
     )
-  if (free < TOO_LITTLE)
+  if (free < FULL_DISK_BYTES)
     report.problem(
       'disk-full',
       `${folder} has ${formatBytes(free)} left.`,
       'Make room, or move the database: the server cannot store messages on a full disk.',
     )
-  else if (free < LITTLE)
+  else if (free < LOW_DISK_BYTES)
     report.warning(
       'disk-low',
       `${folder} has ${formatBytes(free)} left.`,

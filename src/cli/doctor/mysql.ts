@@ -8,8 +8,7 @@ import { checkSchema } from './schema'
 import type { Report } from './finding'
 import type { Subject } from './check'
 
-/** How long a statement may take, in milliseconds. */
-const TIMEOUT = 4000
+const QUERY_TIMEOUT_MS = 4000
 
 const TABLES = [
   'messages',
@@ -35,7 +34,7 @@ export async function checkMysql(subject: Subject, report: Report): Promise<void
     report.problem(
       'database',
       `${describeDatabase(db)}: ${describeFailure(error)}`,
-      'Correct KNEX_DB_CONNECTION, or the database. DEPLOYING.md shows how both are set up.',
+      'Correct KNEX_DB_CONNECTION, or the database. DEPLOYING.md shows how to set both up.',
     )
   } finally {
     await knex.destroy()
@@ -43,7 +42,7 @@ export async function checkMysql(subject: Subject, report: Report): Promise<void
 }
 
 async function connect(knex: Knex): Promise<string> {
-  const [[row]] = await knex.raw('select version() as version').timeout(TIMEOUT)
+  const [[row]] = await knex.raw('select version() as version').timeout(QUERY_TIMEOUT_MS)
   return foreign(row.version)
 }
 
@@ -70,7 +69,7 @@ async function checkVariables(knex: Knex, { config }: Subject, report: Report): 
   ]
   const [rows] = await knex
     .raw(`show global variables where Variable_name in (${names.map(() => '?').join(', ')})`, names)
-    .timeout(TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
   const values = new Map(
     (rows as Array<{ Variable_name: string; Value: string }>).map((row) => [
       row.Variable_name,
@@ -81,20 +80,22 @@ async function checkVariables(knex: Knex, { config }: Subject, report: Report): 
   if (flush !== '1')
     report.problem(
       'not-durable',
-      `innodb_flush_log_at_trx_commit is ${flush ?? 'unknown'}: messages that were answered with 200 can be lost when the database's machine fails.`,
+      `innodb_flush_log_at_trx_commit is ${flush ?? 'unknown'}: ` +
+        "stored messages can be lost when the database's machine fails.",
       "Set it to 1 in the database's configuration.",
     )
   if (values.get('log_bin') === 'ON' && values.get('sync_binlog') !== '1') {
     report.warning(
       'binlog-not-durable',
-      `sync_binlog is ${values.get('sync_binlog') ?? 'unknown'}: the binary log can lack messages after a power failure, and replicas with it.`,
+      `sync_binlog is ${values.get('sync_binlog') ?? 'unknown'}: ` +
+        'after a power failure, the binary log and the replicas can lack messages.',
       "Set sync_binlog=1 in the database's configuration.",
     )
   }
   if (values.get('log_bin') === 'ON' && values.get('binlog_format') === 'STATEMENT') {
     report.problem(
       'binlog-format',
-      'binlog_format is STATEMENT, with which the database takes no writes in READ COMMITTED.',
+      'binlog_format is STATEMENT: the database rejects writes in READ COMMITTED.',
       "Set binlog_format=ROW in the database's configuration.",
     )
   }
@@ -102,21 +103,22 @@ async function checkVariables(knex: Knex, { config }: Subject, report: Report): 
   if (packet < 2 * config.http.maxBodyBytes) {
     report.warning(
       'small-packets',
-      `max_allowed_packet is ${formatBytes(packet)}, less than twice MAX_BODY_SIZE (${formatBytes(config.http.maxBodyBytes)}): the largest messages can be refused.`,
+      `max_allowed_packet is ${formatBytes(packet)}, less than twice MAX_BODY_SIZE ` +
+        `(${formatBytes(config.http.maxBodyBytes)}): the database can reject the largest messages.`,
       "Raise max_allowed_packet in the database's configuration, or lower MAX_BODY_SIZE.",
     )
   }
   if (/^(on|1)/i.test(values.get('read_only') ?? ''))
     report.problem(
       'read-only',
-      'The database is read-only: it is a replica, or was locked.',
+      'The database is read-only: it is a replica or locked.',
       'Connect to the primary.',
     )
 }
 
 async function checkTime(knex: Knex, report: Report): Promise<void> {
   const asked = Date.now()
-  const [[row]] = await knex.raw('select unix_timestamp(now(3)) as now').timeout(TIMEOUT)
+  const [[row]] = await knex.raw('select unix_timestamp(now(3)) as now').timeout(QUERY_TIMEOUT_MS)
   compareClock("the database's", Number(row.now) * 1000, asked, Date.now(), report)
 }
 
@@ -127,21 +129,24 @@ async function checkTables(knex: Knex, subject: Subject, report: Report): Promis
   await checkSchema(done, subject, report)
   const [texts] = await knex
     .raw(
-      "select character_set_name as charset from information_schema.columns where table_schema = database() and table_name = 'messages' and column_name = 'body'",
+      'select character_set_name as charset from information_schema.columns ' +
+        "where table_schema = database() and table_name = 'messages' and column_name = 'body'",
     )
-    .timeout(TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
   const charset = (texts as Array<{ charset: string }>)[0]?.charset
   if (charset !== undefined && charset !== 'utf8mb4')
     report.problem(
       'character-set',
-      `Bodies are stored in ${charset}, which cannot hold all of them.`,
-      'alter table messages modify body longtext character set utf8mb4 collate utf8mb4_bin not null',
+      `The character set of bodies is ${charset}, which cannot store every character.`,
+      'Run: alter table messages modify body longtext ' +
+        'character set utf8mb4 collate utf8mb4_bin not null',
     )
   const [rows] = await knex
     .raw(
-      "select table_name as name, engine as engine from information_schema.tables where table_schema = database() and table_type = 'BASE TABLE' and engine <> 'InnoDB'",
+      'select table_name as name, engine as engine from information_schema.tables ' +
+        "where table_schema = database() and table_type = 'BASE TABLE' and engine <> 'InnoDB'",
     )
-    .timeout(TIMEOUT)
+    .timeout(QUERY_TIMEOUT_MS)
   const other = (rows as Array<{ name: string; engine: string }>).filter(({ name }) =>
     TABLES.includes(name),
   )
@@ -152,10 +157,13 @@ async function checkTables(knex: Knex, subject: Subject, report: Report): Promis
       'Stop the server and run "ALTER TABLE … ENGINE=InnoDB" for each.',
     )
   if (done === undefined || done.length === 0) return
-  // Nobody has this key; it is taken back all the same.
+  // Proves that the account may write. No identity has this key, and it is rolled back.
   const trx = await knex.transaction()
   try {
-    await trx('quota_usage').where({ identity_key: '', subject: 'inbox' }).delete().timeout(TIMEOUT)
+    await trx('quota_usage')
+      .where({ identity_key: '', subject: 'inbox' })
+      .delete()
+      .timeout(QUERY_TIMEOUT_MS)
   } finally {
     await trx.rollback()
   }

@@ -5,7 +5,6 @@ import type { Subject } from './check'
 import { identityOf } from './settings'
 import { ask } from './web'
 
-/** Whether the port is free, or this very server's. */
 export async function checkPort(subject: Subject, report: Report): Promise<void> {
   const { port, prefix } = subject.config.http
   if (port === 0 || subject.broken.has('PORT')) return
@@ -15,14 +14,14 @@ export async function checkPort(subject: Subject, report: Report): Promise<void>
   if (fault !== 'EADDRINUSE')
     return report.problem(
       'port-not-allowed',
-      `This user may not open port ${port} (${fault}).`,
-      'Choose a port from 1024 on with PORT, and put a proxy in front.',
+      `This user may not listen on port ${port} (${fault}).`,
+      'Set PORT to 1024 or more, and put a proxy in front.',
     )
   const taken = (what: string): void => {
     report.problem(
       'port-taken',
       `Port ${port} is taken ${what}.`,
-      'Stop what uses it, or choose another with PORT.',
+      'Stop the program that uses it, or set another PORT.',
     )
   }
   const info = await ask(`http://127.0.0.1:${port}${prefix}/info`).catch(() => undefined)
@@ -38,7 +37,7 @@ export async function checkPort(subject: Subject, report: Report): Promise<void>
   await checkReady(`http://127.0.0.1:${port}${prefix}/ready`, report)
 }
 
-/** The code of what keeps us from listening; undefined where nothing does. */
+/** @returns the code of the error, or undefined if the port is free */
 async function tryToListen(port: number): Promise<string | undefined> {
   const server = createServer()
   return await new Promise((resolve) => {
@@ -59,12 +58,12 @@ async function checkReady(url: string, report: Report): Promise<void> {
     report.problem(
       'not-ready',
       `The server is not ready: ${foreign(json.code)}.`,
-      'Its log tells more.',
+      'Its log says why.',
     )
   else if (json.status !== 'ready')
     report.warning(
       'degraded',
       `The server is ${foreign(json.status)}: Redis is ${foreign(json.redis)} for it.`,
-      'Look at Redis, and at what the server logs of it.',
+      'Check Redis, and the log of the server.',
     )
 }

@@ -1,4 +1,4 @@
-/** A client of BRC-103 over BRC-104 that looks closely: what of a request or of an answer did not arrive as it left. */
+/** A BRC-103 client over BRC-104 that tells whether requests and answers arrive unchanged. */
 import { createHash, randomBytes } from 'node:crypto'
 import { AUTH_VERSION, toBytes } from '../../auth/brc103'
 import { AUTH_HEADERS, hashRequest, hashResponse } from '../../auth/brc104'
@@ -8,24 +8,23 @@ import { Secret } from '../../lib/secret'
 import { toIdentityKey } from '../../contract/primitives'
 import { ask, type Answer } from './web'
 
-/** Whether what arrived is what was signed. */
 export type Seal = 'valid' | 'missing' | 'broken'
 
 export interface ProbeRequest {
   method: 'GET' | 'POST'
-  /** Path and search. */
+  /** Path and query. */
   target: string
   headers?: Record<string, string>
   body?: string
 }
 
-/** The key of an authentication message, as BRC-103 names it. */
+/** BRC-103's key for a message. */
 function keyName(nonce: string, yourNonce: string, counterparty: string): KeyName {
   return { protocolID: [2, 'auth message signature'], keyID: `${nonce} ${yourNonce}`, counterparty }
 }
 
 export class Probe {
-  readonly #wallet = new NativeServerKey(new Secret(randomBytes(32).toString('hex')))
+  readonly #clientKey = new NativeServerKey(new Secret(randomBytes(32).toString('hex')))
   readonly #nonce = randomBytes(48).toString('base64')
   #serverKey = ''
   #serverNonce = ''
@@ -33,7 +32,7 @@ export class Probe {
   /** @param origin scheme, host and port */
   constructor(private readonly origin: string) {}
 
-  /** Makes a session. `seal` tells whether the answer is one that a server of BRC-103 has signed for us. */
+  /** Makes a session. `seal` says whether a BRC-103 server signed the answer. */
   async handshake(): Promise<{ answer: Answer; seal: Seal }> {
     const answer = await ask(`${this.origin}${HANDSHAKE_PATH}`, {
       method: 'POST',
@@ -41,7 +40,7 @@ export class Probe {
       body: JSON.stringify({
         version: AUTH_VERSION,
         messageType: 'initialRequest',
-        identityKey: this.#wallet.identityKey,
+        identityKey: this.#clientKey.identityKey,
         initialNonce: this.#nonce,
       }),
     })
@@ -55,7 +54,7 @@ export class Probe {
       .update(Buffer.from(this.#nonce, 'base64'))
       .update(Buffer.from(initialNonce, 'base64'))
       .digest()
-    const holds = this.#wallet.verifyHash(
+    const holds = this.#clientKey.verifyHash(
       hash,
       toBytes(signature),
       keyName(this.#nonce, initialNonce, key),
@@ -63,10 +62,10 @@ export class Probe {
     return { answer, seal: holds ? 'valid' : 'broken' }
   }
 
-  /** Sends a signed request. `seal` tells whether the answer arrived as the server has signed it. */
+  /** Sends a signed request. `seal` says whether the answer arrived as the server signed it. */
   async request(
     { method, target, headers = {}, body = '' }: ProbeRequest,
-    timeout?: number,
+    timeoutMs?: number,
   ): Promise<{ answer: Answer; seal: Seal }> {
     const requestId = randomBytes(32)
     const nonce = randomBytes(32).toString('base64')
@@ -75,7 +74,7 @@ export class Probe {
       ...(method === 'POST' && { 'content-type': 'application/json' }),
     }
     const hash = hashRequest({ requestId, method, target, headers: sent, body: Buffer.from(body) })
-    const signature = this.#wallet.signHash(
+    const signature = this.#clientKey.signHash(
       hash,
       keyName(nonce, this.#serverNonce, this.#serverKey),
     )
@@ -86,7 +85,7 @@ export class Probe {
         headers: {
           ...sent,
           [AUTH_HEADERS.version]: AUTH_VERSION,
-          [AUTH_HEADERS.identityKey]: this.#wallet.identityKey,
+          [AUTH_HEADERS.identityKey]: this.#clientKey.identityKey,
           [AUTH_HEADERS.nonce]: nonce,
           [AUTH_HEADERS.yourNonce]: this.#serverNonce,
           [AUTH_HEADERS.requestId]: requestId.toString('base64'),
@@ -94,7 +93,7 @@ export class Probe {
         },
         ...(method === 'POST' && { body }),
       },
-      timeout,
+      timeoutMs,
     )
     return { answer, seal: this.#sealOf(answer, requestId) }
   }
@@ -106,7 +105,7 @@ export class Probe {
     ]
     if (nonce === null || signature === null) return 'missing'
     const hash = hashResponse({ requestId, status, headers: Object.fromEntries(headers), body })
-    return this.#wallet.verifyHash(
+    return this.#clientKey.verifyHash(
       hash,
       Buffer.from(signature, 'hex'),
       keyName(nonce, this.#nonce, this.#serverKey),

@@ -1,4 +1,4 @@
-/** What a client meets at the public address: whether the server behind it is ours, and whether all that is signed arrives as it left. */
+/** Checks the public address: whether this server answers, and whether messages pass unchanged. */
 import { isIP } from 'node:net'
 import { asFields } from '../../contract/primitives'
 import { address, foreign } from '../wording'
@@ -17,7 +17,7 @@ export async function checkProxy(subject: Subject, report: Report): Promise<void
   if (url === undefined)
     return report.ok(
       'no-address',
-      'HOSTING_DOMAIN is not set: no public address was looked at. "--url" names one.',
+      'HOSTING_DOMAIN is not set: no public address was checked. Name one with --url.',
     )
   const { origin, protocol, hostname, pathname } = new URL(url)
   const { prefix } = config.http
@@ -33,7 +33,7 @@ export async function checkProxy(subject: Subject, report: Report): Promise<void
   if (info === undefined) return
   compareIdentity(subject, info, report)
   const date = Date.parse(info.headers.get('date') ?? '')
-  // It has whole seconds: what it names lasts until the next one.
+  // A Date header has whole seconds: the time is up to 999 ms later.
   if (!Number.isNaN(date))
     compareClock(`${hostname}'s`, date + 999, info.asked, info.answered + 999, report)
   checkCors(info, report)
@@ -52,7 +52,7 @@ function isLocal(hostname: string): boolean {
   )
 }
 
-/** The answer of /info; undefined where this server does not answer at all. */
+/** @returns the answer of /info, or undefined if no MessageBox server answers */
 async function findServer(
   origin: string,
   base: string,
@@ -65,14 +65,17 @@ async function findServer(
     report.problem(
       'unreachable',
       `Nothing can be reached at ${origin}: ${(error as Error).message}.`,
-      'Correct HOSTING_DOMAIN, DNS, the proxy or its certificate. From inside a private network the public address may not be reachable: try from outside, with --url.',
+      'Correct HOSTING_DOMAIN, DNS, the proxy or its certificate. If a private network ' +
+        'does not reach its public address, run the doctor outside of it, with --url.',
     )
     return undefined
   }
   if (health.status >= 300 && health.status < 400) {
     report.problem(
       'redirect',
-      `${origin}${base}/health redirects to ${foreign(health.headers.get('location') ?? 'somewhere else')}: clients do not follow with a signed request.`,
+      `${origin}${base}/health redirects to ` +
+        `${foreign(health.headers.get('location') ?? 'another address')}: ` +
+        'clients do not follow redirects with a signed request.',
       'Name the address that it redirects to in HOSTING_DOMAIN.',
     )
     return undefined
@@ -116,8 +119,10 @@ function compareIdentity(subject: Subject, { json }: Answer, report: Report): vo
   else
     report.problem(
       'other-identity',
-      `Another MessageBox server answers at ${address(subject.url!)}: its identity key is ${foreign(json.identityKey)}.`,
-      "Correct HOSTING_DOMAIN or where the proxy passes requests on to, or run the doctor with that server's own settings.",
+      `Another MessageBox server answers at ${address(subject.url!)}: ` +
+        `its identity key is ${foreign(json.identityKey)}.`,
+      'Correct HOSTING_DOMAIN or the target of the proxy, ' +
+        "or run the doctor with that server's settings.",
     )
 }
 
@@ -126,14 +131,15 @@ function checkCors({ headers }: Answer, report: Report): void {
   if (origins === null)
     report.problem(
       'cors',
-      'The proxy removes the CORS headers: browsers refuse every answer.',
+      'The proxy removes the CORS headers: browsers reject every answer.',
       `Let them through. ${SEE}`,
     )
   else if (origins !== '*')
     report.problem(
       'cors',
-      `The proxy adds CORS headers of its own (${foreign(origins)}): browsers refuse answers with two sets.`,
-      `Let the server set them alone. ${SEE}`,
+      `The proxy adds CORS headers of its own (${foreign(origins)}): ` +
+        'browsers reject answers with two sets.',
+      `Let only the server set them. ${SEE}`,
     )
 }
 
@@ -146,14 +152,17 @@ async function checkHandshake(probe: Probe, origin: string, report: Report): Pro
   if (seal === 'broken')
     report.problem(
       'handshake-changed',
-      'The handshake does not hold: what the proxy passed on is not what was sent.',
+      'The signature of the handshake is invalid: the proxy changed it.',
       `Pass bodies on as they are. ${SEE}`,
     )
   else
     report.problem(
       'no-handshake',
-      `The handshake at ${origin}/.well-known/auth fails (${answer.status}${typeof answer.json.code === 'string' ? ` ${foreign(answer.json.code)}` : ''}): nobody can authenticate.`,
-      `Have the proxy pass /.well-known/auth on, at the root of the host, whatever ROUTING_PREFIX is. ${SEE}`,
+      `The handshake at ${origin}/.well-known/auth fails (${answer.status}` +
+        (typeof answer.json.code === 'string' ? ` ${foreign(answer.json.code)}` : '') +
+        '): no client can authenticate.',
+      'Have the proxy pass /.well-known/auth on at the root of the host, ' +
+        `with or without ROUTING_PREFIX. ${SEE}`,
     )
   return false
 }

@@ -3,12 +3,9 @@ import { foreign } from '../wording'
 import type { Report } from './finding'
 import type { Subject } from './check'
 
-/** How long Redis may take, in milliseconds. */
-const TIMEOUT = 3000
-/** The oldest release that is still looked after. */
-const LEAST_VERSION = 6
+const REDIS_TIMEOUT_MS = 3000
+const MIN_VERSION = 6
 
-/** Whether the Redis that nodes share is there. */
 export async function checkRedis({ config, broken }: Subject, report: Report): Promise<void> {
   const { url } = config.redis
   if (broken.has('REDIS_URL')) return
@@ -17,7 +14,11 @@ export async function checkRedis({ config, broken }: Subject, report: Report): P
   const { host } = new URL(url.reveal())
   const client = createClient({
     url: url.reveal(),
-    socket: { connectTimeout: TIMEOUT, socketTimeout: TIMEOUT, reconnectStrategy: false },
+    socket: {
+      connectTimeout: REDIS_TIMEOUT_MS,
+      socketTimeout: REDIS_TIMEOUT_MS,
+      reconnectStrategy: false,
+    },
   })
   let fault: Error | undefined
   client.on('error', (error: Error) => {
@@ -26,25 +27,26 @@ export async function checkRedis({ config, broken }: Subject, report: Report): P
   try {
     await client.connect()
     const version = /redis_version:(\S+)/.exec(await client.info('server'))?.[1] ?? 'unknown'
-    if (Number.parseInt(version) < LEAST_VERSION)
+    if (Number.parseInt(version) < MIN_VERSION)
       report.warning(
         'old-redis',
         `Redis at ${host} is ${foreign(version)}.`,
-        `Use Redis ${LEAST_VERSION} or later.`,
+        `Use Redis ${MIN_VERSION} or later.`,
       )
     else report.ok('redis', `Redis ${foreign(version)} answers at ${host}.`)
   } catch (error) {
     report.problem(
       'redis',
       `Redis does not answer at ${host}: ${describe(fault ?? (error as Error))}.`,
-      'Start it, or correct REDIS_URL: address, password, "rediss://" for TLS. Meanwhile each node goes on alone.',
+      'Start it, or correct REDIS_URL: address, password, "rediss://" for TLS. ' +
+        'Until then each node works alone.',
     )
   } finally {
     if (client.isOpen) client.destroy()
   }
 }
 
-/** Never the URL, which may hold a password. */
+/** Does not show the URL, which may hold a password. */
 function describe({ message, code, name }: NodeJS.ErrnoException): string {
   return foreign(message === '' ? (code ?? name) : message)
 }

@@ -1,3 +1,4 @@
+import { SIGNATURE_MISMATCH } from '../../auth/brc103'
 import { formatBytes } from '../../lib/format'
 import { MIB } from '../../config/parsers'
 import { foreign } from '../wording'
@@ -5,13 +6,13 @@ import type { Report } from './finding'
 import type { Subject } from './check'
 import type { Probe, ProbeRequest } from './probe'
 
-/** How large a body the proxy is tried with, in bytes, and how long that may take, in milliseconds. */
-const LARGE = 2 * MIB
-const LARGE_TIMEOUT = 5000
+/** The body that shows whether the proxy passes large bodies on. */
+const LARGE_BODY_BYTES = 2 * MIB
+const LARGE_BODY_TIMEOUT_MS = 5000
 
 export const SEE = 'See "Behind nginx or Caddy" in DEPLOYING.md.'
 
-/** Requests that each add one thing: where one fails and those before it did not, that thing is at fault. */
+/** Each request adds one thing to the one before. If a request fails, what it adds is at fault. */
 export async function checkRequests(
   probe: Probe,
   base: string,
@@ -27,7 +28,7 @@ export async function checkRequests(
       probe,
       get,
       report,
-      'The proxy changes the path, the search or the method of requests: signatures do not hold.',
+      'The proxy changes the path, the query or the method of requests: signatures fail.',
       'path-changed',
     ))
   )
@@ -37,7 +38,7 @@ export async function checkRequests(
       probe,
       post,
       report,
-      'The proxy changes the bodies of requests: signatures do not hold.',
+      'The proxy changes the bodies of requests: signatures fail.',
       'body-changed',
     ))
   )
@@ -47,17 +48,17 @@ export async function checkRequests(
       probe,
       { ...get, headers: { 'x-bsv-doctor': 'well' } },
       report,
-      'The proxy removes or changes headers that begin with x-bsv-: signatures do not hold.',
+      'The proxy removes or changes headers that begin with x-bsv-: signatures fail.',
       'headers-changed',
     ))
   )
     return
   report.ok('requests', 'Signed requests and answers pass unchanged.')
-  const bytes = Math.min(LARGE, config.http.maxBodyBytes)
+  const bytes = Math.min(LARGE_BODY_BYTES, config.http.maxBodyBytes)
   await checkLarge(probe, { ...post, body: list(bytes - list(0).length) }, bytes, report)
 }
 
-/** Sends a request, and reports what is wrong with it. */
+/** Sends a request and reports what is wrong. Returns whether it passed unchanged. */
 async function passes(
   probe: Probe,
   request: ProbeRequest,
@@ -72,35 +73,39 @@ async function passes(
     if (seal === 'missing')
       report.problem(
         'answer-headers-stripped',
-        'The proxy removes the x-bsv-auth-* headers of answers: no client believes them.',
+        'The proxy removes the x-bsv-auth-* headers of answers: clients reject them.',
         `Let all x-bsv-* headers through, both ways. ${SEE}`,
       )
     else
       report.problem(
         'answer-changed',
-        'The proxy changes answers: their signatures do not hold.',
+        'The proxy changes answers: their signatures fail.',
         `Pass bodies, statuses and x-bsv-* headers on as they are. ${SEE}`,
       )
   } else if (status === 401 && json.code === 'UNAUTHORIZED') {
     const description = String(json.description)
-    if (/signature does not belong/.test(description))
-      report.problem(code, changed, `Pass requests on as they came. ${SEE}`)
+    if (description.includes(SIGNATURE_MISMATCH))
+      report.problem(code, changed, `Pass requests on unchanged. ${SEE}`)
     else
       report.problem(
         'headers-stripped',
-        `The proxy removes the x-bsv-auth-* headers of requests: nobody can authenticate. The server says: ${foreign(description)}`,
+        'The proxy removes the x-bsv-auth-* headers of requests: no client can authenticate. ' +
+          `The server says: ${foreign(description)}`,
         `Let all x-bsv-* headers through, both ways. ${SEE}`,
       )
   } else if (status === 401 || status === 403) {
     report.problem(
       'proxy-authentication',
       `The proxy itself refuses a signed request (${status}).`,
-      `Let the server decide who may ask: authentication at the proxy does not work with it. ${SEE}`,
+      `Turn authentication at the proxy off: the server authenticates clients itself. ${SEE}`,
     )
   } else {
     report.problem(
       'request-failed',
-      `A signed request is answered with ${status}${typeof json.code === 'string' ? ` ${foreign(json.code)}: ${foreign(json.description)}` : ', by the proxy'}.`,
+      `The answer to a signed request is ${status}` +
+        (typeof json.code === 'string'
+          ? ` ${foreign(json.code)}: ${foreign(json.description)}.`
+          : ', from the proxy.'),
       'Look at the logs of the server and of the proxy.',
     )
   }
@@ -113,7 +118,7 @@ async function checkLarge(
   bytes: number,
   report: Report,
 ): Promise<void> {
-  const result = await probe.request(request, LARGE_TIMEOUT).catch((error: Error) => error)
+  const result = await probe.request(request, LARGE_BODY_TIMEOUT_MS).catch((error: Error) => error)
   const advice = `Allow more than MAX_BODY_SIZE at the proxy (client_max_body_size in nginx). ${SEE}`
   if (result instanceof Error)
     report.warning(
@@ -124,14 +129,14 @@ async function checkLarge(
   else if (result.answer.status !== 200 && result.seal === 'missing')
     report.problem(
       'large-body',
-      `The proxy refuses a body of ${formatBytes(bytes)} (${result.answer.status}), and its answer is not signed.`,
+      `The proxy rejects a body of ${formatBytes(bytes)} (${result.answer.status}).`,
       advice,
     )
   else if (result.answer.status !== 200)
     report.warning(
       'large-body',
-      `The server refuses a body of ${formatBytes(bytes)}: ${foreign(result.answer.json.code)}.`,
-      'It runs with another MAX_BODY_SIZE than these settings have.',
+      `The server rejects a body of ${formatBytes(bytes)}: ${foreign(result.answer.json.code)}.`,
+      'The server runs with a MAX_BODY_SIZE other than the one in these settings.',
     )
   else report.ok('large-body', `A body of ${formatBytes(bytes)} passes.`)
 }

@@ -2,7 +2,7 @@ import { compareSchema } from '../../db/engine/migrate'
 import type { Report } from './finding'
 import type { Subject } from './check'
 
-/** @param done the names of the migrations that have run; undefined where there is no table of them */
+/** @param done the migrations that have run; undefined if the table of migrations is missing */
 export async function checkSchema(
   done: string[] | undefined,
   { config }: Subject,
@@ -10,13 +10,14 @@ export async function checkSchema(
 ): Promise<void> {
   const { missing, unknown } = await compareSchema(done ?? [])
   const how = config.migrate.onStart
-    ? 'Start the server, which does it, or run "migrate".'
-    : 'Run "migrate": with MIGRATE_ON_START=false a start of the server does not do it.'
+    ? 'Start the server, which migrates, or run "migrate".'
+    : 'Run "migrate": with MIGRATE_ON_START=false the server does not migrate at its start.'
   if (unknown.length > 0) {
     report.problem(
       'schema-newer',
       `The schema is newer than this server: ${unknown.join(', ')}.`,
-      'Run the newer version of the server, or restore the backup that was made before the upgrade. Migrations go forward only.',
+      'Run the newer version of the server, or restore the backup from before the upgrade. ' +
+        'Migrations go forward only.',
     )
   } else if (missing.length > 0) {
     report.problem(

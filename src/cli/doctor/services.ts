@@ -11,13 +11,12 @@ import type { Subject } from './check'
 import { hasPricesOnSqlite } from './sqlite'
 import { ask, type Answer } from './web'
 
-/** What payments need: block headers, the network, and a wallet's storage. */
 export async function checkServices(subject: Subject, report: Report): Promise<void> {
   const { chaintracksUrl, arcUrl } = subject.config.payments
   if (chaintracksUrl === undefined || arcUrl === undefined)
     report.ok('no-payments', 'Payments are off: this network has no services for them here.')
   else {
-    // Recipients may charge at any time; while nobody does, it hurts nobody that a service is away.
+    // Recipients may charge at any time. As long as none does, a missing service is only a warning.
     const miss = (await areNeeded(subject)) ? report.problem : report.warning
     await Promise.all([
       checkChaintracks(chaintracksUrl, report, miss),
@@ -29,7 +28,7 @@ export async function checkServices(subject: Subject, report: Report): Promise<v
 
 type Miss = Report['problem']
 
-/** Where prices cannot be looked up, the check of the database tells why. */
+/** If prices cannot be read, the database check says why. */
 async function areNeeded({ config, broken }: Subject): Promise<boolean> {
   const { deliveryFees, db } = config
   if (Object.keys(deliveryFees).length > 0) return true
@@ -54,7 +53,8 @@ async function hasPricesOnMysql(db: DatabaseConfig): Promise<boolean> {
 
 async function checkChaintracks(url: string, report: Report, miss: Miss): Promise<void> {
   const advice =
-    'Correct CHAINTRACKS_URL, or let this machine reach it. Messages that cost something are refused meanwhile.'
+    'Correct CHAINTRACKS_URL, or let this machine reach it. ' +
+    'Until then the server rejects messages that have a price.'
   const answer = await tryToAsk(`${url}/getPresentHeight`)
   if (answer instanceof Error)
     miss(
@@ -65,7 +65,7 @@ async function checkChaintracks(url: string, report: Report, miss: Miss): Promis
   else if (answer.json.status !== 'success')
     miss(
       'chaintracks',
-      `What answers at ${address(url)} is no Chaintracks (${answer.status}).`,
+      `The server at ${address(url)} is not Chaintracks (${answer.status}).`,
       advice,
     )
   else
@@ -87,25 +87,22 @@ async function checkArc(
     arcApiKey === undefined ? {} : { headers: { authorization: `Bearer ${arcApiKey.reveal()}` } },
   )
   const advice =
-    'Correct ARC_URL, or let this machine reach it. Messages that cost something are refused meanwhile.'
+    'Correct ARC_URL, or let this machine reach it. ' +
+    'Until then the server rejects messages that have a price.'
   if (answer instanceof Error)
     miss('arc', `ARC does not answer at ${address(url)}: ${answer.message}.`, advice)
   else if (answer.status === 401 || answer.status === 403)
     miss(
       'arc-key',
-      `ARC at ${address(url)} refuses the key (${answer.status}).`,
+      `ARC at ${address(url)} rejects the key (${answer.status}).`,
       'Set the right ARC_API_KEY.',
     )
   else if (answer.status !== 200)
-    miss(
-      'arc',
-      `What answers at ${address(url)} is no ARC, or one that fails (${answer.status}).`,
-      advice,
-    )
+    miss('arc', `The server at ${address(url)} is not ARC, or fails (${answer.status}).`, advice)
   else report.ok('arc', `ARC answers at ${address(url)}.`)
 }
 
-/** A storage answers a handshake, as every server of BRC-104 does. */
+/** A storage answers a handshake, as every BRC-104 server does. */
 async function checkStorage({ config, broken }: Subject, report: Report): Promise<void> {
   const { url: storageUrl } = config.walletStorage
   if (storageUrl === undefined || broken.has('WALLET_STORAGE_URL')) return
@@ -121,7 +118,8 @@ async function checkStorage({ config, broken }: Subject, report: Report): Promis
     }),
   })
   const advice =
-    'Correct WALLET_STORAGE_URL, or let this machine reach it. What the server is paid waits in the table "payments" meanwhile.'
+    'Correct WALLET_STORAGE_URL, or let this machine reach it. ' +
+    'Until then payments to the server wait in the table "payments".'
   if (answer instanceof Error)
     report.problem(
       'wallet-storage',
@@ -131,7 +129,7 @@ async function checkStorage({ config, broken }: Subject, report: Report): Promis
   else if (typeof answer.json.initialNonce !== 'string')
     report.problem(
       'wallet-storage',
-      `What answers at ${address(storageUrl)} is no wallet storage (${answer.status}).`,
+      `The server at ${address(storageUrl)} is not a wallet storage (${answer.status}).`,
       advice,
     )
   else report.ok('wallet-storage', `The wallet's storage answers at ${address(storageUrl)}.`)

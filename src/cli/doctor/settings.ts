@@ -3,19 +3,19 @@ import { inspectConfig, type ConfigProblem, type FlatEnv, type Variable } from '
 import type { Subject } from './check'
 import type { Report } from './finding'
 
-/** These two belong together: half of a connection would be another database. */
+/** If one of them is invalid, the other alone would name another database. */
 const DATABASE: Variable[] = ['KNEX_DB_CLIENT', 'KNEX_DB_CONNECTION']
 
 export type Reading = Pick<Subject, 'config' | 'problems' | 'broken'>
 
-/** Reads settings as far as possible: those that have a problem count as not set. */
+/** Reads settings as far as possible: invalid ones count as not set. */
 export function readBrokenConfig(env: FlatEnv): Reading {
   const broken = new Set<Variable>()
   const problems: ConfigProblem[] = []
   for (;;) {
     const rest = Object.entries(env).filter(([name]) => !broken.has(name as Variable))
     const reading = inspectConfig(Object.fromEntries(rest) as FlatEnv)
-    // Without a broken setting, another may no longer fit.
+    // Another setting may depend on an invalid one.
     const fresh = reading.problems.filter(
       ({ variables }) => !variables.every((name) => broken.has(name)),
     )
@@ -27,7 +27,7 @@ export function readBrokenConfig(env: FlatEnv): Reading {
   }
 }
 
-/** The identity key of the settings; undefined where they have none. */
+/** @returns undefined if the settings have no valid key */
 export function identityOf({
   config,
   broken,
@@ -39,13 +39,13 @@ export function identityOf({
 }
 
 const WHERE =
-  "Correct it where the server gets its environment from (.env, the unit's EnvironmentFile, the container). .env.example describes every variable."
+  "Correct it where the server's environment is set: .env, the unit's EnvironmentFile, " +
+  'or the container. .env.example describes every variable.'
 
-/** Whether the settings can be used, and fit together. */
 export function checkSettings(subject: Subject, report: Report): void {
   const { config, problems } = subject
   for (const { text } of problems) report.problem('bad-setting', `${text}.`, WHERE)
-  if (problems.length === 0) report.ok('settings-valid', 'Every setting can be used.')
+  if (problems.length === 0) report.ok('settings-valid', 'All settings are valid.')
   checkKey(subject, report)
   checkEnvironment(subject, report)
   const {
@@ -57,13 +57,15 @@ export function checkSettings(subject: Subject, report: Report): void {
   if (chaintracksUrl === undefined || arcUrl === undefined) {
     report.problem(
       'fees-without-services',
-      'DELIVERY_FEES asks for payments, but nothing checks them on this network: every message that costs something is refused.',
+      'DELIVERY_FEES is set, but the server cannot check payments on this network: ' +
+        'it rejects every message that has a price.',
       'Set CHAINTRACKS_URL and ARC_URL, or remove DELIVERY_FEES.',
     )
   } else if (walletStorage.url === undefined) {
     report.warning(
       'fees-without-wallet',
-      'DELIVERY_FEES is set, but the server has no wallet: what it is paid waits in the table "payments".',
+      'DELIVERY_FEES is set, but the server has no wallet: ' +
+        'payments to it wait in the table "payments".',
       'Set WALLET_STORAGE_URL.',
     )
   }
@@ -75,7 +77,7 @@ function checkKey(subject: Subject, report: Report): void {
   else if (!subject.broken.has('SERVER_PRIVATE_KEY')) {
     report.warning(
       'no-key',
-      'SERVER_PRIVATE_KEY is not set: each start has an identity of its own, and ends all sessions.',
+      'SERVER_PRIVATE_KEY is not set: each start makes a new identity and ends all sessions.',
       'Make a key with "keygen" and set it.',
     )
   }
@@ -94,14 +96,14 @@ function checkEnvironment({ env, config, broken, url }: Subject, report: Report)
   if (config.redis.url !== undefined) {
     report.problem(
       'nodes-on-sqlite',
-      'REDIS_URL is for many nodes, and SQLite is for one.',
+      'REDIS_URL is for several nodes, SQLite for one.',
       'Give all nodes the same MySQL, or remove REDIS_URL.',
     )
   } else if (isPublic) {
     report.warning(
       'production-on-sqlite',
       'Production runs on SQLite: one process, on one machine.',
-      'This is fine for one node; for more, or for replicas, use MySQL.',
+      'One node may use SQLite; for several nodes, or for replicas, use MySQL.',
     )
   }
 }

@@ -9,8 +9,8 @@ import { checkSchema } from './schema'
 import type { Report } from './finding'
 import type { Subject } from './check'
 
-/** How long to wait for whoever writes, in milliseconds. */
-const BUSY_TIMEOUT = 1000
+/** How long to wait for another program that writes. */
+const BUSY_TIMEOUT_MS = 1000
 
 export async function checkSqlite(subject: Subject, report: Report): Promise<void> {
   const { db } = subject.config
@@ -20,7 +20,7 @@ export async function checkSqlite(subject: Subject, report: Report): Promise<voi
   if (!mayWrite(folder)) {
     report.problem(
       'not-writable',
-      `${name}: this user may not write to the folder ${folder}, where SQLite needs files beside its own.`,
+      `${name}: this user may not write to the folder ${folder}, where SQLite makes files.`,
       'Give the folder to the user that the server runs as, or run the doctor as that user.',
     )
   }
@@ -45,7 +45,7 @@ export async function checkSqlite(subject: Subject, report: Report): Promise<voi
   }
 }
 
-/** The folder itself, or the one in which it would be made. */
+/** The folder, or its nearest parent that exists. */
 function nearest(folder: string): string {
   return existsSync(folder) || dirname(folder) === folder ? folder : nearest(dirname(folder))
 }
@@ -59,7 +59,7 @@ function mayWrite(path: string): boolean {
   }
 }
 
-/** The names of the migrations that have run; undefined where there is no table of them. */
+/** @returns undefined if the table of migrations is missing */
 function readMigrations(file: string): string[] | undefined {
   return read(file, (database) => {
     const table = database
@@ -95,12 +95,12 @@ function read<T>(file: string, work: (database: Database.Database) => T): T {
 }
 
 function tryToWrite(file: string): void {
-  const database = new (sqliteDriver())(file, { fileMustExist: true, timeout: BUSY_TIMEOUT })
+  const database = new (sqliteDriver())(file, { fileMustExist: true, timeout: BUSY_TIMEOUT_MS })
   try {
     database.exec('begin immediate')
     database.exec('rollback')
   } catch (error) {
-    // Somebody writes: so it can be written to.
+    // Another program writes, so the file is writable.
     if (!codeOf(error).startsWith('SQLITE_BUSY')) throw error
   } finally {
     database.close()

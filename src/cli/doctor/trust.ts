@@ -9,17 +9,16 @@ interface Echo {
   received: string | null
 }
 
-/** The server takes over the id of a request from a proxy that it believes, and from nobody else. */
+/** The server takes the id of a request from a trusted proxy only. */
 async function askWithId(origin: string, base: string): Promise<Echo> {
   const sent = `doctor-${randomUUID()}`
   const { headers } = await ask(`${origin}${base}/health`, { headers: { 'x-request-id': sent } })
   return { sent, received: headers.get('x-request-id') }
 }
 
-/** What the server makes up itself where it believes nobody. */
+/** The form of the ids that the server makes itself. */
 const OWN_ID = /^[0-9a-f]{8}-[0-9a-f]{4}-4[0-9a-f]{3}-[0-9a-f]{4}-[0-9a-f]{12}$/
 
-/** Whether the server believes the proxy about whose request it passes on, and nobody else. */
 export async function checkTrust(
   { url, config }: Subject,
   origin: string,
@@ -34,19 +33,21 @@ export async function checkTrust(
   if (isProxied && trustProxy === 0) {
     report.warning(
       'proxy-not-trusted',
-      'TRUST_PROXY is not set, and there is a proxy: all clients count as one address, and share its rate.',
+      'TRUST_PROXY is not set, and there is a proxy: ' +
+        'all clients count as one address, and share its rate limit.',
       `Set TRUST_PROXY=1, or to the number of proxies. ${SEE}`,
     )
   } else if (isProxied && received !== sent && OWN_ID.test(received ?? '')) {
     report.warning(
       'proxy-not-believed',
-      'TRUST_PROXY is set, but the server does not seem to believe this proxy: it may have another address.',
-      'Compare TRUST_PROXY with the address that the proxy connects from. A proxy that gives requests ids of its own explains it, too.',
+      'TRUST_PROXY is set, but the server does not trust this proxy: its address may differ.',
+      'Compare TRUST_PROXY with the address that the proxy connects from. ' +
+        'This is also found if the proxy replaces the ids of requests.',
     )
   } else if (!isProxied && trustProxy !== 0) {
     report.warning(
       'trusts-anybody',
-      'TRUST_PROXY is set, but there is no proxy in front: clients can make up the address they count as.',
+      'TRUST_PROXY is set, but there is no proxy in front: clients can forge their address.',
       'Put the proxy in front, or remove TRUST_PROXY.',
     )
   }

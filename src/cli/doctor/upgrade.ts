@@ -3,10 +3,9 @@ import { get as getHttps } from 'node:https'
 import { randomBytes } from 'node:crypto'
 import { SOCKET_PATH } from '../../contract/protocol'
 
-/** How long an upgrade may take, in milliseconds. */
-const TIMEOUT = 4000
+const UPGRADE_TIMEOUT_MS = 4000
 
-/** Asks for a WebSocket: what came in its place, in words; undefined where it opened. */
+/** @returns why a WebSocket does not open, or undefined if it does */
 export async function tryToUpgrade(origin: string): Promise<string | undefined> {
   const get = origin.startsWith('https:') ? getHttps : getHttp
   return await new Promise((resolve) => {
@@ -17,7 +16,7 @@ export async function tryToUpgrade(origin: string): Promise<string | undefined> 
         'sec-websocket-version': '13',
         'sec-websocket-key': randomBytes(16).toString('base64'),
       },
-      timeout: TIMEOUT,
+      timeout: UPGRADE_TIMEOUT_MS,
       agent: false,
     })
     const end = (what: string | undefined): void => {

@@ -1,26 +1,29 @@
 /** Asks other servers over HTTP. */
 import { parseFields, type Fields } from '../../contract/primitives'
 
-/** How long one answer may take, in milliseconds. */
-const TIMEOUT = 4000
+const ANSWER_TIMEOUT_MS = 4000
 
 export interface Answer {
   status: number
   headers: Headers
   body: Buffer
-  /** The body as an object; empty where it is none. */
+  /** The body as an object; empty if it is not JSON. */
   json: Fields
   asked: number
   answered: number
 }
 
-/** @throws Error that says in words why there is no answer */
-export async function ask(url: string, init: RequestInit = {}, timeout = TIMEOUT): Promise<Answer> {
+/** @throws Error that says why there is no answer */
+export async function ask(
+  url: string,
+  init: RequestInit = {},
+  timeoutMs = ANSWER_TIMEOUT_MS,
+): Promise<Answer> {
   const asked = Date.now()
   try {
     const response = await fetch(url, {
       redirect: 'manual',
-      signal: AbortSignal.timeout(timeout),
+      signal: AbortSignal.timeout(timeoutMs),
       ...init,
     })
     const body = Buffer.from(await response.arrayBuffer())
@@ -39,8 +42,8 @@ export async function ask(url: string, init: RequestInit = {}, timeout = TIMEOUT
 
 const FAULTS: Record<string, string> = {
   ECONNREFUSED: 'nothing listens there',
-  ECONNRESET: 'the connection was broken off',
-  UND_ERR_SOCKET: 'the connection was broken off',
+  ECONNRESET: 'the connection was closed',
+  UND_ERR_SOCKET: 'the connection was closed',
   ENOTFOUND: 'the name of the host is not known',
   EAI_AGAIN: 'the name of the host cannot be looked up',
   ENETUNREACH: 'the network cannot be reached',
@@ -51,8 +54,8 @@ const FAULTS: Record<string, string> = {
   CERT_HAS_EXPIRED: 'its certificate has expired',
   DEPTH_ZERO_SELF_SIGNED_CERT: 'its certificate is self-signed',
   SELF_SIGNED_CERT_IN_CHAIN: 'its certificate is self-signed',
-  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its certificate comes without those between it and its root',
-  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'its certificate comes from nobody whom this machine trusts',
+  UNABLE_TO_VERIFY_LEAF_SIGNATURE: 'its intermediate certificates are missing',
+  UNABLE_TO_GET_ISSUER_CERT_LOCALLY: 'this machine does not trust the issuer of its certificate',
   ERR_TLS_CERT_ALTNAME_INVALID: 'its certificate is for another name',
   EPROTO: 'it does not speak TLS',
 }
