@@ -1,4 +1,4 @@
-/** The OpenAPI 3.1 document of this server: put together from the schemas that its requests are validated by. */
+/** The OpenAPI 3.1 document, created from the declarations of the routes and their schemas. */
 import { AUTH_HEADERS } from '../auth/brc104'
 import { formatNumber } from '../lib/format'
 import { PAYMENT } from '../payments/payment'
@@ -24,14 +24,14 @@ export const OPERATIONS: readonly OperationDescription[] = [
   ...DOCUMENT_ROUTES,
 ]
 
-/** What the document depends on of a server's configuration. */
+/** The parts of a server's configuration that the document depends on. */
 export interface DocumentParts {
   info: DocumentedInfo
   /** The routing prefix: '' or '/api'. */
   prefix: string
 }
 
-/** Schemas that stand in many places: wherever one of these very objects is met, the document refers to it. */
+/** Schemas used in many places. The document replaces each of these objects with a reference. */
 const NAMED = {
   IdentityKey: IDENTITY_KEY,
   PublicKey: publicKey.json,
@@ -41,7 +41,7 @@ const NAMED = {
   Time: TIME,
 }
 
-/** A document, as far as whoever renders it has to know its shape. */
+/** The parts of the document that the pages render. */
 export interface OpenApiDocument {
   openapi: string
   info: { title: string; version: string; description: string }
@@ -105,7 +105,7 @@ export function createDocument({ info, prefix }: DocumentParts): OpenApiDocument
   }
 }
 
-/** The document of a server without any settings; the same on every machine. */
+/** The document of a server with default settings. It is the same on every machine. */
 export function defaultDocument(): OpenApiDocument {
   const config = parseConfig({})
   return createDocument({ info: describeServer(config, ''), prefix: config.http.prefix })
@@ -128,12 +128,13 @@ const HEADERS = {
     schema: { type: 'string' },
   },
   RetryAfter: {
-    description: 'When to come back, in seconds.',
+    description: 'The number of seconds to wait before the next request.',
     schema: { type: 'integer', minimum: 0 },
   },
   Signature: {
     description:
-      "The server's signature of the answer, in hex. The other x-bsv-auth headers come with it; for whom and how is told by the security scheme.",
+      "The server's signature of the response, in hex. The security scheme describes it and the " +
+      'other x-bsv-auth headers, which the response also has.',
     schema: { type: 'string' },
   },
 }
@@ -181,7 +182,7 @@ function toOperation(
         required: true,
         description:
           body?.limit ??
-          (open ? 'A few kilobytes at most.' : `Up to ${formatNumber(limits.bodyBytes)} bytes.`),
+          (open ? 'Up to a few kilobytes.' : `Up to ${formatNumber(limits.bodyBytes)} bytes.`),
         content,
       },
     }),
@@ -246,7 +247,7 @@ function toExamples(examples: Record<string, unknown>): object {
   return Object.fromEntries(Object.entries(examples).map(([name, value]) => [name, { value }]))
 }
 
-/** A copy in which the named schemas are referred to, but for one that is being written out. */
+/** A copy with references to the named schemas, except to `written`, the schema being defined. */
 function refer(node: unknown, written?: JsonSchema): unknown {
   if (typeof node !== 'object' || node === null) return node
   const named = Object.entries(NAMED).find(([, schema]) => schema === node && schema !== written)

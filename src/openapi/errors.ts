@@ -1,18 +1,18 @@
-/** How the document tells of errors: grouped by status, each with its code, its text and the fields it brings. */
+/** Errors in the OpenAPI document: grouped by status, each with its code, text and fields. */
 import { ApiError, ERRORS, type ErrorCode } from '../contract/errors'
 import type { JsonSchema } from '../contract/schema'
 import { IDENTITY_KEY, listOf, SATOSHIS, STRING } from '../contract/answers'
 import { BOB, type OperationDescription } from '../routes/route'
 
-/** Before a request is one, and where the server itself is at fault: any operation. */
-const ANYWHERE = [
+/** The codes of every operation. */
+const COMMON_CODES = [
   'ERR_BAD_REQUEST',
   'ERR_REQUEST_TIMEOUT',
   'ERR_HEADERS_TOO_LARGE',
   'ERR_INTERNAL',
 ] as const
-/** Where a proven identity is asked for. */
-const AUTHENTICATED = [
+/** The codes of every operation that needs authentication. */
+const IDENTITY_CODES = [
   'UNAUTHORIZED',
   'ERR_INVALID_JSON',
   'ERR_JSON_TOO_COMPLEX',
@@ -24,10 +24,10 @@ const AUTHENTICATED = [
   'ERR_UNAVAILABLE',
 ] as const
 
-/** Codes that belong to no operation, since what is asked for is none. */
+/** The codes for requests that match no operation. */
 export const NO_OPERATION = ['ERR_NOT_FOUND', 'ERR_METHOD_NOT_ALLOWED'] as const
 
-/** Every code that an operation may answer with. */
+/** All codes that an operation may answer with. */
 export function codesOf({
   access,
   errors,
@@ -37,8 +37,8 @@ export function codesOf({
     ...new Set<ErrorCode>([
       ...errors,
       ...shared,
-      ...(access === 'identity' ? AUTHENTICATED : []),
-      ...ANYWHERE,
+      ...(access === 'identity' ? IDENTITY_CODES : []),
+      ...COMMON_CODES,
     ]),
   ]
 }
@@ -57,7 +57,7 @@ export function errorResponses(codes: readonly ErrorCode[]): Record<string, obje
 export function errorResponse(codes: readonly ErrorCode[]): object {
   const headers = {
     'x-request-id': { $ref: '#/components/headers/RequestId' },
-    ...(codes.some((code) => RETRIED.includes(code)) && {
+    ...(codes.some((code) => CODES_TO_RETRY.includes(code)) && {
       'retry-after': { $ref: '#/components/headers/RetryAfter' },
     }),
   }
@@ -80,7 +80,7 @@ function errorSchema(codes: readonly ErrorCode[]): JsonSchema {
   return bodies.length === 1 ? bodies[0]! : { oneOf: bodies }
 }
 
-/** The bodies of these errors and an example of each, by code, for the responses to refer to. */
+/** The schema and an example of each error's body, by code. Responses refer to them. */
 export function errorComponents(codes: readonly ErrorCode[]): {
   schemas: Record<string, JsonSchema>
   examples: Record<string, object>
@@ -100,14 +100,15 @@ function bodyOf(code: ErrorCode): JsonSchema {
     status: { const: 'error' },
     code: { const: code },
     ...message,
-    description: { type: 'string', minLength: 1, description: 'What is wrong, for a person.' },
+    description: { type: 'string', minLength: 1, description: 'What is wrong, in plain text.' },
   }
   const details = { ...(code !== 'UNAUTHORIZED' && OVERLAY_MESSAGE), ...DETAILS[code] }
-  const { properties, required } = {
-    properties: { ...fixed, ...mapValues(details, ({ schema }) => schema) },
+  return {
+    type: 'object',
     required: Object.keys(fixed),
+    properties: { ...fixed, ...mapValues(details, ({ schema }) => schema) },
+    additionalProperties: false,
   }
-  return { type: 'object', required, properties, additionalProperties: false }
 }
 
 function exampleOf(code: ErrorCode): object {
@@ -128,7 +129,7 @@ const limit = (description: string, example: number): Details => ({
   limit: { schema: { type: 'integer', minimum: 0, description }, example },
 })
 const quota = (example: number): Details => ({
-  ...limit('How much may be stored.', example),
+  ...limit('The quota.', example),
   unit: {
     schema: { enum: ['messages', 'bytes'], description: 'What the limit counts.' },
     example: 'messages',
@@ -139,28 +140,28 @@ const OVERLAY_MESSAGE: Details = {
   message: {
     schema: {
       type: 'string',
-      description: 'The description once more, for clients of the overlay routes.',
+      description: 'The same as `description`; only overlay routes have it.',
     },
     example: '',
   },
 }
 
-/** The fields that an error may bring beside its code and its text. */
+/** The fields that an error may have besides its code and its text. */
 const DETAILS: Partial<Record<ErrorCode, Details>> = {
   ERR_BODY_TOO_LARGE: limit('In bytes.', 10485760),
   ERR_DELIVERY_BLOCKED: {
     blockedRecipients: {
       schema: listOf(IDENTITY_KEY, {
         minItems: 1,
-        description: 'The recipients who block the sender.',
+        description: 'The recipients that block the sender.',
       }),
       example: [BOB],
     },
   },
-  ERR_INVALID_PAYMENT: limit('In bytes of the transaction, or in outputs.', 1048576),
-  ERR_INVALID_TRANSACTION: limit('In bytes of the transaction with all that it rests on.', 65536),
+  ERR_INVALID_PAYMENT: limit('Bytes of the transaction, or number of outputs.', 1048576),
+  ERR_INVALID_TRANSACTION: limit('Bytes of the transaction with its ancestors and proofs.', 65536),
   ERR_TOO_MANY_ADVERTISEMENTS: limit(
-    'Hosts of an identity, or advertisements in one transaction or of one host.',
+    'Hosts of an identity, advertisements in a transaction, or advertisements of a host.',
     20,
   ),
   ERR_INSUFFICIENT_PAYMENT: {
@@ -171,25 +172,28 @@ const DETAILS: Partial<Record<ErrorCode, Details>> = {
     invalidIndexes: {
       schema: listOf(
         { type: 'integer', minimum: 0 },
-        { description: 'Which recipients, counted from 0.' },
+        { description: 'The indexes of the invalid recipients, counted from 0.' },
       ),
       example: [1],
     },
   },
   ERR_RATE_LIMITED: {
-    ...limit('Requests in a minute.', 3000),
+    ...limit('Requests per minute.', 3000),
     retryAfterMs: {
-      schema: { type: 'integer', minimum: 1, description: 'How long to wait, in milliseconds.' },
+      schema: { type: 'integer', minimum: 1, description: 'The time to wait, in milliseconds.' },
       example: 20000,
     },
   },
   ERR_INBOX_QUOTA_EXCEEDED: {
     ...quota(10000),
-    recipient: { schema: { ...STRING, description: 'Whose inbox is full.' }, example: BOB },
+    recipient: {
+      schema: { ...STRING, description: 'The recipient with the full inbox.' },
+      example: BOB,
+    },
   },
   ERR_SENDER_QUOTA_EXCEEDED: quota(10000),
   ERR_RULE_QUOTA_EXCEEDED: limit('Rules of one identity.', 10000),
 }
 
-/** What comes with a header that says when to come back. */
-const RETRIED: readonly ErrorCode[] = ['ERR_RATE_LIMITED', 'ERR_SERVER_BUSY']
+/** The codes that come with a `retry-after` header. */
+const CODES_TO_RETRY: readonly ErrorCode[] = ['ERR_RATE_LIMITED', 'ERR_SERVER_BUSY']

@@ -1,14 +1,16 @@
-/** The routes of the API's documents. */
+/** The routes of the OpenAPI and AsyncAPI documents. */
 import { createHash } from 'node:crypto'
 import { STRING } from '../contract/answers'
 import type { Operation } from '../routes/route'
 import { createEventsDocument } from '../ws/events/asyncapi'
 
-/** @param openapi made by `createDocument` */
-type DocumentParts = { openapi: object }
+interface DocumentParts {
+  /** Created by `createDocument`. */
+  openapi: object
+}
 
-/** A document that does not change while the server runs: clients revalidate it by its ETag. */
-const document = (
+/** Declares the route of a document that does not change while the server runs. */
+const createDocumentRoute = (
   path: string,
   id: string,
   summary: string,
@@ -23,14 +25,15 @@ const document = (
   tag: 'Server',
   summary,
   description:
-    'It has an ETag: a request with `if-none-match` is answered with 304 if nothing has changed.',
+    'The response has an ETag. A request with `if-none-match` is answered with 304 if the ' +
+    'document has not changed.',
   answers: {
     200: {
       description: 'The document.',
       schema: { type: 'object', required: [field], properties: { [field]: STRING } },
       examples: { beginning: example },
     },
-    304: { description: 'The client has the current document already.' },
+    304: { description: 'The client has the current document.' },
   },
   errors: ['ERR_RATE_LIMITED'],
   sample: `const response = await fetch(\`\${host}${path}\`)
@@ -49,18 +52,18 @@ console.log((await response.json()).info.title)`,
 })
 
 export const DOCUMENT_ROUTES = [
-  document(
+  createDocumentRoute(
     '/openapi.json',
     'openapi',
-    'This document (OpenAPI 3.1)',
+    'HTTP API (OpenAPI 3.1)',
     'openapi',
     { openapi: '3.1.0' },
     ({ openapi }) => openapi,
   ),
-  document(
+  createDocumentRoute(
     '/asyncapi.json',
     'asyncapi',
-    'The events of the socket (AsyncAPI 3)',
+    'Socket events (AsyncAPI 3)',
     'asyncapi',
     { asyncapi: '3.0.0' },
     () => createEventsDocument(),

@@ -1,15 +1,16 @@
-/** The beginning of every sample; the host is put in where it stands. */
+/** The host in the samples. The documents replace it with the server's own. */
 export const SAMPLE_HOST = 'http://localhost:8080'
+/** The first lines of every sample. */
 export const PRELUDE = `import { MessageBoxClient } from '@bsv/message-box-client'
 import { PrivateKey, ProtoWallet } from '@bsv/sdk'
 
 const host = '${SAMPLE_HOST}'
 const wallet = new ProtoWallet(PrivateKey.fromRandom())
-// "local" makes the client ask http://localhost:8080 where a recipient's host is, not the overlay network.
+// With "local" the client looks up hosts at http://localhost:8080, not on the overlay network.
 const client = new MessageBoxClient({ host, walletClient: wallet, networkPreset: 'local' })
 `
 
-/** What a program with the released client does to hear messages, behind `PRELUDE`. */
+/** A program that receives live messages with the released client. It follows `PRELUDE`. */
 export const EVENTS_SAMPLE = `let onMessage
 const arrival = new Promise(resolve => { onMessage = resolve })
 await client.listenForLiveMessages({ messageBox: 'letters', overrideHost: host, onMessage })

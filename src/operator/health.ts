@@ -4,13 +4,11 @@ import type { SharedRedis } from '../lib/redis'
 import { exactly } from '../contract/answers'
 import type { Operation } from '../routes/route'
 
-/** What the server is up to, for whoever asks whether it is ready. */
 export interface Lifecycle {
-  /** It finishes what is under way, and takes nothing new. */
+  /** The server finishes the requests in progress and accepts no new ones. */
   stopping: boolean
 }
 
-/** The state may have changed since. */
 const UNCACHED = { 'cache-control': 'no-store' }
 
 export interface HealthParts {
@@ -21,7 +19,8 @@ export interface HealthParts {
 }
 
 /**
- * Whether the server does its work now; without Redis the node goes on alone, so it still takes requests.
+ * Resolves if the node can handle requests; `degraded` if Redis is unreachable and the node works
+ * alone.
  * @throws ApiError ERR_STOPPING, ERR_UNAVAILABLE, ERR_SCHEMA_OUTDATED
  */
 export async function checkReadiness({
@@ -42,13 +41,14 @@ export const health: Operation<unknown> = {
   isProbe: true,
   id: 'health',
   tag: 'Server',
-  summary: 'Whether the process is up',
+  summary: 'Check that the process runs',
   description:
-    'Asks nothing of the database. It has a rate of its own, ten times that of other requests. `/healthz` and `/health/live` are the same.',
+    'Does not query the database. Its rate limit is ten times that of other requests. ' +
+    '`/healthz` and `/health/live` are the same.',
   access: 'open',
   answers: {
     200: {
-      description: 'It is.',
+      description: 'The process runs.',
       schema: exactly({ status: { const: 'ok' } }),
       examples: { up: { status: 'ok' } },
     },
@@ -67,13 +67,15 @@ export const ready: Operation<HealthParts> = {
   isProbe: true,
   id: 'ready',
   tag: 'Server',
-  summary: 'Whether the server can do its work',
+  summary: 'Check the database and its schema',
   description:
-    'It can while the database answers and its schema is up to date, and until it is told to stop. Without its Redis it is degraded, and goes on alone. `/readyz` and `/health/ready` are the same.',
+    'The server is ready if the database answers, its schema is up to date, and the server is ' +
+    'not stopping. If Redis is unreachable, the status is `degraded` and the node works alone. ' +
+    '`/readyz` and `/health/ready` are the same.',
   access: 'open',
   answers: {
     200: {
-      description: 'It can. `redis` is told where there is one.',
+      description: 'The server is ready. `redis` is left out if the server does not use Redis.',
       schema: exactly(
         { status: { enum: ['ready', 'degraded'] }, redis: { enum: ['ok', 'away'] } },
         ['redis'],

@@ -2,5 +2,5 @@ import { health, ready } from './health'
 import { info } from './info'
 import { migrate } from './migration'
 
-/** Routes about the server, which need no identity. */
+/** The routes for operators. They need no authentication. */
 export const OPERATOR_ROUTES = [health, ready, info, migrate]

@@ -22,7 +22,7 @@ import {
 import { BOB, type Operation } from '../routes/route'
 import { name, version } from '../../package.json'
 
-/** What anybody may know of this server: GET /info. A limit that is off is null. */
+/** The public description of the server (GET /info). A limit that is off is null. */
 export interface Info {
   name: string
   version: string
@@ -38,17 +38,17 @@ export interface Info {
     messageBoxCharacters: number
     acknowledgedIds: number
     page: { messages: number; bytes: number }
-    /** Requests a minute. */
+    /** Requests per minute. */
     rates: { address: number | null; identity: number | null }
     concurrentRequests: number | null
     /** TCP connections and live sockets of one address, live sockets of one identity. */
     connections: { address: number | null }
     sockets: { address: number | null; identity: number | null }
-    /** Seconds a minute that transactions of one address may take to verify. */
+    /** Seconds per minute spent on verifying the transactions of one address. */
     verificationSeconds: number | null
-    /** Bytes that requests and unread answers may take; one address or identity may use a quarter. */
+    /** Bytes of requests and unread responses; a quarter of it for one address or identity. */
     memory: { incoming: number; outgoing: number }
-    /** Rules of permissions that one identity may have. */
+    /** Permission rules of one identity. */
     rules: number | null
     quotas: {
       inbox: { messages: number | null; bytes: number | null }
@@ -56,7 +56,7 @@ export interface Info {
     }
     retentionDays: number | null
   }
-  /** Satoshis for the delivery into a box, where it costs something. */
+  /** Delivery fees in satoshis by box. Free boxes are left out. */
   deliveryFees: Record<string, number>
   features: Record<string, boolean>
 }
@@ -107,7 +107,7 @@ export function describeServer(config: Config, identityKey: IdentityKey): Info {
   }
 }
 
-/** The same with what may change while the server runs: how its own advertisements are, or null where it has none. */
+/** Adds the state of the server's own advertisements, which changes; null if it has none. */
 export type CurrentInfo = Info & { advertising: object | null }
 
 export function currentInfo({
@@ -143,7 +143,7 @@ const INFO = exactly({
     page: exactly({ messages: COUNT, bytes: COUNT }),
     rates: {
       ...exactly({ address: nullable(COUNT), identity: nullable(COUNT) }),
-      description: 'Requests a minute. A large one counts as several.',
+      description: 'Requests per minute. A large request counts as several.',
     },
     concurrentRequests: nullable(COUNT),
     connections: {
@@ -156,21 +156,22 @@ const INFO = exactly({
     },
     verificationSeconds: {
       ...nullable(COUNT),
-      description: 'Seconds a minute that transactions of one address may take to verify.',
+      description: 'Seconds per minute spent on verifying the transactions of one address.',
     },
     memory: {
       ...exactly({ incoming: COUNT, outgoing: COUNT }),
       description:
-        'Bytes that requests and unread answers may take. One address or identity may use a quarter, or what the largest body or answer takes.',
+        'Bytes of requests and unread responses that the server holds. One address or identity ' +
+        'may use a quarter, or as much as the largest body or response needs.',
     },
-    rules: { ...nullable(COUNT), description: 'Rules of permissions that one identity may have.' },
+    rules: { ...nullable(COUNT), description: 'Permission rules of one identity.' },
     quotas: exactly({ inbox: QUOTA, sender: QUOTA }),
     retentionDays: nullable({ type: 'number' }),
   }),
   deliveryFees: {
     type: 'object',
     additionalProperties: SATOSHIS,
-    description: 'What a delivery costs, by the names of boxes.',
+    description: 'The delivery fee of each box that has one.',
   },
   features: { type: 'object', additionalProperties: FLAG },
   advertising: {
@@ -183,7 +184,8 @@ const INFO = exactly({
       }),
     ),
     description:
-      "How the server's own advertisements are: where, under which topics, when that was last looked at, and what stands in the way; null where it has none.",
+      "The server's own advertisements: host, topics, time of the last check and current fault. " +
+      'Null if it has none.',
   },
 })
 
@@ -192,12 +194,12 @@ export const info: Operation<{ info: Info; advertiser: { state: object | undefin
   path: '/info',
   id: 'info',
   tag: 'Server',
-  summary: 'Name, version, identity key, network, limits and features',
-  description: 'For anybody. A limit that is off is null.',
+  summary: 'Get name, limits and features',
+  description: 'A limit that is off is null.',
   access: 'open',
   answers: {
     200: {
-      description: 'What the server is.',
+      description: 'The description of the server.',
       schema: INFO,
       examples: {
         usual: {

@@ -2,7 +2,7 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Registry } from 'prom-client'
 
-/** Prometheus's page, on a port of its own: what it tells is the operator's affair. */
+/** Serves the Prometheus metrics on a separate port, which only the operator can reach. */
 export class MetricsServer {
   private constructor(private readonly server: Server) {}
 

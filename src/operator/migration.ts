@@ -19,15 +19,15 @@ export interface MigrationParts {
   schema: Schema
 }
 
-/** Brings the schema up to date, for an operator who has the key. */
 export const migrate: Operation<MigrationParts> = {
   method: 'post',
   path: '/migrate',
   id: 'migrate',
   tag: 'Server',
-  summary: 'Bring the schema up to date',
+  summary: 'Update the schema (needs `MIGRATE_KEY`)',
   description:
-    'For whoever has `MIGRATE_KEY`, and only where that is set: else there is nothing at this path. Ten attempts a minute from one address.',
+    'Runs the pending migrations. The client sends the value of `MIGRATE_KEY`. If that is not ' +
+    'set, this path is 404. One address may make ten attempts per minute.',
   access: 'open',
   body: {
     schema: fieldsOf(
@@ -45,7 +45,7 @@ export const migrate: Operation<MigrationParts> = {
           prefixItems: [COUNT, listOf(STRING)],
           minItems: 2,
           maxItems: 2,
-          description: 'The number of the batch, and the names of the migrations that ran now.',
+          description: 'The number of the batch and the names of the migrations that ran.',
         },
       }),
       examples: { nothing: { status: 'success', result: [1, []] } },
@@ -69,7 +69,7 @@ console.log(await response.json())`,
   createHandler: ({ config, limits, schema }) => {
     const { key } = config.migrate
     return async (req, res) => {
-      // An attempt counts whether or not the key is right.
+      // An attempt counts even if the key is right.
       await limits.migrations.consume(exchangeOf(req).address)
       const { migratekey } =
         asFields(parseJson(await receiveBody(req, MAX_BODY_BYTES, limits))) ?? {}
@@ -88,7 +88,7 @@ console.log(await response.json())`,
   },
 }
 
-/** Compares in constant time, whatever the lengths. */
+/** Compares in constant time, even if the lengths differ. */
 function isSame(given: string, wanted: string): boolean {
   const digest = (text: string): Buffer => createHash('sha256').update(text).digest()
   return timingSafeEqual(digest(given), digest(wanted))

@@ -1,4 +1,4 @@
-/** The overlay network's side (BRC-22, BRC-24): who receives messages where. */
+/** The routes for the overlay network (BRC-22, BRC-24). */
 import { formatNumber } from '../lib/format'
 import { MAX_ADVERTISED, MAX_HOSTS, MAX_OF_HOST } from '../contract/protocol'
 import { type AdvertisementStore, MAX_FOUND, MAX_FOUND_BYTES } from '../db/advertisements'
@@ -12,7 +12,7 @@ import type { TransactionVerifier } from '../spv/verifier'
 import { toBinary, toOutputList } from './answer'
 import { listDescribed, LOOKUP_SERVICES, TOPIC_MANAGERS, type Described } from './documentation'
 import { QUESTION } from './lookup'
-import { checkTopics, MAX_STORED, submitTransaction, takeBeef } from './submission'
+import { checkTopics, MAX_STORED_BYTES, submitTransaction, takeBeef } from './submission'
 import { SERVICE, TOPIC } from './topic'
 import type { JsonSchema } from '../contract/schema'
 import type { Request } from 'express'
@@ -20,7 +20,6 @@ import { exactly, listOf, STRING } from '../contract/answers'
 import { ApiError } from '../contract/errors'
 import { ALICE, type Operation } from '../routes/route'
 
-/** Largest bodies, in bytes. */
 const MAX_QUESTION_BYTES = 16 * 1024
 const MAX_SUBMISSION_BYTES = 256 * 1024
 
@@ -30,8 +29,9 @@ export interface OverlayParts {
   verifier: TransactionVerifier<'submission'>
 }
 
-const ONLY_WHERE =
-  'Only where the server is a node of the overlay network (`ENABLE_OVERLAY=true`): else there is nothing at this path. Always at the root of the server.'
+const AVAILABILITY =
+  'Always at the root of the server. If the server is not a node of the overlay network ' +
+  '(`ENABLE_OVERLAY=true`), this path is 404.'
 const BYTES = listOf({ type: 'integer', minimum: 0, maximum: 255 })
 const INDEXES = listOf({ type: 'integer', minimum: 0 })
 const METADATA = exactly({ name: STRING, shortDescription: STRING, version: STRING })
@@ -39,7 +39,7 @@ const METADATA = exactly({ name: STRING, shortDescription: STRING, version: STRI
 const base = { tag: 'Overlay', access: 'open', atRoot: true } as const
 const shared = ['ERR_RATE_LIMITED', 'ERR_SERVER_BUSY', 'ERR_UNAVAILABLE'] as const
 
-const list = (
+const createListRoute = (
   path: string,
   id: string,
   what: string,
@@ -51,11 +51,11 @@ const list = (
   method: 'get',
   path,
   id,
-  summary: `The ${what}s of this server`,
-  description: `${ONLY_WHERE} There is one.`,
+  summary: `List ${what}s`,
+  description: `${AVAILABILITY} This server has one ${what}.`,
   answers: {
     200: {
-      description: 'By their names.',
+      description: `The ${what}s by name.`,
       schema: exactly({ [name]: METADATA }),
       examples: { usual: { [name]: example } },
     },
@@ -68,7 +68,7 @@ const list = (
   },
 })
 
-const documentation = (
+const createDocumentationRoute = (
   path: string,
   id: string,
   what: string,
@@ -81,8 +81,8 @@ const documentation = (
   method: 'get',
   path,
   id,
-  summary: `What a ${what} does, for people`,
-  description: ONLY_WHERE,
+  summary: `Describe a ${what}`,
+  description: AVAILABILITY,
   query: {
     schema: {
       type: 'object',
@@ -91,7 +91,9 @@ const documentation = (
     },
     examples: { usual: { [parameter]: name } },
   },
-  answers: { 200: { description: 'In Markdown.', type: 'text/markdown', schema: STRING } },
+  answers: {
+    200: { description: 'The description, in Markdown.', type: 'text/markdown', schema: STRING },
+  },
   errors: [unknown, 'ERR_NOT_FOUND'],
   shared: ['ERR_RATE_LIMITED'],
   sample: `console.log(await (await fetch(new URL('${path}?${parameter}=${name}', host))).text())`,
@@ -114,19 +116,28 @@ export const OVERLAY_ROUTES: Array<Operation<OverlayParts>> = [
     method: 'post',
     path: '/submit',
     id: 'submit',
-    summary: 'Advertise a host, or take an advertisement back (BRC-22)',
-    description: `${ONLY_WHERE} The body is a transaction in BEEF, which has to hold by its scripts and, but on a local network, by proofs that lead to blocks. Each output that is a PushDrop of an identity key, a host and the key's signature over both is admitted; an advertisement that the transaction spends is removed. Submitting it again changes nothing. A transaction may have ${MAX_ADVERTISED} advertisements, and with all that it rests on up to ${formatNumber(MAX_STORED)} bytes; an identity, ${MAX_HOSTS} hosts. Of one host, ${MAX_OF_HOST} advertisements of an identity stand, the first and the newest: a further one takes the place of another.`,
+    summary: 'Submit or revoke advertisements (BRC-22)',
+    description:
+      `${AVAILABILITY} The body is a transaction in BEEF. Its scripts must be valid, and, except ` +
+      'on a local network, its proofs must lead to blocks. The server admits each output that is ' +
+      "a PushDrop of an identity key, a host and the key's signature over both, and removes the " +
+      'advertisements that the transaction spends. Submitting a transaction again changes ' +
+      `nothing. A transaction may have up to ${MAX_ADVERTISED} advertisements and, with its ` +
+      `ancestors and proofs, ${formatNumber(MAX_STORED_BYTES)} bytes. An identity may have ` +
+      `${MAX_HOSTS} hosts. For each host the server keeps ${MAX_OF_HOST} advertisements of an ` +
+      'identity, the first and the newest: a further advertisement replaces another.',
     headers: {
       'x-topics': {
         required: true,
-        description: `The topics as a JSON array; this server has \`${TOPIC}\` alone.`,
+        description: `The topics as a JSON array. This server has only \`${TOPIC}\`.`,
         schema: STRING,
         example: `["${TOPIC}"]`,
       },
       'x-includes-off-chain-values': {
         required: false,
         description:
-          '`true` where the body begins with the length of its BEEF, as a variable-length integer, and holds values behind it.',
+          '`true` if the body begins with the length of its BEEF, as a variable-length integer, ' +
+          'and has off-chain values after the BEEF.',
         schema: { enum: ['true', 'false'] },
         example: 'false',
       },
@@ -140,7 +151,8 @@ export const OVERLAY_ROUTES: Array<Operation<OverlayParts>> = [
     answers: {
       200: {
         description:
-          'What the topic has made of the transaction (STEAK): which outputs it admitted, and which inputs spent an advertisement.',
+          'The acknowledgement of the topic (STEAK): the outputs that it admitted and the inputs ' +
+          'that spent an advertisement.',
         schema: exactly({
           [TOPIC]: exactly({
             outputsToAdmit: INDEXES,
@@ -164,7 +176,7 @@ export const OVERLAY_ROUTES: Array<Operation<OverlayParts>> = [
       'ERR_NOT_FOUND',
     ],
     shared,
-    sample: `// With a wallet that has money, on a network where this server is found.
+    sample: `// This needs a wallet with money, on a network with an overlay.
 try {
   await client.anointHost(host)
 } catch ({ message }) {
@@ -184,12 +196,16 @@ try {
     method: 'post',
     path: '/lookup',
     id: 'lookup',
-    summary: 'Find where an identity receives messages (BRC-24)',
-    description: `${ONLY_WHERE} Answers with the advertisements that stand, the newest first, up to ${MAX_FOUND} of them and ${formatNumber(MAX_FOUND_BYTES)} bytes of transactions. With the header \`X-Aggregation: yes\` the answer has the SDK's binary form.`,
+    summary: 'Find the hosts of an identity (BRC-24)',
+    description:
+      `${AVAILABILITY} Returns the advertisements that match the query and are not spent, newest ` +
+      `first, up to ${MAX_FOUND} of them and ${formatNumber(MAX_FOUND_BYTES)} bytes of ` +
+      'transactions. With the header `X-Aggregation: yes` the response has the binary form of ' +
+      'the SDK.',
     headers: {
       'x-aggregation': {
         required: false,
-        description: '`yes` for the binary form.',
+        description: '`yes` requests the binary form.',
         schema: STRING,
         example: 'no',
       },
@@ -204,7 +220,7 @@ try {
     },
     answers: {
       200: {
-        description: 'Outputs, each with the BEEF of its transaction.',
+        description: 'The outputs, each with the BEEF of its transaction.',
         schema: exactly({
           type: { const: 'output-list' },
           outputs: listOf(exactly({ beef: BYTES, outputIndex: { type: 'integer', minimum: 0 } })),
@@ -233,7 +249,7 @@ console.log(await client.resolveHostForRecipient(recipient))`,
         res.type(binary ? 'application/octet-stream' : 'json').send(answer)
       },
   },
-  list(
+  createListRoute(
     '/listTopicManagers',
     'listTopicManagers',
     'topic manager',
@@ -245,7 +261,7 @@ console.log(await client.resolveHostForRecipient(recipient))`,
     },
     TOPIC_MANAGERS,
   ),
-  list(
+  createListRoute(
     '/listLookupServiceProviders',
     'listLookupServices',
     'lookup service',
@@ -257,7 +273,7 @@ console.log(await client.resolveHostForRecipient(recipient))`,
     },
     LOOKUP_SERVICES,
   ),
-  documentation(
+  createDocumentationRoute(
     '/getDocumentationForTopicManager',
     'topicDocumentation',
     'topic manager',
@@ -266,7 +282,7 @@ console.log(await client.resolveHostForRecipient(recipient))`,
     'ERR_UNKNOWN_TOPIC',
     TOPIC_MANAGERS,
   ),
-  documentation(
+  createDocumentationRoute(
     '/getDocumentationForLookupServiceProvider',
     'lookupDocumentation',
     'lookup service',
@@ -277,7 +293,7 @@ console.log(await client.resolveHostForRecipient(recipient))`,
   ),
 ]
 
-/** Receives a request's body after counting the request against its address's rate. */
+/** Receives the body of a request after counting it against the rate limit of the address. */
 async function receive(
   req: Request,
   rate: RateLimiter,

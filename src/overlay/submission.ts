@@ -10,7 +10,7 @@ import { TOPIC } from './topic'
 import { readVarint } from '../lib/varint'
 
 /** How large a transaction with an advertisement may be, with all that it rests on: so much is kept, and sent to whoever asks. */
-export const MAX_STORED = 64 * 1024
+export const MAX_STORED_BYTES = 64 * 1024
 
 /** What a topic has made of a transaction, by the topic's name: the "submitted transaction execution acknowledgment". */
 export type Steak = Record<
@@ -117,11 +117,11 @@ function toSubmission({ txid, outputs, spends, proven, beef }: VerifiedSubmissio
       reasons.push(`Output ${outputIndex} is no advertisement: ${judged.reason}.`)
     else advertisements.push({ ...judged.advertised, txid, outputIndex })
   }
-  if (advertisements.length > 0 && beef.length > MAX_STORED) {
+  if (advertisements.length > 0 && beef.length > MAX_STORED_BYTES) {
     throw new ApiError(
       'ERR_INVALID_TRANSACTION',
-      `The transaction is too large with all that it rests on: ${beef.length} bytes of BEEF, of which up to ${MAX_STORED} are kept.`,
-      { limit: MAX_STORED },
+      `The transaction is too large with all that it rests on: ${beef.length} bytes of BEEF, of which up to ${MAX_STORED_BYTES} are kept.`,
+      { limit: MAX_STORED_BYTES },
     )
   }
   return { submission: { txid, beef: Buffer.from(beef), proven, advertisements, spends }, reasons }

@@ -28,7 +28,7 @@ function siteOf({ config, info }: Pick<PagesParts, 'config' | 'info'>): Site {
   return { prefix: config.http.prefix, version: info.version, hasTry: config.pages.try }
 }
 
-/** A route of a page, or of what pages load: anyone may request it. */
+/** Declares the route of a page, or of a file that pages load. */
 function page(
   path: string,
   summary: string,
@@ -38,7 +38,7 @@ function page(
 }
 
 export const PAGE_ROUTES: Array<RouteDeclaration<PagesParts>> = [
-  page('/', 'What this server is, for people; for programs, as `/info`', (parts) =>
+  page('/', 'Overview page; JSON as `/info` for programs', (parts) =>
     homeHandler({
       site: siteOf(parts),
       assets: parts.assets,
@@ -46,24 +46,24 @@ export const PAGE_ROUTES: Array<RouteDeclaration<PagesParts>> = [
       status: statusOf(parts),
     }),
   ),
-  page('/docs', 'The API, for people', (parts) => {
+  page('/docs', 'HTTP API page', (parts) => {
     const site = siteOf(parts)
     const docs = docsPage(parts.openapi, site)
     return pageHandler({ site, assets: parts.assets }, () => docs)
   }),
-  page('/docs/events', 'The events of the socket, for people', (parts) => {
+  page('/docs/events', 'Socket events page', (parts) => {
     const site = siteOf(parts)
     const events = eventsPage(createEventsDocument(), site, parts.config.live.enabled)
     return pageHandler({ site, assets: parts.assets }, () => events)
   }),
   {
-    ...page('/try', 'A client of this server, in the browser', (parts) => {
+    ...page('/try', 'Inbox in the browser', (parts) => {
       const site = siteOf(parts)
       return pageHandler({ site, assets: parts.assets }, () => tryPage(site), 'anywhere')
     }),
     isEnabled: ({ config }) => config.pages.try,
   },
-  page('/assets/:file', 'The files that pages load', ({ assets }) => assetHandler(assets)),
+  page('/assets/:file', 'Files that pages load', ({ assets }) => assetHandler(assets)),
   {
     ...page('/', 'Redirects to the home page under the routing prefix', ({ config }) => {
       return (_req, res) => {
