@@ -137,7 +137,7 @@ describe.each(ENGINES)('on %s', (engine) => {
     expect(table.stdout).not.toContain('\u001b')
   })
 
-  test('quotes the last box name for the shell; --json has a name that cannot be shown', async () => {
+  test('quotes the last box name for the shell; --json has unprintable names', async () => {
     const { alice, bob, database } = await start(engine)
     const names = ["$(reboot) it's", 'a \u009b31m\u202e\u{e0041} box', 'zone']
     for (const [at, name] of names.entries())

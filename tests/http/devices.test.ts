@@ -63,7 +63,7 @@ describe.each(ENGINES)('devices on %s', (engine) => {
     ])
   })
 
-  test('a token registered twice is one device; under another identity it is a second device', async () => {
+  test('a token is one device per identity, however often it is registered', async () => {
     const [alice, bob] = [await handshake(server.origin), await handshake(server.origin)]
     const first = await post(alice, '/registerDevice', { fcmToken: 'shared', platform: 'web' })
     const again = await post(alice, '/registerDevice', { fcmToken: 'shared', platform: 'android' })

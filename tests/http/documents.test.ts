@@ -156,7 +156,7 @@ test('the sample of every operation runs', async () => {
   }
 })
 
-test('every public route except the health checks counts against the rate limit of the address', async () => {
+test('the address limit applies to every public route except the health checks', async () => {
   const { host, origin } = await startServer({
     env: { RATE_LIMIT_ADDRESS: '1', MIGRATE_KEY: 'only for this test' },
   })
@@ -206,7 +206,7 @@ test('POST /migrate brings the schema up to date', async () => {
   ])
 })
 
-test('if a payment lacks an output for one of two recipients, the error names that recipient', async () => {
+test('the error for a missing output names the recipient', async () => {
   const { origin } = await startServer({
     env: { CHAINTRACKS_URL: 'http://127.0.0.1:9', ARC_URL: 'http://127.0.0.1:9' },
   })

@@ -25,7 +25,7 @@ test('after a failed read, the next load reads the file again', async () => {
   expect((await assets.load('style.css')).body.toString()).toBe('body {}')
 })
 
-test('after the verifier failed to start for lack of file descriptors, it verifies the next payment', async () => {
+test('a verifier that failed to start for lack of descriptors starts again', async () => {
   const chain = await TestChain.start()
   const database = await createDatabase('sqlite')
   const server = await ServerProcess.start({
