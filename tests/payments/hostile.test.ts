@@ -250,7 +250,7 @@ test('a missing ancestor is detected before a script runs', async () => {
     }),
   ).toMatchObject({
     status: 400,
-    body: { code: 'ERR_INVALID_PAYMENT', description: expect.stringContaining('is not there') },
+    body: { code: 'ERR_INVALID_PAYMENT', description: expect.stringContaining('is missing') },
   })
 })
 
