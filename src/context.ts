@@ -17,7 +17,7 @@ import { MemoryBus } from './fanout/memory'
 import { RedisFanout } from './fanout/redis'
 import { createLimits, type Limits } from './limits'
 import { createLogger } from './logger'
-import { createMailbox, type Mailbox, type Policy, type Publish } from './mailbox'
+import { createMailbox, type Mailbox, type Publish } from './mailbox'
 import { noMetrics, type Metrics } from './metrics'
 import { createPrometheus } from './metrics/prometheus'
 import type { Lifecycle } from './operator/health'
@@ -25,8 +25,7 @@ import { describeServer, type Info } from './operator/info'
 import { createOverlay, type Overlay } from './overlay'
 import { createAdvertiser, type Advertiser } from './overlay/advertiser'
 import { createPayments, type Payments } from './payments'
-import type { Milestone } from './payments/cashier'
-import { createPermissions, type Permissions } from './permissions'
+import { createPermissions, type Permissions, type PriceOf } from './permissions'
 import { noPush, startPush, type Push } from './push'
 import { Assets } from './pages/assets'
 import { SharedRedis } from './lib/redis'
@@ -88,9 +87,7 @@ export interface Overrides {
   logger?: Logger
   serverKey?: ServerKey
   auth?: RequestHandler[]
-  policy?: Policy
-  /** Told how far each payment has come; it goes on when that resolves. */
-  reached?: (milestone: Milestone) => Promise<void>
+  priceOf?: PriceOf
   live?: AuthSocketServerOptions
   idleGrace?: number
   joinFanout?: JoinFanout
@@ -144,14 +141,15 @@ function createDomain(infrastructure: Infrastructure, overrides: Overrides): Dom
   const storage = createStorage(config, infrastructure)
   const { devices, rules, schema, store } = storage
   const permissions = createPermissions({ rules, deliveryFees: config.deliveryFees })
+  const priceOf = overrides.priceOf ?? permissions.priceOf
   const payments = createPayments(config, {
     knex,
     store,
     serverKey,
     privateKey,
     verification: limits.verification,
+    priceOf,
     logger,
-    reached: overrides.reached ?? (async () => {}),
   })
   schema.whenReady(payments.start)
   const hub = new Hub({
@@ -162,7 +160,7 @@ function createDomain(infrastructure: Infrastructure, overrides: Overrides): Dom
   const push = config.push.enabled ? startPush(config.push, { devices, logger }) : noPush
   const mailbox = createMailbox({
     store,
-    policy: overrides.policy ?? permissions.terms,
+    priceOf,
     deliverPaid: payments.deliver,
     publishers: [hub.publish, push.publish].map((publish) => bestEffort(publish, logger)),
     meter: limits.meter,

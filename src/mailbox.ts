@@ -8,7 +8,8 @@ import { ApiError } from './contract/errors'
 import { toListedBody } from './contract/listedBody'
 import type { Metrics } from './metrics'
 import type { DeliverPaid } from './payments/cashier'
-import { isFree, type Terms } from './permissions/rules'
+import type { PriceOf } from './permissions'
+import { isFree } from './permissions/rules'
 import type { ByteBudget } from './limits/budget'
 import type { Meter } from './limits/meter'
 import { Slots } from './limits/slots'
@@ -22,12 +23,6 @@ import type {
   SendResult,
 } from './contract/protocol'
 import { toJson } from './contract/primitives'
-
-/**
- * What a sender has to pay to write to these recipients' box.
- * @throws ApiError if the sender may not write to it
- */
-export type Policy = (sender: IdentityKey, message: OutgoingMessage) => Promise<Terms>
 
 /**
  * Tells a recipient of a stored message, such as on the sockets in its room. Does not throw and
@@ -47,7 +42,7 @@ const MAX_LISTS_AT_ONCE = 4
 
 export interface MailboxParts {
   store: MessageStore
-  policy: Policy
+  priceOf: PriceOf
   deliverPaid: DeliverPaid
   publishers: Publish[]
   /** Limits the work of requests that need more than a small one. */
@@ -61,7 +56,7 @@ export interface MailboxParts {
 
 export function createMailbox({
   store,
-  policy,
+  priceOf,
   deliverPaid,
   publishers,
   meter,
@@ -76,10 +71,10 @@ export function createMailbox({
       const { identityKey: sender } = caller
       const copies = recipients.length - 1
       await meter.spend(caller, { rows: copies, bytes: copies * body.length })
-      const terms = await policy(sender, message)
-      const stored = isFree(terms)
+      const price = await priceOf(sender, message)
+      const stored = isFree(price)
         ? await store.insert(toRows(sender, message), { address: caller.address })
-        : await deliverPaid(caller, message, terms, async () => await policy(sender, message))
+        : await deliverPaid(caller, message, price)
       const results = recipients.map((recipient, index): SendResult => {
         const messageId = messageIds[index]!
         const { createdAt, duplicate } = stored[index]!

@@ -16,7 +16,8 @@ import {
 import { checkSize, type MessageStore, type Stored, type StoredMessage } from '../db/messages'
 import { ApiError } from '../contract/errors'
 import { toListedBody, wrapperOf } from '../contract/listedBody'
-import type { Terms } from '../permissions/rules'
+import type { PriceOf } from '../permissions'
+import type { Price } from '../permissions/rules'
 import type { Caller, IdentityKey, OutgoingMessage } from '../contract/protocol'
 import type { VerifiedPayment } from '../spv/verify'
 import type { Locks } from './lockingScripts'
@@ -25,87 +26,79 @@ import { checkDues, checkOutputs, type Paid } from './outputs'
 import { assignOutputs, parsePayment, type Payment } from './payment'
 import type { VerifyPayment } from './verifier'
 
-/** The points at which a payment may be cut off, for whoever wants to watch it there. */
-export type Milestone = 'verified' | 'claimed' | 'accepted' | 'stored' | 'internalized' | 'settled'
-
 export interface CashierParts {
   store: MessageStore
   payments: PaymentStore
   locks: Locks
   verify: VerifyPayment
   network: ArcBroadcaster
-  /** Told that a payment is stored of which an output is the server's. */
+  priceOf: PriceOf
+  /** Called after each payment that has an output for the server. */
   onStored: () => void
   logger: Logger
-  reached: (milestone: Milestone) => Promise<void>
 }
 
-/** How often to begin again where another attempt at the same message takes the claim away. */
-const ATTEMPTS = 3
+/** How many claims to make if another request for the same message takes the claim over. */
+const MAX_CLAIMS = 3
 
 /**
- * Delivers a message for which its sender has to pay.
- * @param terms on which it was asked for
- * @param currentTerms tells them anew: a rule may be set while the payment is being checked
+ * Delivers a message that its sender has to pay for.
+ * @param price what the message cost when it arrived
  */
 export type DeliverPaid = (
   caller: Caller,
   message: OutgoingMessage,
-  terms: Terms,
-  currentTerms: () => Promise<Terms>,
+  price: Price,
 ) => Promise<Stored[]>
 
-/** Where payments cannot be checked, nothing that costs anything is delivered. */
+/** If the server cannot check payments, it delivers free messages only. */
 export const noCashier: DeliverPaid = async () => {
   throw new ApiError(
     'ERR_PAYMENTS_UNAVAILABLE',
-    'This server cannot check payments: nothing that costs something is delivered.',
+    'This server cannot check payments: it delivers free messages only.',
   )
 }
 
 export function createCashier(parts: CashierParts): DeliverPaid {
-  const { store, payments, locks, verify, network, onStored, logger, reached } = parts
+  const { store, payments, locks, verify, network, priceOf, onStored, logger } = parts
 
-  return async (caller, message, terms, currentTerms) => {
+  return async (caller, message, price) => {
     const { recipients } = message
     const { identityKey: sender } = caller
     const names = namesOf(sender, message)
-    // The same message again is a success; what was paid for it before is enough.
+    // The same message again is a success: it is paid for.
     const times = await store.findAll(names)
     if (times !== undefined) return times.map((createdAt) => ({ createdAt, duplicate: true }))
 
     const payment = parsePayment(message.payment)
-    const assigned = assignOutputs(payment, terms, recipients)
+    const assigned = assignOutputs(payment, price, recipients)
     const verified = await verify(caller, payment.tx)
     const paid = await checkOutputs(locks, sender, recipients, verified, assigned)
-    checkDues(paid, recipients, terms)
+    checkDues(paid, recipients, price)
     const rows = toRows(names, message, payment, paid)
     checkSize(rows)
-    await reached('verified')
 
     const claimable = toClaim(sender, message, payment, verified, paid)
     for (let attempt = 1; ; attempt++) {
       const claimed: Claimed = await payments.claim(claimable)
       if ('paidAt' in claimed)
         return names.map(() => ({ createdAt: claimed.paidAt, duplicate: true }))
-      await reached('claimed')
       try {
-        // The last moment at which a refusal costs the payer nothing.
-        checkDues(paid, recipients, await currentTerms())
+        // A recipient may have set a rule meanwhile. Until the broadcast, a rejection costs the
+        // payer nothing.
+        checkDues(paid, recipients, await priceOf(sender, message))
         if (verified.extended !== undefined)
           await network.broadcast(verified.txid, verified.extended)
-        await reached('accepted')
         const stored = await deliver(caller.address, claimed.claim, claimable, rows, paid)
-        await reached('stored')
         if (claimable.serverOutputs.length > 0) onStored()
         return stored
       } catch (error) {
-        if (error instanceof ClaimLost && attempt < ATTEMPTS) continue
-        // Whatever stands in the way: the payer may use the money again.
+        if (error instanceof ClaimLost && attempt < MAX_CLAIMS) continue
+        // After any failure the payer can use the money again.
         await payments.release(claimed.claim).catch((err: unknown) => {
           logger.warn(
             { err, txid: verified.txid },
-            'a payment could not be released: its claim runs out by itself',
+            'a payment could not be released: its claim expires by itself',
           )
         })
         throw error instanceof ClaimLost ? new ApiError('ERR_SERVER_BUSY') : error

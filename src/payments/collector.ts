@@ -6,7 +6,6 @@ import type { Logger } from 'pino'
 import { PeriodicJob } from '../lib/periodic'
 import { withTimeout } from '../lib/timeout'
 import type { DuePayment, PaymentStore } from '../db/payments'
-import type { Milestone } from './cashier'
 import type { MoneyWallet } from './moneyWallet'
 
 /** How often the collector looks for payments that are due. */
@@ -25,7 +24,6 @@ export interface CollectorParts {
   /** Undefined where there is none: what is paid to the server waits in the database. */
   wallet: MoneyWallet | undefined
   logger: Logger
-  reached: (milestone: Milestone) => Promise<void>
 }
 
 export class Collector {
@@ -67,7 +65,7 @@ export class Collector {
   }
 
   async #takeIn(payment: DuePayment, wallet: MoneyWallet): Promise<void> {
-    const { payments, logger, reached } = this.parts
+    const { payments, logger } = this.parts
     const { id, txid, attempts } = payment
     try {
       await withTimeout(
@@ -75,9 +73,7 @@ export class Collector {
         INTERNALIZE_TIMEOUT_MS,
         'the wallet does not answer in time',
       )
-      await reached('internalized')
       await payments.settle(id)
-      await reached('settled')
     } catch (error) {
       const pause = Math.min(MIN_RETRY_PAUSE_MS * 2 ** attempts, MAX_RETRY_PAUSE_MS)
       const { message } = error as Error

@@ -6,8 +6,9 @@ import { createPaymentStore } from '../db/payments'
 import type { MessageStore } from '../db/messages'
 import type { RateLimiter } from '../limits/rates'
 import type { Secret } from '../lib/secret'
+import type { PriceOf } from '../permissions'
 import { TransactionVerifier } from '../spv/verifier'
-import { createCashier, noCashier, type DeliverPaid, type Milestone } from './cashier'
+import { createCashier, noCashier, type DeliverPaid } from './cashier'
 import { Collector } from './collector'
 import { createLocks } from './lockingScripts'
 import { ArcBroadcaster } from './arc'
@@ -32,14 +33,15 @@ export interface PaymentParts {
   privateKey: Secret
   /** Bounds the time that transactions of one address take to verify. */
   verification: RateLimiter
+  /** Asked again just before a payment is broadcast. */
+  priceOf: PriceOf
   logger: Logger
-  reached: (milestone: Milestone) => Promise<void>
 }
 
 /** Everything that has to do with money, as far as the configuration allows for it. */
 export function createPayments(config: Config, parts: PaymentParts): Payments {
   const { chaintracksUrl, arcUrl, arcApiKey } = config.payments
-  const { knex, store, serverKey, privateKey, verification, logger, reached } = parts
+  const { knex, store, serverKey, privateKey, verification, priceOf, logger } = parts
   if (chaintracksUrl === undefined || arcUrl === undefined)
     return {
       enabled: false,
@@ -51,7 +53,7 @@ export function createPayments(config: Config, parts: PaymentParts): Payments {
   const payments = createPaymentStore(knex)
   const verifier = new TransactionVerifier('payment', chaintracksUrl, verification)
   const moneyWallet = createMoneyWallet(config, privateKey)
-  const collector = new Collector({ payments, wallet: moneyWallet, logger, reached })
+  const collector = new Collector({ payments, wallet: moneyWallet, logger })
   return {
     enabled: true,
     moneyWallet,
@@ -59,8 +61,8 @@ export function createPayments(config: Config, parts: PaymentParts): Payments {
       store,
       payments,
       verify: verifyPayments(verifier),
+      priceOf,
       logger,
-      reached,
       locks: createLocks(serverKey),
       network: new ArcBroadcaster(arcUrl, arcApiKey),
       onStored: () => {

@@ -1,6 +1,6 @@
 /** What a payment's outputs come to: each locked to whom it pays, and everybody paid what is due. */
 import { ApiError } from '../contract/errors'
-import type { Terms } from '../permissions/rules'
+import type { Price } from '../permissions/rules'
 import type { IdentityKey } from '../contract/protocol'
 import type { VerifiedPayment } from '../spv/verify'
 import type { Locks } from './lockingScripts'
@@ -44,7 +44,7 @@ export async function checkOutputs(
 export function checkDues(
   paid: Paid[],
   recipients: IdentityKey[],
-  { deliveryFee, recipientFees }: Terms,
+  { deliveryFee, recipientFees }: Price,
 ): void {
   const dues = [
     ['server', deliveryFee] as const,

@@ -3,7 +3,7 @@
  * transaction holds is another matter. The outputs are BRC-100's `InternalizeOutput`, their remittance is BRC-29's.
  */
 import { ApiError } from '../contract/errors'
-import type { Terms } from '../permissions/rules'
+import type { Price } from '../permissions/rules'
 import type { IdentityKey } from '../contract/protocol'
 import { describe, fieldsOf, publicKey, wholeNumber, type Schema } from '../contract/schema'
 import {
@@ -184,7 +184,7 @@ export function parsePayment(fields: Fields | undefined): Payment {
  */
 export function assignOutputs(
   { outputs }: Payment,
-  { deliveryFee, recipientFees }: Terms,
+  { deliveryFee, recipientFees }: Price,
   recipients: IdentityKey[],
 ): AssignedOutput[] {
   const charging = recipientFees.flatMap((fee, index) => (fee > 0 ? [index] : []))

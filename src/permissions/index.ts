@@ -1,8 +1,8 @@
-/** Who may write to whom, and at what price: rules set by recipients, and what they come to for a sender. */
+/** Recipients set rules about senders. The rules decide if a sender may write, and at what price. */
 import type { DeliveryFees } from '../config'
 import { ApiError } from '../contract/errors'
 import type { Rule, RuleStore } from '../db/permissions'
-import { blockedOf, BLOCKED, feeFor, FREE, statusOf, type FeeStatus, type Terms } from './rules'
+import { blockedOf, BLOCKED, feeFor, FREE, statusOf, type FeeStatus, type Price } from './rules'
 import type { IdentityKey, ListPermissionsRequest } from '../contract/protocol'
 
 /** A rule as its recipient sees it; times are ISO 8601 in UTC. */
@@ -25,7 +25,7 @@ export interface Quote {
 
 export interface Permissions {
   set: (rule: Rule) => Promise<void>
-  /** The rule for just this sender, or for everyone; null where there is none. */
+  /** The rule for this very sender, or for all if `sender` is null. Null if there is none. */
   get: (
     recipient: IdentityKey,
     messageBox: string,
@@ -36,15 +36,17 @@ export interface Permissions {
     request: ListPermissionsRequest,
   ) => Promise<{ permissions: Permission[]; totalCount: number }>
   quote: (sender: IdentityKey, recipients: IdentityKey[], messageBox: string) => Promise<Quote[]>
-  /**
-   * What a message to these recipients costs its sender.
-   * @throws ApiError ERR_DELIVERY_BLOCKED where one of them blocks it
-   */
-  terms: (
-    sender: IdentityKey,
-    message: { recipients: IdentityKey[]; messageBox: string },
-  ) => Promise<Terms>
+  priceOf: PriceOf
 }
+
+/**
+ * What a message to these recipients costs its sender.
+ * @throws ApiError ERR_DELIVERY_BLOCKED if a recipient blocks the sender
+ */
+export type PriceOf = (
+  sender: IdentityKey,
+  message: { recipients: IdentityKey[]; messageBox: string },
+) => Promise<Price>
 
 export function createPermissions({
   rules,
@@ -53,16 +55,16 @@ export function createPermissions({
   rules: RuleStore
   deliveryFees: DeliveryFees
 }): Permissions {
-  const termsFor = async (
+  const findPrice = async (
     sender: IdentityKey,
     recipients: IdentityKey[],
     messageBox: string,
-  ): Promise<Terms> => {
-    const asked = recipients.map((recipient) => ({ recipient, messageBox, sender }))
-    const found = await rules.about(asked)
-    // A box may have any name, those of an object's own parts among them.
+  ): Promise<Price> => {
+    const requests = recipients.map((recipient) => ({ recipient, messageBox, sender }))
+    const found = await rules.about(requests)
+    // A box may be named like a property that every object inherits, such as "constructor".
     const deliveryFee = Object.hasOwn(deliveryFees, messageBox) ? deliveryFees[messageBox]! : FREE
-    return { deliveryFee, recipientFees: asked.map((one) => feeFor(one, found)) }
+    return { deliveryFee, recipientFees: requests.map((request) => feeFor(request, found)) }
   }
 
   return {
@@ -79,21 +81,21 @@ export function createPermissions({
     },
 
     async quote(sender, recipients, messageBox) {
-      const { deliveryFee, recipientFees } = await termsFor(sender, recipients, messageBox)
+      const { deliveryFee, recipientFees } = await findPrice(sender, recipients, messageBox)
       return recipients.map((recipient, index) => {
         const recipientFee = recipientFees[index]!
         return { recipient, messageBox, deliveryFee, recipientFee, status: statusOf(recipientFee) }
       })
     },
 
-    async terms(sender, { recipients, messageBox }) {
-      const terms = await termsFor(sender, recipients, messageBox)
-      if (terms.recipientFees.includes(BLOCKED)) {
+    async priceOf(sender, { recipients, messageBox }) {
+      const price = await findPrice(sender, recipients, messageBox)
+      if (price.recipientFees.includes(BLOCKED)) {
         throw new ApiError('ERR_DELIVERY_BLOCKED', undefined, {
-          blockedRecipients: blockedOf(recipients, terms),
+          blockedRecipients: blockedOf(recipients, price),
         })
       }
-      return terms
+      return price
     },
   }
 }

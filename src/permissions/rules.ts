@@ -1,8 +1,8 @@
-/** What rules come to: rows in, a fee out. Pure, so that it is told by no database and decided in one place. */
+/** The price of a message by its recipients' rules. Pure: the rules come in, the fees go out. */
 import type { IdentityKey } from '../contract/protocol'
 import type { Rule, WriteRequest } from '../db/permissions'
 
-/** A fee that blocks, and one that asks for nothing; any other is a price in satoshis. */
+/** Special fees: one blocks, one allows for free. Any other fee is in satoshis. */
 export const BLOCKED = -1
 export const FREE = 0
 
@@ -13,28 +13,27 @@ export function statusOf(fee: number): FeeStatus {
   return fee === FREE ? 'always_allow' : 'payment_required'
 }
 
-/** The fee for one sender: its own rule wins over everyone's; without a rule it is free. */
+/** The fee for one sender: the rule for this sender wins over the rule for all. Without a rule it is free. */
 export function feeFor({ recipient, messageBox, sender }: WriteRequest, rules: Rule[]): number {
-  const about = (whom: IdentityKey | null): Rule | undefined =>
-    rules.find((rule) => {
-      return rule.recipient === recipient && rule.messageBox === messageBox && rule.sender === whom
-    })
-  return (about(sender) ?? about(null))?.recipientFee ?? FREE
+  const own = rules.filter((rule) => rule.recipient === recipient && rule.messageBox === messageBox)
+  const ruleFor = (key: IdentityKey | null): Rule | undefined =>
+    own.find((rule) => rule.sender === key)
+  return (ruleFor(sender) ?? ruleFor(null))?.recipientFee ?? FREE
 }
 
-/** What a message costs: once for its delivery, whose price is the server's, and for each recipient, in their order. */
-export interface Terms {
+/** What a message costs its sender, in satoshis: `recipientFees` are in the order of the recipients. */
+export interface Price {
   deliveryFee: number
   recipientFees: number[]
 }
 
-export const FREE_OF_CHARGE: Terms = { deliveryFee: FREE, recipientFees: [] }
+export const FREE_OF_CHARGE: Price = { deliveryFee: FREE, recipientFees: [] }
 
-export function isFree({ deliveryFee, recipientFees }: Terms): boolean {
+export function isFree({ deliveryFee, recipientFees }: Price): boolean {
   return deliveryFee === FREE && recipientFees.every((fee) => fee === FREE)
 }
 
-/** The recipients who take nothing from this sender. */
-export function blockedOf(recipients: IdentityKey[], { recipientFees }: Terms): IdentityKey[] {
+/** The recipients that block this sender. */
+export function blockedOf(recipients: IdentityKey[], { recipientFees }: Price): IdentityKey[] {
   return recipients.filter((_recipient, index) => recipientFees[index] === BLOCKED)
 }

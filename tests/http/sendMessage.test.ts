@@ -176,10 +176,10 @@ describe('POST /sendMessage rejects', () => {
 
   test('a send that the policy rejects, after every other check and before storing', async () => {
     const blockedRecipients = [BOB]
-    const policy = async (): Promise<never> => {
+    const priceOf = async (): Promise<never> => {
       throw new ApiError('ERR_DELIVERY_BLOCKED', undefined, { blockedRecipients })
     }
-    const guarded = await startServer({ overrides: { policy } })
+    const guarded = await startServer({ overrides: { priceOf } })
     const carol = await handshake(guarded.origin)
 
     expectRefusal(

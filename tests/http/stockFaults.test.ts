@@ -187,7 +187,7 @@ describe('faults of the stock middleware', () => {
     expect(
       await attack(
         await startServer({
-          overrides: { policy: async () => await hold().then(() => FREE_OF_CHARGE) },
+          overrides: { priceOf: async () => await hold().then(() => FREE_OF_CHARGE) },
         }),
       ),
     ).toBe(false)
@@ -198,7 +198,7 @@ describe('faults of the stock middleware', () => {
       await attack(
         await startServer({
           overrides: {
-            policy: async () => await hold().then(() => FREE_OF_CHARGE),
+            priceOf: async () => await hold().then(() => FREE_OF_CHARGE),
             auth: stockAuth(),
           },
         }),

@@ -1,6 +1,6 @@
 import { expect, test } from '@jest/globals'
 import { connect } from 'node:net'
-import { FREE_OF_CHARGE, type Terms } from '../../src/permissions/rules'
+import { FREE_OF_CHARGE, type Price } from '../../src/permissions/rules'
 import { until } from '../../tools/clients/live'
 import { expectError } from '../../tools/contract/refusals'
 import { startServer } from '../../tools/servers/server'
@@ -19,10 +19,10 @@ const send = async (session: HandSession, messageId: string): Promise<Answer> =>
 }
 
 test('the server rejects requests over the maximum until others are done', async () => {
-  const { policy, held, open } = holdBack()
+  const { priceOf, held, open } = holdBack()
   const { origin, server } = await startServer({
     env: { MAX_CONCURRENT_REQUESTS: '5' },
-    overrides: { policy },
+    overrides: { priceOf },
   })
   const alice = await handshake(origin)
   const working = Array.from(
@@ -54,8 +54,8 @@ test('the server rejects requests over the maximum until others are done', async
   expect(server.context.limits.gate.working).toBe(0)
 })
 
-/** A policy that lets nothing pass until it is told to; it knows how many it holds. */
-function holdBack(): { policy: () => Promise<Terms>; held: () => number; open: () => void } {
+/** A price that lets nothing pass until it is told to; it knows how many it holds. */
+function holdBack(): { priceOf: () => Promise<Price>; held: () => number; open: () => void } {
   let held = 0
   let open = (): void => {}
   const gate = new Promise<void>((resolve) => {
@@ -66,7 +66,7 @@ function holdBack(): { policy: () => Promise<Terms>; held: () => number; open: (
     open: () => {
       open()
     },
-    async policy() {
+    async priceOf() {
       held++
       await gate
       return FREE_OF_CHARGE
@@ -75,10 +75,10 @@ function holdBack(): { policy: () => Promise<Terms>; held: () => number; open: (
 }
 
 test('a request whose client disconnects counts until its work is done', async () => {
-  const { policy, held, open } = holdBack()
+  const { priceOf, held, open } = holdBack()
   const { origin, server } = await startServer({
     env: { MAX_CONCURRENT_REQUESTS: '2' },
-    overrides: { policy },
+    overrides: { priceOf },
   })
   const alice = await handshake(origin)
   const ask = async (

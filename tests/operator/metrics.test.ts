@@ -4,7 +4,7 @@ import { randomUUID } from 'node:crypto'
 import { readFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { GAUGES, TOTALS } from '../../src/metrics'
-import { FREE_OF_CHARGE, type Terms } from '../../src/permissions/rules'
+import { FREE_OF_CHARGE, type Price } from '../../src/permissions/rules'
 import { lightSocket, until } from '../../tools/clients/live'
 import { startServer, type TestServer } from '../../tools/servers/server'
 import { handshake, post, sign, type HandSession } from '../../tools/clients/signedRequests'
@@ -132,13 +132,13 @@ describe('metrics count', () => {
 })
 
 test('a request whose client disconnects counts as aborted, without a latency', async () => {
-  const policy = async (): Promise<Terms> =>
+  const priceOf = async (): Promise<Price> =>
     await new Promise((resolve) =>
       setTimeout(() => {
         resolve(FREE_OF_CHARGE)
       }, 200),
     )
-  const slow = await startServer({ env: { METRICS_PORT: '0' }, overrides: { policy } })
+  const slow = await startServer({ env: { METRICS_PORT: '0' }, overrides: { priceOf } })
   const session = await handshake(slow.origin)
   const { url, init } = await sign(session, {
     target: '/sendMessage',

@@ -7,7 +7,7 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { newWallet, Session } from '../../tools/clients/session'
 import { Connection } from '../../tools/clients/connection'
 import type { FlatEnv } from '../../src/config'
-import { FREE_OF_CHARGE, type Terms } from '../../src/permissions/rules'
+import { FREE_OF_CHARGE, type Price } from '../../src/permissions/rules'
 import { Caller } from '../../tools/clients/caller'
 import { createDatabase, ENGINES, type Engine } from '../../tools/databases/databases'
 import { lightSocket } from '../../tools/clients/live'
@@ -214,12 +214,12 @@ test('during a stop, /ready reports it and new connections are refused', async (
   const working = new Promise<void>((resolve) => {
     begun = resolve
   })
-  const policy = async (): Promise<Terms> => {
+  const priceOf = async (): Promise<Price> => {
     begun()
     await gate
     return FREE_OF_CHARGE
   }
-  const { origin, server } = await startServer({ overrides: { policy, idleGrace: 5000 } })
+  const { origin, server } = await startServer({ overrides: { priceOf, idleGrace: 5000 } })
   const alice = await handshake(origin)
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   const ready = async (): Promise<{ status: number; connection: string; body: unknown }> =>
@@ -279,7 +279,7 @@ test('a slow live send is acknowledged before its socket is closed', async () =>
   const working = new Promise<void>((resolve) => {
     begun = resolve
   })
-  const policy = async (): Promise<Terms> => {
+  const priceOf = async (): Promise<Price> => {
     begun()
     // Longer than the server keeps idle connections and accepts new ones.
     await pause(1500)
@@ -287,7 +287,7 @@ test('a slow live send is acknowledged before its socket is closed', async () =>
   }
   const { origin, server } = await startServer({
     env: { ENABLE_WEBSOCKETS: 'true' },
-    overrides: { policy, idleGrace: 300 },
+    overrides: { priceOf, idleGrace: 300 },
   })
   const socket = await lightSocket(origin, { options: { reconnection: false } }).authenticate()
   const roomId = `${socket.identityKey}-inbox`

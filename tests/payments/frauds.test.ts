@@ -1,5 +1,5 @@
 import { Beef, MerklePath, PrivateKey, Transaction } from '@bsv/sdk'
-import { beforeAll, describe, expect, test } from '@jest/globals'
+import { beforeAll, describe, expect, jest, test } from '@jest/globals'
 import type { Knex } from 'knex'
 import { randomUUID } from 'node:crypto'
 import { TestChain } from '../../tools/chain/chain'
@@ -500,26 +500,20 @@ describe.each(ENGINES)('payments on %s', (engine) => {
   })
 
   describe('a fee that is set during verification', () => {
-    let held: TestServer
-    let meanwhile: () => Promise<void> = async () => {}
+    let checking: TestServer
 
     beforeAll(async () => {
-      held = await startServer({
-        engine,
-        env: chain.env,
-        overrides: {
-          async reached(milestone) {
-            if (milestone === 'claimed') await meanwhile()
-          },
-        },
-      })
+      checking = await startServer({ engine, env: chain.env })
     })
 
     test.each([
       [-1, 403, 'ERR_DELIVERY_BLOCKED'],
       [200, 400, 'ERR_INSUFFICIENT_PAYMENT'],
     ])('of %i applies, and the payer can use the money', async (recipientFee, status, code) => {
-      const [sender, owner] = [await handshake(held.origin, payerKey), await handshake(held.origin)]
+      const [sender, owner] = [
+        await handshake(checking.origin, payerKey),
+        await handshake(checking.origin),
+      ]
       const set = async (fee: number): Promise<unknown> =>
         await post(owner, '/permissions/set', { messageBox: 'door', recipientFee: fee })
       await set(PRICE)
@@ -536,12 +530,14 @@ describe.each(ENGINES)('payments on %s', (engine) => {
           },
           payment,
         })
-      meanwhile = async () => {
+      const setRule = jest.fn(async () => {
         await set(recipientFee)
-      }
+      })
+      chain.beforeHeaders = setRule
       const answer = await knock()
-      meanwhile = async () => {}
+      chain.beforeHeaders = async () => {}
 
+      expect(setRule).toHaveBeenCalled()
       expect([answer.status, answer.body.code]).toEqual([status, code])
       expect(chain.broadcast).not.toContain(transaction.id('hex'))
       await set(PRICE)

@@ -4,7 +4,6 @@ import { expect, test } from '@jest/globals'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
 import { parseConfig } from '../../src/config'
-import type { Milestone } from '../../src/payments/cashier'
 import { createKnex } from '../../src/db/engine/knex'
 import { MessageBoxServer } from '../../src/server'
 import { TestChain } from '../../tools/chain/chain'
@@ -18,6 +17,7 @@ import { pay } from '../../tools/chain/payer'
 import { Child, eventually } from '../../tools/programs/processes'
 import { hushClient } from '../../tools/clients/hush'
 import { until } from '../../tools/clients/live'
+import type { KillPoint } from '../../tools/programs/serveAndDie'
 import { onEnd } from '../../tools/servers/server'
 import { handshake, post, type HandSession } from '../../tools/clients/signedRequests'
 import { UNMETERED } from '../../tools/servers/unmetered'
@@ -29,21 +29,21 @@ const PROGRAM = [
   join(__dirname, '../../tools/programs/serveAndDie.ts'),
 ]
 
-const MILESTONES: Milestone[] = ['verified', 'claimed', 'accepted', 'stored']
+const KILL_POINTS: KillPoint[] = ['verified', 'claimed', 'accepted', 'stored']
 /** Those around which transactions on MySQL differ from those on SQLite. */
-const ON_MYSQL: Milestone[] = ['claimed', 'stored']
+const ON_MYSQL: KillPoint[] = ['claimed', 'stored']
 const CASES = ENGINES.flatMap((engine) =>
-  (engine === 'sqlite' ? MILESTONES : ON_MYSQL).map((milestone): [Milestone, Engine] => [
-    milestone,
+  (engine === 'sqlite' ? KILL_POINTS : ON_MYSQL).map((killPoint): [KillPoint, Engine] => [
+    killPoint,
     engine,
   ]),
 )
 
 async function serve(
   env: NodeJS.ProcessEnv,
-  milestone: Milestone,
+  killPoint: KillPoint,
 ): Promise<{ origin: string; child: Child }> {
-  const child = new Child(process.execPath, [...PROGRAM, milestone], {
+  const child = new Child(process.execPath, [...PROGRAM, killPoint], {
     env: { ...process.env, ...env },
   })
   const port = await eventually(
@@ -64,7 +64,7 @@ hushClient()
 
 test.each(CASES)(
   'a payment delivers its message once if the server is killed when it is %s, on %s',
-  async (milestone, engine) => {
+  async (killPoint, engine) => {
     const database = await createDatabase(engine)
     onEnd(database.drop)
     const chain = await TestChain.start()
@@ -79,7 +79,7 @@ test.each(CASES)(
       PORT: '0',
     }
     const [payerKey, recipientKey] = [PrivateKey.fromRandom(), PrivateKey.fromRandom()]
-    const first = await serve(env, milestone)
+    const first = await serve(env, killPoint)
     const payer = await handshake(first.origin, payerKey)
     const message = {
       recipient: recipientKey.toPublicKey().toString(),
@@ -118,9 +118,9 @@ test.each(CASES)(
   },
 )
 
-test.each<Milestone>(['stored', 'internalized', 'settled'])(
+test.each<KillPoint>(['stored', 'internalized', 'settled'])(
   'the wallet gets the money once if the server is killed when the payment is %s',
-  async (milestone) => {
+  async (killPoint) => {
     const database = await createDatabase('sqlite')
     onEnd(database.drop)
     const chain = await WalletChain.start()
@@ -136,7 +136,7 @@ test.each<Milestone>(['stored', 'internalized', 'settled'])(
       PORT: '0',
     }
     const payer = await chain.wallet({ satoshis: 10_000 })
-    const first = await serve(env, milestone)
+    const first = await serve(env, killPoint)
     const client = new MessageBoxClient({
       host: first.origin,
       walletClient: payer.wallet,

@@ -9,6 +9,8 @@ export class TestChain {
   /** What ARC and the service of headers do: serve, or fail as a service does that is overloaded. */
   arcAway = false
   headersAway = false
+  /** The service of headers answers when this resolves. */
+  beforeHeaders: () => Promise<void> = async () => {}
   /** In place of ARC's own answer. */
   arcAnswer: string | undefined
   /** ARC answers when this resolves. */
@@ -24,14 +26,16 @@ export class TestChain {
   static async start(): Promise<TestChain> {
     const chain = new TestChain()
     chain.env.CHAINTRACKS_URL = await serve((request, response) => {
-      response.statusCode = chain.headersAway ? 503 : 200
-      response.end(
-        JSON.stringify(
-          chain.headersAway
-            ? { status: 'error' }
-            : { status: 'success', value: chain.#header(request.url ?? '') },
-        ),
-      )
+      void chain.beforeHeaders().then(() => {
+        response.statusCode = chain.headersAway ? 503 : 200
+        response.end(
+          JSON.stringify(
+            chain.headersAway
+              ? { status: 'error' }
+              : { status: 'success', value: chain.#header(request.url ?? '') },
+          ),
+        )
+      })
     })
     chain.env.ARC_URL = await serve((request, response) => {
       void readBody(request).then(async (body) => {
