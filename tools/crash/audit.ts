@@ -7,39 +7,39 @@ import type { Caller } from '../clients/caller'
 import { makeBody, type Entry, type Ledger } from './ledger'
 import { BOX, type Load } from './load'
 
-/** All numbers are of messages, one for each recipient, where nothing else is said. */
+/** Unless stated otherwise, numbers count messages, one for each recipient. */
 export interface Counts {
   sent: number
   answered: number
-  /** Rows in the database, in the end. */
+  /** Rows in the database at the end. */
   stored: number
   acknowledged: number
   /** Answered 200 and not acknowledged, but not listed, or not in the database. */
   missing: number
   /** Listed twice, or twice in the database. */
   twice: number
-  /** There, although the acknowledgement was answered. */
+  /** Stored although the acknowledgement was answered. */
   cameBack: number
-  /** Sends to several recipients that are there for some of them alone. */
+  /** Sends to several recipients that are stored for only some of them. */
   halfSent: number
   /** Listed with another body than was sent. */
   damaged: number
-  /** Counts of the quotas that are not what is stored. */
+  /** Quota counts that differ from the stored messages. */
   miscounted: number
-  /** In the database, though nobody sent them or the server does not list them. */
+  /** In the database, but not sent or not listed. */
   stray: number
-  /** Requests that were made again, and how many of them had been carried out the first time. */
+  /** Repeated requests, and how many of them were duplicates. */
   repeats: number
   duplicates: number
   unanswered: number
   refused: number
-  /** The longest that a client waited for an answer, or for the end of its connection, in milliseconds. */
+  /** The longest time until an answer or a failure, in milliseconds. */
   slowest: number
-  /** What else should not have happened, in words. */
+  /** Descriptions of everything else that should not happen. */
   faults: string[]
 }
 
-/** What must be zero, whatever was killed. */
+/** Counts that must be zero. */
 const NEVER = [
   'missing',
   'twice',
@@ -56,7 +56,7 @@ export function isSound(counts: Counts): boolean {
   return NEVER.every((name) => counts[name] === 0) && counts.faults.length === 0
 }
 
-/** Reads everything, through the server and beside it. */
+/** Reads all messages, through the server and from the database. */
 export async function audit(
   { ledger, recipients }: Load,
   database: DatabaseConfig,

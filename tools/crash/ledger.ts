@@ -1,4 +1,4 @@
-/** What the senders and readers of a load know: what they asked for, and what was answered. */
+/** The requests and answers of the clients of a load. */
 
 /** One message for one recipient. */
 export interface Entry {
@@ -6,11 +6,11 @@ export interface Entry {
   recipient: string
   /** Of the body, in characters. */
   size: number
-  /** The ids that were sent together, to be stored together or not at all. */
+  /** The ids that were sent together, which are stored together or not at all. */
   together: string[]
   /** The send was answered 200. */
   answered: boolean
-  /** The recipient asked for its removal, or was answered that it is gone. */
+  /** Whether the recipient has requested its removal, and got the answer. */
   acknowledged: 'no' | 'asked' | 'answered'
 }
 
@@ -18,15 +18,15 @@ export class Ledger {
   readonly entries = new Map<string, Entry>()
   /** Answers of 200 to sends. */
   answers = 0
-  /** Requests that were made again because they failed, and how many of them the server knew already. */
+  /** Requests repeated after a failure, and how many of them were duplicates. */
   repeats = 0
   duplicates = 0
-  /** Requests that failed as they may: without an answer, or with 503. */
+  /** Requests without an answer or with 503, which are allowed failures. */
   unanswered = 0
   refused = 0
-  /** The longest time until an answer, or until it was clear that there is none, in milliseconds. */
+  /** The longest time until an answer or a failure, in milliseconds. */
   slowest = 0
-  /** Whatever should not happen, in words. */
+  /** Descriptions of everything else that should not happen. */
   readonly faults: string[] = []
 
   open(entry: Pick<Entry, 'messageId' | 'recipient' | 'size' | 'together'>): void {
