@@ -3,10 +3,9 @@ import { ApiError } from '../contract/errors'
 import { asFields } from '../contract/primitives'
 import { fetchJson } from '../lib/fetchJson'
 
-/** How long the network may take to answer, and how much it may say. */
 const TIMEOUT_MS = 10_000
 const MAX_ANSWER_BYTES = 64 * 1024
-/** States of a transaction that will not be mined, as ARC names them; it may answer 200 with them. */
+/** ARC's states of a transaction that will not be mined. ARC may answer 200 with them. */
 const REJECTED = new Set([
   'DOUBLE_SPEND_ATTEMPTED',
   'REJECTED',
@@ -14,9 +13,9 @@ const REJECTED = new Set([
   'MALFORMED',
   'MINED_IN_STALE_BLOCK',
 ])
-/** States in which ARC has the transaction, and the network has yet to hear of it. */
+/** States in which ARC has the transaction but the network does not. */
 const PENDING = new Set(['UNKNOWN', 'QUEUED', 'RECEIVED'])
-/** Statuses by which ARC says that the transaction is at fault: the rest is about who asks, how often, or ARC itself. */
+/** Statuses that reject the transaction. Others are about the request, its rate, or ARC itself. */
 const AT_FAULT = (status: number): boolean =>
   status === 400 || status === 409 || status === 422 || (status >= 460 && status < 500)
 
@@ -28,7 +27,7 @@ interface ArcAnswer {
   title?: string
 }
 
-/** Sends transactions to the network, by ARC. */
+/** Broadcasts transactions through ARC. */
 export class ArcBroadcaster {
   constructor(
     private readonly arcUrl: string,
@@ -36,9 +35,8 @@ export class ArcBroadcaster {
   ) {}
 
   /**
-   * Has a transaction accepted; one that the network knows already is accepted again.
-   * @param txid the transaction's id
-   * @param extended in BRC-30's extended format, in hex
+   * Broadcasts a transaction. One that the network knows already is accepted again.
+   * @param extended the transaction in extended format (BRC-30), in hex
    * @throws ApiError ERR_PAYMENT_REJECTED, ERR_PAYMENTS_UNAVAILABLE
    */
   async broadcast(txid: string, extended: string): Promise<void> {
@@ -49,7 +47,7 @@ export class ArcBroadcaster {
       .slice(0, 300)
     const stands = status >= 200 && status < 300
     const state = typeof answer.txStatus === 'string' ? answer.txStatus.toUpperCase() : undefined
-    // Whatever does not speak of this very transaction is no answer of an ARC's.
+    // An answer without this transaction's id does not come from an ARC.
     const isAbout = answer.txid === txid || (answer.txid === undefined && state !== undefined)
     if (stands && (!isAbout || PENDING.has(state ?? '')))
       throw unavailable(

@@ -1,7 +1,7 @@
 /**
- * Delivers messages that cost something. A payment counts only if it is there, holds, pays whom it has to, is not used
- * for another message, and is accepted by the network; then the message is stored with what is its recipient's, in one
- * transaction with the end of the claim. Wherever this is cut off, the states in the database tell how to go on.
+ * Delivers messages that cost something. The server checks that the payment is valid, pays the right
+ * payees, is not used for another message, and is accepted by the network. Then it stores the message
+ * and ends the claim in one transaction. After a crash, the states in the database say how to go on.
  */
 import { createHash } from 'node:crypto'
 import type { Logger } from 'pino'
@@ -120,7 +120,7 @@ export function createCashier(parts: CashierParts): DeliverPaid {
       },
     })
     const idle = paid.filter(({ payee }) => payee !== 'server' && stored[payee]!.duplicate)
-    // Another payment has brought the very same message in meanwhile: this one pays for nothing, or for less than it could.
+    // Another payment delivered the same message meanwhile: this one pays for less, or nothing.
     if (stored.every(({ duplicate }) => duplicate)) await payments.release(claim)
     else if (idle.length > 0)
       await payments.free(
@@ -166,7 +166,7 @@ function outpointOf(txid: string, { outputIndex }: Paid): string {
 
 type BodilessMessage = Omit<StoredMessage, 'body'>
 
-/** The messages as they are stored. What is long is written once, however many recipients there are. */
+/** The messages as they are stored. Long parts are encoded once for all recipients. */
 function toRows(
   names: BodilessMessage[],
   message: OutgoingMessage,
@@ -189,7 +189,7 @@ function toRows(
   })
 }
 
-/** An output as its payee's wallet takes it in (BRC-100): what was checked, and nothing else that came with it. */
+/** An output for the payee's wallet (BRC-100): only the fields that were checked. */
 function toInternalizeOutput({
   outputIndex,
   derivationPrefix,

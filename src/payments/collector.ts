@@ -1,6 +1,6 @@
 /**
- * Brings into the server's wallet what was paid to it: in the background, from what the database holds, again and
- * again until it is done. To take the same output in twice changes nothing, so nodes need not agree on who does it.
+ * Moves what the server was paid into its wallet, in the background, from the payments table. A failed
+ * payment is tried again. The wallet ignores an output that it has, so nodes need no coordination.
  */
 import type { Logger } from 'pino'
 import { PeriodicJob } from '../lib/periodic'
@@ -8,9 +8,7 @@ import { withTimeout } from '../lib/timeout'
 import type { DuePayment, PaymentStore } from '../db/payments'
 import type { MoneyWallet } from './moneyWallet'
 
-/** How often the collector looks for payments that are due. */
 const INTERVAL_MS = 30_000
-/** How many payments to look at together. */
 const BATCH = 20
 const INTERNALIZE_TIMEOUT_MS = 30_000
 /** A payment that a stop cuts off is collected after the next start. */
@@ -21,7 +19,7 @@ const MAX_RETRY_PAUSE_MS = 60 * 60 * 1000
 
 export interface CollectorParts {
   payments: PaymentStore
-  /** Undefined where there is none: what is paid to the server waits in the database. */
+  /** If undefined, payments to the server wait in the database. */
   wallet: MoneyWallet | undefined
   logger: Logger
 }
@@ -41,7 +39,7 @@ export class Collector {
     })
   }
 
-  /** Collects what is due now, and goes on at intervals. */
+  /** Collects what is due now, then at intervals. */
   start(): void {
     this.#job.start()
   }

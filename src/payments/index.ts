@@ -17,11 +17,11 @@ import { MoneyWallet } from './moneyWallet'
 
 export interface Payments {
   deliver: DeliverPaid
-  /** Whether payments can be checked at all. */
+  /** Whether the server can check payments. */
   enabled: boolean
-  /** The wallet that money is paid to; undefined where there is none. */
+  /** The wallet that receives money; undefined if none is configured. */
   moneyWallet: MoneyWallet | undefined
-  /** Looks after what was left when the server was last here. */
+  /** Starts the collector, which also collects what a former run left. */
   start: () => void
   close: () => Promise<void>
 }
@@ -31,14 +31,14 @@ export interface PaymentParts {
   store: MessageStore
   serverKey: ServerKey
   privateKey: Secret
-  /** Bounds the time that transactions of one address take to verify. */
+  /** Limits the time that transactions of one address take to verify. */
   verification: RateLimiter
   /** Asked again just before a payment is broadcast. */
   priceOf: PriceOf
   logger: Logger
 }
 
-/** Everything that has to do with money, as far as the configuration allows for it. */
+/** Creates what the configuration allows: payments need a block header service and an ARC. */
 export function createPayments(config: Config, parts: PaymentParts): Payments {
   const { chaintracksUrl, arcUrl, arcApiKey } = config.payments
   const { knex, store, serverKey, privateKey, verification, priceOf, logger } = parts
@@ -79,7 +79,7 @@ export function createPayments(config: Config, parts: PaymentParts): Payments {
   }
 }
 
-/** The server's wallet, where the configuration allows for one. */
+/** The server's wallet; undefined if no storage or no block header service is configured. */
 export function createMoneyWallet(
   {
     network,

@@ -1,28 +1,28 @@
-/** To whom an output belongs: BRC-29's keys, over the native serverKey. */
+/** The locking scripts of payees: keys derived as in BRC-29, with the server's key. */
 import { createHash } from 'node:crypto'
 import { anyone, type ServerKey } from '../auth/serverKey'
 import { ApiError } from '../contract/errors'
 import type { IdentityKey } from '../contract/protocol'
 import type { PaidOutput } from './payment'
 
-/** BRC-29's protocol. */
+/** The protocol of BRC-29. */
 const PROTOCOL = [2, '3241645161d8'] as const
 
-/** Who pays whom by an output. */
+/** The payer and the payee of an output. */
 interface Parties {
-  /** As the output is derived: the sender's own key for the server, anyone's for a recipient. */
+  /** The sender's key for an output to the server, the key "anyone" for one to a recipient. */
   payer: IdentityKey
   payee: IdentityKey
 }
 
 export interface Locks {
-  /** The parties of an output for the server, which its proven sender pays. */
+  /** The parties of an output to the server, which the authenticated sender pays. */
   toServer: (sender: IdentityKey) => Parties
-  /** The parties of an output for a recipient, which anyone pays: so a server can derive its key as well. */
+  /** The parties of an output to a recipient. "anyone" pays it, so a server can derive its key. */
   toRecipient: (recipient: IdentityKey) => Parties
   /**
-   * Whether an output's script pays to the key that is derived for its payee.
-   * @throws ApiError ERR_PAYMENT_NOT_TO_PAYEE where it does not
+   * Checks that an output's script pays to the key derived for its payee.
+   * @throws ApiError ERR_PAYMENT_NOT_TO_PAYEE if it does not
    */
   check: (output: PaidOutput, script: Buffer, parties: Parties) => Promise<void>
 }
@@ -39,7 +39,7 @@ export function createLocks(serverKey: ServerKey): Locks {
       const refuse = (reason: string): never => {
         throw new ApiError('ERR_PAYMENT_NOT_TO_PAYEE', `Output ${outputIndex} ${reason}.`)
       }
-      // By another key than it was locked with, its payee's wallet would never find it.
+      // With another key, the payee's wallet would never find the output.
       if (senderIdentityKey !== payer) refuse(`must name ${payer} as its senderIdentityKey`)
       const keyID = `${derivationPrefix} ${derivationSuffix}`
       const name = { protocolID: PROTOCOL, keyID }
@@ -53,7 +53,6 @@ export function createLocks(serverKey: ServerKey): Locks {
   }
 }
 
-/** The locking script of P2PKH for a public key. */
 function payToKey(publicKey: Buffer): Buffer {
   const hash = createHash('ripemd160')
     .update(createHash('sha256').update(publicKey).digest())

@@ -1,4 +1,4 @@
-/** The server's wallet for money: BRC-100 over a storage elsewhere. It is loaded and built when it is first needed, not before. */
+/** The server's BRC-100 wallet over a remote storage. It is loaded when it is first needed. */
 import type { Wallet } from '@bsv/wallet-toolbox-client'
 import { withTimeout } from '../lib/timeout'
 import type { Secret } from '../lib/secret'
@@ -21,12 +21,12 @@ export class MoneyWallet {
 
   constructor(private readonly settings: WalletSettings) {}
 
-  /** Lets go of the wallet, if it was ever built. */
+  /** Closes the wallet if it was built. */
   async close(): Promise<void> {
     const building = this.#building
     this.#building = undefined
     if (building === undefined) return
-    // One that is still being built, or that hangs, ends with the process.
+    // A wallet that is being built, or that hangs, ends with the process.
     await withTimeout(
       building.then(async (wallet) => {
         await wallet.destroy()
@@ -37,8 +37,8 @@ export class MoneyWallet {
   }
 
   /**
-   * The wallet, ready to be used.
-   * @throws Error where the storage cannot be reached in time; the next call tries again
+   * The wallet, ready for use.
+   * @throws Error if the storage does not answer in time; the next call tries again
    */
   async get(): Promise<Wallet> {
     this.#building ??= withTimeout(
@@ -62,8 +62,8 @@ async function build({
   const { PrivateKey, CachedKeyDeriver } = require('@bsv/sdk') as typeof import('@bsv/sdk')
   const toolbox =
     require('@bsv/wallet-toolbox-client') as typeof import('@bsv/wallet-toolbox-client')
-  // The toolbox has services for public networks alone; of these the wallet needs block headers here, and they have a
-  // service of their own.
+  // The toolbox has services for public networks only. The wallet needs block headers alone, which
+  // have a service of their own.
   const services = new toolbox.Services(
     toolbox.Services.createDefaultOptions(chain === 'main' ? 'main' : 'test'),
   )

@@ -1,4 +1,4 @@
-/** What a payment's outputs come to: each locked to whom it pays, and everybody paid what is due. */
+/** Checks a payment's outputs: each is locked to its payee, and every payee gets what is due. */
 import { ApiError } from '../contract/errors'
 import type { Price } from '../permissions/rules'
 import type { IdentityKey } from '../contract/protocol'
@@ -6,14 +6,14 @@ import type { VerifiedPayment } from '../spv/verify'
 import type { Locks } from './lockingScripts'
 import { parseOutput, type AssignedOutput, type PaidOutput, type Payee } from './payment'
 
-/** An output that pays somebody, checked. */
+/** An output that was checked. */
 export interface Paid extends PaidOutput {
   payee: Payee
   satoshis: number
 }
 
 /**
- * Holds each output against whom it has to pay.
+ * Checks that each output pays its payee.
  * @throws ApiError ERR_PAYMENT_NOT_TO_PAYEE
  */
 export async function checkOutputs(
@@ -38,7 +38,7 @@ export async function checkOutputs(
 }
 
 /**
- * Whether everybody gets what is due.
+ * Checks that every payee gets what is due.
  * @throws ApiError ERR_INSUFFICIENT_PAYMENT
  */
 export function checkDues(

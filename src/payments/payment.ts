@@ -1,6 +1,6 @@
 /**
- * A payment as it comes beside a message: what its fields are, and which of its outputs is whose. Pure; whether the
- * transaction holds is another matter. The outputs are BRC-100's `InternalizeOutput`, their remittance is BRC-29's.
+ * A payment beside a message: its fields, and the payee of each output. Does not verify the
+ * transaction. The outputs are `InternalizeOutput` of BRC-100; their remittance is that of BRC-29.
  */
 import { ApiError } from '../contract/errors'
 import type { Price } from '../permissions/rules'
@@ -14,12 +14,11 @@ import {
   type Fields,
 } from '../contract/primitives'
 
-/** Largest transaction with its ancestors, in bytes, and how many outputs may be named. */
 const MAX_PAYMENT_BYTES = 1024 * 1024
 const MAX_OUTPUTS = 200
-/** Longest derivation prefix and suffix, in characters: together they stay within BRC-43's 800. */
+/** In characters. Prefix and suffix together stay within the 800 of BRC-43. */
 const MAX_DERIVATION = 396
-/** What wallets take as the description and the labels of an action (BRC-100), in bytes. */
+/** The limits of wallets for an action's description and labels (BRC-100), in bytes. */
 const DESCRIPTION = { least: 5, most: 2000 }
 const MAX_LABEL = 300
 const MAX_LABELS = 50
@@ -32,7 +31,7 @@ export interface Payment {
   labels?: string[]
 }
 
-/** An output of a payment, as far as it says how its payee derives the key. */
+/** An output, with what its payee needs to derive the key. */
 export interface PaidOutput {
   outputIndex: number
   derivationPrefix: string
@@ -40,10 +39,10 @@ export interface PaidOutput {
   senderIdentityKey: IdentityKey
 }
 
-/** Whom an output is for: the server, or the recipient at this place in the request. */
+/** The server, or the index of the recipient in the request. */
 export type Payee = 'server' | number
 
-/** Each output that is named, with whom it has to pay. */
+/** Each output of the request, with its payee. */
 export interface AssignedOutput {
   payee: Payee
   output: Fields
@@ -59,7 +58,7 @@ const transaction: Schema<Buffer> = {
         minItems: 1,
         maxItems: MAX_PAYMENT_BYTES,
       },
-      // No character but the alphabet's, and no bit beyond the last byte.
+      // Canonical base64: only its alphabet, and no bits after the last byte.
       {
         type: 'string',
         contentEncoding: 'base64',
@@ -73,7 +72,7 @@ const transaction: Schema<Buffer> = {
 }
 const outputIndex = describe(wholeNumber(0), 'Which output of the transaction this is.')
 const BASE64 = /^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
-/** Wallets take nothing but base64 here, and would leave the money where it is. */
+/** Wallets accept only base64 here; otherwise they do not take the money. */
 const derivation: Schema<string> = {
   read: (value) =>
     typeof value === 'string' &&
@@ -98,7 +97,7 @@ const remittance = {
 }
 const WALLET_PAYMENT = 'wallet payment'
 
-/** One output of a payment, as its document describes it: BRC-100's, with the remittance of BRC-29. */
+/** The schema of one output: that of BRC-100, with the remittance of BRC-29. */
 export const PAYMENT_OUTPUT = fieldsOf(
   {
     outputIndex,
@@ -142,7 +141,7 @@ export const PAYMENT = fieldsOf(
 )
 
 /**
- * Takes a payment's fields for what they are, where terms ask for one.
+ * Reads a payment's fields.
  * @throws ApiError ERR_MISSING_PAYMENT_TX, ERR_INVALID_PAYMENT
  */
 export function parsePayment(fields: Fields | undefined): Payment {
@@ -177,10 +176,11 @@ export function parsePayment(fields: Fields | undefined): Payment {
 }
 
 /**
- * Says which output is to pay whom: the first is the server's where it charges for the delivery; the others are of the
- * recipients who charge, in the order of the request, unless an output names its recipient itself. One that is left
- * over belongs to the only recipient, if there is one alone.
- * @throws ApiError ERR_MISSING_DELIVERY_OUTPUT, ERR_INSUFFICIENT_OUTPUTS, ERR_MISSING_RECIPIENT_OUTPUTS, ERR_PAYMENT_NOT_TO_PAYEE
+ * Assigns a payee to each output. If the server charges for the delivery, the first output is its.
+ * The others belong to the recipients with a fee, in the order of the request, unless an output names
+ * its recipient. If there is a single recipient, further outputs are its too.
+ * @throws ApiError ERR_MISSING_DELIVERY_OUTPUT, ERR_INSUFFICIENT_OUTPUTS,
+ * ERR_MISSING_RECIPIENT_OUTPUTS, ERR_PAYMENT_NOT_TO_PAYEE
  */
 export function assignOutputs(
   { outputs }: Payment,
@@ -225,8 +225,8 @@ export function assignOutputs(
 }
 
 /**
- * An output's own words on how its key is derived.
- * @throws ApiError ERR_PAYMENT_NOT_TO_PAYEE where it is no "wallet payment", or its remittance is not BRC-29's
+ * How the key of an output is derived, as the output says.
+ * @throws ApiError ERR_PAYMENT_NOT_TO_PAYEE if it is no "wallet payment" with a BRC-29 remittance
  */
 export function parseOutput(output: Fields): PaidOutput {
   const { protocol } = output
@@ -258,7 +258,7 @@ export function parseOutput(output: Fields): PaidOutput {
   return { outputIndex: index, derivationPrefix, derivationSuffix, senderIdentityKey }
 }
 
-/** The recipient that an output names in its custom instructions; undefined where it names none, null where that is no key. */
+/** The recipient in an output's custom instructions; undefined if none, null if it is no key. */
 function recipientOf(output: Fields): IdentityKey | null | undefined {
   const instructions =
     output.customInstructions ?? asFields(output.paymentRemittance)?.customInstructions

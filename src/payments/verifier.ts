@@ -3,10 +3,10 @@ import type { Caller } from '../contract/protocol'
 import type { TransactionVerifier } from '../spv/verifier'
 import type { VerifiedPayment } from '../spv/verify'
 
-/** Whether a payment's transaction, in AtomicBEEF, holds; all errors are from the catalogue. */
+/** Verifies a payment's transaction, given as AtomicBEEF (BRC-95). */
 export type VerifyPayment = (caller: Caller, tx: Buffer) => Promise<VerifiedPayment>
 
-/** @returns what throws ApiError ERR_INVALID_PAYMENT, ERR_PAYMENTS_UNAVAILABLE where headers cannot be had, ERR_SERVER_BUSY */
+/** @throws ApiError ERR_INVALID_PAYMENT, ERR_PAYMENTS_UNAVAILABLE, ERR_SERVER_BUSY when called */
 export function verifyPayments(verifier: TransactionVerifier<'payment'>): VerifyPayment {
   return async (caller, tx) => {
     const verdict = await verifier.verify(caller.address, tx)

@@ -272,13 +272,13 @@ describe.each(ENGINES)('the topic on %s', (engine) => {
     [
       'no advertisement at all',
       'ERR_INVALID_ADVERTISEMENT',
-      /No output/,
+      /no output that is an advertisement/,
       async () => (await makeTransaction(chain, alice, [])).toBEEF(),
     ],
     [
       'a fourth field',
       'ERR_INVALID_ADVERTISEMENT',
-      /No output/,
+      /no output that is an advertisement/,
       async () => {
         const script = await lockAdvertisement(alice)
         script.chunks.splice(2, 0, script.chunks[2]!)
@@ -339,7 +339,7 @@ describe.each(ENGINES)('the topic on %s', (engine) => {
     [
       'bytes after the transaction',
       'ERR_INVALID_TRANSACTION',
-      /behind/,
+      /bytes after the BEEF/,
       async () => [...(await anoint(chain, alice)).toBEEF(), 0],
     ],
   ]
