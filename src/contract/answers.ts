@@ -1,4 +1,4 @@
-/** The schemas of what the server answers: closed, so that a field which nobody described is found by the tests. */
+/** Schemas of responses. They allow no other fields, so tests find a field that is not described. */
 import type { JsonSchema } from '../contract/schema'
 
 /** An object with exactly these fields; those in `optional` may be missing. */
@@ -54,7 +54,7 @@ export function nullable(schema: JsonSchema): JsonSchema {
   return { anyOf: [schema, { type: 'null' }] }
 }
 
-/** Words that a person is to read, in an answer. */
+/** A text for people. */
 export const ABOUT: JsonSchema = { type: 'string', description: 'For a person.' }
 
 /** A time for examples. */

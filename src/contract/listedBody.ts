@@ -1,18 +1,18 @@
-/** How a body is listed: as it was sent, or in the wrapper in which the released client looks for a payment. */
+/** How a body is listed: as sent, or in the wrapper where the released client looks for a payment. */
 
-/** What the sender put into `body`: a text as it is, an object as its JSON. */
+/** The sender's `body`: a string as it is, an object as JSON. */
 export interface SentBody {
   body: string
   isText: boolean
 }
 
-/** @param payment its JSON, where one belongs to the message */
+/** @param payment the JSON of the message's payment, if it has one */
 export function toListedBody(sent: SentBody, payment?: string): string {
   if (payment !== undefined) return wrapperOf(sent)(payment)
   return looksWrapped(sent.body) ? `{"message":${jsonOf(sent)}}` : sent.body
 }
 
-/** The wrapper of a body, for as many payments as there are: the body is written as JSON once. */
+/** Wraps a body with different payments; the body is encoded once. */
 export function wrapperOf(sent: SentBody): (payment: string) => string {
   const message = jsonOf(sent)
   return (payment) => `{"message":${message},"payment":${payment}}`
@@ -23,8 +23,8 @@ function jsonOf({ body, isText }: SentBody): string {
 }
 
 /**
- * Whether the released client would take a body for the wrapper `{"message":…,"payment":…}`. Such a body is listed
- * wrapped, so that it comes out as it went in.
+ * Whether the released client would mistake a body for the wrapper `{"message":…,"payment":…}`. The
+ * server wraps such a body, so that the client unwraps it to what was sent.
  */
 function looksWrapped(body: string): boolean {
   if (!/^[ \t\r\n]*\{/.test(body) || !(body.includes('"message"') || body.includes('\\u')))

@@ -1,14 +1,14 @@
-/** The values of which requests are made: what each of them is, and what is none. */
+/** The values that requests consist of, and their checks. */
 import { publicKeyConvert } from 'secp256k1'
 import { ApiError } from './errors'
 import { MAX_NAME_LENGTH, type IdentityKey } from './protocol'
 
-/** An object of which nothing else is known. */
+/** An object with unknown fields. */
 export type Fields = Record<string, unknown>
 
 /**
- * An identity key in its canonical form: compressed, lower-case hex; undefined where the value is no public
- * key on the curve. Upper case and the uncompressed form are understood.
+ * An identity key in its canonical form: compressed, lower-case hex. Upper case and the uncompressed
+ * form are accepted. Undefined if the value is no public key on the curve.
  */
 export function toIdentityKey(value: unknown): IdentityKey | undefined {
   if (typeof value !== 'string' || !KEY_PATTERN.test(value)) return undefined
@@ -19,10 +19,10 @@ export function toIdentityKey(value: unknown): IdentityKey | undefined {
   }
 }
 
-/** A public key as it is spelt; whether it is on the curve is another matter. */
+/** The spelling of a public key. Does not check that it is on the curve. */
 export const KEY_PATTERN = /^(0[23][0-9a-f]{64}|04[0-9a-f]{128})$/i
 
-/** @throws ApiError where the fields are nested too deeply to be written */
+/** @throws ApiError if the fields are nested too deeply to be encoded */
 export function toJson(fields: Fields): string {
   try {
     return JSON.stringify(fields)
@@ -31,7 +31,7 @@ export function toJson(fields: Fields): string {
   }
 }
 
-/** Whether a value can be the name of a box, or a message's id. */
+/** Whether a value can be a box name or a message id. */
 export function isName(value: unknown): value is string {
   if (typeof value !== 'string' || value.trim() === '' || !isWellFormed(value)) return false
   return (
@@ -40,7 +40,7 @@ export function isName(value: unknown): value is string {
   )
 }
 
-/** Whether a text can be written in UTF-8 without loss: it holds no half of a surrogate pair. */
+/** Whether UTF-8 can hold a text: it has no half of a surrogate pair. */
 export function isWellFormed(text: string): boolean {
   return !/\p{Surrogate}/u.test(text)
 }

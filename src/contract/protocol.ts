@@ -1,11 +1,11 @@
-/** Names, shapes and bounds on the wire, for HTTP and for the socket. */
+/** Names, shapes and limits on the wire, for HTTP and the socket. */
 
 import type { JsonPage } from '../lib/jsonPage'
 
 /** A compressed secp256k1 public key as 66 lower-case hex characters. */
 export type IdentityKey = string
 
-/** An identity that has proven itself, and the address that its request or socket comes from. */
+/** An authenticated identity, and the address of its request or socket. */
 export interface Caller {
   identityKey: IdentityKey
   address: string
@@ -47,22 +47,22 @@ export const MAX_ROOM_NAMES_BYTES = 8 * 1024
 export const UNPROVEN_POLL_PACKETS = 32
 export const PROVEN_POLL_PACKETS = 256
 
-/** BRC-103's handshake; always at the root, whatever the routing prefix. */
+/** The handshake of BRC-103. It ignores the routing prefix. */
 export const HANDSHAKE_PATH = '/.well-known/auth'
 
-/** A message as it was asked to be sent, validated: `messageIds[i]` belongs to `recipients[i]`. */
+/** A valid message to send: `messageIds[i]` belongs to `recipients[i]`. */
 export interface OutgoingMessage {
   recipients: IdentityKey[]
   messageIds: string[]
   messageBox: string
-  /** What the sender put into `body`: a text as it is, an object as its JSON. */
+  /** The sender's `body`: a string as it is, an object as JSON. */
   body: string
   isText: boolean
-  /** What came beside the message in `payment`. */
+  /** The `payment` beside the message. */
   payment?: Record<string, unknown>
 }
 
-/** A message that has just been stored, as listeners are told of it. */
+/** A message that was just stored, as listeners receive it. */
 export interface PublishedMessage {
   messageId: string
   messageBox: string
@@ -73,15 +73,15 @@ export interface PublishedMessage {
   createdAt: number
 }
 
-/** What became of a message for one recipient. */
+/** The result of a send for one recipient. */
 export interface SendResult {
   recipient: IdentityKey
   messageId: string
-  /** This very message was there already; nothing was stored twice. */
+  /** The message was stored before. */
   duplicate?: true
 }
 
-/** One message of a page of /listMessages; times are ISO 8601 in UTC. */
+/** A message of a page of /listMessages; times are ISO 8601 in UTC. */
 export interface ListedMessage {
   messageId: string
   body: string
@@ -94,7 +94,7 @@ export interface ListedMessage {
 
 export interface ListRequest extends Page {
   messageBox: string
-  /** The one message that is wanted; all of the box if it is left out. */
+  /** The id of the only message to list; if undefined, the whole box. */
   messageId?: string
 }
 
@@ -105,15 +105,15 @@ export interface MessagePage {
   limit: number
   offset: number
   hasMore: boolean
-  /** The offset of the next page, null where there is none. */
+  /** The offset of the next page, null if there is none. */
   nextOffset: number | null
 }
 
-/** The rules of one page, and how many there are where no limit is named. */
+/** The most rules of a page, and how many a page has by default. */
 export const MAX_PAGE_PERMISSIONS = 1000
 export const USUAL_PERMISSIONS = 100
 
-/** Which part of a list is wanted. */
+/** A part of a list. */
 export interface Page {
   limit: number
   offset: number
@@ -122,26 +122,29 @@ export interface Page {
 export const MAX_PAGE_DEVICES = 1000
 
 export interface ListPermissionsRequest extends Page {
-  /** All boxes where undefined. */
+  /** If undefined, all boxes. */
   messageBox: string | undefined
 }
 
-/** Where Socket.IO answers; always at the root, whatever the routing prefix. */
+/** The path of Socket.IO. It ignores the routing prefix. */
 export const SOCKET_PATH = '/socket.io/'
 
-/** The one raw event of the socket, each way; it carries BRC-103 messages. */
+/** The only raw event of the socket, in both directions. It carries BRC-103 messages. */
 export const AUTH_MESSAGE = 'authMessage'
 
-/** Events that carry the room's name behind them: the acknowledgement of a send, and a message that arrived. */
+/** Prefixes of events before the room's name: the reply to a send, and a new message. */
 export const ackEvent = (roomId: string): string => `sendMessageAck-${roomId}`
 export const messageEvent = (roomId: string): string => `sendMessage-${roomId}`
 
-/** Largest body of a live message, in bytes; larger ones go over HTTP. */
+/** The largest body of a live message, in bytes. Larger ones go over HTTP. */
 export const MAX_LIVE_BODY = 1024 * 1024
 
-/** Largest event that is sent live, encoded, in bytes: newer clients disconnect for good on a larger one. A larger message waits in its box. */
+/**
+ * The largest live event, encoded. Newer clients disconnect for good on a larger one. A larger
+ * message waits in its box.
+ */
 export const MAX_EVENT_BYTES = 1024 * 1024
-/** Of a room's name, in UTF-16 units: a key, a hyphen, the longest name of a box, and some blanks around it. */
+/** In UTF-16 units: a key, a hyphen, the longest box name, and some blanks around it. */
 export const MAX_ROOM_LENGTH = 1024
 
 /** A box as the socket names it. */
@@ -154,7 +157,7 @@ export function formatRoom({ recipient, messageBox }: Room): string {
   return `${recipient}-${messageBox}`
 }
 
-/** Splits a room's name at its first hyphen; neither part is checked. Undefined where there is no hyphen. */
+/** Splits a room's name at its first hyphen, unchecked. Undefined if there is no hyphen. */
 export function splitRoom(roomId: string): Room | undefined {
   const hyphen = roomId.indexOf('-')
   return hyphen < 0
@@ -162,7 +165,7 @@ export function splitRoom(roomId: string): Room | undefined {
     : { recipient: roomId.slice(0, hyphen), messageBox: roomId.slice(hyphen + 1) }
 }
 
-/** What a listener hears. */
+/** The event that a listener receives. */
 export interface LiveMessage {
   sender: IdentityKey
   messageId: string
@@ -173,7 +176,7 @@ export interface LiveMessage {
   updated_at: string
 }
 
-/** A device as it is registered, for push messages. */
+/** A device to register for push messages. */
 export interface DeviceRegistration {
   fcmToken: string
   deviceId: string | null

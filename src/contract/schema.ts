@@ -1,6 +1,6 @@
 /**
- * Values as requests carry them, each defined once: how it is read, and the JSON Schema (2020-12) that says the same
- * in the API's document. Reading is a plain function; nothing interprets a schema while a request waits.
+ * Schemas of request values. Each has a reader and the same rules as JSON Schema (2020-12) for the
+ * API's document. Readers are plain functions: no schema is interpreted while a request waits.
  */
 import { ApiError, type ErrorCode } from './errors'
 import { MAX_NAME_LENGTH, type IdentityKey } from './protocol'
@@ -9,19 +9,19 @@ import { asFields, isInteger, isName, KEY_PATTERN, toIdentityKey, type Fields } 
 export type JsonSchema = Readonly<Record<string, unknown>>
 
 export interface Schema<T> {
-  /** The value in its canonical form; undefined where it is none. */
+  /** The value in its canonical form; undefined if it does not fit. */
   read: (value: unknown) => T | undefined
   json: JsonSchema
 }
 
-/** @throws ApiError with this code, where the value is none */
+/** @throws ApiError with this code if the value does not fit */
 export function take<T>({ read }: Schema<T>, value: unknown, code: ErrorCode): T {
   const taken = read(value)
   if (taken === undefined) throw new ApiError(code)
   return taken
 }
 
-/** The same schema with words for its readers. */
+/** The same schema with a description. */
 export function describe<T>(
   { read, json }: Schema<T>,
   description: string,
@@ -30,7 +30,6 @@ export function describe<T>(
   return { read, json: { ...json, description, ...more } }
 }
 
-/** A message's id. */
 export const messageId: Schema<string> = {
   read: (value) => (isName(value) ? value : undefined),
   json: {
@@ -70,7 +69,7 @@ export function wholeNumber(minimum: number, maximum = Number.MAX_SAFE_INTEGER):
   }
 }
 
-/** A whole number as a query says it, in digits. */
+/** A whole number in a query, as digits. */
 export function queriedNumber(minimum: number, maximum = 10 ** MAX_DIGITS - 1): Schema<number> {
   const { read, json } = wholeNumber(minimum, maximum)
   return {
@@ -80,11 +79,11 @@ export function queriedNumber(minimum: number, maximum = 10 ** MAX_DIGITS - 1): 
   }
 }
 
-/** So many digits are a safe integer, whatever they are. */
+/** A number with this many digits is always a safe integer. */
 const MAX_DIGITS = 15
 const DIGITS = new RegExp(`^\\d{1,${MAX_DIGITS}}$`)
 
-/** A text of at most so many UTF-16 units. */
+/** A string of at most `maximum` UTF-16 units. */
 export function text(maximum: number): Schema<string> {
   return {
     read: (value) => (typeof value === 'string' && value.length <= maximum ? value : undefined),
@@ -92,7 +91,7 @@ export function text(maximum: number): Schema<string> {
   }
 }
 
-/** A text that is trimmed, and then has something in it but at most so many UTF-16 units. */
+/** A string that, trimmed, has 1 to `maximum` UTF-16 units. */
 export function trimmedText(maximum: number): Schema<string> {
   return {
     read(value) {
@@ -107,7 +106,7 @@ export function choice<T extends string>(choices: readonly T[]): Schema<T> {
   return { read: (value) => choices.find((one) => one === value), json: { enum: choices } }
 }
 
-/** A value, or null, which is the same as nothing at all. */
+/** A value, or null, which means that it is missing. */
 export function orNull<T>({ read, json }: Schema<T>): Schema<T | null> {
   return {
     read: (value) => (value === undefined || value === null ? null : read(value)),
@@ -115,7 +114,7 @@ export function orNull<T>({ read, json }: Schema<T>): Schema<T | null> {
   }
 }
 
-/** A value; or nothing, said by leaving it out, by null, or by an empty text. */
+/** A value, or nothing: undefined, null or an empty string. */
 export function orNothing<T>({ read, json }: Schema<T>): Schema<T | null> {
   return {
     read: (value) => (value === undefined || value === null || value === '' ? null : read(value)),
@@ -123,7 +122,7 @@ export function orNothing<T>({ read, json }: Schema<T>): Schema<T | null> {
   }
 }
 
-/** A text, or nothing, said by leaving it out, by null, or by a text of blanks. */
+/** A string, or nothing: undefined, null or blanks. */
 export function orBlank({ read, json }: Schema<string>): Schema<string | null> {
   return {
     read: (value) =>
@@ -142,7 +141,7 @@ export function orDefault<T>({ read, json }: Schema<T>, value: T): Schema<T> {
   }
 }
 
-/** As `orNothing`, in a query, which knows no null. */
+/** As `orNothing`, for a query, which has no null. */
 export function queriedOrNothing<T>(schema: Schema<T>): Schema<T | null> {
   return { read: orNothing(schema).read, json: { anyOf: [schema.json, { const: '' }] } }
 }
@@ -271,7 +270,7 @@ export function fieldsOf(
   return { type: 'object', ...(required.length > 0 && { required }), properties, ...more }
 }
 
-/** What begins and ends with something that is not blank, between blanks. */
+/** Text that is not blank, with blanks around it. */
 function trimmed(maximum: number): string {
   return `^\\s*\\S([\\s\\S]{0,${maximum - 2}}\\S)?\\s*$`
 }

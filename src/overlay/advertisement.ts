@@ -1,4 +1,4 @@
-/** What an output has to be to be an advertisement: a PushDrop of an identity key, a host and a signature over both. */
+/** Reads advertisements: PushDrops of an identity key, a host and a signature over both. */
 import { isUtf8 } from 'node:buffer'
 import { createHash } from 'node:crypto'
 import { anyone } from '../auth/serverKey'
@@ -6,21 +6,21 @@ import type { Advertised } from '../db/advertisements'
 import { toIdentityKey } from '../contract/primitives'
 import { decodePushDrop } from './pushDrop'
 
-/** As the released clients sign. */
+/** The protocol with which the released clients sign. */
 const PROTOCOL = [1, 'messagebox advertisement'] as const
 const KEY_ID = '1'
 /** Longest host, in bytes. */
 const MAX_HOST = 255
 
-/** What an output advertises, or why it does not though it looks as if it were to. */
+/** What an output advertises, or why it is not a valid advertisement. */
 export type Judged = { advertised: Advertised } | { reason: string }
 
-/** Whether an output looks like an advertisement; whether it is one takes a signature to tell. */
+/** Whether an output has the form of an advertisement. Its signature is not checked. */
 export function isCandidate(script: Buffer): boolean {
   return decodePushDrop(script)?.length === 3
 }
 
-/** Judges a locking script; undefined where it does not look like an advertisement. */
+/** Reads a locking script; undefined if it does not have the form of an advertisement. */
 export function judge(script: Buffer): Judged | undefined {
   const fields = decodePushDrop(script)
   if (fields?.length !== 3) return undefined
@@ -46,12 +46,12 @@ export function judge(script: Buffer): Judged | undefined {
 
 const HOST = /^https?:\/\/[^\s/\\?#@\p{C}][^\s\\?#@\p{C}]*$/iu
 
-/** A URL that clients can put a path behind. */
+/** Whether clients can append a path to a URL. */
 function isHost(bytes: Buffer): boolean {
   const text = bytes.toString('utf8')
   if (bytes.length > MAX_HOST || !isUtf8(bytes) || !HOST.test(text) || !URL.canParse(text))
     return false
-  // Clients put a path behind it, with a slash of its own.
+  // Clients append a path that begins with a slash.
   const hasPath = /^https?:\/\/[^/]+\//i.test(text)
   return !hasPath || !new URL(text).pathname.endsWith('/')
 }

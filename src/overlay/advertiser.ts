@@ -1,4 +1,4 @@
-/** Advertises the server in the background: at its start and daily, and sooner where something went wrong. */
+/** Advertises the server in the background: at start, daily, and sooner after a failure. */
 import type { Logger } from 'pino'
 import type { ServerKey } from '../auth/serverKey'
 import type { Config } from '../config'
@@ -11,29 +11,29 @@ import { RECIPES, type TokenKind } from './tokens'
 
 /** The pause after a failure doubles each time, up to a day. */
 const MIN_RETRY_PAUSE_MS = 5 * 60 * 1000
-/** What a stop cuts off goes on after the next start, from what the wallet has. */
+/** What a stop cuts off continues after the next start, from what the wallet has. */
 const STOP_TIMEOUT_MS = 2000
 
-/** How the server's own advertisements are, as anybody may know. */
+/** The state of the server's advertisements, as `/info` shows it. */
 interface AdvertisingState {
   host: string
-  /** The topics under which it is advertised. */
+  /** The topics of the advertisements. */
   topics: string[]
-  /** When this was last looked at, in ISO 8601; null where it never was. */
+  /** When this was last checked, in ISO 8601; null if never. */
   checkedAt: string | null
-  /** What stands in the way. */
+  /** Why the server is not advertised. */
   fault: string | null
 }
 
 export interface Advertiser {
-  /** Undefined where the server does not advertise itself. */
+  /** Undefined if the server does not advertise itself. */
   readonly state: AdvertisingState | undefined
   start: () => void
   stop: () => Promise<void>
 }
 
 export interface AdvertiserParts {
-  /** Undefined where there is none. */
+  /** Undefined if none is configured. */
   moneyWallet: MoneyWallet | undefined
   serverKey: ServerKey
   logger: Logger
@@ -59,7 +59,7 @@ export function createAdvertiser(
   )
 }
 
-/** What a server advertises: where messages to itself go, and with the overlay on, what it does for others there. */
+/** A server advertises its host; with the overlay on, also its topic and lookup service. */
 export function wantedKinds({ overlay }: Pick<Config, 'overlay'>): TokenKind[] {
   return overlay.enabled ? ['SHIP', 'SLAP', 'host'] : ['host']
 }
@@ -113,7 +113,7 @@ class BackgroundAdvertiser implements Advertiser {
           : faults.map(({ topic, reason }) => `${topic}: ${reason}`).join(' '),
       )
     } catch (error) {
-      // Its own words may name what is nobody's business: the log has them.
+      // The error's text may hold private data: it goes to the log only.
       this.logger.warn({ err: error }, 'the server could not be advertised yet')
       this.#note(
         undefined,
@@ -124,7 +124,7 @@ class BackgroundAdvertiser implements Advertiser {
     }
   }
 
-  /** @param standing undefined where nobody could tell: then it is what it was */
+  /** @param standing undefined if unknown: the state stays as it was */
   #note(standing: TokenKind[] | undefined, fault: string | null): void {
     this.#failures = fault === null ? 0 : this.#failures + 1
     Object.assign(this.state, {

@@ -1,4 +1,4 @@
-/** Keeps a server's advertisements as they should be: those that stand are kept, what is missing is bought, the rest is spent. */
+/** Keeps a server's advertisements up to date: buys missing ones, spends those no longer wanted. */
 import type { Transaction, WalletInterface } from '@bsv/sdk'
 import type { IdentityKey } from '../contract/protocol'
 import type { OverlayNetwork } from './network'
@@ -16,19 +16,18 @@ export interface WantedTokens {
   kinds: TokenKind[]
 }
 
-/** What has been done. */
 export interface AdvertisingResult {
-  /** Which kinds stand now, whether they are new or not. */
+  /** The kinds that are advertised now, new or not. */
   standing: TokenKind[]
   bought: TokenKind[]
   revoked: number
-  /** What went wrong on the network, by topic: the wallet has the advertisement, and it is to be published later. */
+  /** Failures by topic: the wallet has the advertisement, which is to be published later. */
   faults: Array<{ topic: string; reason: string }>
 }
 
 /**
- * Advertises what is wanted and not there yet, and spends what is there and not wanted.
- * @throws Error where the wallet fails, such as for want of money
+ * Creates the advertisements that are missing and spends those that are not wanted.
+ * @throws Error if the wallet fails, for example for lack of money
  */
 export async function advertise(
   parts: Advertising,
@@ -70,14 +69,14 @@ export async function advertise(
   }
 }
 
-/** Spends all advertisements that the wallet has. */
+/** Spends all advertisements in the wallet. */
 export async function revokeAll(parts: Advertising): Promise<AdvertisingResult> {
   const own = await listTokens(parts.wallet, parts.identityKey)
   const faults = own.length === 0 ? [] : await exchange(parts, own, [], '')
   return { standing: [], bought: [], revoked: own.length, faults }
 }
 
-/** An advertisement that the wallet has, and whether the network knows of it. */
+/** An advertisement in the wallet, and whether the network knows it. */
 export interface ListedToken extends Pick<OwnToken, 'kind' | 'host' | 'txid' | 'outputIndex'> {
   topic: string
   published: boolean

@@ -1,11 +1,11 @@
-/** An answer of the lookup service in its two forms. */
+/** The two forms of an answer of the lookup service. */
 import type { FoundAdvertisement } from '../db/advertisements'
 import { joinBeef, splitBeef, type BeefParts } from './beef'
 import { writeVarint } from '../lib/varint'
 
-/** The usual form, in JSON: each output with its own BEEF, as an array of bytes. */
+/** JSON: each output with its own BEEF, as an array of bytes. */
 export function toOutputList(found: FoundAdvertisement[]): Buffer {
-  // Far faster than an array for each, since nothing in it needs quotes.
+  // Far faster than JSON.stringify of an array: nothing in it needs quotes.
   const outputs = found.map(
     ({ beef, outputIndex }) => `{"beef":[${beef.join(',')}],"outputIndex":${outputIndex}}`,
   )
@@ -13,8 +13,8 @@ export function toOutputList(found: FoundAdvertisement[]): Buffer {
 }
 
 /**
- * The binary form, which the SDK's resolver asks for: how many outputs there are, each as its transaction's id, its
- * index and the length of its context, which is none; then one BEEF with all of the transactions.
+ * The binary form, which the SDK's resolver requests: the number of outputs; for each the transaction
+ * id, the index and the length of its context, 0; then one BEEF with all transactions.
  */
 export function toBinary(found: FoundAdvertisement[]): Buffer {
   const outputs = found.flatMap(({ txid, outputIndex }) => [
@@ -26,9 +26,9 @@ export function toBinary(found: FoundAdvertisement[]): Buffer {
 }
 
 /**
- * All transactions once, each with the proof that it came with. Proofs of one block are not combined, as the SDK would:
- * it takes long, and fails for some that strangers can make. The oldest stand first, since whoever reads takes the first
- * proof that names a transaction: a later one cannot put itself before it.
+ * All transactions once, each with its own proof. Proofs of one block are not combined as by the SDK,
+ * which is slow and fails for some proofs that an attacker can make. The oldest come first: a reader
+ * takes the first proof that names a transaction, so a later one cannot replace it.
  */
 function mergeBeef(found: FoundAdvertisement[]): Buffer {
   if (found.length < 2) return found[0]?.beef ?? Buffer.alloc(0)

@@ -1,19 +1,18 @@
 /**
- * The parts of a BEEF (BRC-62) that was verified before, as bytes: proofs and transactions are told apart, and not
- * looked into. The SDK computes the root of a proof for each of its leaves when it reads one, which takes seconds for
- * some that strangers can make.
+ * Splits a verified BEEF (BRC-62) into proofs and transactions, as bytes, without reading them. The
+ * SDK computes a proof's root for each leaf as it reads one: seconds for some that attackers make.
  */
 import { createHash } from 'node:crypto'
 import { readVarint, writeVarint } from '../lib/varint'
 
 const VERSION = Buffer.from('0100beef', 'hex')
-/** A leaf of a proof that is computed from those below it has no hash. */
+/** A leaf that is computed from those below it has no hash. */
 const COMPUTED = 1
 
 interface BeefTransaction {
   txid: string
   raw: Buffer
-  /** Which of the proofs is its own; undefined where it has none. */
+  /** The index of its proof; undefined if it has none. */
   proof: number | undefined
 }
 
@@ -22,7 +21,7 @@ export interface BeefParts {
   transactions: BeefTransaction[]
 }
 
-/** @throws RangeError for what is no BEEF of version 1 */
+/** @throws RangeError if the bytes are no BEEF of version 1 */
 export function splitBeef(beef: Buffer): BeefParts {
   const reader = new Reader(beef)
   if (!reader.take(VERSION.length).equals(VERSION))
@@ -106,7 +105,6 @@ class Reader {
     return list
   }
 
-  /** What is skipped. */
   slice(skip: () => void): Buffer {
     const start = this.#at
     skip()

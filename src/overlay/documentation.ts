@@ -1,4 +1,4 @@
-/** What this server says of its topic and its lookup service, as overlay nodes do. */
+/** The documentation of the topic and the lookup service, which overlay nodes serve. */
 import { version } from '../../package.json'
 import { MAX_ADVERTISED, MAX_HOSTS, MAX_OF_HOST } from '../contract/protocol'
 import { MAX_FOUND } from '../db/advertisements'
@@ -47,7 +47,7 @@ The query is \`{"identityKey": "02…", "host": "https://…"}\`; either may be 
   ],
 ])
 
-/** The list of such descriptions, without the documents themselves. */
+/** The list of descriptions, without the documents. */
 export function listDescribed(described: Map<string, Described>): object {
   return Object.fromEntries(
     [...described].map(([id, { documentation: _documentation, ...metadata }]) => [id, metadata]),

@@ -1,7 +1,7 @@
 /**
- * The overlay service of this server: which hosts identities receive their messages at. It has one topic, to which
- * advertisements are submitted, and one lookup service, which finds them. The SDK's `TopicBroadcaster` and
- * `LookupResolver` expect it at the root of the server (BRC-22, BRC-24).
+ * The overlay service of this server, which finds the hosts of identities. It has one topic, to which
+ * advertisements are submitted, and one lookup service, which finds them. The SDK's
+ * `TopicBroadcaster` and `LookupResolver` expect it at the root of the server (BRC-22, BRC-24).
  */
 import type { Config } from '../config'
 import { createRoutes, type Route } from '../routes/route'
@@ -18,7 +18,7 @@ export function createOverlay(
   { store, limits }: Omit<OverlayParts, 'verifier'>,
 ): Overlay {
   if (!overlay.enabled) return { routes: [], async close() {} }
-  // A local network has no service of headers.
+  // A local network has no block header service.
   const verifier = new TransactionVerifier(
     'submission',
     network === 'local' ? undefined : payments.chaintracksUrl,

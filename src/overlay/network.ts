@@ -1,4 +1,4 @@
-/** The overlay network as its clients see it, through the SDK: where topics are taken, and services asked. */
+/** The overlay network, through the SDK: submits to topics and asks lookup services. */
 import type { Transaction } from '@bsv/sdk'
 import { withTimeout } from '../lib/timeout'
 import type { IdentityKey } from '../contract/protocol'
@@ -7,7 +7,6 @@ import { scriptOf } from './ownTokens'
 import { loadSdk } from './sdk'
 import { readToken, type TokenRecipe } from './tokens'
 
-/** How long the network may take for one question or one transaction. */
 const TIMEOUT_MS = 30_000
 
 const PRESETS = { main: 'mainnet', test: 'testnet', local: 'local' } as const
@@ -15,7 +14,7 @@ const PRESETS = { main: 'mainnet', test: 'testnet', local: 'local' } as const
 export class OverlayNetwork {
   constructor(private readonly chain: Chain) {}
 
-  /** The outpoints of an identity's tokens of a kind at a host, as far as the network knows of them; none where it does not answer. */
+  /** The outpoints of an identity's tokens of a kind at a host; none if the network does not answer. */
   async find(
     { kind, service, subject }: TokenRecipe,
     identityKey: IdentityKey,
@@ -44,12 +43,12 @@ export class OverlayNetwork {
           : []
       })
     } catch {
-      // Nothing is known then, which is no failure: what the wallet has is published once more.
+      // Without an answer the wallet's advertisements are published once more.
       return []
     }
   }
 
-  /** @throws Error where no node takes it */
+  /** @throws Error if no node accepts it */
   async publish(topic: string, transaction: Transaction): Promise<void> {
     const { TopicBroadcaster } = loadSdk()
     const result = await withTimeout(
@@ -61,7 +60,7 @@ export class OverlayNetwork {
   }
 }
 
-/** What a node answers with may be anything. */
+/** A node's answer may hold anything. */
 function parse(beef: number[]): Transaction | undefined {
   try {
     return loadSdk().Transaction.fromBEEF(beef)

@@ -1,26 +1,26 @@
-/** The server's own advertisements in its wallet: which there are, and the transactions that make and spend them. */
+/** The server's own advertisements in its wallet, and the transactions that make and spend them. */
 import type { AtomicBEEF, SignableTransaction, Transaction, WalletInterface } from '@bsv/sdk'
 import type { IdentityKey } from '../contract/protocol'
 import { loadSdk } from './sdk'
 import { fieldsOf, KEY_ID, readToken, RECIPES, type TokenKind, type TokenRecipe } from './tokens'
 
-/** Where the released clients keep theirs as well. */
+/** The basket that the released clients use too. */
 const BASKET = 'overlay advertisements'
 const MOST = 1000
-/** Of a token's unlocking script: a signature, in bytes. */
+/** The length of a token's unlocking script in bytes: a signature. */
 const UNLOCKING_LENGTH = 73
 
-/** An advertisement that the wallet has, unspent. */
+/** An unspent advertisement in the wallet. */
 export interface OwnToken {
   kind: TokenKind
   host: string
   txid: string
   outputIndex: number
-  /** With what it rests on. */
+  /** With its ancestors. */
   transaction: Transaction
 }
 
-/** All that the wallet has, the oldest first. */
+/** All advertisements in the wallet, the oldest first. */
 export async function listTokens(
   wallet: WalletInterface,
   identityKey: IdentityKey,
@@ -47,7 +47,7 @@ export async function listTokens(
     })
 }
 
-/** One transaction that spends tokens and makes others at a host, all of it as the wallet's. */
+/** Creates one transaction that spends tokens of the wallet and makes others for a host. */
 export async function exchangeTokens(
   wallet: WalletInterface,
   identityKey: IdentityKey,

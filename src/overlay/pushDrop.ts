@@ -1,6 +1,6 @@
 /**
- * The fields of a PushDrop locking script (BRC-48): a public key and OP_CHECKSIG, then the fields, and as many drops.
- * Undefined where the script is anything else, or has anything else in it.
+ * The fields of a PushDrop locking script (BRC-48): a public key and OP_CHECKSIG, the fields, and as
+ * many drops. Undefined for any other script.
  */
 export function decodePushDrop(script: Buffer): Buffer[] | undefined {
   const key = readPush(script, 0)
@@ -26,7 +26,7 @@ function drops(count: number): Buffer {
   ])
 }
 
-/** What an operation pushes, and where the next one begins; undefined where it pushes no bytes of the script. */
+/** What an operation pushes, and where the next begins; undefined if it pushes no bytes. */
 function readPush(script: Buffer, at: number): { data: Buffer; end: number } | undefined {
   const op = script[at] ?? 0
   const width = op === OP_PUSHDATA1 ? 1 : op === OP_PUSHDATA2 ? 2 : op === OP_PUSHDATA4 ? 4 : 0

@@ -1,4 +1,4 @@
-/** The SDK, loaded when it is first needed, not before: most requests do without it. */
+/** Loads the SDK when it is first needed: most servers never need it here. */
 export function loadSdk(): typeof import('@bsv/sdk') {
   return require('@bsv/sdk') as typeof import('@bsv/sdk')
 }

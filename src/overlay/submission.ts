@@ -1,4 +1,4 @@
-/** What is submitted to the topic: which topics a request names, which BEEF it carries, and what that does. */
+/** Submissions to the topic: the named topics, the BEEF, and its effect. */
 import type { IncomingHttpHeaders } from 'node:http'
 import type { AdvertisementStore, Submission } from '../db/advertisements'
 import { ApiError } from '../contract/errors'
@@ -9,16 +9,16 @@ import { isCandidate, judge } from './advertisement'
 import { TOPIC } from './topic'
 import { readVarint } from '../lib/varint'
 
-/** How large a transaction with an advertisement may be, with all that it rests on: so much is kept, and sent to whoever asks. */
+/** The most bytes of a transaction with its ancestors, which is stored and sent in lookups. */
 export const MAX_STORED_BYTES = 64 * 1024
 
-/** What a topic has made of a transaction, by the topic's name: the "submitted transaction execution acknowledgment". */
+/** The effect by topic: the "submitted transaction execution acknowledgment" of BRC-22. */
 export type Steak = Record<
   string,
   { outputsToAdmit: number[]; coinsToRetain: number[]; coinsRemoved: number[] }
 >
 
-/** @throws ApiError ERR_UNKNOWN_TOPIC unless the header names this server's topic, and no other */
+/** @throws ApiError ERR_UNKNOWN_TOPIC unless the header names only this server's topic */
 export function checkTopics(header: string | string[] | undefined): void {
   const topics = parseTopics(String(header ?? '').trim())
   if (topics.length === 0 || topics.some((topic) => topic !== TOPIC))
@@ -26,7 +26,7 @@ export function checkTopics(header: string | string[] | undefined): void {
 }
 
 /**
- * The BEEF of a body, which may have values behind it that stay off the chain; the topic has no use for those.
+ * The BEEF of a body. Off-chain values may follow it, which the topic ignores.
  * @throws ApiError ERR_INVALID_TRANSACTION
  */
 export function takeBeef(body: Buffer, headers: IncomingHttpHeaders): Buffer {
@@ -46,10 +46,10 @@ export interface SubmissionParts {
 }
 
 /**
- * Admits what a transaction advertises, and removes the advertisements that it spends.
- * @param owner who submits it, as far as turns are concerned
- * @throws ApiError ERR_INVALID_TRANSACTION, ERR_PROOFS_UNAVAILABLE, ERR_INVALID_ADVERTISEMENT, ERR_ADVERTISEMENT_SPENT,
- * ERR_TOO_MANY_ADVERTISEMENTS, ERR_SERVER_BUSY
+ * Admits a transaction's advertisements and removes those that it spends.
+ * @param owner the address that submits it: addresses take turns
+ * @throws ApiError ERR_INVALID_TRANSACTION, ERR_PROOFS_UNAVAILABLE, ERR_INVALID_ADVERTISEMENT,
+ * ERR_ADVERTISEMENT_SPENT, ERR_TOO_MANY_ADVERTISEMENTS, ERR_SERVER_BUSY
  */
 export async function submitTransaction(
   { verifier, store }: SubmissionParts,
@@ -100,7 +100,7 @@ export async function submitTransaction(
   return { [TOPIC]: { outputsToAdmit: admission.admitted, coinsToRetain: [], coinsRemoved } }
 }
 
-/** @returns `reasons`: why outputs that look like advertisements are none */
+/** @returns `reasons`: why outputs with the form of an advertisement are not valid */
 function toSubmission({ txid, outputs, spends, proven, beef }: VerifiedSubmission): {
   submission: Submission
   reasons: string[]
@@ -138,7 +138,7 @@ function spent(outpoint: string, by = ''): ApiError {
   )
 }
 
-/** Arrays of JSON, as many as there were headers, or names with commas between them, as newer clients send. */
+/** JSON arrays, one for each header, or names with commas between them, as newer clients send. */
 function parseTopics(header: string): unknown[] {
   try {
     return (JSON.parse(`[${header}]`) as unknown[]).flat()

@@ -1,22 +1,22 @@
-/** The advertisements that a server makes of itself: what is in them, and where they are published. */
+/** The server's own advertisements: their fields, and where they are published. */
 import type { WalletProtocol } from '@bsv/sdk'
 import type { IdentityKey } from '../contract/protocol'
 import { decodePushDrop } from './pushDrop'
 import { SERVICE, TOPIC } from './topic'
 
 /**
- * `host`: messages to the server's identity go to this host. `SHIP`: transactions for the topic can be submitted there.
- * `SLAP`: the lookup service can be asked there.
+ * `host`: messages to the server's identity go to this host. `SHIP`: it accepts transactions for the
+ * topic. `SLAP`: it has the lookup service.
  */
 export type TokenKind = 'host' | 'SHIP' | 'SLAP'
 
 export interface TokenRecipe {
   kind: TokenKind
   protocolID: WalletProtocol
-  /** The topic that it is submitted to, and the service that finds it. */
+  /** The topic it is submitted to, and the service that finds it. */
   topic: string
   service: string
-  /** What it is about, in SHIP and SLAP. */
+  /** The advertised topic or service, in SHIP and SLAP. */
   subject?: string
 }
 
@@ -45,7 +45,7 @@ export const RECIPES: Record<TokenKind, TokenRecipe> = {
 
 export const KEY_ID = '1'
 
-/** The fields of a token, but for the signature, which stands behind them. */
+/** The fields of a token without the signature, which comes last. */
 export function fieldsOf(
   { kind, subject }: TokenRecipe,
   identityKey: IdentityKey,
@@ -57,7 +57,7 @@ export function fieldsOf(
   )
 }
 
-/** What kind of token of an identity a script is, and at which host; undefined where it is none of this server's. */
+/** The kind and host of a token in a script; undefined if it is not one of the identity's. */
 export function readToken(
   script: Buffer,
   identityKey: IdentityKey,

@@ -1,3 +1,3 @@
-/** The one topic and the one lookup service that this server has. */
+/** The topic and the lookup service of this server. */
 export const TOPIC = 'tm_messagebox'
 export const SERVICE = 'ls_messagebox'
