@@ -77,10 +77,7 @@ interface Transports {
 }
 
 /** All parts of a server, built once. Each consumer declares the few that it takes. */
-export interface Context extends Infrastructure, Domain, Transports {
-  /** How long a stop keeps idle connections, in milliseconds. */
-  idleGrace?: number
-}
+export interface Context extends Infrastructure, Domain, Transports {}
 
 /** Parts that an application which embeds the server may replace. */
 export interface Overrides {
@@ -89,7 +86,6 @@ export interface Overrides {
   auth?: RequestHandler[]
   priceOf?: PriceOf
   live?: AuthSocketServerOptions
-  idleGrace?: number
   joinFanout?: JoinFanout
 }
 
@@ -99,10 +95,7 @@ export async function createContext(config: Config, overrides: Overrides = {}): 
   const transports = await createTransports({ ...infrastructure, ...domain }, overrides)
   const context = { ...infrastructure, ...domain, ...transports }
   registerGauges(context)
-  return {
-    ...context,
-    ...(overrides.idleGrace !== undefined && { idleGrace: overrides.idleGrace }),
-  }
+  return context
 }
 
 function createInfrastructure(config: Config, overrides: Overrides): Infrastructure {

@@ -6,10 +6,10 @@ import { createHttpServer, type HttpServer } from './http/server'
 import { MetricsServer } from './operator/metricsServer'
 import { createLive, type LiveLayer } from './ws'
 
-/** Of the time that a stop may take, the part in which what is under way may still be answered. */
-const ANSWERING = 0.8
+/** The part of `SHUTDOWN_TIMEOUT` in which requests may still be answered. */
+const DRAIN_RATIO = 0.8
 
-/** A MessageBox server: `create`, `start`, `stop`. Also the way to embed one. */
+/** A MessageBox server. An application may embed it. */
 export class MessageBoxServer {
   readonly #http: HttpServer
   readonly #live: LiveLayer | undefined
@@ -17,27 +17,23 @@ export class MessageBoxServer {
   #stopped: Promise<void> | undefined
 
   private constructor(readonly context: Context) {
-    const { config, live, idleGrace, limits } = context
+    const { config, live, limits } = context
     this.#live = config.live.enabled ? createLive(config.http.prefix, context, live) : undefined
     this.#http = createHttpServer({
       onRequest: createApp(context, this.#live?.handleRequest),
       onUpgrade: this.#live?.handleUpgrade,
       limits,
-      idleGrace,
     })
   }
 
-  /**
-   * Builds a server; nothing is opened yet.
-   * @param overrides parts to use in place of its own
-   */
+  /** Builds a server. `start` opens its ports and its database. */
   static async create(config: Config, overrides?: Overrides): Promise<MessageBoxServer> {
     return new MessageBoxServer(await createContext(config, overrides))
   }
 
   /**
-   * Brings the schema up to date, then opens the port.
-   * @returns the port, which the system chose where 0 was configured
+   * Migrates the schema if `MIGRATE_ON_START` is set, then opens the port.
+   * @returns the port, which the system chooses if 0 is configured
    */
   async start(): Promise<number> {
     const { config, registry, schema } = this.context
@@ -49,7 +45,7 @@ export class MessageBoxServer {
         port: config.metrics.port!,
       })
     await this.#http.listen(config.http.port)
-    // Its nodes may be this server's own endpoints.
+    // The overlay nodes that it submits to may include this server.
     this.context.advertiser.start()
     return this.port
   }
@@ -58,14 +54,14 @@ export class MessageBoxServer {
     return (this.#http.server.address() as AddressInfo).port
   }
 
-  /** Where Prometheus reads the metrics; undefined where they are off. */
+  /** The port that Prometheus reads; undefined if metrics are off. */
   get metricsPort(): number | undefined {
     return this.#metrics?.port
   }
 
   /**
-   * Answers what is under way, tells the sockets to look for another server, then closes the port and the database.
-   * What is not answered within most of `SHUTDOWN_TIMEOUT` is cut off.
+   * Answers the requests in progress, sends the sockets' clients to another node, then closes the
+   * port and the database. Cuts off requests that are unanswered after most of `SHUTDOWN_TIMEOUT`.
    */
   async stop(): Promise<void> {
     return await (this.#stopped ??= this.#stop())
@@ -74,10 +70,11 @@ export class MessageBoxServer {
   async #stop(): Promise<void> {
     const { config, lifecycle } = this.context
     lifecycle.stopping = true
-    const deadline = config.http.shutdownTimeoutMs * ANSWERING
+    const { idleGraceMs, shutdownTimeoutMs } = config.http
+    const timeoutMs = shutdownTimeoutMs * DRAIN_RATIO
     await Promise.all([
-      this.#live?.close(deadline),
-      this.#http.server.listening ? this.#http.close(deadline) : undefined,
+      this.#live?.close(timeoutMs),
+      this.#http.server.listening ? this.#http.close({ timeoutMs, idleGraceMs }) : undefined,
     ])
     await this.#metrics?.close()
     await closeContext(this.context)

@@ -57,6 +57,8 @@ export interface Config {
     trustProxy: TrustProxy
     maxBodyBytes: number
     shutdownTimeoutMs: number
+    /** How long a stopping server keeps idle connections. No variable sets it. */
+    idleGraceMs: number
   }
   auth: {
     /** 64 hex digits. Undefined only in development and test: each run then makes a key. */
@@ -190,6 +192,7 @@ export function inspectConfig(flat: FlatEnv): { config: Config; problems: Config
       trustProxy: read('TRUST_PROXY'),
       maxBodyBytes,
       shutdownTimeoutMs: read('SHUTDOWN_TIMEOUT'),
+      idleGraceMs: IDLE_GRACE_MS,
     },
     auth: { privateKey: read('SERVER_PRIVATE_KEY') },
     network: chain,
@@ -338,6 +341,9 @@ function isAdvertisable(address: string): boolean {
   const { protocol, hostname, origin } = new URL(address)
   return protocol === 'https:' && hostname !== 'localhost' && address.toLowerCase() === origin
 }
+
+/** Enough for a request that a client sent before it learned of the stop. */
+const IDLE_GRACE_MS = 500
 
 /** The public services of each network, for payments: Babbage's Chaintracks, GorillaPool's ARC. */
 const PUBLIC_SERVICES: Record<Network, { chaintracksUrl?: string; arcUrl?: string }> = {

@@ -4,29 +4,30 @@ import { setTimeout as pause } from 'node:timers/promises'
 import { waitUntilQuiet } from '../lib/quiet'
 import { endsWithin } from '../lib/timeout'
 
-/**
- * How long a stopping server keeps idle connections: a request that is on its way would be lost.
- * The server answers it, and says that the connection ends.
- */
-const IDLE_GRACE_MS = 500
 const IDLE_CHECK_MS = 50
 /** How long a stopping server still accepts connections of clients that do not know of the stop. */
 const ACCEPT_GRACE_MS = 250
 /** Which part of the timeout to wait at most until clients send nothing new. */
 const QUIET_PART = 0.4
 
+export interface DrainTimes {
+  /** After this time the remaining connections are cut off. */
+  timeoutMs: number
+  /**
+   * How long idle connections are kept: a request that is on its way would be lost. The server
+   * answers it, and says that the connection ends.
+   */
+  idleGraceMs: number
+}
+
 /**
  * Closes an HTTP server without losing a request. Resolves when no client is connected any more.
  * @param listConnections the open connections
- * @param options.timeoutMs after which the remaining connections are cut off
  */
 export async function drain(
   server: Server,
   listConnections: () => Iterable<Socket>,
-  {
-    timeoutMs,
-    idleGraceMs = IDLE_GRACE_MS,
-  }: { timeoutMs: number; idleGraceMs?: number | undefined },
+  { timeoutMs, idleGraceMs }: DrainTimes,
 ): Promise<void> {
   const timer = setTimeout(() => {
     server.closeAllConnections()

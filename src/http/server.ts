@@ -10,7 +10,7 @@ import type { Socket } from 'node:net'
 import { ApiError, type ErrorCode } from '../contract/errors'
 import { REQUEST_TIMEOUT_MS } from '../contract/protocol'
 import type { Limits } from '../limits'
-import { drain } from './drain'
+import { drain, type DrainTimes } from './drain'
 import { endSoon, writeErrorResponse } from './errorResponse'
 
 /** Idle connections live longer than those of proxies and clients. */
@@ -20,15 +20,12 @@ const TCP_KEEP_ALIVE_MS = 60_000
 const MAX_PIPELINED_REQUESTS = 8
 /** How many connections may wait to be accepted. The system may allow fewer. */
 const MAX_BACKLOG = 4096
-const CLOSE_TIMEOUT_MS = 8000
 
 export interface HttpServerParts {
   onRequest: RequestListener
   /** @returns false if the upgrade is not for it; the server then answers an ordinary request */
   onUpgrade?: (req: IncomingMessage, socket: Socket, head: Buffer) => boolean
   limits?: ConnectionLimits
-  /** How long a stop keeps idle connections, in milliseconds. */
-  idleGrace?: number
 }
 
 type ConnectionLimits = Pick<Limits, 'address' | 'perAddress' | 'connections'>
@@ -36,18 +33,14 @@ type ConnectionLimits = Pick<Limits, 'address' | 'perAddress' | 'connections'>
 export interface HttpServer {
   server: Server
   listen: (port: number) => Promise<void>
-  /**
-   * Accepts no more connections, and resolves when all requests are answered.
-   * @param timeoutMs after which unanswered requests are cut off
-   */
-  close: (timeoutMs?: number) => Promise<void>
+  /** Accepts no more connections, and resolves when all requests are answered or cut off. */
+  close: (times: DrainTimes) => Promise<void>
 }
 
 export function createHttpServer({
   onRequest,
   onUpgrade = () => false,
   limits,
-  idleGrace,
 }: HttpServerParts): HttpServer {
   let stopping = false
   /** The open responses of each connection. */
@@ -98,11 +91,11 @@ export function createHttpServer({
         })
       })
     },
-    async close(timeoutMs = CLOSE_TIMEOUT_MS) {
+    async close(times) {
       stopping = true
       // Clients must not send another request on these connections.
       for (const open of connections.values()) for (const res of open) res.shouldKeepAlive = false
-      await drain(server, () => [...connections.keys()], { timeoutMs, idleGraceMs: idleGrace })
+      await drain(server, () => [...connections.keys()], times)
     },
   }
 }

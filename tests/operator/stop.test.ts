@@ -219,7 +219,7 @@ test('during a stop, /ready reports it and new connections are refused', async (
     await gate
     return FREE_OF_CHARGE
   }
-  const { origin, server } = await startServer({ overrides: { priceOf, idleGrace: 5000 } })
+  const { origin, server } = await startServer({ overrides: { priceOf }, idleGraceMs: 5000 })
   const alice = await handshake(origin)
   const agent = new Agent({ keepAlive: true, maxSockets: 1 })
   const ready = async (): Promise<{ status: number; connection: string; body: unknown }> =>
@@ -287,7 +287,8 @@ test('a slow live send is acknowledged before its socket is closed', async () =>
   }
   const { origin, server } = await startServer({
     env: { ENABLE_WEBSOCKETS: 'true' },
-    overrides: { priceOf, idleGrace: 300 },
+    overrides: { priceOf },
+    idleGraceMs: 300,
   })
   const socket = await lightSocket(origin, { options: { reconnection: false } }).authenticate()
   const roomId = `${socket.identityKey}-inbox`

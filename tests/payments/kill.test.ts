@@ -3,7 +3,6 @@ import { PrivateKey } from '@bsv/sdk'
 import { expect, test } from '@jest/globals'
 import { randomBytes } from 'node:crypto'
 import { join } from 'node:path'
-import { parseConfig } from '../../src/config'
 import { createKnex } from '../../src/db/engine/knex'
 import { MessageBoxServer } from '../../src/server'
 import { TestChain } from '../../tools/chain/chain'
@@ -18,7 +17,7 @@ import { Child, eventually } from '../../tools/programs/processes'
 import { hushClient } from '../../tools/clients/hush'
 import { until } from '../../tools/clients/live'
 import type { KillPoint } from '../../tools/programs/serveAndDie'
-import { onEnd } from '../../tools/servers/server'
+import { configOf, onEnd } from '../../tools/servers/server'
 import { handshake, post, type HandSession } from '../../tools/clients/signedRequests'
 import { UNMETERED } from '../../tools/servers/unmetered'
 import { WalletChain } from '../../tools/chain/walletChain'
@@ -96,7 +95,7 @@ test.each(CASES)(
     await expect(send(payer, 'paid')).rejects.toThrow()
     expect(await first.child.ended()).toBe('SIGKILL')
 
-    const second = await MessageBoxServer.create(parseConfig(env), { idleGrace: 0 })
+    const second = await MessageBoxServer.create(configOf(env))
     onEnd(async () => {
       await second.stop()
     })
@@ -156,7 +155,7 @@ test.each<KillPoint>(['stored', 'internalized', 'settled'])(
       .catch(() => {})
     expect(await first.child.ended()).toBe('SIGKILL')
 
-    const second = await MessageBoxServer.create(parseConfig(env), { idleGrace: 0 })
+    const second = await MessageBoxServer.create(configOf(env))
     onEnd(async () => {
       await second.stop()
     })

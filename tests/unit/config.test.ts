@@ -57,6 +57,7 @@ test('without any settings: SQLite, port 8080, development', () => {
       trustProxy: 0,
       maxBodyBytes: 10 * 1024 * 1024,
       shutdownTimeoutMs: 10_000,
+      idleGraceMs: 500,
     },
     auth: { privateKey: undefined },
     network: 'main',

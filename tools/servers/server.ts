@@ -2,7 +2,7 @@
 import { afterAll, afterEach, expect } from '@jest/globals'
 import { randomBytes } from 'node:crypto'
 import pino from 'pino'
-import { parseConfig, type FlatEnv } from '../../src/config'
+import { parseConfig, type Config, type FlatEnv } from '../../src/config'
 import type { Overrides } from '../../src/context'
 import { MessageBoxServer } from '../../src/server'
 import { createDatabase, type Engine, type TestDatabase } from '../databases/databases'
@@ -37,17 +37,31 @@ afterEach(() => {
   expect(takeFaults()).toEqual([])
 })
 
+/** A configuration with which a server stops at once. */
+export function configOf(env: FlatEnv, idleGraceMs = 0): Config {
+  const config = parseConfig(env)
+  config.http.idleGraceMs = idleGraceMs
+  return config
+}
+
 export async function startServer({
   engine = 'sqlite',
   env = {},
   overrides = {},
-}: { engine?: Engine; env?: FlatEnv; overrides?: Overrides } = {}): Promise<TestServer> {
+  idleGraceMs,
+}: {
+  engine?: Engine
+  env?: FlatEnv
+  overrides?: Overrides
+  idleGraceMs?: number
+} = {}): Promise<TestServer> {
   const database = await createDatabase(engine)
   onEnd(database.drop)
   return await start(
     database,
     { SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'), ...UNMETERED, ...env },
     overrides,
+    idleGraceMs,
   )
 }
 
@@ -63,17 +77,15 @@ async function start(
   database: TestDatabase,
   env: FlatEnv,
   overrides: Overrides,
+  idleGraceMs?: number,
 ): Promise<TestServer> {
   const create = async (port: number): Promise<MessageBoxServer> => {
-    const config = parseConfig({
-      NODE_ENV: 'test',
-      PORT: String(port),
-      ...database.env,
-      ...running.env,
-    })
+    const config = configOf(
+      { NODE_ENV: 'test', PORT: String(port), ...database.env, ...running.env },
+      idleGraceMs,
+    )
     const server = await MessageBoxServer.create(config, {
       logger: pino({ level: 'silent' }),
-      idleGrace: 0,
       ...overrides,
       live: { graceMs: 0, ...overrides.live },
     })
