@@ -82,7 +82,7 @@ describe('GET /', () => {
   test('the page says if the schema is not up to date', async () => {
     const broken = await startServer({ env: { MIGRATE_ON_START: 'false' } })
     expect(await (await get(`${broken.host}/`)).text()).toContain(
-      'The database&#39;s schema is not up to date',
+      'The database&#39;s schema is outdated',
     )
   })
 
