@@ -22,7 +22,7 @@ const CASES = [
     name: 'the file is not a database',
     client: 'better-sqlite3',
     connection: { filename: other },
-    says: 'is no SQLite database',
+    says: 'is not a SQLite database',
   },
   {
     engine: 'mysql',
