@@ -8,11 +8,16 @@ const HINTS: Record<string, (error: NodeJS.ErrnoException) => string> = {
   ENOTDIR: noFolder,
   ENOENT: (error) =>
     error.syscall === 'connect'
-      ? `Nothing listens at the socket that KNEX_DB_CONNECTION names: ${error.message}. Is the database running, and the path right?`
+      ? `Nothing listens at the socket that KNEX_DB_CONNECTION names: ${error.message}. ` +
+        'Is the database running, and the path right?'
       : (error.stack ?? error.message),
   ENOSPC: noSpace,
-  EACCES: (error) =>
-    `Not allowed: ${error.message}.${error.syscall === 'mkdir' ? " SQLite's file is made below the working directory." : ''}`,
+  EACCES: (error) => {
+    const text = `Not allowed: ${error.message}.`
+    return error.syscall === 'mkdir'
+      ? `${text} SQLite's file is made below the working directory.`
+      : text
+  },
   ECONNREFUSED: () =>
     'The database does not answer at the address in KNEX_DB_CONNECTION. Is it running?',
   ENOTFOUND: () => 'The host in KNEX_DB_CONNECTION cannot be found.',
@@ -20,8 +25,14 @@ const HINTS: Record<string, (error: NodeJS.ErrnoException) => string> = {
   HANDSHAKE_NO_SSL_SUPPORT: () =>
     'The database offers no TLS, but "ssl" in KNEX_DB_CONNECTION requires it: ' +
     'turn TLS on in the database, or remove "ssl".',
-  AUTH_SWITCH_PLUGIN_ERROR: (error) =>
-    `The account in KNEX_DB_CONNECTION proves itself in a way that the driver does not know${/plugin (\w+)/.exec(error.message)?.[1]?.replace(/^/, ', ') ?? ''}. Make it one with mysql_native_password or caching_sha2_password.`,
+  AUTH_SWITCH_PLUGIN_ERROR: (error) => {
+    const [, plugin] = /plugin (\w+)/.exec(error.message) ?? []
+    return (
+      'The account in KNEX_DB_CONNECTION proves itself in a way that the driver does not know' +
+      `${plugin === undefined ? '' : `, ${plugin}`}. ` +
+      'Make it one with mysql_native_password or caching_sha2_password.'
+    )
+  },
   ER_OPTION_PREVENTS_STATEMENT: () =>
     'The database in KNEX_DB_CONNECTION is read-only, and its schema is not up to date: ' +
     'migrate at the primary first.',
@@ -37,9 +48,11 @@ const HINTS: Record<string, (error: NodeJS.ErrnoException) => string> = {
   ER_TABLEACCESS_DENIED_ERROR: noSchemaRights,
   ER_DBACCESS_DENIED_ERROR: noSchemaRights,
   ER_BAD_DB_ERROR: (error) =>
-    `The database named in KNEX_DB_CONNECTION does not exist: create it first, as DEPLOYING.md shows.${saidBy(error)}`,
+    'The database named in KNEX_DB_CONNECTION does not exist: create it first, as DEPLOYING.md shows.' +
+    saidBy(error),
   SQLITE_READONLY: () =>
-    'The SQLite file, or its folder, may not be written by this user: give both to the user that the server runs as (chown), files beside it (-wal, -shm, .lock) included.',
+    'The SQLite file, or its folder, may not be written by this user: give both to the user that ' +
+    'the server runs as (chown), files beside it (-wal, -shm, .lock) included.',
   SQLITE_NOTADB: () => 'The file in KNEX_DB_CONNECTION is not a SQLite database.',
   KnexTimeoutError: () =>
     'The database does not answer in time at the address in KNEX_DB_CONNECTION.',
@@ -70,7 +83,10 @@ function accessDenied(error: NodeJS.ErrnoException): string {
 }
 
 function noSchemaRights(error: NodeJS.ErrnoException): string {
-  return `This account may not change the schema: grant what DEPLOYING.md lists, or run "npm run migrate" with one that may.${saidBy(error)}`
+  return (
+    'This account may not change the schema: grant what DEPLOYING.md lists, ' +
+    `or run "npm run migrate" with one that may.${saidBy(error)}`
+  )
 }
 
 /** The database's message names users and databases, but no password. */

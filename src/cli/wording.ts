@@ -6,7 +6,8 @@ import { formatNumber } from '../lib/format'
 /** A database in words, without its password. */
 export function describeDatabase({ client, connection }: DatabaseConfig): string {
   if (client === 'better-sqlite3') return `SQLite, ${resolve(String(connection.filename))}`
-  return `MySQL, ${String(connection.database)} at ${String(connection.socketPath ?? `${String(connection.host ?? 'localhost')}:${String(connection.port ?? 3306)}`)}`
+  const { database, host = 'localhost', port = 3306, socketPath } = connection
+  return `MySQL, ${String(database)} at ${String(socketPath ?? `${String(host)}:${String(port)}`)}`
 }
 
 export function count(number: number, one: string, many = `${one}s`): string {

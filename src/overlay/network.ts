@@ -14,7 +14,7 @@ const PRESETS = { main: 'mainnet', test: 'testnet', local: 'local' } as const
 export class OverlayNetwork {
   constructor(private readonly chain: Chain) {}
 
-  /** The outpoints of an identity's tokens of a kind at a host; none if the network does not answer. */
+  /** The outpoints of an identity's tokens at a host; none if the network does not answer. */
   async find(
     { kind, service, subject }: TokenRecipe,
     identityKey: IdentityKey,
@@ -30,7 +30,7 @@ export class OverlayNetwork {
           query: { identityKey, ...about },
         }),
         TIMEOUT_MS,
-        'nobody answers',
+        'no node answers',
       )
       return outputs.flatMap(({ beef, outputIndex }) => {
         const transaction = parse(beef)
@@ -54,7 +54,7 @@ export class OverlayNetwork {
     const result = await withTimeout(
       new TopicBroadcaster([topic], { networkPreset: PRESETS[this.chain] }).broadcast(transaction),
       TIMEOUT_MS,
-      'nobody answers',
+      'no node answers',
     )
     if (result.status !== 'success') throw new Error(result.description)
   }

@@ -120,20 +120,23 @@ export const PAYMENT = fieldsOf(
         items: PAYMENT_OUTPUT,
         maxItems: MAX_OUTPUTS,
         description:
-          "The server's first, where it charges for the delivery; then those of the recipients who charge, in their order.",
+          'If the server charges for the delivery, its output first; then those of the recipients ' +
+          'with a fee, in their order.',
       },
     },
     description: {
       json: {
         type: 'string',
-        description: `Passed on to the recipients who are paid, where it has ${DESCRIPTION.least} to ${DESCRIPTION.most} bytes.`,
+        description: `Passed on to the paid recipients if it has ${DESCRIPTION.least} to ${DESCRIPTION.most} bytes.`,
       },
     },
     labels: {
       json: {
         type: 'array',
         items: { type: 'string' },
-        description: `Passed on to the recipients who are paid, where these are up to ${MAX_LABELS} of up to ${MAX_LABEL} bytes.`,
+        description:
+          `Passed on to the paid recipients if there are up to ${MAX_LABELS} of up to ` +
+          `${MAX_LABEL} bytes.`,
       },
     },
   },
@@ -211,7 +214,7 @@ export function assignOutputs(
     if (payee === undefined || recipientOf(output) === null)
       throw new ApiError(
         'ERR_PAYMENT_NOT_TO_PAYEE',
-        `Nobody is to be paid by what stands at ${outputs.indexOf(output)} in "outputs", counted from 0.`,
+        `"outputs"[${outputs.indexOf(output)}] does not pay the server or any recipient of this message.`,
       )
     assigned.push({ payee, output })
   })

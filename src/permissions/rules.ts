@@ -13,7 +13,7 @@ export function statusOf(fee: number): FeeStatus {
   return fee === FREE ? 'always_allow' : 'payment_required'
 }
 
-/** The fee for one sender: the rule for this sender wins over the rule for all. Without a rule it is free. */
+/** The fee for one sender: its own rule wins over the rule for all. Without a rule it is free. */
 export function feeFor({ recipient, messageBox, sender }: WriteRequest, rules: Rule[]): number {
   const own = rules.filter((rule) => rule.recipient === recipient && rule.messageBox === messageBox)
   const ruleFor = (key: IdentityKey | null): Rule | undefined =>

@@ -185,7 +185,7 @@ describe('assignOutputs', () => {
     for (const outputIndex of [{ toString: 1, valueOf: 1 }, 'x'.repeat(1_000_000)]) {
       expect(() =>
         assign([{ outputIndex, customInstructions: { recipientIdentityKey: 1 } }], 0, [5]),
-      ).toThrow(/^Nobody is to be paid by what stands at 0 /)
+      ).toThrow(/^"outputs"\[0\] does not pay the server or any recipient/)
     }
   })
 

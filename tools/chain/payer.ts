@@ -17,7 +17,7 @@ interface PaymentOutput {
   customInstructions?: unknown
 }
 
-/** An output that is to be: what it is worth, and for whom. */
+/** An output to create: its amount and its payee. */
 export interface Due {
   satoshis: number
   payee: string

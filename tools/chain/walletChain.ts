@@ -141,7 +141,7 @@ export class WalletChain {
     const { merklePath } = await this.services.getMerklePath(coinbaseTxid)
     sourceTransaction.merklePath = merklePath!
     const transaction = new Transaction()
-    // Anybody may spend a coinbase of this chain: its script is OP_TRUE.
+    // Every key can spend a coinbase of this chain: its script is OP_TRUE.
     transaction.addInput({
       sourceTransaction,
       sourceOutputIndex: 0,

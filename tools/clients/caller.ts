@@ -39,7 +39,7 @@ export class Caller {
     return this.session.identityKey
   }
 
-  /** Posts JSON once. Undefined where no whole answer came, so that nobody knows what became of the request. */
+  /** Posts JSON once. Undefined if no whole answer came: the result of the request is unknown. */
   async post(path: string, content: unknown): Promise<Answer | undefined> {
     const requestId = randomBytes(32)
     const init = {

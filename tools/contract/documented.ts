@@ -110,7 +110,7 @@ function onSocket(message: unknown): void {
   } as typeof end
 }
 
-/** What Node tells of each request that begins and of each connection, whoever listens for it. */
+/** Node's diagnostics channels for each request that begins and each connection. */
 const LISTENERS = [
   ['http.server.request.start', onRequest],
   ['net.server.socket', onSocket],

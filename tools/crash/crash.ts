@@ -106,7 +106,7 @@ async function killUnderLoad(
     await mortal.kill()
     await eventually(
       () => ledger.unanswered + ledger.refused > failures || undefined,
-      () => 'Nobody noticed the kill',
+      () => 'No client noticed the kill',
       RECOVERY,
     )
     if (kill === kills) await load.stop()

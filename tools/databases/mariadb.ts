@@ -71,7 +71,7 @@ export class PrivateMariadb implements TestDatabase {
    * Makes one with an empty database, and waits until it answers.
    * @param options further ones for mariadbd, and those of its first start alone
    * @param deadlineMs how long a start may take
-   * @param user whom it runs as if the tests run as root: what a cluster copies with refuses to work for root
+   * @param user the user it runs as if the tests run as root: a cluster's copy script rejects root
    */
   static async create(
     options: string[] = [],

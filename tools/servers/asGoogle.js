@@ -1,4 +1,4 @@
-// For "node -r": whoever wants to speak to Google speaks to the server on the loopback at GOOGLE_PORT, over TLS as ever.
+// For "node -r": connects requests to Google to the server on the loopback at GOOGLE_PORT, over TLS.
 const tls = require('node:tls')
 
 const { connect } = tls

@@ -90,7 +90,7 @@ async function start(
       live: { graceMs: 0, ...overrides.live },
     })
     const opened = await server.start()
-    // Somebody else's authentication has answers of its own.
+    // Overridden authentication has answers of its own.
     if (overrides.auth === undefined) watchAnswers(opened, config.http.prefix)
     return server
   }

@@ -22,10 +22,11 @@ export async function boxes(
       oldest ?? '-',
       newest ?? '-',
     ])
+    const boxes = `${count(shown.length, 'box that holds', 'boxes that hold')} something`
     return {
       json: { recipient, boxes: shown, next },
       text: [
-        `${recipient} has ${next === null ? '' : 'more than '}${count(shown.length, 'box that holds', 'boxes that hold')} something${next === null ? '' : `: ${goOn(next)}`}`,
+        `${recipient} has ${next === null ? boxes : `more than ${boxes}: ${goOn(next)}`}`,
         ...(rows.length === 0
           ? []
           : [table([['BOX', 'MESSAGES', 'BODIES', 'OLDEST', 'NEWEST'], ...rows])]),

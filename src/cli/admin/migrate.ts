@@ -19,9 +19,11 @@ export async function migrate(progress: Progress): Promise<Outcome> {
     progress.show('looking whether what is stored has to be counted, for the quotas')
     const counted = await settleUsage(knex, db, mailbox.quotas)
     const database = describeDatabase(db)
+    const result =
+      names.length === 0 ? 'is up to date' : `was brought up to date (${names.join(', ')})`
     return {
       json: { database, migrations: names, counted },
-      text: `${database}: ${names.length === 0 ? 'the schema is up to date' : `the schema was brought up to date (${names.join(', ')})`}`,
+      text: `${database}: the schema ${result}`,
     }
   } finally {
     progress.done()

@@ -35,9 +35,11 @@ function describe({
   createdAt,
   dueAt,
 }: UnsettledPayment): string {
+  const due = new Date(dueAt).toISOString()
+  const reason = fault === null ? '' : `: ${printable(fault)}`
   const how =
     state === 'claimed'
-      ? `claimed until ${new Date(dueAt).toISOString()}, then free again`
-      : `stored, not in the wallet after ${attempts} attempts, next at ${new Date(dueAt).toISOString()}${fault === null ? '' : `: ${printable(fault)}`}`
+      ? `claimed until ${due}, then free again`
+      : `stored, not in the wallet after ${attempts} attempts, next at ${due}${reason}`
   return `${txid} from ${sender} at ${new Date(createdAt).toISOString()}: ${how}`
 }

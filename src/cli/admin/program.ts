@@ -204,7 +204,8 @@ function addChanges(program: Command, show: Show, progress: Progress): void {
       'after',
       examples(
         'migrate',
-        `KNEX_DB_CONNECTION='{"host":"127.0.0.1","user":"admin","password":"…","database":"messagebox"}' ${NAME} migrate`,
+        'KNEX_DB_CONNECTION=\'{"host":"127.0.0.1","user":"admin","password":"…",' +
+          `"database":"messagebox"}' ${NAME} migrate`,
       ),
     )
     .action(async () => {

@@ -68,10 +68,10 @@ export async function purge(
     })
     progress.done()
     const gone = plan.messages - removed
-    return answer(
-      removed,
-      `${count(removed, 'message was', 'messages were')} removed from ${name}.${gone === 0 ? '' : ` ${count(gone, 'other was', 'others were')} acknowledged meanwhile.`}`,
-    )
+    const others =
+      gone === 0 ? '' : ` ${count(gone, 'other was', 'others were')} acknowledged meanwhile.`
+    const messages = count(removed, 'message was', 'messages were')
+    return answer(removed, `${messages} removed from ${name}.${others}`)
   })
 }
 

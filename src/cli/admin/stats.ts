@@ -33,7 +33,8 @@ export async function stats({ exact = false }: { exact?: boolean }): Promise<Out
       ['devices', number(devices)],
       [
         'payments',
-        `${number(payments.claimed)} claimed, ${number(payments.stored)} not yet in the wallet, ${number(payments.settled)} settled`,
+        `${number(payments.claimed)} claimed, ${number(payments.stored)} not yet in the wallet, ` +
+          `${number(payments.settled)} settled`,
       ],
     ]
     const source =

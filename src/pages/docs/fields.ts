@@ -27,7 +27,7 @@ export function resolverOf(document: object): Resolve {
       ) as JsonSchema
 }
 
-/** @param caption what the fields are of, for who hears the page */
+/** @param caption what the fields belong to, for screen readers */
 export function fieldTable(schema: JsonSchema, resolve: Resolve, caption: string): Content {
   const fields = fieldsOf(schema, resolve, '')
   if (fields.length === 0)
@@ -42,13 +42,16 @@ export function fieldTable(schema: JsonSchema, resolve: Resolve, caption: string
         <td>${meaning(schema, form)}</td>
       </tr> `,
   )
+  return scrollingTable(caption, ['Field', 'Type', 'Meaning'], rows)
+}
+
+/** A table that scrolls within its region if it is wider than the screen. */
+export function scrollingTable(caption: string, columns: string[], rows: Content): Content {
   return html`<div class="scroll" tabindex="0" role="region" aria-label="${caption}">
     <table>
       <thead>
         <tr>
-          <th scope="col">Field</th>
-          <th scope="col">Type</th>
-          <th scope="col">Meaning</th>
+          ${columns.map((column) => html`<th scope="col">${column}</th> `)}
         </tr>
       </thead>
       <tbody>

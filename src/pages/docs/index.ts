@@ -4,7 +4,7 @@ import type { OpenApiDocument } from '../../openapi/document'
 import type { JsonSchema } from '../../contract/schema'
 import { html, type Content, type Html } from '../html'
 import type { Page, Site } from '../layout'
-import { resolverOf, typeOf } from './fields'
+import { resolverOf, scrollingTable, typeOf } from './fields'
 import { codesIn, operationPart, operationsOf, typePart, type Placed } from './operations'
 import { line, prose } from './prose'
 
@@ -88,21 +88,7 @@ function errorParts(document: OpenApiDocument, operations: Placed[]): Content {
         <td>${answering(operations, code)}</td>
       </tr> `,
   )
-  return html`<div class="scroll" tabindex="0" role="region" aria-label="Table of errors">
-    <table>
-      <thead>
-        <tr>
-          <th scope="col">Code</th>
-          <th scope="col">Status</th>
-          <th scope="col">Meaning</th>
-          <th scope="col">From</th>
-        </tr>
-      </thead>
-      <tbody>
-        ${rows}
-      </tbody>
-    </table>
-  </div>`
+  return scrollingTable('Table of errors', ['Code', 'Status', 'Meaning', 'From'], rows)
 }
 
 /** The fields that an error has beside those of all. */

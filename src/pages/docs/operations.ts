@@ -80,7 +80,7 @@ export function operationPart(
     <div id="${id}">
       ${prose(description)}
       <p>
-        ${security.length > 0 ? html`The caller proves its identity: see <a href="#authentication">Authentication</a>.` : 'For anybody: no authentication.'}
+        ${security.length > 0 ? html`The caller proves its identity: see <a href="#authentication">Authentication</a>.` : 'No authentication.'}
       </p>
       ${queried.length > 0 && [html`<h4>Query</h4>`, parameterTable(queried, resolve, id, 'Query')]}
       ${headed.length > 0 && [html`<h4>Headers</h4>`, parameterTable(headed, resolve, id, 'Headers')]}
