@@ -40,6 +40,10 @@ export const MAX_ADVERTISED = 5
 export const MAX_HOSTS = 20
 export const MAX_OF_HOST = 5
 
+/** The topic and the lookup service of the overlay network. */
+export const OVERLAY_TOPIC = 'tm_messagebox'
+export const LOOKUP_SERVICE = 'ls_messagebox'
+
 /** How many rooms a socket may join, and the length of their names, which each event carries. */
 export const MAX_ROOMS = 1000
 export const MAX_ROOM_NAMES_BYTES = 8 * 1024

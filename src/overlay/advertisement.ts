@@ -6,11 +6,10 @@ import type { Advertised } from '../db/advertisements'
 import { toIdentityKey } from '../contract/primitives'
 import { decodePushDrop } from './pushDrop'
 
-/** The protocol with which the released clients sign. */
+/** The protocol that the released clients sign advertisements with. */
 const PROTOCOL = [1, 'messagebox advertisement'] as const
 const KEY_ID = '1'
-/** Longest host, in bytes. */
-const MAX_HOST = 255
+const MAX_HOST_BYTES = 255
 
 /** What an output advertises, or why it is not a valid advertisement. */
 export type Judged = { advertised: Advertised } | { reason: string }
@@ -26,10 +25,12 @@ export function judge(script: Buffer): Judged | undefined {
   if (fields?.length !== 3) return undefined
   const [key, host, signature] = fields as [Buffer, Buffer, Buffer]
   const identityKey = key.length === 33 ? toIdentityKey(key.toString('hex')) : undefined
-  if (identityKey === undefined) return { reason: 'its first field is no identity key' }
+  if (identityKey === undefined) return { reason: 'its first field is not an identity key' }
   if (!isHost(host))
     return {
-      reason: `its second field is no http or https URL of up to ${MAX_HOST} bytes without a slash at its end`,
+      reason:
+        `its second field is not an http or https URL of up to ${MAX_HOST_BYTES} bytes ` +
+        'without a slash at its end',
     }
   const hash = createHash('sha256').update(key).update(host).digest()
   if (
@@ -49,7 +50,7 @@ const HOST = /^https?:\/\/[^\s/\\?#@\p{C}][^\s\\?#@\p{C}]*$/iu
 /** Whether clients can append a path to a URL. */
 function isHost(bytes: Buffer): boolean {
   const text = bytes.toString('utf8')
-  if (bytes.length > MAX_HOST || !isUtf8(bytes) || !HOST.test(text) || !URL.canParse(text))
+  if (bytes.length > MAX_HOST_BYTES || !isUtf8(bytes) || !HOST.test(text) || !URL.canParse(text))
     return false
   // Clients append a path that begins with a slash.
   const hasPath = /^https?:\/\/[^/]+\//i.test(text)

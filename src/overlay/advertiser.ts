@@ -9,17 +9,16 @@ import { advertise, type AdvertisingResult } from './advertising'
 import { OverlayNetwork } from './network'
 import { RECIPES, type TokenKind } from './tokens'
 
-/** The pause after a failure doubles each time, up to a day. */
+/** The pause before a retry doubles after each failure, up to a day. */
 const MIN_RETRY_PAUSE_MS = 5 * 60 * 1000
-/** What a stop cuts off continues after the next start, from what the wallet has. */
+/** After the next start, the server continues with the advertisements in its wallet. */
 const STOP_TIMEOUT_MS = 2000
 
 /** The state of the server's advertisements, as `/info` shows it. */
 interface AdvertisingState {
   host: string
-  /** The topics of the advertisements. */
   topics: string[]
-  /** When this was last checked, in ISO 8601; null if never. */
+  /** The time of the last check, in ISO 8601; null before the first. */
   checkedAt: string | null
   /** Why the server is not advertised. */
   fault: string | null
@@ -82,7 +81,7 @@ class BackgroundAdvertiser implements Advertiser {
       intervalMs: () =>
         this.#failures === 0 ? DAY : Math.min(MIN_RETRY_PAUSE_MS * 2 ** (this.#failures - 1), DAY),
       onError: (error) => {
-        logger.error({ err: error }, 'the advertisements could not be looked after')
+        logger.error({ err: error }, 'the server could not check its advertisements')
       },
     })
   }
@@ -93,18 +92,18 @@ class BackgroundAdvertiser implements Advertiser {
 
   async stop(): Promise<void> {
     if (!(await this.#job.stop(STOP_TIMEOUT_MS)))
-      this.logger.warn("the server's advertisements are still under way")
+      this.logger.warn('the server stops while it still updates its advertisements')
   }
 
   async #try(): Promise<void> {
     try {
       const { standing, bought, revoked, faults } = await this.advertise()
       if (bought.length > 0 || revoked > 0)
-        this.logger.info({ bought, revoked }, "the server's advertisements were renewed")
+        this.logger.info({ bought, revoked }, 'the server updated its advertisements')
       if (faults.length > 0)
         this.logger.warn(
           { faults },
-          "the overlay network does not take all of the server's advertisements yet",
+          "the overlay network does not accept all of the server's advertisements yet",
         )
       this.#note(
         standing,
@@ -118,7 +117,7 @@ class BackgroundAdvertiser implements Advertiser {
       this.#note(
         undefined,
         (error as Error).name === 'WERR_INSUFFICIENT_FUNDS'
-          ? "The server's wallet has not enough money."
+          ? "The server's wallet does not have enough money."
           : "The server's wallet failed.",
       )
     }

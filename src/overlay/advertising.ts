@@ -17,11 +17,11 @@ export interface WantedTokens {
 }
 
 export interface AdvertisingResult {
-  /** The kinds that are advertised now, new or not. */
+  /** The kinds that are advertised now, whether new or old. */
   standing: TokenKind[]
   bought: TokenKind[]
   revoked: number
-  /** Failures by topic: the wallet has the advertisement, which is to be published later. */
+  /** Failures by topic. The wallet keeps the advertisement, and the next run publishes it. */
   faults: Array<{ topic: string; reason: string }>
 }
 
@@ -60,9 +60,9 @@ export async function advertise(
   if (missing.length > 0 || outdated.length > 0) {
     faults.push(...(await exchange(parts, outdated, missing, host)))
   }
-  const refused = new Set(faults.map(({ topic }) => topic))
+  const failed = new Set(faults.map(({ topic }) => topic))
   return {
-    standing: kinds.filter((kind) => !refused.has(RECIPES[kind].topic)),
+    standing: kinds.filter((kind) => !failed.has(RECIPES[kind].topic)),
     bought: missing,
     revoked: outdated.length,
     faults,

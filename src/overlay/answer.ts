@@ -13,8 +13,9 @@ export function toOutputList(found: FoundAdvertisement[]): Buffer {
 }
 
 /**
- * The binary form, which the SDK's resolver requests: the number of outputs; for each the transaction
- * id, the index and the length of its context, 0; then one BEEF with all transactions.
+ * The binary form, which the SDK's resolver requests. It has the number of outputs; for each output
+ * the transaction id, the index and the length of its context, 0; then one BEEF of all
+ * transactions.
  */
 export function toBinary(found: FoundAdvertisement[]): Buffer {
   const outputs = found.flatMap(({ txid, outputIndex }) => [
@@ -26,9 +27,9 @@ export function toBinary(found: FoundAdvertisement[]): Buffer {
 }
 
 /**
- * All transactions once, each with its own proof. Proofs of one block are not combined as by the SDK,
- * which is slow and fails for some proofs that an attacker can make. The oldest come first: a reader
- * takes the first proof that names a transaction, so a later one cannot replace it.
+ * All transactions once, each with its own proof. The SDK combines the proofs of one block, which
+ * is slow and fails for some proofs that an attacker can make. The oldest transaction comes first:
+ * the SDK takes the first proof that names a transaction, so a later proof cannot replace it.
  */
 function mergeBeef(found: FoundAdvertisement[]): Buffer {
   if (found.length < 2) return found[0]?.beef ?? Buffer.alloc(0)

@@ -1,6 +1,6 @@
 /**
- * Splits a verified BEEF (BRC-62) into proofs and transactions, as bytes, without reading them. The
- * SDK computes a proof's root for each leaf as it reads one: seconds for some that attackers make.
+ * Splits a verified BEEF (BRC-62) into proofs and transactions, as bytes. Does not parse them: the
+ * SDK computes a proof's root for each leaf, which takes seconds for some proofs of attackers.
  */
 import { createHash } from 'node:crypto'
 import { readVarint, writeVarint } from '../lib/varint'
@@ -21,11 +21,11 @@ export interface BeefParts {
   transactions: BeefTransaction[]
 }
 
-/** @throws RangeError if the bytes are no BEEF of version 1 */
+/** @throws RangeError if the bytes are not a BEEF of version 1 */
 export function splitBeef(beef: Buffer): BeefParts {
   const reader = new Reader(beef)
   if (!reader.take(VERSION.length).equals(VERSION))
-    throw new RangeError('This is no BEEF of version 1')
+    throw new RangeError('This is not a BEEF of version 1')
   const proofs = reader.times(() =>
     reader.slice(() => {
       skipProof(reader)
@@ -94,7 +94,7 @@ class Reader {
 
   number(): number {
     const read = readVarint(this.bytes.subarray(this.#at, this.#at + 5))
-    if (read === undefined) throw new RangeError('The BEEF has no number where one should be')
+    if (read === undefined) throw new RangeError('The BEEF has an invalid number')
     this.#at += read.end
     return read.value
   }

@@ -1,7 +1,7 @@
 /**
- * The overlay service of this server, which finds the hosts of identities. It has one topic, to which
- * advertisements are submitted, and one lookup service, which finds them. The SDK's
- * `TopicBroadcaster` and `LookupResolver` expect it at the root of the server (BRC-22, BRC-24).
+ * The overlay service of this server. Clients submit advertisements of hosts to its one topic, and
+ * find them through its one lookup service. The SDK's `TopicBroadcaster` and `LookupResolver`
+ * expect it at the root of the server (BRC-22, BRC-24).
  */
 import type { Config } from '../config'
 import { createRoutes, type Route } from '../routes/route'

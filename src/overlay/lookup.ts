@@ -1,13 +1,13 @@
 /** A query of the lookup service: `{"service", "query": {"identityKey"?, "host"?}}`. */
 import type { AdvertisementQuery } from '../db/advertisements'
+import { LOOKUP_SERVICE } from '../contract/protocol'
 import { describe, field, object, publicKey, refine, text, type Schema } from '../contract/schema'
-import { SERVICE } from './topic'
 
 const MAX_HOST_LENGTH = 2048
 
 const service: Schema<string> = {
-  read: (value) => (value === SERVICE ? SERVICE : undefined),
-  json: { const: SERVICE },
+  read: (value) => (value === LOOKUP_SERVICE ? LOOKUP_SERVICE : undefined),
+  json: { const: LOOKUP_SERVICE },
 }
 
 /** An empty query finds all advertisements. */

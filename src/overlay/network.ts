@@ -3,11 +3,10 @@ import type { Transaction } from '@bsv/sdk'
 import { withTimeout } from '../lib/timeout'
 import type { IdentityKey } from '../contract/protocol'
 import type { Network as Chain } from '../config/parsers'
-import { scriptOf } from './ownTokens'
-import { loadSdk } from './sdk'
+import { loadSdk, scriptOf } from './ownTokens'
 import { readToken, type TokenRecipe } from './tokens'
 
-const TIMEOUT_MS = 30_000
+const NETWORK_TIMEOUT_MS = 30_000
 
 const PRESETS = { main: 'mainnet', test: 'testnet', local: 'local' } as const
 
@@ -29,7 +28,7 @@ export class OverlayNetwork {
           service,
           query: { identityKey, ...about },
         }),
-        TIMEOUT_MS,
+        NETWORK_TIMEOUT_MS,
         'no node answers',
       )
       return outputs.flatMap(({ beef, outputIndex }) => {
@@ -43,7 +42,7 @@ export class OverlayNetwork {
           : []
       })
     } catch {
-      // Without an answer the wallet's advertisements are published once more.
+      // The caller then publishes the wallet's advertisements again.
       return []
     }
   }
@@ -53,14 +52,14 @@ export class OverlayNetwork {
     const { TopicBroadcaster } = loadSdk()
     const result = await withTimeout(
       new TopicBroadcaster([topic], { networkPreset: PRESETS[this.chain] }).broadcast(transaction),
-      TIMEOUT_MS,
+      NETWORK_TIMEOUT_MS,
       'no node answers',
     )
     if (result.status !== 'success') throw new Error(result.description)
   }
 }
 
-/** A node's answer may hold anything. */
+/** @returns undefined if the node's answer is not a valid BEEF */
 function parse(beef: number[]): Transaction | undefined {
   try {
     return loadSdk().Transaction.fromBEEF(beef)

@@ -1,14 +1,18 @@
 /** The server's own advertisements in its wallet, and the transactions that make and spend them. */
 import type { AtomicBEEF, SignableTransaction, Transaction, WalletInterface } from '@bsv/sdk'
 import type { IdentityKey } from '../contract/protocol'
-import { loadSdk } from './sdk'
 import { fieldsOf, KEY_ID, readToken, RECIPES, type TokenKind, type TokenRecipe } from './tokens'
 
 /** The basket that the released clients use too. */
 const BASKET = 'overlay advertisements'
-const MOST = 1000
-/** The length of a token's unlocking script in bytes: a signature. */
-const UNLOCKING_LENGTH = 73
+const MAX_LISTED = 1000
+/** A token's unlocking script is a signature. */
+const UNLOCKING_BYTES = 73
+
+/** Most servers never need the SDK here, so it is loaded at its first use. */
+export function loadSdk(): typeof import('@bsv/sdk') {
+  return require('@bsv/sdk') as typeof import('@bsv/sdk')
+}
 
 /** An unspent advertisement in the wallet. */
 export interface OwnToken {
@@ -16,11 +20,11 @@ export interface OwnToken {
   host: string
   txid: string
   outputIndex: number
-  /** With its ancestors. */
+  /** Includes its ancestors. */
   transaction: Transaction
 }
 
-/** All advertisements in the wallet, the oldest first. */
+/** @returns all advertisements in the wallet, the oldest first */
 export async function listTokens(
   wallet: WalletInterface,
   identityKey: IdentityKey,
@@ -29,7 +33,7 @@ export async function listTokens(
   const { outputs, BEEF } = await wallet.listOutputs({
     basket: BASKET,
     include: 'entire transactions',
-    limit: MOST,
+    limit: MAX_LISTED,
   })
   if (BEEF === undefined) return []
   const beef = Beef.fromBinary(BEEF)
@@ -70,7 +74,7 @@ export async function exchangeTokens(
       inputBEEF: mergeBeef(spent),
       inputs: spent.map(({ txid, outputIndex, kind }) => ({
         outpoint: `${txid}.${outputIndex}`,
-        unlockingScriptLength: UNLOCKING_LENGTH,
+        unlockingScriptLength: UNLOCKING_BYTES,
         inputDescription: `Advertisement for ${RECIPES[kind].topic}`,
       })),
     }),

@@ -1,6 +1,7 @@
 /**
- * The fields of a PushDrop locking script (BRC-48): a public key and OP_CHECKSIG, the fields, and as
- * many drops. Undefined for any other script.
+ * Reads the fields of a PushDrop locking script (BRC-48): a public key, OP_CHECKSIG, the fields,
+ * and one drop for each field.
+ * @returns undefined for any other script
  */
 export function decodePushDrop(script: Buffer): Buffer[] | undefined {
   const key = readPush(script, 0)
@@ -26,7 +27,7 @@ function drops(count: number): Buffer {
   ])
 }
 
-/** What an operation pushes, and where the next begins; undefined if it pushes no bytes. */
+/** @returns the pushed bytes and the offset of the next operation; undefined if it is not a push */
 function readPush(script: Buffer, at: number): { data: Buffer; end: number } | undefined {
   const op = script[at] ?? 0
   const width = op === OP_PUSHDATA1 ? 1 : op === OP_PUSHDATA2 ? 2 : op === OP_PUSHDATA4 ? 4 : 0

@@ -1,6 +1,12 @@
 /** The routes for the overlay network (BRC-22, BRC-24). */
 import { formatNumber } from '../lib/format'
-import { MAX_ADVERTISED, MAX_HOSTS, MAX_OF_HOST } from '../contract/protocol'
+import {
+  LOOKUP_SERVICE,
+  MAX_ADVERTISED,
+  MAX_HOSTS,
+  MAX_OF_HOST,
+  OVERLAY_TOPIC,
+} from '../contract/protocol'
 import { type AdvertisementStore, MAX_FOUND, MAX_FOUND_BYTES } from '../db/advertisements'
 import { receiveBody } from '../http/body'
 import { exchangeOf } from '../http/exchange'
@@ -13,7 +19,6 @@ import { toBinary, toOutputList } from './answer'
 import { listDescribed, LOOKUP_SERVICES, TOPIC_MANAGERS, type Described } from './documentation'
 import { QUESTION } from './lookup'
 import { checkTopics, MAX_STORED_BYTES, submitTransaction, takeBeef } from './submission'
-import { SERVICE, TOPIC } from './topic'
 import type { JsonSchema } from '../contract/schema'
 import type { Request } from 'express'
 import { exactly, listOf, STRING } from '../contract/answers'
@@ -129,9 +134,9 @@ export const OVERLAY_ROUTES: Array<Operation<OverlayParts>> = [
     headers: {
       'x-topics': {
         required: true,
-        description: `The topics as a JSON array. This server has only \`${TOPIC}\`.`,
+        description: `The topics as a JSON array. This server has only \`${OVERLAY_TOPIC}\`.`,
         schema: STRING,
-        example: `["${TOPIC}"]`,
+        example: `["${OVERLAY_TOPIC}"]`,
       },
       'x-includes-off-chain-values': {
         required: false,
@@ -154,14 +159,16 @@ export const OVERLAY_ROUTES: Array<Operation<OverlayParts>> = [
           'The acknowledgement of the topic (STEAK): the outputs that it admitted and the inputs ' +
           'that spent an advertisement.',
         schema: exactly({
-          [TOPIC]: exactly({
+          [OVERLAY_TOPIC]: exactly({
             outputsToAdmit: INDEXES,
             coinsToRetain: INDEXES,
             coinsRemoved: INDEXES,
           }),
         }),
         examples: {
-          advertised: { [TOPIC]: { outputsToAdmit: [0], coinsToRetain: [], coinsRemoved: [] } },
+          advertised: {
+            [OVERLAY_TOPIC]: { outputsToAdmit: [0], coinsToRetain: [], coinsRemoved: [] },
+          },
         },
       },
     },
@@ -213,8 +220,8 @@ try {
     body: {
       schema: QUESTION.json,
       examples: {
-        identity: { service: SERVICE, query: { identityKey: ALICE } },
-        host: { service: SERVICE, query: { host: 'https://box.example.com' } },
+        identity: { service: LOOKUP_SERVICE, query: { identityKey: ALICE } },
+        host: { service: LOOKUP_SERVICE, query: { host: 'https://box.example.com' } },
       },
       limit: `Up to ${formatNumber(MAX_QUESTION_BYTES)} bytes.`,
     },
@@ -253,7 +260,7 @@ console.log(await client.resolveHostForRecipient(recipient))`,
     '/listTopicManagers',
     'listTopicManagers',
     'topic manager',
-    TOPIC,
+    OVERLAY_TOPIC,
     {
       name: 'MessageBox Topic Manager',
       shortDescription: 'Advertisements of hosts.',
@@ -265,7 +272,7 @@ console.log(await client.resolveHostForRecipient(recipient))`,
     '/listLookupServiceProviders',
     'listLookupServices',
     'lookup service',
-    SERVICE,
+    LOOKUP_SERVICE,
     {
       name: 'MessageBox Lookup Service',
       shortDescription: 'Finds hosts.',
@@ -278,7 +285,7 @@ console.log(await client.resolveHostForRecipient(recipient))`,
     'topicDocumentation',
     'topic manager',
     'manager',
-    TOPIC,
+    OVERLAY_TOPIC,
     'ERR_UNKNOWN_TOPIC',
     TOPIC_MANAGERS,
   ),
@@ -287,7 +294,7 @@ console.log(await client.resolveHostForRecipient(recipient))`,
     'lookupDocumentation',
     'lookup service',
     'lookupService',
-    SERVICE,
+    LOOKUP_SERVICE,
     'ERR_UNKNOWN_SERVICE',
     LOOKUP_SERVICES,
   ),

@@ -2,14 +2,13 @@
 import type { IncomingHttpHeaders } from 'node:http'
 import type { AdvertisementStore, Submission } from '../db/advertisements'
 import { ApiError } from '../contract/errors'
-import { MAX_ADVERTISED, MAX_HOSTS, MAX_OF_HOST } from '../contract/protocol'
+import { MAX_ADVERTISED, MAX_HOSTS, MAX_OF_HOST, OVERLAY_TOPIC } from '../contract/protocol'
 import type { TransactionVerifier } from '../spv/verifier'
 import type { Spend, VerifiedSubmission } from '../spv/verify'
 import { isCandidate, judge } from './advertisement'
-import { TOPIC } from './topic'
 import { readVarint } from '../lib/varint'
 
-/** The most bytes of a transaction with its ancestors, which is stored and sent in lookups. */
+/** Limits a transaction with its ancestors, which the server stores and sends in lookups. */
 export const MAX_STORED_BYTES = 64 * 1024
 
 /** The effect by topic: the "submitted transaction execution acknowledgment" of BRC-22. */
@@ -21,12 +20,12 @@ export type Steak = Record<
 /** @throws ApiError ERR_UNKNOWN_TOPIC unless the header names only this server's topic */
 export function checkTopics(header: string | string[] | undefined): void {
   const topics = parseTopics(String(header ?? '').trim())
-  if (topics.length === 0 || topics.some((topic) => topic !== TOPIC))
+  if (topics.length === 0 || topics.some((topic) => topic !== OVERLAY_TOPIC))
     throw new ApiError('ERR_UNKNOWN_TOPIC')
 }
 
 /**
- * The BEEF of a body. Off-chain values may follow it, which the topic ignores.
+ * Reads the BEEF of a body. Ignores off-chain values after it.
  * @throws ApiError ERR_INVALID_TRANSACTION
  */
 export function takeBeef(body: Buffer, headers: IncomingHttpHeaders): Buffer {
@@ -47,7 +46,7 @@ export interface SubmissionParts {
 
 /**
  * Admits a transaction's advertisements and removes those that it spends.
- * @param owner the address that submits it: addresses take turns
+ * @param owner the address of the client. Verification takes the addresses in turn
  * @throws ApiError ERR_INVALID_TRANSACTION, ERR_PROOFS_UNAVAILABLE, ERR_INVALID_ADVERTISEMENT,
  * ERR_ADVERTISEMENT_SPENT, ERR_TOO_MANY_ADVERTISEMENTS, ERR_SERVER_BUSY
  */
@@ -69,7 +68,7 @@ export async function submitTransaction(
       {},
       {
         fault: {
-          what: 'a submitted transaction could not be checked',
+          what: 'the server could not check a submitted transaction',
           reason: verdict.unavailable,
         },
       },
@@ -97,7 +96,9 @@ export async function submitTransaction(
       )
     throw new ApiError('ERR_INVALID_ADVERTISEMENT', reasons[0])
   }
-  return { [TOPIC]: { outputsToAdmit: admission.admitted, coinsToRetain: [], coinsRemoved } }
+  return {
+    [OVERLAY_TOPIC]: { outputsToAdmit: admission.admitted, coinsToRetain: [], coinsRemoved },
+  }
 }
 
 /** @returns `reasons`: why outputs with the form of an advertisement are not valid */
@@ -114,13 +115,14 @@ function toSubmission({ txid, outputs, spends, proven, beef }: VerifiedSubmissio
     const judged = judge(script)
     if (judged === undefined) continue
     if ('reason' in judged)
-      reasons.push(`Output ${outputIndex} is no advertisement: ${judged.reason}.`)
+      reasons.push(`Output ${outputIndex} is not an advertisement: ${judged.reason}.`)
     else advertisements.push({ ...judged.advertised, txid, outputIndex })
   }
   if (advertisements.length > 0 && beef.length > MAX_STORED_BYTES) {
     throw new ApiError(
       'ERR_INVALID_TRANSACTION',
-      `The transaction is too large with all that it rests on: ${beef.length} bytes of BEEF, of which up to ${MAX_STORED_BYTES} are kept.`,
+      'The transaction is too large: its BEEF, with ancestors and proofs, has ' +
+        `${beef.length} bytes. The limit is ${MAX_STORED_BYTES} bytes.`,
       { limit: MAX_STORED_BYTES },
     )
   }
@@ -134,11 +136,11 @@ function tooMany(description: string, limit: number): ApiError {
 function spent(outpoint: string, by = ''): ApiError {
   return new ApiError(
     'ERR_ADVERTISEMENT_SPENT',
-    `The advertisement ${outpoint} was spent before${by}.`,
+    `The advertisement ${outpoint} was already spent${by}.`,
   )
 }
 
-/** JSON arrays, one for each header, or names with commas between them, as newer clients send. */
+/** Each header is a JSON array or, from newer clients, a list of names separated by commas. */
 function parseTopics(header: string): unknown[] {
   try {
     return (JSON.parse(`[${header}]`) as unknown[]).flat()

@@ -1,12 +1,11 @@
 /** The server's own advertisements: their fields, and where they are published. */
 import type { WalletProtocol } from '@bsv/sdk'
-import type { IdentityKey } from '../contract/protocol'
+import { LOOKUP_SERVICE, OVERLAY_TOPIC, type IdentityKey } from '../contract/protocol'
 import { decodePushDrop } from './pushDrop'
-import { SERVICE, TOPIC } from './topic'
 
 /**
- * `host`: messages to the server's identity go to this host. `SHIP`: it accepts transactions for the
- * topic. `SLAP`: it has the lookup service.
+ * `host`: the server's identity receives messages at this host. `SHIP`: the host accepts
+ * transactions for the topic. `SLAP`: the host has the lookup service.
  */
 export type TokenKind = 'host' | 'SHIP' | 'SLAP'
 
@@ -24,22 +23,22 @@ export const RECIPES: Record<TokenKind, TokenRecipe> = {
   host: {
     kind: 'host',
     protocolID: [1, 'messagebox advertisement'],
-    topic: TOPIC,
-    service: SERVICE,
+    topic: OVERLAY_TOPIC,
+    service: LOOKUP_SERVICE,
   },
   SHIP: {
     kind: 'SHIP',
     protocolID: [2, 'service host interconnect'],
     topic: 'tm_ship',
     service: 'ls_ship',
-    subject: TOPIC,
+    subject: OVERLAY_TOPIC,
   },
   SLAP: {
     kind: 'SLAP',
     protocolID: [2, 'service lookup availability'],
     topic: 'tm_slap',
     service: 'ls_slap',
-    subject: SERVICE,
+    subject: LOOKUP_SERVICE,
   },
 }
 
@@ -57,7 +56,7 @@ export function fieldsOf(
   )
 }
 
-/** The kind and host of a token in a script; undefined if it is not one of the identity's. */
+/** @returns undefined if the script is not a token of the identity */
 export function readToken(
   script: Buffer,
   identityKey: IdentityKey,

@@ -3,7 +3,7 @@ import { ApiError } from '../contract/errors'
 import { asFields } from '../contract/primitives'
 import { fetchJson } from '../lib/fetchJson'
 
-const TIMEOUT_MS = 10_000
+const ARC_TIMEOUT_MS = 10_000
 const MAX_ANSWER_BYTES = 64 * 1024
 /** ARC's states of a transaction that will not be mined. ARC may answer 200 with them. */
 const REJECTED = new Set([
@@ -15,7 +15,7 @@ const REJECTED = new Set([
 ])
 /** States in which ARC has the transaction but the network does not. */
 const PENDING = new Set(['UNKNOWN', 'QUEUED', 'RECEIVED'])
-/** Statuses that reject the transaction. Others are about the request, its rate, or ARC itself. */
+/** Whether a status rejects the transaction. Others are about the request, its rate, or ARC. */
 const AT_FAULT = (status: number): boolean =>
   status === 400 || status === 409 || status === 422 || (status >= 460 && status < 500)
 
@@ -27,7 +27,6 @@ interface ArcAnswer {
   title?: string
 }
 
-/** Broadcasts transactions through ARC. */
 export class ArcBroadcaster {
   constructor(
     private readonly arcUrl: string,
@@ -35,7 +34,7 @@ export class ArcBroadcaster {
   ) {}
 
   /**
-   * Broadcasts a transaction. One that the network knows already is accepted again.
+   * Broadcasts a transaction. Succeeds if the network has it already.
    * @param extended the transaction in extended format (BRC-30), in hex
    * @throws ApiError ERR_PAYMENT_REJECTED, ERR_PAYMENTS_UNAVAILABLE
    */
@@ -51,15 +50,15 @@ export class ArcBroadcaster {
     const isAbout = answer.txid === txid || (answer.txid === undefined && state !== undefined)
     if (stands && (!isAbout || PENDING.has(state ?? '')))
       throw unavailable(
-        `ARC has not passed the transaction on: ${reason === '' ? 'it does not say what became of it' : reason}`,
+        `ARC has not broadcast the transaction: ${reason === '' ? 'it gives no state' : reason}`,
       )
     if (stands && /orphan/i.test(reason))
-      throw unavailable(`ARC has not seen what the payment spends yet: ${reason}`)
+      throw unavailable(`ARC does not know the outputs that the payment spends yet: ${reason}`)
     if (stands && !REJECTED.has(state ?? '')) return
     if (stands || AT_FAULT(status))
       throw new ApiError(
         'ERR_PAYMENT_REJECTED',
-        `The network does not accept the payment: ${reason === '' ? `it answered ${status}` : reason}.`,
+        `The network rejects the payment: ${reason === '' ? `ARC answered ${status}` : reason}.`,
       )
     throw unavailable(`ARC answered ${status}`)
   }
@@ -73,7 +72,7 @@ export class ArcBroadcaster {
           ...(this.apiKey !== undefined && { authorization: `Bearer ${this.apiKey.reveal()}` }),
         },
         body: JSON.stringify({ rawTx }),
-        timeoutMs: TIMEOUT_MS,
+        timeoutMs: ARC_TIMEOUT_MS,
         maxBytes: MAX_ANSWER_BYTES,
       })
       return { status, answer: (asFields(body) ?? {}) as ArcAnswer }
@@ -88,6 +87,6 @@ function unavailable(reason: string): ApiError {
     'ERR_PAYMENTS_UNAVAILABLE',
     undefined,
     {},
-    { fault: { what: 'a payment could not be broadcast', reason } },
+    { fault: { what: 'the server could not broadcast a payment', reason } },
   )
 }

@@ -1,7 +1,8 @@
 /**
- * Delivers messages that cost something. The server checks that the payment is valid, pays the right
- * payees, is not used for another message, and is accepted by the network. Then it stores the message
- * and ends the claim in one transaction. After a crash, the states in the database say how to go on.
+ * Delivers messages that have a price. The server checks that the payment is valid, pays the right
+ * payees, and is not used for another message. It broadcasts the payment. Then it stores the
+ * message and ends the claim in one transaction. After a crash, the states in the database tell the
+ * next step.
  */
 import { createHash } from 'node:crypto'
 import type { Logger } from 'pino'
@@ -33,7 +34,7 @@ export interface CashierParts {
   verify: VerifyPayment
   network: ArcBroadcaster
   priceOf: PriceOf
-  /** Called after each payment that has an output for the server. */
+  /** Called after each stored payment that has an output for the server. */
   onStored: () => void
   logger: Logger
 }
@@ -43,7 +44,7 @@ const MAX_CLAIMS = 3
 
 /**
  * Delivers a message that its sender has to pay for.
- * @param price what the message cost when it arrived
+ * @param price at the time the message arrived
  */
 export type DeliverPaid = (
   caller: Caller,
@@ -66,7 +67,7 @@ export function createCashier(parts: CashierParts): DeliverPaid {
     const { recipients } = message
     const { identityKey: sender } = caller
     const names = namesOf(sender, message)
-    // The same message again is a success: it is paid for.
+    // A repeat of a stored message succeeds: it is paid for.
     const times = await store.findAll(names)
     if (times !== undefined) return times.map((createdAt) => ({ createdAt, duplicate: true }))
 
@@ -94,11 +95,11 @@ export function createCashier(parts: CashierParts): DeliverPaid {
         return stored
       } catch (error) {
         if (error instanceof ClaimLost && attempt < MAX_CLAIMS) continue
-        // After any failure the payer can use the money again.
+        // After a failure, the payer can use the payment again.
         await payments.release(claimed.claim).catch((err: unknown) => {
           logger.warn(
             { err, txid: verified.txid },
-            'a payment could not be released: its claim expires by itself',
+            'the server could not release a payment: its claim will expire',
           )
         })
         throw error instanceof ClaimLost ? new ApiError('ERR_SERVER_BUSY') : error
@@ -120,7 +121,7 @@ export function createCashier(parts: CashierParts): DeliverPaid {
       },
     })
     const idle = paid.filter(({ payee }) => payee !== 'server' && stored[payee]!.duplicate)
-    // Another payment delivered the same message meanwhile: this one pays for less, or nothing.
+    // Another payment delivered the message to some or all recipients in the meantime.
     if (stored.every(({ duplicate }) => duplicate)) await payments.release(claim)
     else if (idle.length > 0)
       await payments.free(

@@ -1,6 +1,6 @@
 /**
- * Moves what the server was paid into its wallet, in the background, from the payments table. A failed
- * payment is tried again. The wallet ignores an output that it has, so nodes need no coordination.
+ * Moves payments to the server from the payments table into its wallet, in the background. Retries
+ * after a failure. The wallet ignores an output that it has, so nodes need no coordination.
  */
 import type { Logger } from 'pino'
 import { PeriodicJob } from '../lib/periodic'
@@ -8,12 +8,12 @@ import { withTimeout } from '../lib/timeout'
 import type { DuePayment, PaymentStore } from '../db/payments'
 import type { MoneyWallet } from './moneyWallet'
 
-const INTERVAL_MS = 30_000
-const BATCH = 20
+const COLLECT_INTERVAL_MS = 30_000
+const BATCH_PAYMENTS = 20
 const INTERNALIZE_TIMEOUT_MS = 30_000
-/** A payment that a stop cuts off is collected after the next start. */
+/** If a stop interrupts a collection, the server repeats it after the next start. */
 const STOP_TIMEOUT_MS = 2000
-/** The pause after a failure doubles each time. */
+/** The pause before a retry doubles after each failure. */
 const MIN_RETRY_PAUSE_MS = 5000
 const MAX_RETRY_PAUSE_MS = 60 * 60 * 1000
 
@@ -32,21 +32,21 @@ export class Collector {
       run: async () => {
         await this.#collect()
       },
-      intervalMs: INTERVAL_MS,
+      intervalMs: COLLECT_INTERVAL_MS,
       onError: (error) => {
-        parts.logger.error({ err: error }, 'payments could not be looked after')
+        parts.logger.error({ err: error }, 'the server could not collect payments')
       },
     })
   }
 
-  /** Collects what is due now, then at intervals. */
+  /** Collects due payments now, then at intervals. */
   start(): void {
     this.#job.start()
   }
 
   async stop(): Promise<void> {
     if (!(await this.#job.stop(STOP_TIMEOUT_MS)))
-      this.parts.logger.warn('the wallet is still at work')
+      this.parts.logger.warn('the server stops while its wallet still takes a payment')
   }
 
   async #collect(): Promise<void> {
@@ -54,9 +54,9 @@ export class Collector {
     await payments.releaseAbandoned()
     if (wallet === undefined) return
     for (
-      let due = await payments.due(BATCH);
+      let due = await payments.due(BATCH_PAYMENTS);
       due.length > 0 && !this.#job.isStopped;
-      due = await payments.due(BATCH)
+      due = await payments.due(BATCH_PAYMENTS)
     ) {
       for (const payment of due) if (!this.#job.isStopped) await this.#takeIn(payment, wallet)
     }
@@ -77,7 +77,7 @@ export class Collector {
       const { message } = error as Error
       logger.warn(
         { txid, attempts: attempts + 1, seconds: pause / 1000, fault: message.slice(0, 300) },
-        'a payment could not be taken into the wallet yet',
+        'the wallet could not take a payment yet',
       )
       await payments.postpone(id, Date.now() + pause, message)
     }

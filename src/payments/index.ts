@@ -21,7 +21,7 @@ export interface Payments {
   enabled: boolean
   /** The wallet that receives money; undefined if none is configured. */
   moneyWallet: MoneyWallet | undefined
-  /** Starts the collector, which also collects what a former run left. */
+  /** Starts the collector, which also collects payments of earlier runs. */
   start: () => void
   close: () => Promise<void>
 }
@@ -33,12 +33,12 @@ export interface PaymentParts {
   privateKey: Secret
   /** Limits the time that transactions of one address take to verify. */
   verification: RateLimiter
-  /** Asked again just before a payment is broadcast. */
+  /** Called again just before the broadcast of a payment. */
   priceOf: PriceOf
   logger: Logger
 }
 
-/** Creates what the configuration allows: payments need a block header service and an ARC. */
+/** Creates the parts that are configured. Payments need a block header service and an ARC. */
 export function createPayments(config: Config, parts: PaymentParts): Payments {
   const { chaintracksUrl, arcUrl, arcApiKey } = config.payments
   const { knex, store, serverKey, privateKey, verification, priceOf, logger } = parts

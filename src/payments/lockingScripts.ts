@@ -39,7 +39,7 @@ export function createLocks(serverKey: ServerKey): Locks {
       const refuse = (reason: string): never => {
         throw new ApiError('ERR_PAYMENT_NOT_TO_PAYEE', `Output ${outputIndex} ${reason}.`)
       }
-      // With another key, the payee's wallet would never find the output.
+      // With another key, the payee's wallet does not find the output.
       if (senderIdentityKey !== payer) refuse(`must name ${payer} as its senderIdentityKey`)
       const keyID = `${derivationPrefix} ${derivationSuffix}`
       const name = { protocolID: PROTOCOL, keyID }

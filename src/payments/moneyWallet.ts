@@ -1,4 +1,4 @@
-/** The server's BRC-100 wallet over a remote storage. It is loaded when it is first needed. */
+/** The server's BRC-100 wallet over a remote storage. It is loaded at its first use. */
 import type { Wallet } from '@bsv/wallet-toolbox-client'
 import { withTimeout } from '../lib/timeout'
 import type { Secret } from '../lib/secret'
@@ -11,28 +11,25 @@ export interface WalletSettings {
   chaintracksUrl: string
 }
 
-/** How long it may take to reach the storage, in milliseconds. */
-const TIMEOUT = 20_000
-/** How long it may take to let go of it, in milliseconds. */
-const PATIENCE = 1000
+const OPEN_TIMEOUT_MS = 20_000
+const CLOSE_TIMEOUT_MS = 1000
 
 export class MoneyWallet {
   #building: Promise<Wallet> | undefined
 
   constructor(private readonly settings: WalletSettings) {}
 
-  /** Closes the wallet if it was built. */
   async close(): Promise<void> {
     const building = this.#building
     this.#building = undefined
     if (building === undefined) return
-    // A wallet that is being built, or that hangs, ends with the process.
+    // If the wallet is not built yet, or hangs, the end of the process closes it.
     await withTimeout(
       building.then(async (wallet) => {
         await wallet.destroy()
       }),
-      PATIENCE,
-      'the wallet does not let go',
+      CLOSE_TIMEOUT_MS,
+      'the wallet does not close in time',
     ).catch(() => {})
   }
 
@@ -43,7 +40,7 @@ export class MoneyWallet {
   async get(): Promise<Wallet> {
     this.#building ??= withTimeout(
       build(this.settings),
-      TIMEOUT,
+      OPEN_TIMEOUT_MS,
       'the storage of the wallet does not answer in time',
     ).catch((error: unknown) => {
       this.#building = undefined
@@ -62,8 +59,8 @@ async function build({
   const { PrivateKey, CachedKeyDeriver } = require('@bsv/sdk') as typeof import('@bsv/sdk')
   const toolbox =
     require('@bsv/wallet-toolbox-client') as typeof import('@bsv/wallet-toolbox-client')
-  // The toolbox has services for public networks only. The wallet needs block headers alone, which
-  // have a service of their own.
+  // The toolbox has services for public networks only. The wallet needs only block headers, which
+  // come from `chaintracksUrl`.
   const services = new toolbox.Services(
     toolbox.Services.createDefaultOptions(chain === 'main' ? 'main' : 'test'),
   )

@@ -1,4 +1,4 @@
-/** Checks a payment's outputs: each is locked to its payee, and every payee gets what is due. */
+/** Checks a payment's outputs: each is locked to its payee, and each payee gets its price. */
 import { ApiError } from '../contract/errors'
 import type { Price } from '../permissions/rules'
 import type { IdentityKey } from '../contract/protocol'
@@ -6,7 +6,6 @@ import type { VerifiedPayment } from '../spv/verify'
 import type { Locks } from './lockingScripts'
 import { parseOutput, type AssignedOutput, type PaidOutput, type Payee } from './payment'
 
-/** An output that was checked. */
 export interface Paid extends PaidOutput {
   payee: Payee
   satoshis: number
@@ -26,7 +25,7 @@ export async function checkOutputs(
   const paid: Paid[] = []
   for (const { payee, output } of assigned) {
     const named = parseOutput(output)
-    const { satoshis, script } = outputs[named.outputIndex] ?? refuse(named, 'is not there')
+    const { satoshis, script } = outputs[named.outputIndex] ?? refuse(named, 'does not exist')
     if (paid.some(({ outputIndex }) => outputIndex === named.outputIndex))
       refuse(named, 'is named twice')
     const parties =
@@ -38,7 +37,7 @@ export async function checkOutputs(
 }
 
 /**
- * Checks that every payee gets what is due.
+ * Checks that each payee gets its price.
  * @throws ApiError ERR_INSUFFICIENT_PAYMENT
  */
 export function checkDues(
@@ -58,7 +57,8 @@ export function checkDues(
     if (satoshis < due)
       throw new ApiError(
         'ERR_INSUFFICIENT_PAYMENT',
-        `${payee === 'server' ? 'The server' : recipients[payee]!} is due ${due} satoshis, and gets ${satoshis}.`,
+        `The payment pays ${payee === 'server' ? 'the server' : recipients[payee]!} ` +
+          `${satoshis} of ${due} satoshis.`,
         { due, paid: satoshis },
       )
   }

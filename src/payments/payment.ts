@@ -16,11 +16,11 @@ import {
 
 const MAX_PAYMENT_BYTES = 1024 * 1024
 const MAX_OUTPUTS = 200
-/** In characters. Prefix and suffix together stay within the 800 of BRC-43. */
-const MAX_DERIVATION = 396
-/** The limits of wallets for an action's description and labels (BRC-100), in bytes. */
-const DESCRIPTION = { least: 5, most: 2000 }
-const MAX_LABEL = 300
+/** Prefix and suffix together stay within the 800 characters of BRC-43. */
+const MAX_DERIVATION_LENGTH = 396
+/** The limits of wallets for an action's description and labels (BRC-100). */
+const DESCRIPTION_BYTES = { least: 5, most: 2000 }
+const MAX_LABEL_BYTES = 300
 const MAX_LABELS = 50
 
 export interface Payment {
@@ -63,21 +63,24 @@ const transaction: Schema<Buffer> = {
         type: 'string',
         contentEncoding: 'base64',
         pattern:
-          '^(?!=)([A-Za-z0-9+/]{4})*([A-Za-z0-9+/][AQgw]|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048])?={0,2}$',
+          '^(?!=)([A-Za-z0-9+/]{4})*' +
+          '([A-Za-z0-9+/][AQgw]|[A-Za-z0-9+/]{2}[AEIMQUYcgkosw048])?={0,2}$',
         minLength: 2,
       },
     ],
-    description: `The transaction with its ancestors up to their proofs, as AtomicBEEF (BRC-95): bytes as numbers, or base64; up to ${MAX_PAYMENT_BYTES} bytes.`,
+    description:
+      'The transaction with its ancestors up to their proofs, as AtomicBEEF (BRC-95): ' +
+      `bytes as numbers, or base64; up to ${MAX_PAYMENT_BYTES} bytes.`,
   },
 }
 const outputIndex = describe(wholeNumber(0), 'Which output of the transaction this is.')
 const BASE64 = /^([A-Za-z0-9+/]{4})*([A-Za-z0-9+/]{2}==|[A-Za-z0-9+/]{3}=)?$/
-/** Wallets accept only base64 here; otherwise they do not take the money. */
+/** The recipients' wallets accept only base64. */
 const derivation: Schema<string> = {
   read: (value) =>
     typeof value === 'string' &&
     value.length > 0 &&
-    value.length <= MAX_DERIVATION &&
+    value.length <= MAX_DERIVATION_LENGTH &&
     BASE64.test(value)
       ? value
       : undefined,
@@ -86,8 +89,8 @@ const derivation: Schema<string> = {
     contentEncoding: 'base64',
     pattern: BASE64.source,
     minLength: 1,
-    maxLength: MAX_DERIVATION,
-    description: `Base64, up to ${MAX_DERIVATION} characters.`,
+    maxLength: MAX_DERIVATION_LENGTH,
+    description: `Base64, up to ${MAX_DERIVATION_LENGTH} characters.`,
   },
 }
 const remittance = {
@@ -120,14 +123,16 @@ export const PAYMENT = fieldsOf(
         items: PAYMENT_OUTPUT,
         maxItems: MAX_OUTPUTS,
         description:
-          'If the server charges for the delivery, its output first; then those of the recipients ' +
-          'with a fee, in their order.',
+          'If the server charges for the delivery, its output comes first. The outputs of the ' +
+          'recipients with a fee follow, in the order of the recipients.',
       },
     },
     description: {
       json: {
         type: 'string',
-        description: `Passed on to the paid recipients if it has ${DESCRIPTION.least} to ${DESCRIPTION.most} bytes.`,
+        description:
+          'The paid recipients get it if it has ' +
+          `${DESCRIPTION_BYTES.least} to ${DESCRIPTION_BYTES.most} bytes.`,
       },
     },
     labels: {
@@ -135,8 +140,8 @@ export const PAYMENT = fieldsOf(
         type: 'array',
         items: { type: 'string' },
         description:
-          `Passed on to the paid recipients if there are up to ${MAX_LABELS} of up to ` +
-          `${MAX_LABEL} bytes.`,
+          `The paid recipients get them if there are up to ${MAX_LABELS} labels of up to ` +
+          `${MAX_LABEL_BYTES} bytes.`,
       },
     },
   },
@@ -171,17 +176,17 @@ export function parsePayment(fields: Fields | undefined): Payment {
   return {
     tx,
     outputs: named.map((output) => asFields(output) ?? {}),
-    ...(hasBytes(description, DESCRIPTION.least, DESCRIPTION.most) && { description }),
+    ...(hasBytes(description, DESCRIPTION_BYTES.least, DESCRIPTION_BYTES.most) && { description }),
     ...(Array.isArray(labels) &&
       labels.length <= MAX_LABELS &&
-      labels.every((label) => hasBytes(label, 1, MAX_LABEL)) && { labels }),
+      labels.every((label) => hasBytes(label, 1, MAX_LABEL_BYTES)) && { labels }),
   }
 }
 
 /**
- * Assigns a payee to each output. If the server charges for the delivery, the first output is its.
- * The others belong to the recipients with a fee, in the order of the request, unless an output names
- * its recipient. If there is a single recipient, further outputs are its too.
+ * Assigns a payee to each output. If the server charges for the delivery, the first output pays it.
+ * The others pay the recipients with a fee, in the order of the request, unless an output names its
+ * recipient. If there is a single recipient, all further outputs pay it.
  * @throws ApiError ERR_MISSING_DELIVERY_OUTPUT, ERR_INSUFFICIENT_OUTPUTS,
  * ERR_MISSING_RECIPIENT_OUTPUTS, ERR_PAYMENT_NOT_TO_PAYEE
  */
@@ -201,7 +206,8 @@ export function assignOutputs(
   if (rest.length < charging.length) {
     throw new ApiError(
       'ERR_INSUFFICIENT_OUTPUTS',
-      `There are ${charging.length} recipients who charge for this message, and ${rest.length} outputs for them.`,
+      `${charging.length} recipients charge for this message, but the payment has ` +
+        `${rest.length} outputs for them.`,
     )
   }
   const named = rest.map((output) => recipients.indexOf(recipientOf(output) ?? ''))
@@ -214,7 +220,8 @@ export function assignOutputs(
     if (payee === undefined || recipientOf(output) === null)
       throw new ApiError(
         'ERR_PAYMENT_NOT_TO_PAYEE',
-        `"outputs"[${outputs.indexOf(output)}] does not pay the server or any recipient of this message.`,
+        `"outputs"[${outputs.indexOf(output)}] does not pay the server or any recipient ` +
+          'of this message.',
       )
     assigned.push({ payee, output })
   })
@@ -229,7 +236,7 @@ export function assignOutputs(
 
 /**
  * How the key of an output is derived, as the output says.
- * @throws ApiError ERR_PAYMENT_NOT_TO_PAYEE if it is no "wallet payment" with a BRC-29 remittance
+ * @throws ApiError ERR_PAYMENT_NOT_TO_PAYEE if it is not a BRC-29 "wallet payment"
  */
 export function parseOutput(output: Fields): PaidOutput {
   const { protocol } = output
@@ -241,7 +248,7 @@ export function parseOutput(output: Fields): PaidOutput {
   if (index === undefined)
     throw new ApiError(
       'ERR_PAYMENT_NOT_TO_PAYEE',
-      'Each output of a payment has an "outputIndex", a whole number.',
+      'Each output of a payment must have an "outputIndex", a whole number.',
     )
   if (protocol !== WALLET_PAYMENT)
     throw new ApiError(
@@ -255,13 +262,14 @@ export function parseOutput(output: Fields): PaidOutput {
   ) {
     throw new ApiError(
       'ERR_PAYMENT_NOT_TO_PAYEE',
-      `Output ${index} must have a "paymentRemittance" with derivationPrefix, derivationSuffix and senderIdentityKey.`,
+      `Output ${index} must have a "paymentRemittance" with derivationPrefix, ` +
+        'derivationSuffix and senderIdentityKey.',
     )
   }
   return { outputIndex: index, derivationPrefix, derivationSuffix, senderIdentityKey }
 }
 
-/** The recipient in an output's custom instructions; undefined if none, null if it is no key. */
+/** The recipient in an output's custom instructions; undefined if none, null if it is not a key. */
 function recipientOf(output: Fields): IdentityKey | null | undefined {
   const instructions =
     output.customInstructions ?? asFields(output.paymentRemittance)?.customInstructions

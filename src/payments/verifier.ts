@@ -17,7 +17,7 @@ export function verifyPayments(verifier: TransactionVerifier<'payment'>): Verify
       'ERR_PAYMENTS_UNAVAILABLE',
       undefined,
       {},
-      { fault: { what: 'a payment could not be checked', reason: verdict.unavailable } },
+      { fault: { what: 'the server could not check a payment', reason: verdict.unavailable } },
     )
   }
 }

@@ -211,7 +211,7 @@ test('the server runs if its wallet has no money or no storage', async () => {
   const poor = await startServer({ env })
   expect(await settled(poor)).toMatchObject({
     topics: [],
-    fault: "The server's wallet has not enough money.",
+    fault: "The server's wallet does not have enough money.",
   })
   expect((await fetch(`${poor.host}/ready`)).status).toBe(200)
 
