@@ -207,7 +207,7 @@ class Worker {
         {
           execArgv: [
             `--max-old-space-size=${MAX_HEAP_MIB}`,
-            ...(compiled ? [] : ['-r', require.resolve('ts-node/register/transpile-only')]),
+            ...(compiled ? [] : ['-r', join(__dirname, '../../tools/programs/transpile.js')]),
           ],
           serialization: 'advanced',
           // V8's output before an abort is of no use.
