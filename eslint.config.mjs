@@ -92,6 +92,8 @@ export default tseslint.config(
       'src/payments/moneyWallet.ts',
       'src/overlay/ownTokens.ts',
       'src/db/engine/sqliteDriver.ts',
+      'src/context.ts',
+      'tools/clients/clients.ts',
       '**/*.js',
     ],
     rules: { '@typescript-eslint/no-require-imports': 'off' },

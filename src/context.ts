@@ -28,7 +28,7 @@ import { createPayments, type Payments } from './payments'
 import { createPermissions, type Permissions, type PriceOf } from './permissions'
 import { noPush, startPush, type Push } from './push'
 import { Assets } from './pages/assets'
-import { SharedRedis } from './lib/redis'
+import type { SharedRedis } from './lib/redis'
 import { Secret } from './lib/secret'
 import { noTracing, startTracing, type Tracing } from './tracing'
 import type { AuthSocketServerOptions } from './ws/authSocketServer'
@@ -107,7 +107,7 @@ function createInfrastructure(config: Config, overrides: Overrides): Infrastruct
   const { endpoint } = config.tracing
   const { url } = config.redis
   const redis =
-    url === undefined ? undefined : new SharedRedis(url, serverKey.identityKey.slice(0, 16), logger)
+    url === undefined ? undefined : connectRedis(url, serverKey.identityKey.slice(0, 16), logger)
   return {
     config,
     info,
@@ -228,6 +228,12 @@ function createPrivateKey(logger: Logger): Secret {
       'end with it',
   )
   return new Secret(randomBytes(32).toString('hex'))
+}
+
+function connectRedis(url: Secret, namespace: string, logger: Logger): SharedRedis {
+  // Loaded here, so that the client of Redis takes no memory on a single node.
+  const { SharedRedis } = require('./lib/redis') as typeof import('./lib/redis')
+  return new SharedRedis(url, namespace, logger)
 }
 
 function createJoinFanout(redis: SharedRedis | undefined, logger: Logger): JoinFanout {

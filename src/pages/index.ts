@@ -11,7 +11,7 @@ import { assetHandler, type Assets } from './assets'
 import { docsPage } from './docs'
 import { eventsPage } from './docs/events'
 import { homeHandler, type HomeParts } from './home'
-import type { Site } from './layout'
+import type { Page, Site } from './layout'
 import { pageHandler } from './page'
 import { tryPage } from './try'
 
@@ -48,13 +48,13 @@ export const PAGE_ROUTES: Array<RouteDeclaration<PagesParts>> = [
   ),
   page('/docs', 'HTTP API page', (parts) => {
     const site = siteOf(parts)
-    const docs = docsPage(parts.openapi, site)
-    return pageHandler({ site, assets: parts.assets }, () => docs)
+    const docs = once(() => docsPage(parts.openapi, site))
+    return pageHandler({ site, assets: parts.assets }, docs)
   }),
   page('/docs/events', 'Socket events page', (parts) => {
     const site = siteOf(parts)
-    const events = eventsPage(createEventsDocument(), site, parts.config.live.enabled)
-    return pageHandler({ site, assets: parts.assets }, () => events)
+    const events = once(() => eventsPage(createEventsDocument(), site, parts.config.live.enabled))
+    return pageHandler({ site, assets: parts.assets }, events)
   }),
   {
     ...page('/try', 'Inbox in the browser', (parts) => {
@@ -74,6 +74,12 @@ export const PAGE_ROUTES: Array<RouteDeclaration<PagesParts>> = [
     isEnabled: ({ config }) => config.http.prefix !== '',
   },
 ]
+
+/** Renders a page at its first request, so that a start of the server does not wait for it. */
+function once(render: () => Page): () => Page {
+  let page: Page | undefined
+  return () => (page ??= render())
+}
 
 function statusOf(parts: PagesParts): HomeParts['status'] {
   return async (req) => {
