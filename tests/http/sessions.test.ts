@@ -472,11 +472,10 @@ describe('an attacker gains nothing from', () => {
     const tail = Buffer.from(`${'a'.repeat(46)}"}`)
     const whole = `{"messageBox":"inbox","x":"${tail.toString()}`
     const requestId = randomBytes(32)
-    const signed = Buffer.from(framedRequest(requestId, { ...LIST, body: whole }))
+    const signed = framedRequest(requestId, { ...LIST, body: whole })
     const nonce = signed.subarray(0, -tail.length).toString('base64')
     const serverNonce = tail.toString('base64')
-    const { signature } = await session.wallet.createSignature({
-      hashToDirectlySign: [...createHash('sha256').update(signed).digest()],
+    const signature = session.wallet.signHash(createHash('sha256').update(signed).digest(), {
       protocolID: [2, 'auth message signature'],
       keyID: `${nonce} ${serverNonce}`,
       counterparty: session.serverKey,
@@ -485,7 +484,7 @@ describe('an attacker gains nothing from', () => {
     Object.assign(request.init.headers, {
       'x-bsv-auth-nonce': nonce,
       'x-bsv-auth-request-id': requestId.toString('base64'),
-      'x-bsv-auth-signature': Buffer.from(signature).toString('hex'),
+      'x-bsv-auth-signature': signature.toString('hex'),
     })
 
     expect(await submit(session, request)).toMatchObject({

@@ -7,6 +7,7 @@ import {
   handshake,
   sign,
   submit,
+  walletOf,
   type HandRequest,
   type HandSession,
   type PreparedRequest,
@@ -257,7 +258,7 @@ describe('an invalid handshake is rejected', () => {
     }
     const long: HandSession = {
       ...session,
-      wallet: new (session.wallet.constructor as typeof import('@bsv/sdk').ProtoWallet)(key),
+      wallet: walletOf(key),
       identityKey: key.toPublicKey().toString(),
       clientNonce,
       serverNonce: initialNonce,

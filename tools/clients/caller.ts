@@ -2,9 +2,8 @@
 import { PrivateKey } from '@bsv/sdk'
 import { randomBytes } from 'node:crypto'
 import { AUTH_HEADERS, hashRequest, hashResponse } from '../../src/auth/brc104'
-import { NativeServerKey, type KeyName } from '../../src/auth/serverKey'
-import { Secret } from '../../src/lib/secret'
-import { handshake, type HandSession } from './signedRequests'
+import type { NativeServerKey, KeyName } from '../../src/auth/serverKey'
+import { handshake, walletOf, type HandSession } from './signedRequests'
 
 export interface Answer {
   status: number
@@ -21,7 +20,7 @@ export class Caller {
     private readonly session: HandSession,
     private readonly key: PrivateKey,
   ) {
-    this.#wallet = new NativeServerKey(new Secret(key.toHex().padStart(64, '0')))
+    this.#wallet = walletOf(key)
   }
 
   /** Makes the one handshake that this client ever makes. */

@@ -2,9 +2,9 @@
  * Calls a server the way py-sdk does: a handshake with every field there is, absent ones as null; a body `{}` instead of
  * none; the words of a 401 that ask for a new handshake, looked for in the first 200 characters of its text.
  */
-import { PrivateKey, ProtoWallet } from '@bsv/sdk'
+import { PrivateKey } from '@bsv/sdk'
 import { randomBytes } from 'node:crypto'
-import { sign, submit, type HandSession } from './signedRequests'
+import { sign, submit, walletOf, type HandSession } from './signedRequests'
 import { assertStrict } from '../contract/strict'
 
 const STALE = 'Session not found for nonce'
@@ -19,21 +19,20 @@ export interface PyClient {
 
 export function newPyClient(origin: string): PyClient {
   const key = PrivateKey.fromRandom()
-  const wallet = new ProtoWallet(key)
-  const identityKey = key.toPublicKey().toString()
+  const wallet = walletOf(key)
+  const { identityKey } = wallet
   let session: HandSession | undefined
   let handshakes = 0
 
   const shakeHands = async (): Promise<HandSession> => {
     handshakes++
     const half = randomBytes(16)
-    const { hmac } = await wallet.createHmac({
-      data: [...half],
+    const hmac = wallet.createHmac(half, {
       protocolID: [1, 'server hmac'],
       keyID: half.toString('latin1'),
       counterparty: 'self',
     })
-    const clientNonce = Buffer.concat([half, Buffer.from(hmac)]).toString('base64')
+    const clientNonce = Buffer.concat([half, hmac]).toString('base64')
     const response = await fetch(`${origin}/.well-known/auth`, {
       method: 'POST',
       headers: { 'Content-Type': 'application/json' },

@@ -1,14 +1,16 @@
 /**
- * BRC-104 requests made by hand with the SDK's own primitives, so that a test can bend each part of them. The
- * framing here is written from the contract, apart from the server's.
+ * BRC-104 requests made by hand, so that a test can bend each part of them. The framing here is written from the
+ * contract, apart from the server's. Signatures are native: the SDK takes ten times as long for the same bytes.
  */
-import { PrivateKey, ProtoWallet, Utils } from '@bsv/sdk'
-import { randomBytes } from 'node:crypto'
+import { PrivateKey, Utils } from '@bsv/sdk'
+import { createHash, randomBytes } from 'node:crypto'
+import { NativeServerKey, type KeyName } from '../../src/auth/serverKey'
+import { Secret } from '../../src/lib/secret'
 import { assertStrict, assertStrictAnswer } from '../contract/strict'
 
 export interface HandSession {
   origin: string
-  wallet: ProtoWallet
+  wallet: NativeServerKey
   identityKey: string
   clientNonce: string
   serverNonce: string
@@ -34,8 +36,8 @@ export async function handshake(
   origin: string,
   key: PrivateKey = PrivateKey.fromRandom(),
 ): Promise<HandSession> {
-  const wallet = new ProtoWallet(key)
-  const identityKey = key.toPublicKey().toString()
+  const wallet = walletOf(key)
+  const { identityKey } = wallet
   const clientNonce = randomBytes(48).toString('base64')
   const response = await fetch(`${origin}/.well-known/auth`, {
     method: 'POST',
@@ -59,6 +61,10 @@ export async function handshake(
   }
 }
 
+export function walletOf(key: PrivateKey): NativeServerKey {
+  return new NativeServerKey(new Secret(key.toHex().padStart(64, '0')))
+}
+
 /** Signs a request. `signed` replaces parts of what is signed, to make a signature over something else. */
 export async function sign(
   session: HandSession,
@@ -67,12 +73,10 @@ export async function sign(
 ): Promise<PreparedRequest> {
   const requestId = randomBytes(32)
   const nonce = randomBytes(32).toString('base64')
-  const { signature } = await session.wallet.createSignature({
-    data: framedRequest(requestId, { ...request, ...signed }),
-    protocolID: [2, 'auth message signature'],
-    keyID: `${nonce} ${session.serverNonce}`,
-    counterparty: session.serverKey,
-  })
+  const signature = session.wallet.signHash(
+    sha256(framedRequest(requestId, { ...request, ...signed })),
+    keyOf(session, `${nonce} ${session.serverNonce}`),
+  )
   return {
     url: `${session.origin}${request.target}`,
     init: {
@@ -84,7 +88,7 @@ export async function sign(
         'x-bsv-auth-nonce': nonce,
         'x-bsv-auth-your-nonce': session.serverNonce,
         'x-bsv-auth-request-id': requestId.toString('base64'),
-        'x-bsv-auth-signature': Utils.toHex(signature),
+        'x-bsv-auth-signature': signature.toString('hex'),
       },
       ...(request.body !== undefined && { body: request.body }),
     },
@@ -110,7 +114,7 @@ export async function submit(
     status: response.status,
     body: JSON.parse(bytes.toString() === '' ? '{}' : bytes.toString()),
     headers: response.headers,
-    verified: await verifyResponse(session, response, bytes),
+    verified: verifyResponse(session, response, bytes),
   }
 }
 
@@ -126,14 +130,13 @@ export async function post(session: HandSession, target: string, body: unknown):
 export function framedRequest(
   requestId: Buffer,
   { method = 'POST', target, headers = {}, body }: HandRequest,
-): number[] {
-  const writer = new Utils.Writer()
-  writer.write([...requestId])
+): Buffer {
+  const parts: Buffer[] = [requestId]
   const [path, search] = target.split(/(?=\?)/)
   for (const part of [method, path, search])
-    writePart(writer, part === undefined ? undefined : Buffer.from(part))
+    writePart(parts, part === undefined ? undefined : Buffer.from(part))
   writeHeaders(
-    writer,
+    parts,
     Object.entries(headers)
       .filter(
         ([name]) =>
@@ -144,39 +147,29 @@ export function framedRequest(
         name === 'content-type' ? value.split(';')[0]!.trim() : value,
       ]),
   )
-  writePart(writer, body === undefined || body.length === 0 ? undefined : Buffer.from(body))
-  return writer.toArray()
+  writePart(parts, body === undefined || body.length === 0 ? undefined : Buffer.from(body))
+  return Buffer.concat(parts)
 }
 
-async function verifyResponse(
-  session: HandSession,
-  response: Response,
-  body: Buffer,
-): Promise<boolean> {
+function verifyResponse(session: HandSession, response: Response, body: Buffer): boolean {
   const header = (name: string): string => response.headers.get(`x-bsv-auth-${name}`) ?? ''
   if (header('signature') === '') return false
-  const writer = new Utils.Writer()
-  writer.write([...Buffer.from(header('request-id'), 'base64')])
-  writer.writeVarIntNum(response.status)
+  const parts = [Buffer.from(header('request-id'), 'base64'), varInt(response.status)]
   writeHeaders(
-    writer,
+    parts,
     [...response.headers].filter(
       ([name]) =>
         name === 'authorization' || (name.startsWith('x-bsv-') && !name.startsWith('x-bsv-auth')),
     ) as Array<[string, string]>,
   )
-  writer.writeVarIntNum(body.length)
-  writer.write([...body])
+  parts.push(varInt(body.length), body)
   try {
-    const { valid } = await session.wallet.verifySignature({
-      data: writer.toArray(),
-      signature: Utils.toArray(header('signature'), 'hex'),
-      protocolID: [2, 'auth message signature'],
-      keyID: `${header('nonce')} ${session.clientNonce}`,
-      counterparty: session.serverKey,
-    })
     return (
-      valid &&
+      session.wallet.verifyHash(
+        sha256(Buffer.concat(parts)),
+        Buffer.from(header('signature'), 'hex'),
+        keyOf(session, `${header('nonce')} ${session.clientNonce}`),
+      ) &&
       header('your-nonce') === session.clientNonce &&
       header('identity-key') === session.serverKey
     )
@@ -185,15 +178,27 @@ async function verifyResponse(
   }
 }
 
-function writePart(writer: Utils.Writer, part: Buffer | undefined): void {
-  writer.writeVarIntNum(part === undefined ? -1 : part.length)
-  if (part !== undefined) writer.write([...part])
+function keyOf({ serverKey }: HandSession, keyID: string): KeyName {
+  return { protocolID: [2, 'auth message signature'], keyID, counterparty: serverKey }
 }
 
-function writeHeaders(writer: Utils.Writer, headers: Array<[string, string]>): void {
-  writer.writeVarIntNum(headers.length)
+function sha256(bytes: Buffer): Buffer {
+  return createHash('sha256').update(bytes).digest()
+}
+
+function varInt(value: number): Buffer {
+  return Buffer.from(new Utils.Writer().writeVarIntNum(value).toArray())
+}
+
+function writePart(parts: Buffer[], part: Buffer | undefined): void {
+  parts.push(varInt(part === undefined ? -1 : part.length))
+  if (part !== undefined) parts.push(part)
+}
+
+function writeHeaders(parts: Buffer[], headers: Array<[string, string]>): void {
+  parts.push(varInt(headers.length))
   for (const [name, value] of headers.sort(([a], [b]) => a.localeCompare(b))) {
-    writePart(writer, Buffer.from(name))
-    writePart(writer, Buffer.from(value))
+    writePart(parts, Buffer.from(name))
+    writePart(parts, Buffer.from(value))
   }
 }
