@@ -2,7 +2,7 @@
 import { MessageBoxClient } from '@bsv/message-box-client'
 import { PrivateKey } from '@bsv/sdk'
 import { beforeAll, expect, test } from '@jest/globals'
-import { RELEASES, type Release } from '../../tools/clients/clients'
+import { loadClient, type Release } from '../../tools/clients/clients'
 import { behindTls, leadLocalPresetTo } from '../../tools/proxies/loopback'
 import { startServer, type TestServer } from '../../tools/servers/server'
 import { WalletChain, type TestWallet } from '../../tools/chain/walletChain'
@@ -105,7 +105,7 @@ test.each<Release>(['1.1.10', '1.4.5', '2.0.2'])(
   async (release) => {
     const wallet = await chain.wallet({ satoshis: 10_000 })
     const host = await behindTls(overlay.origin)
-    const client = new (RELEASES[release] as typeof MessageBoxClient)({
+    const client = new (loadClient(release))({
       host,
       walletClient: wallet.wallet,
       networkPreset: 'local',

@@ -1,11 +1,6 @@
 /** The released clients, each with a fresh wallet. */
-import { MessageBoxClient } from '@bsv/message-box-client'
+import type { MessageBoxClient } from '@bsv/message-box-client'
 import { PrivateKey, ProtoWallet, type WalletInterface } from '@bsv/sdk'
-import { MessageBoxClient as Client11 } from 'message-box-client-1.1'
-import { MessageBoxClient as Client13 } from 'message-box-client-1.3'
-import { MessageBoxClient as Client14 } from 'message-box-client-1.4'
-import { MessageBoxClient as Client142 } from 'message-box-client-1.4.2'
-import { MessageBoxClient as Client20 } from 'message-box-client-2.0'
 import { hushClient } from './hush'
 
 hushClient()
@@ -16,17 +11,23 @@ export interface TestClient {
   identityKey: string
 }
 
-export const RELEASES = {
-  '1.1.10': Client11,
-  '1.3.0': Client13,
-  '1.4.2': Client142,
-  '1.4.5': Client14,
-  '2.0.2': Client20,
-  '2.1.1': MessageBoxClient,
+/** Each release brings an SDK of its own, which is loaded when a test needs it. */
+const LOAD = {
+  '1.1.10': () => require('message-box-client-1.1'),
+  '1.3.0': () => require('message-box-client-1.3'),
+  '1.4.2': () => require('message-box-client-1.4.2'),
+  '1.4.5': () => require('message-box-client-1.4'),
+  '2.0.2': () => require('message-box-client-2.0'),
+  '2.1.1': () => require('@bsv/message-box-client'),
 }
 
-export type Release = keyof typeof RELEASES
-export const EVERY_RELEASE = Object.keys(RELEASES) as Release[]
+export type Release = keyof typeof LOAD
+export const EVERY_RELEASE = Object.keys(LOAD) as Release[]
+
+/** The class of a release. The releases differ only in types that do not matter here. */
+export function loadClient(release: Release): typeof MessageBoxClient {
+  return (LOAD[release]() as typeof import('@bsv/message-box-client')).MessageBoxClient
+}
 
 export async function newClient(
   host: string,
@@ -36,11 +37,11 @@ export async function newClient(
   }: { release?: Release; key?: PrivateKey } = {},
 ): Promise<TestClient> {
   const wallet = new ProtoWallet(key)
-  // The releases differ in types alone that do not matter here: `local` keeps every one of them off the network.
-  const Client = RELEASES[release] as typeof MessageBoxClient
+  const Client = loadClient(release)
   const client = new Client({
     host,
     walletClient: wallet as unknown as WalletInterface,
+    // Keeps every release off the network.
     networkPreset: 'local',
   })
   // Before 2.1 a client first buys an advertisement of its host, which takes a funded wallet.

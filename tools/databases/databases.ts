@@ -3,7 +3,7 @@ import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
-import mysql from 'mysql2/promise'
+import type { Connection } from 'mysql2/promise'
 import type { DatabaseConfig } from '../../src/config'
 
 export interface TestDatabase {
@@ -65,8 +65,10 @@ function describe(config: DatabaseConfig, drop: () => Promise<void>): TestDataba
 }
 
 /** Runs something on a connection to the test server, without a database. */
-export async function onMysql<T>(work: (connection: mysql.Connection) => Promise<T>): Promise<T> {
-  const connection = await mysql.createConnection({ uri: TEST_MYSQL_URL, connectTimeout: 3000 })
+export async function onMysql<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
+  // Loaded here, since most test files use SQLite alone.
+  const { createConnection } = await import('mysql2/promise')
+  const connection = await createConnection({ uri: TEST_MYSQL_URL, connectTimeout: 3000 })
   try {
     return await work(connection)
   } finally {
