@@ -1,6 +1,6 @@
 /**
- * The everyday loop: SQLite alone, without the suites that take longest. They start and kill processes or clusters, run
- * a browser, or send load.
+ * The everyday loop: SQLite alone, without the suites that take longest. They start and kill
+ * processes or clusters, run a browser, or send load.
  */
 process.env.TEST_ENGINES = 'sqlite'
 

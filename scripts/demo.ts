@@ -1,4 +1,4 @@
-/** Two fresh wallets exchange messages with the released client, on a running server or a new one. */
+/** Two new wallets exchange messages with the released client, on a running or a new server. */
 import { MessageBoxClient, type PeerMessage } from '@bsv/message-box-client'
 import { PrivateKey, ProtoWallet, type WalletInterface } from '@bsv/sdk'
 import { mkdtempSync, rmSync } from 'node:fs'

@@ -18,7 +18,8 @@ try {
   require.resolve(join(root, folder, program))
 } catch {
   process.stderr.write(
-    `"npm run ${process.env.npm_lifecycle_event ?? program}" needs the development dependencies: npm ci\n`,
+    `"npm run ${process.env.npm_lifecycle_event ?? program}" needs the development dependencies: ` +
+      'npm ci\n',
   )
   process.exit(1)
 }

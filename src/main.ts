@@ -1,4 +1,4 @@
-import './cli/nodeVersion'
+import '../scripts/check-node'
 import { announce } from './cli/announce'
 import { readConfig } from './cli/environment'
 import { explainFailure } from './cli/failure'

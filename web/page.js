@@ -1,6 +1,6 @@
 // The script of every page. Pages can be read without it.
 
-/** Adds a copy button to each element with data-copy. The value of data-copy completes its label. */
+/** Adds a copy button to each element with data-copy, whose value completes the button's label. */
 for (const element of document.querySelectorAll('[data-copy]'))
   (element.closest('pre') ?? element).after(copyButton(element))
 
@@ -29,7 +29,7 @@ function copyButton(element) {
   return both
 }
 
-/** Selects the text if the browser gives no access to the clipboard, as on pages over plain HTTP. */
+/** Selects the text if the page has no access to the clipboard, as over plain HTTP. */
 async function copy(element) {
   try {
     await navigator.clipboard.writeText(element.textContent)

@@ -8,7 +8,7 @@ import { describeFailure } from './failure'
 import { printableLines, toPrintableJson } from './wording'
 
 const FAILED = 1
-const WRONGLY_CALLED = 2
+const INVALID_ARGUMENTS = 2
 
 /** Read before commander parses, so that even a parse error is reported as JSON. */
 const json = process.argv.slice(2).includes('--json')
@@ -32,12 +32,11 @@ function fail(error: unknown): void {
   // Commander has shown the help or the version.
   if (error instanceof CommanderError && error.exitCode === 0) return
   const usage = error instanceof CommanderError || error instanceof WrongUsage
-  process.exitCode = usage ? WRONGLY_CALLED : FAILED
-  if (json)
-    process.stdout.write(
-      `${toPrintableJson({ error: { kind: usage ? 'usage' : 'failure', message: describe(error) } })}\n`,
-    )
-  else if (!(error instanceof CommanderError))
+  process.exitCode = usage ? INVALID_ARGUMENTS : FAILED
+  if (json) {
+    const kind = usage ? 'usage' : 'failure'
+    process.stdout.write(`${toPrintableJson({ error: { kind, message: describe(error) } })}\n`)
+  } else if (!(error instanceof CommanderError))
     process.stderr.write(`\n${printableLines(describe(error))}\n\n`)
 }
 
@@ -49,7 +48,7 @@ function describe(error: unknown): string {
   return error instanceof WrongUsage ? error.message : describeFailure(error)
 }
 
-// Ends the process once the output is written: a check of the doctor may still run.
+// A check of the doctor may still run, so the process ends itself after the output is written.
 main()
   .catch(fail)
   .finally(() => {

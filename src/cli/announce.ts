@@ -9,7 +9,8 @@ export function announce({ config, serverKey, logger }: Context, port: number): 
   const cryptography = usesNativeSecp256k1 ? 'native libsecp256k1' : 'JavaScript'
   if (!usesNativeSecp256k1)
     logger.warn(
-      'secp256k1 has no native build for this platform: signatures are about ten times slower in JavaScript',
+      'secp256k1 has no native build for this platform: ' +
+        'signatures are about ten times slower in JavaScript',
     )
   if (config.env !== 'development') {
     logger.info(

@@ -5,7 +5,7 @@ import { describeDatabase } from './wording'
 import { readConfig } from './environment'
 import { explainFailure, UsageError } from './failure'
 
-/** Copies the SQLite database to a file: `npm run backup -- TARGET`. The server may run meanwhile. */
+/** Copies the SQLite database to a file: `npm run backup -- TARGET`. The server may run. */
 async function main(target: string | undefined): Promise<void> {
   const { db } = readConfig()
   if (db.client !== 'better-sqlite3')

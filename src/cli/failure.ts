@@ -15,7 +15,7 @@ const HINTS: Record<string, (error: NodeJS.ErrnoException) => string> = {
   EACCES: (error) => {
     const text = `Not allowed: ${error.message}.`
     return error.syscall === 'mkdir'
-      ? `${text} SQLite's file is made below the working directory.`
+      ? `${text} The server makes the SQLite file below the working directory.`
       : text
   },
   ECONNREFUSED: () =>
@@ -28,9 +28,9 @@ const HINTS: Record<string, (error: NodeJS.ErrnoException) => string> = {
   AUTH_SWITCH_PLUGIN_ERROR: (error) => {
     const [, plugin] = /plugin (\w+)/.exec(error.message) ?? []
     return (
-      'The account in KNEX_DB_CONNECTION proves itself in a way that the driver does not know' +
-      `${plugin === undefined ? '' : `, ${plugin}`}. ` +
-      'Make it one with mysql_native_password or caching_sha2_password.'
+      'The driver does not support the authentication plugin of the account in ' +
+      `KNEX_DB_CONNECTION${plugin === undefined ? '' : `, ${plugin}`}. ` +
+      'Use mysql_native_password or caching_sha2_password.'
     )
   },
   ER_OPTION_PREVENTS_STATEMENT: () =>
@@ -48,11 +48,12 @@ const HINTS: Record<string, (error: NodeJS.ErrnoException) => string> = {
   ER_TABLEACCESS_DENIED_ERROR: noSchemaRights,
   ER_DBACCESS_DENIED_ERROR: noSchemaRights,
   ER_BAD_DB_ERROR: (error) =>
-    'The database named in KNEX_DB_CONNECTION does not exist: create it first, as DEPLOYING.md shows.' +
+    'The database named in KNEX_DB_CONNECTION does not exist: ' +
+    'create it first, as DEPLOYING.md shows.' +
     saidBy(error),
   SQLITE_READONLY: () =>
-    'The SQLite file, or its folder, may not be written by this user: give both to the user that ' +
-    'the server runs as (chown), files beside it (-wal, -shm, .lock) included.',
+    'This user may not write to the SQLite file or its folder. Give the folder, the file and ' +
+    'the files beside it (-wal, -shm, .lock) to the user of the server (chown).',
   SQLITE_NOTADB: () => 'The file in KNEX_DB_CONNECTION is not a SQLite database.',
   KnexTimeoutError: () =>
     'The database does not answer in time at the address in KNEX_DB_CONNECTION.',
@@ -66,7 +67,7 @@ const HINTS: Record<string, (error: NodeJS.ErrnoException) => string> = {
 
 function noFolder(error: NodeJS.ErrnoException): string {
   return error.syscall === 'mkdir'
-    ? `The folder of the SQLite file cannot be made, since a file is in its place: ${error.message}.`
+    ? `A file has the name that the folder of the SQLite file needs: ${error.message}.`
     : (error.stack ?? error.message)
 }
 
@@ -75,7 +76,10 @@ function noSpace(_error: NodeJS.ErrnoException): string {
 }
 
 function otherNode(_error: NodeJS.ErrnoException): string {
-  return `SQLite's driver does not fit this version of Node, ${process.version}: run "npm ci" again.`
+  return (
+    `SQLite's driver is not built for this version of Node, ${process.version}: ` +
+    'run "npm ci" again.'
+  )
 }
 
 function accessDenied(error: NodeJS.ErrnoException): string {
@@ -94,10 +98,10 @@ function saidBy(error: NodeJS.ErrnoException & { sqlMessage?: string }): string 
   return error.sqlMessage === undefined ? '' : ` It says: ${error.sqlMessage}`
 }
 
-/** A command cannot do its work. The message says what to do. */
+/** Why a command cannot do its work. The message says what to do. */
 export class UsageError extends Error {}
 
-/** What is wrong and what to do. An unexpected error is described by its stack. */
+/** @returns what is wrong and what to do, or the stack of an unexpected error */
 export function describeFailure(error: unknown): string {
   const { code = (error as Error).name, stack, message } = error as NodeJS.ErrnoException
   if (error instanceof ConfigError || error instanceof StartError || error instanceof UsageError)
@@ -111,7 +115,6 @@ function primary(code: string): string {
   return /^SQLITE_[A-Z]+/.exec(code)?.[0] ?? code
 }
 
-/** Says why the process failed, and ends it. */
 export function explainFailure(error: unknown): void {
   process.stderr.write(`\n${describeFailure(error)}\n\n`)
   process.exit(1)

@@ -3,8 +3,10 @@ import { explainFailure } from './failure'
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
 
-/** npm and the terminal may both send a signal: a second one so soon is the same. */
-const ECHO_MS = 300
+/**
+ * npm and the terminal may both send a signal: the server ignores a second one within this time.
+ */
+const REPEAT_MS = 300
 
 /**
  * Stops the server on SIGTERM, SIGINT and SIGHUP, and ends the process within `SHUTDOWN_TIMEOUT`. A
@@ -15,7 +17,7 @@ export function stopOnSignal(server: MessageBoxServer): void {
   let since: number | undefined
   const stop = (signal: NodeJS.Signals): void => {
     if (since !== undefined) {
-      if (performance.now() - since < ECHO_MS) return
+      if (performance.now() - since < REPEAT_MS) return
       for (const signal of SIGNALS) process.off(signal, stop)
       process.kill(process.pid, signal)
       return
@@ -23,7 +25,7 @@ export function stopOnSignal(server: MessageBoxServer): void {
     since = performance.now()
     logger.info({ signal }, 'stopping')
     setTimeout(() => {
-      logger.warn('not everything could be closed in time')
+      logger.warn('the server could not close everything in time')
       process.exit(0)
     }, config.http.shutdownTimeoutMs).unref()
     server

@@ -2,8 +2,8 @@
 import { createInterface } from 'node:readline/promises'
 
 const REDRAW_INTERVAL_MS = 100
-/** If the terminal does not tell its width. */
-const DEFAULT_WIDTH = 80
+/** For a terminal whose width is unknown. */
+const DEFAULT_COLUMNS = 80
 
 export interface Progress {
   /** Replaces the line. */
@@ -22,7 +22,7 @@ export function createProgress({ quiet }: { quiet: boolean }): Progress {
       if (now - last < REDRAW_INTERVAL_MS) return
       last = now
       process.stderr.write(
-        `\r\x1b[K${text.slice(0, (process.stderr.columns || DEFAULT_WIDTH) - 1)}`,
+        `\r\x1b[K${text.slice(0, (process.stderr.columns || DEFAULT_COLUMNS) - 1)}`,
       )
     },
     done() {

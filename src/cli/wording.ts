@@ -1,4 +1,4 @@
-/** Counts, times and tables as people read them. */
+/** Formats counts, times and tables for the terminal. */
 import { resolve } from 'node:path'
 import type { DatabaseConfig } from '../config'
 import { formatNumber } from '../lib/format'
@@ -22,7 +22,7 @@ export function time(milliseconds: number | null): string | null {
 /** Control and format characters and line separators, which can deceive or control a terminal. */
 const UNPRINTABLE = /[\p{C}\p{Zl}\p{Zp}]/gu
 
-/** A text of a client or another server, safe to show on a terminal. */
+/** Makes a text of a client or another server safe to show on a terminal. */
 export function printable(text: string): string {
   return text.replace(UNPRINTABLE, '\uFFFD')
 }

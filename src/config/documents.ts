@@ -14,7 +14,8 @@ export function renderEnvExample(): string {
     return [...comment.map((text) => `# ${text}`), line].join('\n')
   })
   const head =
-    '# Every variable of the server, with its default. Lines that begin with # are not in force.\n' +
+    '# Every variable of the server, with its default. ' +
+    'Lines that begin with # are not in force.\n' +
     '# "npm run dev" makes a .env from this file, with a SERVER_PRIVATE_KEY of its own.'
   return `${[head, ...settings].join('\n\n')}\n`
 }
@@ -39,7 +40,8 @@ export function renderConfigurationPage(): string {
   const head = [
     '# Configuration',
     '',
-    'The server reads environment variables, and the same from a file `.env` in its working directory.',
+    'The server reads environment variables, ' +
+      'and the same from a file `.env` in its working directory.',
     'An empty variable counts as not set. If a value cannot be used, the server does not start and',
     'names every problem at once; `npm run admin -- doctor` says more.',
     '',

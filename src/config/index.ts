@@ -126,7 +126,8 @@ export interface ConfigProblem {
 export class ConfigError extends Error {
   constructor(readonly problems: ConfigProblem[]) {
     super(
-      `The configuration has ${problems.length === 1 ? 'a problem' : `${problems.length} problems`}:\n` +
+      `The configuration has ${problems.length === 1 ? 'a' : problems.length} ` +
+        `problem${problems.length === 1 ? '' : 's'}:\n` +
         problems.map(({ text }) => `  - ${text}`).join('\n') +
         '\nEvery variable is described in .env.example.',
     )

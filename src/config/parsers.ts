@@ -260,7 +260,8 @@ export function parseFees(value: string): DeliveryFees {
       throw new Error('must be fees in satoshis by box name, such as notifications=10,letters=5')
     if (FREE_BOXES.includes(box))
       throw new Error(
-        `must leave ${FREE_BOXES.join(' and ')} free, since the payment client never asks for their price`,
+        `must leave ${FREE_BOXES.join(' and ')} free, ` +
+          'since the payment client never asks for their price',
       )
     if (fees.has(box)) throw new Error('must name each box once')
     fees.set(box, Number(fee))
@@ -273,7 +274,8 @@ export function parseBoxes(value: string): string[] {
   const boxes = value.split(',').map((box) => box.trim())
   if (!boxes.every((box) => box !== '' && [...box].length <= MAX_NAME_LENGTH)) {
     throw new Error(
-      `must be names of boxes of up to ${MAX_NAME_LENGTH} characters each, such as notifications,letters`,
+      `must be names of boxes of up to ${MAX_NAME_LENGTH} characters each, ` +
+        'such as notifications,letters',
     )
   }
   return [...new Set(boxes)]

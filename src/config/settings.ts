@@ -1,4 +1,4 @@
-/** Every setting of the server, declared once: how its text is read, its default, and what it means. */
+/** Declares every setting of the server: its parser, its default, and what it means. */
 import { Secret } from '../lib/secret'
 import { parseClient, parseConnection } from './database'
 import {

@@ -1,4 +1,4 @@
-/** Schemas of responses. They allow no other fields, so tests find a field that is not described. */
+/** Schemas of responses. They allow no other fields, so tests find fields without a description. */
 import type { JsonSchema } from '../contract/schema'
 
 /** An object with exactly these fields; those in `optional` may be missing. */

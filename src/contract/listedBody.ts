@@ -1,4 +1,4 @@
-/** How a body is listed: as sent, or in the wrapper where the released client looks for a payment. */
+/** How the server lists a body: as sent, or in the wrapper that the client reads a payment from. */
 
 /** The sender's `body`: a string as it is, an object as JSON. */
 export interface SentBody {

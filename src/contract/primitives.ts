@@ -7,8 +7,8 @@ import { MAX_NAME_LENGTH, type IdentityKey } from './protocol'
 export type Fields = Record<string, unknown>
 
 /**
- * An identity key in its canonical form: compressed, lower-case hex. Upper case and the uncompressed
- * form are accepted. Undefined if the value is no public key on the curve.
+ * An identity key in its canonical form: compressed, lower-case hex. Upper case and the
+ * uncompressed form are accepted. Undefined if the value is no public key on the curve.
  */
 export function toIdentityKey(value: unknown): IdentityKey | undefined {
   if (typeof value !== 'string' || !KEY_PATTERN.test(value)) return undefined

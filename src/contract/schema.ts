@@ -37,7 +37,9 @@ export const messageId: Schema<string> = {
     minLength: 1,
     maxLength: MAX_NAME_LENGTH,
     pattern: '\\S',
-    description: `1 to ${MAX_NAME_LENGTH} characters (Unicode code points) that are not all blank, without half of a surrogate pair. Compared exactly.`,
+    description:
+      `1 to ${MAX_NAME_LENGTH} characters (Unicode code points) that are not all blank, ` +
+      'without half of a surrogate pair. Compared exactly.',
   },
 }
 
@@ -47,7 +49,9 @@ export const boxName: Schema<string> = {
   json: {
     type: 'string',
     pattern: trimmed(MAX_NAME_LENGTH),
-    description: `1 to ${MAX_NAME_LENGTH} characters (Unicode code points), blanks at both ends left out, without half of a surrogate pair. Compared exactly.`,
+    description:
+      `1 to ${MAX_NAME_LENGTH} characters (Unicode code points), blanks at both ends left out, ` +
+      'without half of a surrogate pair. Compared exactly.',
   },
 }
 
@@ -58,7 +62,8 @@ export const publicKey: Schema<IdentityKey> = {
     type: 'string',
     pattern: anyCase(KEY_PATTERN.source),
     description:
-      'A secp256k1 public key on the curve, in hex. The compressed form in lower case is the canonical one; the others are understood.',
+      'A secp256k1 public key on the curve, in hex. The compressed form in lower case is the ' +
+      'canonical one; the others are understood.',
   },
 }
 

@@ -41,7 +41,7 @@ export class Assets {
     return await loading
   }
 
-  /** @param name with its hash. A page of another version may name a hash that does not exist here */
+  /** @param name with its hash. A page of another version may name a hash that does not exist */
   async find(name: string): Promise<Asset | undefined> {
     const [, stem, extension] = /^([\w-]+)\.[0-9a-f]{12}\.(\w+)$/.exec(name) ?? []
     const file = `${stem}.${extension}`

@@ -2,8 +2,7 @@ import { html, type Content, type Html } from './html'
 
 export type Fact = [name: string, value: Content]
 
-/** Names and values, as a list. */
-export function facts(list: Fact[]): Html {
+export function descriptionList(list: Fact[]): Html {
   return html`<dl class="facts">
     ${list.map(
       ([name, value]) =>

@@ -2,7 +2,7 @@
 import type { Request, RequestHandler } from 'express'
 import { formatNumber, formatBytes } from '../lib/format'
 import type { CurrentInfo, Info } from '../operator/info'
-import { facts, type Fact } from './descriptionList'
+import { descriptionList, type Fact } from './descriptionList'
 import { html, type Content, type Html } from './html'
 import { pageHandler, type PageParts } from './page'
 
@@ -39,7 +39,10 @@ function home(info: Info, site: PageParts['site'], status: Status): Html {
       It stores messages until their recipients read them. A client sends a message to an identity
       key, into a named box, whether or not the recipient is online.
     </p>
-    ${site.hasTry && html`<p><a class="button main" href="${site.prefix}/try">Try it in this browser</a></p>`}
+    ${
+      site.hasTry &&
+      html`<p><a class="button main" href="${site.prefix}/try">Try it in this browser</a></p>`
+    }
 
     <section aria-labelledby="identity">
       <h2 id="identity">Identity</h2>
@@ -51,7 +54,7 @@ function home(info: Info, site: PageParts['site'], status: Status): Html {
 
     <section aria-labelledby="status">
       <h2 id="status">Status</h2>
-      ${facts(statusOf(info, status))}
+      ${descriptionList(statusOf(info, status))}
     </section>
 
     <section aria-labelledby="fees">
@@ -61,7 +64,7 @@ function home(info: Info, site: PageParts['site'], status: Status): Html {
 
     <section aria-labelledby="limits">
       <h2 id="limits">Limits</h2>
-      ${facts(limitsOf(info))}
+      ${descriptionList(limitsOf(info))}
     </section>
 
     <section aria-labelledby="use">
@@ -147,14 +150,21 @@ function limitsOf({ limits }: Info): Fact[] {
       'Messages are kept',
       limits.retentionDays === null
         ? 'until the recipient acknowledges them'
-        : `until the recipient acknowledges them, at most ${formatNumber(limits.retentionDays)} days`,
+        : 'until the recipient acknowledges them, ' +
+          `at most ${formatNumber(limits.retentionDays)} days`,
     ],
   ]
 }
 
 function use({ prefix, hasTry }: PageParts['site']): Html {
   return html`<ul>
-    ${hasTry && html`<li><a href="${prefix}/try">Try it</a>: an inbox in the browser that shows all requests and events.</li>`}
+    ${
+      hasTry &&
+      html`<li>
+        <a href="${prefix}/try">Try it</a>: an inbox in the browser that shows all requests and
+        events.
+      </li>`
+    }
     <li>
       <a href="${prefix}/docs">The HTTP API</a>, also as
       <a href="${prefix}/openapi.json">OpenAPI</a>.

@@ -34,7 +34,9 @@ export function layout(site: Site, page: Page, hrefOf: HrefOf): Html {
         <title>${page.title}${page.path !== '/' && ' · MessageBox server'}</title>
         <link rel="icon" type="image/svg+xml" href="${hrefOf('icon.svg')}" />
         <link rel="stylesheet" href="${hrefOf('style.css')}" />
-        ${['page.js', ...(page.scripts ?? [])].map((file) => html`<script type="module" src="${hrefOf(file)}"></script> `)}
+        ${['page.js', ...(page.scripts ?? [])].map(
+          (file) => html`<script type="module" src="${hrefOf(file)}"></script> `,
+        )}
       </head>
       <body>
         <a class="skip" href="#content">Skip to the content</a>

@@ -11,7 +11,8 @@ export const TYPES: Record<string, string> = {
 }
 
 /**
- * Finds the files that pages load. A file keeps its name; a folder with a `main.ts` becomes `NAME.js`.
+ * Finds the files that pages load. A file keeps its name. A folder with a `main.ts` becomes
+ * `NAME.js`.
  * @returns functions that read or bundle each file, by name
  */
 export function sourcesIn(folder: string): Map<string, () => Promise<Buffer>> {

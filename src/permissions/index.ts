@@ -1,4 +1,4 @@
-/** Recipients set rules about senders. The rules decide if a sender may write, and at what price. */
+/** Recipients set rules about senders: whether a sender may write, and at what price. */
 import type { DeliveryFees } from '../config'
 import { ApiError } from '../contract/errors'
 import type { Rule, RuleStore } from '../db/permissions'

@@ -21,7 +21,7 @@ export function feeFor({ recipient, messageBox, sender }: WriteRequest, rules: R
   return (ruleFor(sender) ?? ruleFor(null))?.recipientFee ?? FREE
 }
 
-/** What a message costs its sender, in satoshis: `recipientFees` are in the order of the recipients. */
+/** The price of a message in satoshis: `recipientFees` are in the order of the recipients. */
 export interface Price {
   deliveryFee: number
   recipientFees: number[]

@@ -179,7 +179,8 @@ class Worker {
           signal === 'SIGABRT'
             ? { invalid: 'it takes too much memory to check' }
             : {
-                unavailable: `the process that verifies has ended${signal === null ? '' : `, by ${signal}`}`,
+                unavailable:
+                  'the process that verifies has ended' + (signal === null ? '' : `, by ${signal}`),
               },
         )
       }

@@ -151,9 +151,9 @@ describe.each(ENGINES)('on %s', (engine) => {
       run('--after', names[0]!, '--json'),
     ])
 
-    expect(plain.stdout.split('\n')[0]).toMatch(/: go on with --after '\$\(reboot\) it'\\''s'$/)
+    expect(plain.stdout.split('\n')[0]).toMatch(/: continue with --after '\$\(reboot\) it'\\''s'$/)
     expect(odd.stdout.split('\n')[0]).toMatch(
-      /: the last one's name cannot be shown as it is, and --json tells it in "next"$/,
+      /: the name of the last box is not printable; --json shows it in "next"$/,
     )
     expect(document(json)).toMatchObject({ next: names[1] })
     expect(json.stdout).toContain('"a \\u009b31m\\u202e\\udb40\\udc41 box"')

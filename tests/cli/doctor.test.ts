@@ -217,7 +217,7 @@ if (canBeRestricted()) {
       code: 1,
       stdout: '',
       stderr: expect.stringMatching(
-        /^\nThe SQLite file, or its folder, may not be written by this user: give both to .*\n\n$/,
+        /^\nThis user may not write to the SQLite file or its folder\. Give .*\n\n$/,
       ),
     })
   })
@@ -504,7 +504,12 @@ describe('the public address', () => {
       /proxy itself refuses/,
     ],
     ['does not reach the server', { refuse: () => 502 }, 'proxy-without-server', /502/],
-    ['forwards to another program', { refuse: () => 200 }, 'other-server', /Something else/],
+    [
+      'forwards to another program',
+      { refuse: () => 200 },
+      'other-server',
+      /not a MessageBox server/,
+    ],
   ])('finds a proxy that %s', async (_name, faults, code, says) => {
     expect(wrong(await examine(faults))).toEqual({
       codes: [code],

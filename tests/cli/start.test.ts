@@ -101,7 +101,7 @@ describe('a start fails with one sentence', () => {
     const cwd = newFolder()
     writeFileSync(join(cwd, 'data'), '')
     expect(await fail({ KNEX_DB_CLIENT: 'better-sqlite3' }, { cwd })).toMatch(
-      /a file is in its place/,
+      /A file has the name that the folder/,
     )
   })
 
@@ -160,7 +160,7 @@ describe('a start fails with one sentence', () => {
         { KNEX_DB_CLIENT: 'better-sqlite3' },
         { cwd, args: ['-r', join(cwd, 'other.js')] },
       ),
-    ).toMatch(/does not fit this version of Node, v\d+.*"npm ci" again/)
+    ).toMatch(/is not built for this version of Node, v\d+.*"npm ci" again/)
   })
 })
 

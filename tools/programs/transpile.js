@@ -1,5 +1,5 @@
-// For "node -r": runs TypeScript as Jest does, through swc. Its output is kept in node_modules/.cache, so that a server
-// starts as fast as from a build.
+// For "node -r": runs TypeScript as Jest does, through swc. Its output is kept in
+// node_modules/.cache, so that a server starts as fast as from a build.
 const { createHash } = require('node:crypto')
 const { mkdirSync, readFileSync, renameSync, writeFileSync } = require('node:fs')
 const { join } = require('node:path')
@@ -30,7 +30,10 @@ function transpile(filename) {
   }
 }
 
-/** Renamed into place, since other processes may read it. A user without write access goes without a cache. */
+/**
+ * Renamed into place, since other processes may read it. A user without write access goes without a
+ * cache.
+ */
 function keep(file, code) {
   const unfinished = `${file}.${process.pid}`
   try {

@@ -1,4 +1,5 @@
-// For "node -r": connects requests to Google to the server on the loopback at GOOGLE_PORT, over TLS.
+// For "node -r": connects requests to Google to the server on the loopback at GOOGLE_PORT, over
+// TLS.
 const tls = require('node:tls')
 
 const { connect } = tls

@@ -111,7 +111,7 @@ export class Connection {
     })
   }
 
-  /** A client does not recover from a broken connection, so a new one connects and joins the room. */
+  /** A client does not recover from a lost connection, so a new one connects and joins the room. */
   #reconnect(failures: number, reason: string): void {
     this.#drop()
     if (this.#closed) return

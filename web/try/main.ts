@@ -50,7 +50,7 @@ function connect(): void {
   )
 }
 
-/** Enables the choice "the socket" if the server has live messages, and selects what is possible. */
+/** Enables the choice "the socket" if the server has live messages, and selects a valid choice. */
 function offerSocket(live: boolean): void {
   const [socket, http] = [field('over-socket'), field('over-http')]
   if (live === !socket.disabled) return
@@ -117,7 +117,8 @@ async function send(fields: Fields): Promise<void> {
     if (overSocket && isLive) await client.sendLiveMessage(message, host)
     else await client.sendMessage(message, host)
     const instead = overSocket && !isLive ? ' Sent over HTTP, since there is no socket.' : ''
-    return `Stored for ${shortKey(message.recipient)}, in the box “${message.messageBox}”.${instead}`
+    const stored = `Stored for ${shortKey(message.recipient)}, in the box “${message.messageBox}”.`
+    return stored + instead
   })
   if (sent) field('body').value = ''
 }

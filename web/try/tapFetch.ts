@@ -1,4 +1,4 @@
-/** Shows HTTP requests. Import it first: the SDK keeps the `fetch` that it finds when it is loaded. */
+/** Shows HTTP requests. Import it first: the SDK keeps the `fetch` that it finds at its import. */
 import { readable, report, type Frame } from './frames'
 import { meaningOfRequest } from './meanings'
 
@@ -23,7 +23,9 @@ window.fetch = async (input, init) => {
   const sent = [
     {
       heading: 'Sent',
-      text: `${request.method} ${request.url.pathname}${request.url.search}\n${headersOf(new Headers(init?.headers))}`,
+      text:
+        `${request.method} ${request.url.pathname}${request.url.search}\n` +
+        headersOf(new Headers(init?.headers)),
     },
     ...bodyOf('Body', textOf(init?.body)),
   ]

@@ -62,7 +62,8 @@ export async function advertisements(config: Config): Promise<Outcome> {
       found.length === 0 ? 'the server is not advertised' : `advertisements: ${found.length}`,
       ...found.map(
         ({ topic, host, txid, outputIndex, published }) =>
-          `${topic} ${host} ${txid}.${outputIndex}${published ? '' : ' (the overlay network does not know of it)'}`,
+          `${topic} ${host} ${txid}.${outputIndex}` +
+          (published ? '' : ' (the overlay network does not know of it)'),
       ),
     ].join('\n'),
   }

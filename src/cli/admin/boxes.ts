@@ -22,7 +22,7 @@ export async function boxes(
       oldest ?? '-',
       newest ?? '-',
     ])
-    const boxes = `${count(shown.length, 'box that holds', 'boxes that hold')} something`
+    const boxes = `${count(shown.length, 'box that holds', 'boxes that hold')} messages`
     return {
       json: { recipient, boxes: shown, next },
       text: [
@@ -38,6 +38,6 @@ export async function boxes(
 function goOn(box: string): string {
   const word = quoted(box)
   return word === undefined
-    ? 'the last one\'s name cannot be shown as it is, and --json tells it in "next"'
-    : `go on with --after ${word}`
+    ? 'the name of the last box is not printable; --json shows it in "next"'
+    : `continue with --after ${word}`
 }

@@ -25,7 +25,7 @@ export interface OpenDatabase {
 
 /**
  * Opens the configured database for one command.
- * @throws UsageError if there is none, or if its schema is not this server's
+ * @throws UsageError if there is none, or if its schema has another version
  */
 export async function withDatabase<T>(work: (database: OpenDatabase) => Promise<T>): Promise<T> {
   const config = readConfig()
@@ -33,7 +33,8 @@ export async function withDatabase<T>(work: (database: OpenDatabase) => Promise<
   const file = String(connection.filename)
   if (client === 'better-sqlite3' && !existsSync(file)) {
     throw new UsageError(
-      `There is no database at ${resolve(file)}: run this where the server runs, with its environment.`,
+      `There is no database at ${resolve(file)}: ` +
+        "run this on the server's machine, with its environment.",
     )
   }
   const knex = createKnex(config.db)
@@ -42,7 +43,8 @@ export async function withDatabase<T>(work: (database: OpenDatabase) => Promise<
     const { missing, unknown } = await readSchemaState(knex)
     if (unknown.length > 0)
       throw new UsageError(
-        `${name}: the schema is newer than this program (${unknown.join(', ')}). Use the server's own version of it.`,
+        `${name}: the schema is newer than this program (${unknown.join(', ')}). ` +
+          'Use the version of the program that belongs to the server.',
       )
     if (missing.length > 0)
       throw new UsageError(

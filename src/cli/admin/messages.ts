@@ -29,7 +29,8 @@ export async function messages(
     return {
       json: { recipient, messageBox, messages: shown, next },
       text: [
-        `${count(shown.length, 'message')}${next === null ? '' : `, and there are more: go on with --after ${next}`}`,
+        count(shown.length, 'message') +
+          (next === null ? '' : `, and there are more: continue with --after ${next}`),
         ...(rows.length === 0 ? [] : [table([['STORED', 'SENDER', 'BODY', 'ID'], ...rows])]),
       ].join('\n'),
     }

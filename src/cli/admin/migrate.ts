@@ -16,7 +16,7 @@ export async function migrate(progress: Progress): Promise<Outcome> {
       progress.show(`${name}, ${number} of ${count}`)
     })
     progress.done()
-    progress.show('looking whether what is stored has to be counted, for the quotas')
+    progress.show('checking the counts of the quotas')
     const counted = await settleUsage(knex, db, mailbox.quotas)
     const database = describeDatabase(db)
     const result =

@@ -4,14 +4,15 @@ import { withDatabase, type Outcome } from './command'
 
 const MAX_SHOWN = 1000
 
-/** Payments claimed for a message that is not stored, or not yet in the server's wallet. */
+/** Lists payments that are claimed for a message, or not yet in the server's wallet. */
 export async function payments(): Promise<Outcome> {
   return await withDatabase(async ({ knex, name }) => {
     const found = await createPaymentStore(knex).unsettled(MAX_SHOWN)
     const head =
       found.length === 0
         ? 'every payment is settled'
-        : `payments that are not settled: ${found.length === MAX_SHOWN ? `the ${MAX_SHOWN} oldest` : found.length}`
+        : 'payments that are not settled: ' +
+          (found.length === MAX_SHOWN ? `the ${MAX_SHOWN} oldest` : String(found.length))
     return {
       json: {
         database: name,

@@ -22,8 +22,8 @@ import { stats } from './stats'
 export type Show = (outcome: Outcome) => void
 
 const ABOUT =
-  "Administers a MessageBox server. It reads the server's settings, from the environment and from " +
-  '.env in the working directory, and uses the database directly, whether or not the server runs. ' +
+  "Administers a MessageBox server. It reads the server's settings from the environment and from " +
+  '.env in the working directory. It uses the database directly, so the server need not run. ' +
   'No command shows the body of a message. In the folder of the code, run ' +
   '"npm run --silent admin -- COMMAND", such as "npm run --silent admin -- stats --json".'
 
@@ -33,7 +33,7 @@ With --json standard output holds one JSON document and nothing else: what the c
 
 Exit codes:
   0  done
-  1  it failed, doctor found problems, or the answer to its question was no
+  1  it failed, doctor found problems, or the operator did not confirm
   2  invalid arguments
 
 "messagebox-admin COMMAND --help" tells more about a command, with examples.`
@@ -59,7 +59,7 @@ export function createProgram(show: Show, quiet: boolean): Command {
     .command('doctor')
     .summary('checks everything the server needs, and says what to do')
     .description(
-      'Checks settings, key, database, Redis, services, port and proxy, and says what to do about ' +
+      'Checks settings, key, database, Redis, services, port and proxy, and says how to correct ' +
         'each finding. It changes nothing, and takes up to 15 seconds.',
     )
     .option('--url <url>', 'the public address to check, in place of HOSTING_DOMAIN', parseAddress)
@@ -105,7 +105,7 @@ function addQuestions(program: Command, show: Show): void {
     )
     .argument('<key>', "the recipient's identity key", parseKey)
     .addOption(LIMIT(1000, 100))
-    .option('--after <box>', 'go on behind this box', parseBox)
+    .option('--after <box>', 'show the boxes after this one', parseBox)
     .addHelpText('after', examples(`boxes ${KEY}`))
     .action(async (key, options) => {
       show(await boxes(key, options))
@@ -121,7 +121,7 @@ function addQuestions(program: Command, show: Show): void {
     .addOption(LIMIT(1000, 50))
     .option(
       '--after <number>',
-      'go on where the last page ended',
+      'show the messages after the last page',
       whole(0, Number.MAX_SAFE_INTEGER),
     )
     .addHelpText(
@@ -161,7 +161,7 @@ function addQuestions(program: Command, show: Show): void {
   program
     .command('keygen')
     .summary('makes a SERVER_PRIVATE_KEY')
-    .description('Makes a SERVER_PRIVATE_KEY. It is shown, and kept nowhere.')
+    .description('Makes a SERVER_PRIVATE_KEY and shows it. The command does not store it.')
     .addHelpText('after', examples('keygen', 'keygen >> .env'))
     .action(() => {
       show(keygen())
@@ -173,7 +173,7 @@ function addChanges(program: Command, show: Show, progress: Progress): void {
     .command('purge')
     .summary('removes messages for good, after asking')
     .description(
-      'Removes messages for good, whether or not they were read. It says how many, and asks. ' +
+      'Removes read and unread messages for good. It shows their number and asks. ' +
         'Give at least one filter; messages must match all of them. The server may run meanwhile.',
     )
     .option('--recipient <key>', 'messages of this identity key', parseKey)
@@ -184,7 +184,7 @@ function addChanges(program: Command, show: Show, progress: Progress): void {
       use(createDurationParser('1 second', '36500 days', '30d, 12h')),
     )
     .option('--yes', 'do not ask; required without a terminal')
-    .option('--dry-run', 'only say how many')
+    .option('--dry-run', 'only count the messages')
     .addHelpText(
       'after',
       examples(
@@ -225,9 +225,10 @@ function addAdvertising(program: Command, show: Show, progress: Progress): void 
     .command('advertise')
     .summary('advertises the server on the overlay network')
     .description(
-      "Does at once what the server does daily with ADVERTISE=true: anoints the server's identity at " +
-        'HOSTING_DOMAIN and, with ENABLE_OVERLAY, advertises its topic and its lookup service; ' +
-        'revokes advertisements of other addresses. It costs money, but only for what is missing.',
+      'Does now what the server does daily with ADVERTISE=true. It anoints the identity of the ' +
+        'server at HOSTING_DOMAIN. With ENABLE_OVERLAY, it also advertises the topic and the ' +
+        'lookup service. It revokes advertisements of other addresses. Only missing ' +
+        'advertisements cost money.',
     )
     .addHelpText('after', examples('advertise', 'advertise --json'))
     .action(async () => {
@@ -261,7 +262,8 @@ const NAME = 'messagebox-admin'
 const KEY = '02c6047f9441ed7d6d3045406e95c07cd85c778e4b8cef3ca7abac09b95c709ee5'
 
 function examples(...lines: string[]): string {
-  return `\nFor example:\n${lines.map((line) => `  ${line.includes(NAME) ? line : `${NAME} ${line}`}`).join('\n')}`
+  const commands = lines.map((line) => (line.includes(NAME) ? line : `${NAME} ${line}`))
+  return ['', 'For example:', ...commands.map((command) => `  ${command}`)].join('\n')
 }
 
 function parseKey(value: string): IdentityKey {
@@ -283,15 +285,14 @@ function parseBox(value: string): string {
 function whole(least: number, most: number): (value: string) => number {
   return (value) => {
     const number = Number(value)
+    const range = most === Number.MAX_SAFE_INTEGER ? '' : ` from ${least} to ${most}`
     if (!/^\d+$/.test(value) || number < least || number > most)
-      throw new InvalidArgumentError(
-        `It must be a whole number${most === Number.MAX_SAFE_INTEGER ? '' : ` from ${least} to ${most}`}.`,
-      )
+      throw new InvalidArgumentError(`It must be a whole number${range}.`)
     return number
   }
 }
 
-/** Its error does not repeat the value, as commander would: it may hold a password. */
+/** The error does not repeat the value, as commander's would: it may hold a password. */
 function parseAddress(value: string): string {
   try {
     return parseUrl(value)
@@ -304,7 +305,7 @@ function readAdvertisingConfig(): Config {
   return parseConfig({ ...readSettings(), ADVERTISE: 'true' })
 }
 
-/** Adapts a parser of settings, whose error messages continue a name. */
+/** Adapts a parser of settings: its error messages begin after the name of the setting. */
 function use<T>(parse: (value: string) => T): (value: string) => T {
   return (value) => {
     try {

@@ -8,7 +8,7 @@ import { withDatabase, type Outcome } from './command'
 export interface PurgeOptions {
   recipient?: IdentityKey
   box?: string
-  /** In milliseconds. */
+  /** A duration in milliseconds. */
   olderThan?: number
   yes?: boolean
   dryRun?: boolean
@@ -80,13 +80,10 @@ function describePlan({
   messages,
   bytes,
 }: PurgePlan): string {
+  const where = recipient === undefined ? 'all boxes named' : 'the box'
   const which = [
     ...(recipient === undefined ? [] : [`of ${recipient}`]),
-    ...(messageBox === undefined
-      ? []
-      : [
-          `in ${recipient === undefined ? 'all boxes named' : 'the box'} "${printable(messageBox)}"`,
-        ]),
+    ...(messageBox === undefined ? [] : [`in ${where} "${printable(messageBox)}"`]),
     ...(before === undefined ? [] : [`stored before ${time(before)!}`]),
   ]
   return `${count(messages, 'message')} ${which.join(', ')} (${formatBytes(bytes)} of bodies)`

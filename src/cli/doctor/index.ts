@@ -3,6 +3,7 @@ import { codeOf } from '../../db/engine/faults'
 import type { FlatEnv } from '../../config'
 import { withTimeout } from '../../lib/timeout'
 import { describeFailure } from '../failure'
+import { count } from '../wording'
 import type { Check, Subject } from './check'
 import { checkDatabase } from './database'
 import { createReport, type Finding, type Severity } from './finding'
@@ -52,7 +53,7 @@ export async function diagnose(env: FlatEnv, { url }: { url?: string } = {}): Pr
         report.problem(
           'check-failed',
           `The check could not be finished (${codeOf(error)}): ${describeFailure(error)}`,
-          'Correct the other findings, and try again.',
+          'Correct the other findings, and run the doctor again.',
         )
       }
       // A copy, since a check may still report after its timeout.
@@ -74,14 +75,10 @@ export function describeDiagnosis({ findings }: Diagnosis): string {
     `${MARKS[severity]}  ${check.padEnd(8)}  ${indent(found)}`,
     ...(advice === undefined ? [] : [`${' '.repeat(19)}-> ${indent(advice)}`]),
   ])
-  const [problems, warnings] = (['problem', 'warning'] as const).map(
-    (severity) => findings.filter((finding) => finding.severity === severity).length,
+  const totals = (['problem', 'warning'] as const).map((severity) =>
+    count(findings.filter((finding) => finding.severity === severity).length, severity),
   )
-  return [
-    ...lines,
-    '',
-    `${problems} ${problems === 1 ? 'problem' : 'problems'}, ${warnings} ${warnings === 1 ? 'warning' : 'warnings'}`,
-  ].join('\n')
+  return [...lines, '', totals.join(', ')].join('\n')
 }
 
 function indent(text: string): string {

@@ -150,14 +150,15 @@ async function checkTables(knex: Knex, subject: Subject, report: Report): Promis
   const other = (rows as Array<{ name: string; engine: string }>).filter(({ name }) =>
     TABLES.includes(name),
   )
+  const named = other.map(({ name, engine }) => `${name} (${engine})`)
   if (other.length > 0)
     report.problem(
       'engine',
-      `Tables without transactions: ${other.map(({ name, engine }) => `${name} (${engine})`).join(', ')}.`,
+      `Tables without transactions: ${named.join(', ')}.`,
       'Stop the server and run "ALTER TABLE … ENGINE=InnoDB" for each.',
     )
   if (done === undefined || done.length === 0) return
-  // Proves that the account may write. No identity has this key, and it is rolled back.
+  // Proves that the account may write. No identity has this key, and the doctor rolls it back.
   const trx = await knex.transaction()
   try {
     await trx('quota_usage')

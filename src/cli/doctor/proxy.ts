@@ -64,7 +64,7 @@ async function findServer(
   } catch (error) {
     report.problem(
       'unreachable',
-      `Nothing can be reached at ${origin}: ${(error as Error).message}.`,
+      `The doctor cannot reach ${origin}: ${(error as Error).message}.`,
       'Correct HOSTING_DOMAIN, DNS, the proxy or its certificate. If a private network ' +
         'does not reach its public address, run the doctor outside of it, with --url.',
     )
@@ -106,7 +106,7 @@ function describeStranger(where: string, { status, json }: Answer): [string, str
     ]
   return [
     'other-server',
-    `Something else than a MessageBox server answers at ${where} (${status}).`,
+    `The server at ${where} is not a MessageBox server (${status}).`,
     `Correct HOSTING_DOMAIN or ROUTING_PREFIX, or have the proxy pass this path on. ${SEE}`,
   ]
 }

@@ -12,7 +12,9 @@ const LARGE_BODY_TIMEOUT_MS = 5000
 
 export const SEE = 'See "Behind nginx or Caddy" in DEPLOYING.md.'
 
-/** Each request adds one thing to the one before. If a request fails, what it adds is at fault. */
+/**
+ * Each request adds one feature to the one before. A failure shows which feature the proxy breaks.
+ */
 export async function checkRequests(
   probe: Probe,
   base: string,
@@ -119,7 +121,7 @@ async function checkLarge(
   report: Report,
 ): Promise<void> {
   const result = await probe.request(request, LARGE_BODY_TIMEOUT_MS).catch((error: Error) => error)
-  const advice = `Allow more than MAX_BODY_SIZE at the proxy (client_max_body_size in nginx). ${SEE}`
+  const advice = `Allow more than MAX_BODY_SIZE at the proxy (nginx: client_max_body_size). ${SEE}`
   if (result instanceof Error)
     report.warning(
       'large-body',

@@ -9,7 +9,7 @@ interface Echo {
   received: string | null
 }
 
-/** The server takes the id of a request from a trusted proxy only. */
+/** Shows whether the server trusts the proxy: it accepts a request id from a trusted proxy only. */
 async function askWithId(origin: string, base: string): Promise<Echo> {
   const sent = `doctor-${randomUUID()}`
   const { headers } = await ask(`${origin}${base}/health`, { headers: { 'x-request-id': sent } })

@@ -4,10 +4,10 @@ import type { JsonSchema } from '../../contract/schema'
 import type { EventsDocument, MessageDocument, Reference } from '../../ws/events/asyncapi'
 import { html, type Content, type Html } from '../html'
 import type { Page, Site } from '../layout'
-import { fieldTable, resolverOf, typeOf, type Resolve } from './fields'
+import { fieldTable, resolverOf, typeBody, type Resolve } from './fields'
 import { codeBlock, line, prose } from './prose'
 
-/** @param live whether the server has a socket at all */
+/** @param live whether ENABLE_WEBSOCKETS is on */
 export function eventsPage(document: EventsDocument, { prefix }: Site, live: boolean): Page {
   return {
     title: 'Events',
@@ -26,7 +26,11 @@ function content(document: EventsDocument, prefix: string, live: boolean): Html 
       the rest of the API is <a href="${prefix}/docs">over HTTP</a>.
     </p>
     <p>
-      ${live ? 'Live messages are on here.' : 'Live messages are off on this server: they take ENABLE_WEBSOCKETS=true.'}
+      ${
+        live
+          ? 'Live messages are on at this server.'
+          : 'Live messages are off at this server. ENABLE_WEBSOCKETS=true turns them on.'
+      }
     </p>
     <nav aria-label="Contents" class="contents">
       <ul>
@@ -56,7 +60,10 @@ function content(document: EventsDocument, prefix: string, live: boolean): Html 
     </section>
     <section aria-labelledby="client">
       <h2 id="client">With the released client</h2>
-      ${codeBlock(`${PRELUDE.replace(SAMPLE_HOST, `${SAMPLE_HOST}${prefix}`)}\n${EVENTS_SAMPLE}\n`, 'a program that listens')}
+      ${codeBlock(
+        `${PRELUDE.replace(SAMPLE_HOST, `${SAMPLE_HOST}${prefix}`)}\n${EVENTS_SAMPLE}\n`,
+        'a program that listens',
+      )}
     </section>
     <section aria-labelledby="operations">
       <h2 id="operations">Events</h2>
@@ -67,7 +74,7 @@ function content(document: EventsDocument, prefix: string, live: boolean): Html 
       ${Object.entries(document.components.schemas).map(
         ([name, schema]) =>
           html`<h3 id="${name}">${name}</h3>
-            ${schema.type === 'object' ? fieldTable(schema, resolve, `Fields of ${name}`) : html`<p>${typeOf(schema)}. ${line((schema.description ?? '') as string)}</p>`} `,
+            ${typeBody(name, schema, resolve)} `,
       )}
     </section>`
 }
@@ -87,7 +94,15 @@ function operationPart(
     </summary>
     <div id="${id}">
       ${sent.map((event) => eventPart(event, resolve))}
-      ${reply !== undefined && [html`<h4>Answers</h4>`, eventsOf(reply.messages, document).map((event) => [html`<p><code>${event.name}</code></p>`, eventPart(event, resolve)])]}
+      ${
+        reply !== undefined && [
+          html`<h4>Answers</h4>`,
+          eventsOf(reply.messages, document).map((event) => [
+            html`<p><code>${event.name}</code></p>`,
+            eventPart(event, resolve),
+          ]),
+        ]
+      }
     </div>
   </details> `
 }
@@ -109,7 +124,7 @@ function eventPart(
   ]
 }
 
-/** An object is written out where it is used; anything else is known by its name. */
+/** Resolves a reference to an object, whose fields the event shows. Other types keep their name. */
 function inline(reference: JsonSchema, resolve: Resolve): JsonSchema {
   const named = resolve(reference.$ref as string)
   return named.type === 'object' ? named : reference

@@ -1,21 +1,21 @@
-/** JSON Schemas as people read them: a table of fields, with those of objects within below them. */
+/** Shows JSON Schemas as tables. The fields of an inner object follow the field of the object. */
 import type { JsonSchema } from '../../contract/schema'
 import { html, type Content, type Html } from '../html'
 import { line } from './prose'
 
-/** Finds what a `$ref` leads to. */
+/** Returns the schema that a `$ref` names. */
 export type Resolve = (reference: string) => JsonSchema
 
 interface Field {
   name: string
   schema: JsonSchema
-  /** In words: that it has to be there, or that one of several has. */
+  /** A text: the field is required, or one of several fields is. */
   required?: string
-  /** In which of several forms of the object the field stands. */
+  /** The form of the object that has the field, if there are several. */
   form?: string
 }
 
-/** The part of a document that a reference names, by its path such as `#/components/schemas/Time`. */
+/** @returns a function that follows references such as `#/components/schemas/Time` */
 export function resolverOf(document: object): Resolve {
   return (reference) =>
     reference
@@ -27,13 +27,12 @@ export function resolverOf(document: object): Resolve {
       ) as JsonSchema
 }
 
-/** @param caption what the fields belong to, for screen readers */
+/** @param caption for screen readers, such as `Fields of Time` */
 export function fieldTable(schema: JsonSchema, resolve: Resolve, caption: string): Content {
   const fields = fieldsOf(schema, resolve, '')
+  const { description } = schema as { description?: string }
   if (fields.length === 0)
-    return html`<p>
-      ${typeOf(schema)}${schema.description !== undefined && [': ', line(schema.description as string)]}
-    </p>`
+    return html`<p>${typeOf(schema)}${description !== undefined && [': ', line(description)]}</p>`
   const rows = fields.map(
     ({ name, schema, required, form }) =>
       html`<tr>
@@ -65,7 +64,7 @@ function quiet(note: string | undefined): Content {
   return note !== undefined && html` <span class="quiet">${note}</span>`
 }
 
-/** What may stand in a field, in a few words. */
+/** Describes a schema in a few words, such as `list of whole number`. */
 export function typeOf(schema: JsonSchema): Content {
   const {
     $ref,
@@ -104,6 +103,13 @@ export function typeOf(schema: JsonSchema): Content {
   return type ?? title ?? 'anything'
 }
 
+/** The fields of an object, or one line for any other type. */
+export function typeBody(name: string, schema: JsonSchema, resolve: Resolve): Content {
+  return schema.type === 'object'
+    ? fieldTable(schema, resolve, `Fields of ${name}`)
+    : html`<p>${typeOf(schema)}. ${line((schema.description ?? '') as string)}</p>`
+}
+
 function joined(parts: Content[]): Content {
   return parts.flatMap((part, at) => (at === 0 ? [part] : [' or ', part]))
 }
@@ -115,7 +121,7 @@ function reference(path: string): Html {
 
 function bounds(schema: JsonSchema, least: string, most: string): Content {
   const [minimum, maximum] = [schema[least], schema[most]] as [number?, number?]
-  // The largest number there is, is no bound to tell of.
+  // MAX_SAFE_INTEGER means that there is no upper limit.
   if (maximum !== undefined && maximum < Number.MAX_SAFE_INTEGER)
     return minimum === undefined ? `, up to ${maximum}` : `, ${minimum} to ${maximum}`
   return minimum !== undefined && `, ${minimum} or more`
@@ -177,7 +183,7 @@ function fieldsOf(schema: JsonSchema, resolve: Resolve, path: string): Field[] {
   return [...own, ...forms]
 }
 
-/** Whether a form is told apart by one field alone, which it has and which it needs. */
+/** Whether a form has a single field, which is required. */
 function isOneField({ properties = {}, required }: JsonSchema): boolean {
   const names = Object.entries(properties as Record<string, JsonSchema>)
     .filter(([, field]) => field.type !== 'null')

@@ -1,4 +1,4 @@
-/** GET /docs: the HTTP API, from the very document that /openapi.json has. */
+/** GET /docs: the HTTP API, from the document that /openapi.json serves. */
 import { ERRORS, type ErrorCode } from '../../contract/errors'
 import type { OpenApiDocument } from '../../openapi/document'
 import type { JsonSchema } from '../../contract/schema'
@@ -22,11 +22,12 @@ function content(document: OpenApiDocument, prefix: string): Html {
   }))
   const types = Object.entries(document.components.schemas).filter(([name]) => !(name in ERRORS))
   const resolve = resolverOf(document)
+  const brc104 = document.components.securitySchemes!.brc104 as { description: string }
   return html`<h1>HTTP API</h1>
     <p class="lead">
       Every route, field, limit and error of this server. The same as
-      <a href="${prefix}/openapi.json">OpenAPI 3.1</a>; what happens over the socket is on the page
-      of the <a href="${prefix}/docs/events">events</a>.
+      <a href="${prefix}/openapi.json">OpenAPI 3.1</a>; the socket has its own page,
+      <a href="${prefix}/docs/events">Events</a>.
     </p>
     ${contents(groups)}
     <section aria-labelledby="basics">
@@ -38,7 +39,7 @@ function content(document: OpenApiDocument, prefix: string): Html {
         html`<section aria-labelledby="${id}">
           <h2 id="${id}">${name}</h2>
           <p>${description}</p>
-          ${name === 'Authentication' && prose((document.components.securitySchemes!.brc104 as { description: string }).description)}
+          ${name === 'Authentication' && prose(brc104.description)}
           ${operations.map((placed) => operationPart(document, placed))}
         </section> `,
     )}
@@ -50,7 +51,7 @@ function content(document: OpenApiDocument, prefix: string): Html {
       <h2 id="errors">Errors</h2>
       <p>
         An error is <code>{"status": "error", "code", "description"}</code>, some with more fields.
-        Clients go by the code.
+        A client should use the code, not the description.
       </p>
       ${errorParts(document, operations)}
     </section>`
@@ -61,7 +62,12 @@ function contents(groups: Array<{ id: string; name: string; operations: Placed[]
     html`<li>
       <a href="#${id}">${name}</a>
       <ul>
-        ${operations.map(({ operation, method, path }) => html`<li><a href="#${operation.operationId}">${method.toUpperCase()} ${path}</a></li>`)}
+        ${operations.map(
+          ({ operation, method, path }) =>
+            html`<li>
+              <a href="#${operation.operationId}">${method.toUpperCase()} ${path}</a>
+            </li>`,
+        )}
       </ul>
     </li>`
   return html`<nav aria-label="Contents" class="contents">
@@ -91,7 +97,7 @@ function errorParts(document: OpenApiDocument, operations: Placed[]): Content {
   return scrollingTable('Table of errors', ['Code', 'Status', 'Meaning', 'From'], rows)
 }
 
-/** The fields that an error has beside those of all. */
+/** The fields that this error has and others do not. */
 function detailsOf(schema: JsonSchema, example: unknown): Content {
   const own = Object.entries(schema.properties as Record<string, JsonSchema>).filter(
     ([name]) => !['status', 'code', 'description'].includes(name),
@@ -99,7 +105,12 @@ function detailsOf(schema: JsonSchema, example: unknown): Content {
   return (
     own.length > 0 &&
     html`<ul>
-        ${own.map(([name, field]) => html`<li><code>${name}</code>: ${typeOf(field)}. ${line((field.description ?? '') as string)}</li>`)}
+        ${own.map(
+          ([name, field]) =>
+            html`<li>
+              <code>${name}</code>: ${typeOf(field)}. ${line((field.description ?? '') as string)}
+            </li>`,
+        )}
       </ul>
       <p><code>${JSON.stringify(example)}</code></p>`
   )
@@ -109,7 +120,7 @@ function answering(operations: Placed[], code: string): Content {
   const from = operations.filter(({ operation }) =>
     Object.values(operation.responses).some((response) => codesIn(response).includes(code)),
   )
-  if (from.length === 0) return 'what is no operation'
+  if (from.length === 0) return 'requests to other paths'
   if (from.length === operations.length) return 'every operation'
   const closed = operations.filter(({ operation }) => operation.security.length > 0)
   const all = closed.every((placed) => from.includes(placed))

@@ -1,8 +1,8 @@
-/** The operations of an OpenAPI document, each a part that opens. */
+/** Shows each operation of an OpenAPI document as a `<details>` element. */
 import type { OpenApiDocument } from '../../openapi/document'
 import type { JsonSchema } from '../../contract/schema'
 import { html, type Content, type Html } from '../html'
-import { fieldTable, resolverOf, typeOf, type Resolve } from './fields'
+import { fieldTable, resolverOf, typeBody, type Resolve } from './fields'
 import { codeBlock, jsonBlock, line, prose } from './prose'
 
 interface Operation {
@@ -26,7 +26,7 @@ interface Operation {
 }
 
 type Examples = Record<string, { value?: unknown }>
-/** By media type, of which each body has one. */
+/** By media type. Each body has one. */
 type Media = Record<string, { schema: JsonSchema; examples: Examples }>
 
 const JSON_TYPE = 'application/json'
@@ -37,7 +37,7 @@ export interface Placed {
   operation: Operation
 }
 
-/** All operations, in the document's order. */
+/** @returns all operations, in the order of the document */
 export function operationsOf({ paths }: OpenApiDocument): Placed[] {
   return Object.entries(paths).flatMap(([path, item]) =>
     Object.entries(item)
@@ -46,12 +46,12 @@ export function operationsOf({ paths }: OpenApiDocument): Placed[] {
   )
 }
 
-/** The codes that a response tells of. */
+/** @returns the error codes of a response */
 export function codesIn({ content }: { content?: Media }): string[] {
   return Object.keys(content?.[JSON_TYPE]?.examples ?? {})
 }
 
-/** The part of one operation; a link to its id opens it, since what it names is within. */
+/** The id is inside `<details>`, so that a link to it opens the element. */
 export function operationPart(
   document: OpenApiDocument,
   { method, path, operation }: Placed,
@@ -80,10 +80,20 @@ export function operationPart(
     <div id="${id}">
       ${prose(description)}
       <p>
-        ${security.length > 0 ? html`The caller proves its identity: see <a href="#authentication">Authentication</a>.` : 'No authentication.'}
+        ${
+          security.length > 0
+            ? html`The client proves its identity: see
+                <a href="#authentication">Authentication</a>.`
+            : 'No authentication.'
+        }
       </p>
       ${queried.length > 0 && [html`<h4>Query</h4>`, parameterTable(queried, resolve, id, 'Query')]}
-      ${headed.length > 0 && [html`<h4>Headers</h4>`, parameterTable(headed, resolve, id, 'Headers')]}
+      ${
+        headed.length > 0 && [
+          html`<h4>Headers</h4>`,
+          parameterTable(headed, resolve, id, 'Headers'),
+        ]
+      }
       ${requestBody !== undefined && requestPart(requestBody, resolve, id)}
       <h4>Answers</h4>
       ${succeeding.map(([status, response]) => answerPart(status, response, resolve, id))}
@@ -175,13 +185,20 @@ function examplesOf(examples: Examples, what: string): Content {
 
 function errorList(responses: Array<[string, Operation['responses'][string]]>): Content {
   return html`<ul>
-    ${responses.map(([status, response]) => html`<li><strong>${status}</strong> ${codesIn(response).map((code) => html`<a href="#${code}"><code>${code}</code></a> `)}</li>`)}
+    ${responses.map(
+      ([status, response]) =>
+        html`<li>
+          <strong>${status}</strong>
+          ${codesIn(response).map((code) => html`<a href="#${code}"><code>${code}</code></a> `)}
+        </li>`,
+    )}
   </ul>`
 }
 
-/** What fields refer to by name. */
 export function typePart(name: string, schema: JsonSchema, resolve: Resolve): Html {
   return html`<h3 id="${name}">${name}</h3>
-    ${schema.type === 'object' ? fieldTable(schema, resolve, `Fields of ${name}`) : html`<p>${typeOf(schema)}. ${line((schema.description ?? '') as string)}</p>`}
-    ${schema.pattern !== undefined && html`<p>Pattern: <code>${schema.pattern as string}</code></p>`} `
+    ${typeBody(name, schema, resolve)}
+    ${
+      schema.pattern !== undefined && html`<p>Pattern: <code>${schema.pattern as string}</code></p>`
+    } `
 }

@@ -1,11 +1,11 @@
 import { html, type Content } from '../html'
 
-/** A line of text in which `backticks` mark what is code. */
+/** Turns the parts of a text that are in backticks into `<code>`. */
 export function line(text: string): Content {
   return text.split('`').map((part, at) => (at % 2 === 0 ? part : html`<code>${part}</code>`))
 }
 
-/** A text of paragraphs, with empty lines between them; lines that begin with a dash are a list. */
+/** Splits a text at empty lines into paragraphs. Lines that begin with a dash become a list. */
 export function prose(text: string): Content {
   return text.split('\n\n').map((paragraph) => {
     const [first = '', ...rest] = paragraph.split('\n- ')
@@ -19,7 +19,7 @@ export function prose(text: string): Content {
   })
 }
 
-/** Code to read and to copy. */
+/** @param what names the code, for screen readers and the copy button */
 export function codeBlock(code: string, what: string): Content {
   return html`<pre
     tabindex="0"
