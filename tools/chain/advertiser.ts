@@ -2,14 +2,14 @@
 import {
   HTTPSOverlayLookupFacilitator,
   P2PKH,
-  PrivateKey,
-  ProtoWallet,
   PushDrop,
   Transaction,
   Utils,
   type LockingScript,
+  type PrivateKey,
 } from '@bsv/sdk'
 import type { TestChain } from './chain'
+import { protoWalletOf, publicKeyOf } from './keys'
 
 const PROTOCOL: [1, string] = [1, 'messagebox advertisement']
 
@@ -20,7 +20,7 @@ export interface Advertising {
 }
 
 export function identityOf(key: PrivateKey): string {
-  return key.toPublicKey().toString()
+  return publicKeyOf(key).toString()
 }
 
 /** The script that a wallet locks an advertisement with. */
@@ -28,7 +28,7 @@ export async function lockAdvertisement(
   signer: PrivateKey,
   { host = 'https://box.one', identityKey = identityOf(signer) }: Advertising = {},
 ): Promise<LockingScript> {
-  const pushDrop = new PushDrop(new ProtoWallet(signer) as never)
+  const pushDrop = new PushDrop(protoWalletOf(signer) as never)
   return await pushDrop.lock(
     [Utils.toArray(identityKey, 'hex'), Utils.toArray(host, 'utf8')],
     PROTOCOL,
@@ -49,7 +49,7 @@ export async function makeTransaction(
   }: { spends?: Transaction[]; funds?: Transaction } = {},
 ): Promise<Transaction> {
   const transaction = new Transaction()
-  const pushDrop = new PushDrop(new ProtoWallet(signer) as never)
+  const pushDrop = new PushDrop(protoWalletOf(signer) as never)
   for (const sourceTransaction of spends) {
     transaction.addInput({
       sourceTransaction,
@@ -67,7 +67,7 @@ export async function makeTransaction(
   for (const lockingScript of scripts) transaction.addOutput({ satoshis: 1, lockingScript })
   transaction.addOutput({
     satoshis: 100,
-    lockingScript: new P2PKH().lock(signer.toPublicKey().toHash()),
+    lockingScript: new P2PKH().lock(publicKeyOf(signer).toHash()),
   })
   await transaction.sign()
   return transaction

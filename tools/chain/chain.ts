@@ -1,6 +1,7 @@
 /** A chain in this process: blocks with one transaction each, a service of their headers, and ARC in front of it. */
 import { MerklePath, P2PKH, Transaction, type PrivateKey } from '@bsv/sdk'
 import { randomBytes } from 'node:crypto'
+import { publicKeyOf } from './keys'
 import { readBody, serve } from '../servers/services'
 
 const FIRST_HEIGHT = 1000
@@ -55,14 +56,14 @@ export class TestChain {
     const transaction = new Transaction(
       1,
       [],
-      [{ satoshis, lockingScript: new P2PKH().lock(key.toPublicKey().toHash()) }],
+      [{ satoshis, lockingScript: new P2PKH().lock(publicKeyOf(key).toHash()) }],
     )
     // Without something of its own, the next one like it would have the same id.
     transaction.lockTime = this.#roots.length
     transaction.addInput({
       sourceTXID: randomBytes(32).toString('hex'),
       sourceOutputIndex: 0,
-      unlockingScript: new P2PKH().lock(key.toPublicKey().toHash()),
+      unlockingScript: new P2PKH().lock(publicKeyOf(key).toHash()),
       sequence: 0,
     } as never)
     return this.mine(transaction)

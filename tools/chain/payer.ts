@@ -2,6 +2,7 @@
 import { P2PKH, ProtoWallet, PublicKey, Transaction, type PrivateKey } from '@bsv/sdk'
 import { randomBytes } from 'node:crypto'
 import type { TestChain } from './chain'
+import { protoWalletOf, publicKeyOf } from './keys'
 
 export const ANYONE = '0279be667ef9dcbbac55a06295ce870b07029bfcdb2dce28d959f2815b16f81798'
 
@@ -53,7 +54,7 @@ export async function pay(
   for (const [outputIndex, { satoshis, payee, from }] of dues.entries()) {
     const derivationPrefix = randomBytes(16).toString('base64')
     const derivationSuffix = randomBytes(16).toString('base64')
-    const wallet = new ProtoWallet(from === 'anyone' ? 'anyone' : key)
+    const wallet = from === 'anyone' ? new ProtoWallet('anyone') : protoWalletOf(key)
     const { publicKey } = await wallet.getPublicKey({
       protocolID: [2, '3241645161d8'],
       keyID: `${derivationPrefix} ${derivationSuffix}`,
@@ -63,7 +64,7 @@ export async function pay(
       satoshis,
       lockingScript: new P2PKH().lock(PublicKey.fromString(publicKey).toHash()),
     })
-    const senderIdentityKey = from === 'anyone' ? ANYONE : key.toPublicKey().toString()
+    const senderIdentityKey = from === 'anyone' ? ANYONE : publicKeyOf(key).toString()
     outputs.push({
       outputIndex,
       protocol: 'wallet payment',
