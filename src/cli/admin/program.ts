@@ -4,7 +4,6 @@ import { isName, toIdentityKey } from '../../contract/primitives'
 import type { IdentityKey } from '../../contract/protocol'
 import { createDurationParser, parseUrl } from '../../config/parsers'
 import { version } from '../../../package.json'
-import { diagnose, describeDiagnosis } from '../doctor'
 import { readConfig, readSettings } from '../environment'
 import { createProgress, type Progress } from '../terminal'
 import { advertise, advertisements, revoke } from './advertising'
@@ -72,6 +71,8 @@ export function createProgram(show: Show, quiet: boolean): Command {
       ),
     )
     .action(async ({ url }: { url?: string }) => {
+      // Loaded here, so that other commands start faster.
+      const { diagnose, describeDiagnosis } = require('../doctor') as typeof import('../doctor')
       progress.show('checking, up to 15 seconds')
       const diagnosis = await diagnose(readSettings(), { url })
       progress.done()
