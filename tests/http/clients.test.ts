@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { PrivateKey } from '@bsv/sdk'
-import { callerOf } from '../../tools/clients/callerOf'
+import { callerOf } from '../../tools/clients/caller'
 import { EVERY_RELEASE, newClient } from '../../tools/clients/clients'
 import { ENGINES } from '../../tools/databases/databases'
 import { startServer } from '../../tools/servers/server'

@@ -1,5 +1,5 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
-import { callerOf } from '../../tools/clients/callerOf'
+import { callerOf } from '../../tools/clients/caller'
 import { ENGINES } from '../../tools/databases/databases'
 import { expectRefusal } from '../../tools/contract/refusals'
 import { startServer, type TestServer } from '../../tools/servers/server'

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { PrivateKey } from '@bsv/sdk'
 import { ApiError } from '../../src/contract/errors'
-import { callerOf } from '../../tools/clients/callerOf'
+import { callerOf } from '../../tools/clients/caller'
 import { ENGINES } from '../../tools/databases/databases'
 import { expectRefusal } from '../../tools/contract/refusals'
 import { startServer, type TestServer } from '../../tools/servers/server'

@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { io } from 'socket.io-client'
-import { callerOf } from '../../tools/clients/callerOf'
+import { callerOf } from '../../tools/clients/caller'
 import { authSocketUser, lightSocket, startLive } from '../../tools/clients/live'
 import { onEnd, startServer, type TestServer } from '../../tools/servers/server'
 

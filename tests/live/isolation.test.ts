@@ -1,5 +1,5 @@
 import { expect, test } from '@jest/globals'
-import { callerOf } from '../../tools/clients/callerOf'
+import { callerOf } from '../../tools/clients/caller'
 import type { LightSocket } from '../../tools/clients/lightSocket'
 import { lightSocket, startLive } from '../../tools/clients/live'
 

@@ -1,4 +1,4 @@
-/** Advertisements made by hand from the SDK's primitives, so that a test can bend each part of them. */
+/** Builds advertisements with the SDK, so that a test can change each part of them. */
 import {
   HTTPSOverlayLookupFacilitator,
   P2PKH,
@@ -15,7 +15,7 @@ const PROTOCOL: [1, string] = [1, 'messagebox advertisement']
 
 export interface Advertising {
   host?: string
-  /** Whose host it is said to be; the signer's own where nothing is named. */
+  /** The identity that the advertisement names, by default the signer. */
   identityKey?: string
 }
 
@@ -23,7 +23,7 @@ export function identityOf(key: PrivateKey): string {
   return publicKeyOf(key).toString()
 }
 
-/** The script that a wallet locks an advertisement with. */
+/** @returns the locking script of an advertisement */
 export async function lockAdvertisement(
   signer: PrivateKey,
   { host = 'https://box.one', identityKey = identityOf(signer) }: Advertising = {},
@@ -38,7 +38,7 @@ export async function lockAdvertisement(
   )
 }
 
-/** A transaction with these scripts, each on an output of 1 satoshi; it may spend outputs of the signer's advertisements. */
+/** Makes a transaction with an output of 1 satoshi for each script. It may spend advertisements. */
 export async function makeTransaction(
   chain: TestChain,
   signer: PrivateKey,
@@ -73,7 +73,7 @@ export async function makeTransaction(
   return transaction
 }
 
-/** A transaction that anoints a host, in its first output. */
+/** Makes a transaction that anoints a host in its first output. */
 export async function anoint(
   chain: TestChain,
   signer: PrivateKey,
@@ -128,7 +128,10 @@ export async function lookup(origin: string, body: unknown): Promise<OverlayAnsw
   }
 }
 
-/** The outpoints that a query finds, in both forms of the answer, which have to agree. */
+/**
+ * @returns the outpoints that a query finds
+ * @throws Error if the two forms of the answer differ
+ */
 export async function find(origin: string, query: object): Promise<string[]> {
   const question = { service: 'ls_messagebox', query }
   const plain = (await lookup(origin, question)).body as unknown as Awaited<
@@ -145,7 +148,7 @@ export async function find(origin: string, query: object): Promise<string[]> {
   return outpoints!
 }
 
-/** What the topic answers. */
+/** @returns the answer of the topic to a submission */
 export function steak(outputsToAdmit: number[], coinsRemoved: number[] = []): object {
   return { tm_messagebox: { outputsToAdmit, coinsToRetain: [], coinsRemoved } }
 }

@@ -1,4 +1,4 @@
-/** A chain in this process: blocks with one transaction each, a service of their headers, and ARC in front of it. */
+/** A chain in this process: blocks of one transaction, a block header service, and an ARC. */
 import { MerklePath, P2PKH, Transaction, type PrivateKey } from '@bsv/sdk'
 import { randomBytes } from 'node:crypto'
 import { publicKeyOf } from './keys'
@@ -7,19 +7,19 @@ import { readBody, serve } from '../servers/services'
 const FIRST_HEIGHT = 1000
 
 export class TestChain {
-  /** What ARC and the service of headers do: serve, or fail as a service does that is overloaded. */
+  /** If set, ARC or the block header service answers 503. */
   arcAway = false
   headersAway = false
-  /** The service of headers answers when this resolves. */
+  /** The block header service answers when this resolves. */
   beforeHeaders: () => Promise<void> = async () => {}
-  /** In place of ARC's own answer. */
+  /** Replaces ARC's answer. */
   arcAnswer: string | undefined
   /** ARC answers when this resolves. */
   arcTurn: Promise<void> = Promise.resolve()
-  /** Every transaction that ARC was asked to accept, by its id. */
+  /** The ids of all transactions that ARC received. */
   readonly broadcast: string[] = []
   readonly #roots: string[] = []
-  /** Which transaction has spent an output. */
+  /** The transaction that spends an output, by outpoint. */
   readonly #spent = new Map<string, string>()
 
   private constructor(readonly env: Record<string, string> = {}) {}
@@ -51,14 +51,14 @@ export class TestChain {
     return chain
   }
 
-  /** A transaction in a block of its own, with an output for a key. */
+  /** Makes a transaction with an output for a key, in a block of its own. */
   mint(key: PrivateKey, satoshis: number): Transaction {
     const transaction = new Transaction(
       1,
       [],
       [{ satoshis, lockingScript: new P2PKH().lock(publicKeyOf(key).toHash()) }],
     )
-    // Without something of its own, the next one like it would have the same id.
+    // Gives each transaction another id, even if key and amount are the same.
     transaction.lockTime = this.#roots.length
     transaction.addInput({
       sourceTXID: randomBytes(32).toString('hex'),

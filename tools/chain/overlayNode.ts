@@ -1,6 +1,6 @@
 /**
- * A node of the overlay network on the loopback that takes SHIP, SLAP and advertisements of hosts by their description,
- * not by the server's code, and answers for them. It refuses whatever a topic manager would not admit.
+ * A node of the overlay network on the loopback, for SHIP, SLAP and advertisements of hosts. It is
+ * independent of the server's code, and rejects what a topic manager does not admit.
  */
 import { Hash, ProtoWallet, PublicKey, Transaction, Utils } from '@bsv/sdk'
 import { createServer, type IncomingMessage } from 'node:http'
@@ -26,11 +26,11 @@ const SERVICES: Record<string, string> = {
 }
 
 export class OverlayNode {
-  /** Topics that it does not take at the moment. */
+  /** The topics that the node rejects now. */
   readonly away = new Set<string>()
-  /** What stands. */
+  /** The unspent tokens. */
   entries: NodeEntry[] = []
-  /** Every submission that it took: the topic, and the transaction's id. */
+  /** All accepted submissions: the topic and the transaction's id. */
   readonly submitted: string[] = []
   port = 0
 
@@ -50,7 +50,6 @@ export class OverlayNode {
     return node
   }
 
-  /** Begins anew. */
   forget(): void {
     this.entries = []
     this.submitted.length = 0
@@ -130,7 +129,7 @@ export class OverlayNode {
   }
 }
 
-/** PUSH key, CHECKSIG, PUSH each field, then one DROP for each of them, two at a time as 2DROP. */
+/** PUSH key, CHECKSIG, PUSH each field, then a DROP for each field; a 2DROP counts as two. */
 function decode(script: Buffer): Token | undefined {
   const pushes: Buffer[] = []
   let at = 0
@@ -161,7 +160,10 @@ const RULES: Record<string, { name?: string; subject?: string; protocolID: [1 | 
   tm_messagebox: { protocolID: [1, 'messagebox advertisement'] },
 }
 
-/** Five fields (of a host, three), the last of them a signature over the others by the identity key among them, which also locks the output. */
+/**
+ * A token has five fields, that of a host three. The last field is a signature over the others by
+ * the identity key among them. The same identity derives the key that locks the output.
+ */
 async function isAdmissible(topic: string, { fields, lockingKey }: Token): Promise<boolean> {
   const { name, subject, protocolID } = RULES[topic]!
   const rest = [...fields]

@@ -1,4 +1,4 @@
-/** Payments made by hand from the SDK's primitives, so that a test can bend each part of them. */
+/** Builds payments with the SDK, so that a test can change each part of them. */
 import { P2PKH, ProtoWallet, PublicKey, Transaction, type PrivateKey } from '@bsv/sdk'
 import { randomBytes } from 'node:crypto'
 import type { TestChain } from './chain'
@@ -22,7 +22,7 @@ interface PaymentOutput {
 export interface Due {
   satoshis: number
   payee: string
-  /** Who derives the key: the payer itself for the server, anyone for recipients. */
+  /** The sender's side of the key: the payer for the server, "anyone" for recipients. */
   from: 'payer' | 'anyone'
 }
 
@@ -31,7 +31,7 @@ export interface MadePayment {
   payment: { tx: number[]; outputs: PaymentOutput[]; description: string }
 }
 
-/** A signed transaction over these outputs, from funds that are in a block. */
+/** Makes a signed transaction with these outputs. It spends an output that is in a block. */
 export async function pay(
   chain: TestChain,
   key: PrivateKey,

@@ -1,6 +1,6 @@
 /**
- * The chain of the wallet toolbox with its services: blocks and wallets that are real, a storage server on the loopback
- * over which the wallets work, block headers over HTTP, and ARC in front of the chain.
+ * The mock chain of the wallet toolbox, with real wallets. On the loopback it has a storage server
+ * for the wallets, a block header service, and an ARC.
  */
 import {
   Beef,
@@ -31,19 +31,19 @@ import { ANYONE } from './payer'
 import { onEnd } from '../servers/server'
 import { readBody, serve } from '../servers/services'
 
-/** How deep a coinbase has to be before it can be spent. */
-const MATURITY = 101
+/** A coinbase can be spent after this many blocks. */
+const MATURITY_BLOCKS = 101
 
 export interface TestWallet {
   key: PrivateKey
   identityKey: string
   wallet: WalletInterface
-  /** What it can spend, in satoshis. */
+  /** The spendable money, in satoshis. */
   balance: () => Promise<number>
 }
 
 export class WalletChain {
-  /** Every transaction that ARC was asked to accept, by its id. */
+  /** The ids of all transactions that ARC received. */
   readonly broadcast: string[] = []
   #nextCoinbase = 1
   #storageUrl = ''
@@ -60,7 +60,7 @@ export class WalletChain {
     })
     chain.#mineAtOnce()
     await chain.services.initialize()
-    for (let height = 0; height < MATURITY; height++) await chain.services.mineBlock()
+    for (let height = 0; height < MATURITY_BLOCKS; height++) await chain.services.mineBlock()
     chain.env.NETWORK = 'local'
     chain.env.CHAINTRACKS_URL = await serve((request, response) => {
       void chain.#header(request.url ?? '').then((value) => {
@@ -76,7 +76,7 @@ export class WalletChain {
     return chain
   }
 
-  /** A wallet over the storage server, with money in it. */
+  /** Makes a wallet with money over the storage server. */
   async wallet({
     key = PrivateKey.fromRandom(),
     satoshis = 0,
@@ -99,7 +99,7 @@ export class WalletChain {
     return made
   }
 
-  /** Pays a wallet from a coinbase, in a block. */
+  /** Pays a wallet from a coinbase, and mines the transaction. */
   async fund({ wallet, identityKey }: TestWallet, satoshis: number): Promise<void> {
     const [derivationPrefix, derivationSuffix] = [randomBytes(16), randomBytes(16)].map((bytes) =>
       bytes.toString('base64'),
@@ -151,7 +151,7 @@ export class WalletChain {
     return transaction
   }
 
-  /** Puts what is posted into a block at once: this chain cannot verify what spends from outside of one. */
+  /** Mines each posted transaction: this chain cannot verify one that spends an unmined output. */
   #mineAtOnce(): void {
     const post = this.services.postBeef.bind(this.services)
     this.services.postBeef = async (beef, txids) => {
@@ -215,7 +215,7 @@ function memory(): Knex {
     useNullAsDefault: true,
     pool: { min: 1, max: 1 },
   })
-  // The toolbox tells databases apart by this name.
+  // The toolbox recognizes a database by this name.
   knex.client.config.client = 'better-sqlite3'
   return knex
 }

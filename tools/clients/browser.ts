@@ -1,4 +1,4 @@
-/** Debian's Chromium, or the one at TEST_CHROMIUM. One browser for the tests of a file; it closes itself. */
+/** Runs Debian's Chromium, or TEST_CHROMIUM, for the tests of a file, and closes it after them. */
 import { existsSync } from 'node:fs'
 import { chromium, type Browser, type Page } from 'playwright-core'
 import { onEnd } from '../servers/server'
@@ -16,7 +16,7 @@ const FLAGS = [
   '--disable-sync',
 ]
 
-/** Says so where there is no browser; with CI=true that is a failure. */
+/** Prints a line if there is no browser. With CI=true that is a failure. */
 export function hasBrowser(): boolean {
   if (existsSync(PATH)) return true
   const text = 'NO chromium HERE: WHETHER THE PAGES WORK IN A BROWSER'
@@ -30,13 +30,13 @@ export interface PageOptions {
 }
 
 export class TestBrowser {
-  /** What went wrong on any page: errors of programs, and what the console calls an error, such as a violated policy. */
+  /** Exceptions and console errors of all pages, such as violations of the content policy. */
   readonly problems: string[] = []
 
   private constructor(private readonly browser: Browser) {}
 
   static async launch(): Promise<TestBrowser> {
-    // Its profile is a new empty folder, which goes with it.
+    // Playwright makes an empty folder for the profile, and removes it.
     const browser = await chromium.launch({ executablePath: PATH, args: FLAGS })
     onEnd(async () => {
       await browser.close()
@@ -44,7 +44,7 @@ export class TestBrowser {
     return new TestBrowser(browser)
   }
 
-  /** A page in a window of its own: the browser slows those down that another tab hides. */
+  /** Opens a page in a window of its own: the browser slows down pages in hidden tabs. */
   async newPage({ javaScript = true }: PageOptions = {}): Promise<Page> {
     const context = await this.browser.newContext({
       javaScriptEnabled: javaScript,

@@ -1,8 +1,9 @@
-/** A client for load: its signatures are native, and it never repeats a request by itself. */
+/** A client for load. Its signatures are native, and it never repeats a request by itself. */
 import { PrivateKey } from '@bsv/sdk'
 import { randomBytes } from 'node:crypto'
 import { AUTH_HEADERS, hashRequest, hashResponse } from '../../src/auth/brc104'
 import type { NativeServerKey, KeyName } from '../../src/auth/serverKey'
+import type { Caller as AuthenticatedCaller } from '../../src/contract/protocol'
 import { handshake, walletOf, type HandSession } from './signedRequests'
 
 export interface Answer {
@@ -10,8 +11,7 @@ export interface Answer {
   body: Record<string, unknown>
 }
 
-/** After this many milliseconds a client takes its request for lost. */
-const PATIENCE = 30_000
+const ANSWER_TIMEOUT_MS = 30_000
 
 export class Caller {
   readonly #wallet: NativeServerKey
@@ -23,7 +23,7 @@ export class Caller {
     this.#wallet = walletOf(key)
   }
 
-  /** Makes the one handshake that this client ever makes. */
+  /** Makes the only handshake of this client. */
   static async connect(origin: string): Promise<Caller> {
     const key = PrivateKey.fromRandom()
     return new Caller(await handshake(origin, key), key)
@@ -38,12 +38,12 @@ export class Caller {
     return this.session.identityKey
   }
 
-  /** Posts JSON once. Undefined if no whole answer came: the result of the request is unknown. */
+  /** Posts JSON once. Undefined without a whole answer: the result of the request is unknown. */
   async post(path: string, content: unknown): Promise<Answer | undefined> {
     const requestId = randomBytes(32)
     const init = {
       ...this.#sign(requestId, path, Buffer.from(JSON.stringify(content))),
-      signal: AbortSignal.timeout(PATIENCE),
+      signal: AbortSignal.timeout(ANSWER_TIMEOUT_MS),
     }
     let response: Response
     let bytes: Buffer
@@ -104,4 +104,9 @@ export class Caller {
       counterparty: this.session.serverKey,
     }
   }
+}
+
+/** An authenticated identity for a test that calls the mailbox directly. */
+export function callerOf(identityKey: string): AuthenticatedCaller {
+  return { identityKey, address: 'test' }
 }

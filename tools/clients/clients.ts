@@ -11,7 +11,7 @@ export interface TestClient {
   identityKey: string
 }
 
-/** Each release brings an SDK of its own, which is loaded when a test needs it. */
+/** Each release has its own SDK, which is loaded when a test needs it. */
 const LOAD = {
   '1.1.10': () => require('message-box-client-1.1'),
   '1.3.0': () => require('message-box-client-1.3'),
@@ -44,7 +44,7 @@ export async function newClient(
     // Keeps every release off the network.
     networkPreset: 'local',
   })
-  // Before 2.1 a client first buys an advertisement of its host, which takes a funded wallet.
+  // Before 2.1 a client first buys an advertisement of its host, which needs a wallet with money.
   Reflect.set(client, 'initialized', true)
   return { client, wallet, identityKey: key.toPublicKey().toString() }
 }

@@ -1,21 +1,20 @@
 /**
- * A lean HTTP/1.1 client: whole requests as Buffers, one at a time, over a connection that is kept. The load
- * shares its core with the database, so it must not cost more than it has to.
+ * A fast HTTP/1.1 client: it sends whole requests as Buffers, one at a time, over one connection.
+ * The load shares its core with the database, so the client must use little CPU time.
  */
 import { connect, type Socket } from 'node:net'
 
 export interface Answer {
   status: number
-  /** Status line and headers, as they came. */
+  /** Status line and headers, unchanged. */
   head: string
   /** Length of the body, in bytes. */
   length: number
-  /** The body, where it was to be kept, or the status is not 200; else empty. */
+  /** The body if `keep` was set or the status is not 200, else empty. */
   body: Buffer
 }
 
-/** How long an answer may be silent, in milliseconds. */
-const TIMEOUT = 60_000
+const IDLE_TIMEOUT_MS = 60_000
 const HEAD_END = Buffer.from('\r\n\r\n')
 
 export class Connection {
@@ -30,11 +29,13 @@ export class Connection {
 
   private constructor(socket: Socket) {
     this.#socket = socket
-    socket.setNoDelay(true).setTimeout(TIMEOUT)
+    socket.setNoDelay(true).setTimeout(IDLE_TIMEOUT_MS)
     socket.on('data', (chunk) => {
       this.#receive(chunk)
     })
-    socket.on('timeout', () => socket.destroy(new Error(`no answer within ${TIMEOUT / 1000} s`)))
+    socket.on('timeout', () =>
+      socket.destroy(new Error(`no answer within ${IDLE_TIMEOUT_MS / 1000} s`)),
+    )
     socket.on('error', (error) => {
       this.#fail(error)
     })
@@ -60,7 +61,7 @@ export class Connection {
 
   /**
    * Sends a request and waits for its answer.
-   * @param keep whether the answer's body is wanted
+   * @param keep whether to return the body of the answer
    */
   async exchange(request: Buffer, keep = false): Promise<Answer> {
     return await new Promise((resolve, reject) => {

@@ -1,6 +1,6 @@
 import { onEnd } from '../servers/server'
 
-/** Keeps lines that libraries write to the console, and that begin like one of these, out of the output of a file's tests. */
+/** Hides the console lines that begin with one of these until the end of the file's tests. */
 export function hush(...beginnings: string[]): void {
   for (const level of ['log', 'warn', 'error'] as const) {
     const write = console[level]
@@ -13,7 +13,7 @@ export function hush(...beginnings: string[]): void {
   }
 }
 
-/** What the released client writes whether or not it was asked to. */
+/** The released client always writes these. */
 export function hushClient(): void {
   hush(
     '[MB CLIENT',

@@ -1,6 +1,6 @@
 /**
- * A client of AuthSocket that signs with the native wallet, so that one process can hold thousands; its framing
- * is written from the contract. What arrives is verified before it counts.
+ * A client of AuthSocket with native signatures, so that one process can hold thousands. Its
+ * framing is independent of the server's code. It verifies each event before it counts it.
  */
 import { createHash, randomBytes } from 'node:crypto'
 import { io, type Socket } from 'socket.io-client'
@@ -24,14 +24,14 @@ interface Frame {
 
 export class LightSocket {
   readonly wallet: NativeServerKey
-  /** In hex. */
+  /** In hexadecimal. */
   readonly privateKey: string
   readonly raw: Socket
-  /** Every verified event so far. */
+  /** All verified events. */
   readonly heard: Heard[] = []
-  /** Every frame so far, verified or not. */
+  /** All frames, verified or not. */
   frames = 0
-  /** The nonces of our sessions; the server's nonce of the newest, once there is one. */
+  /** The client's nonces of all sessions, and the server's nonce of the newest session, if any. */
   serverNonce = ''
   serverKey = ''
   readonly #clientNonces = new Set<string>()
@@ -57,7 +57,7 @@ export class LightSocket {
     return this.wallet.identityKey
   }
 
-  /** Proves the identity; resolves with the server's answer to `authenticated`. */
+  /** Proves the identity. Resolves with the server's answer to `authenticated`. */
   async authenticate(): Promise<this> {
     await this.handshake()
     this.emit('authenticated', { identityKey: this.identityKey })
@@ -97,7 +97,7 @@ export class LightSocket {
     }
   }
 
-  /** The next event of a name, from those that have not been waited for yet. */
+  /** Waits for the next event of a name. A call returns each event once. */
   async next(eventName: string): Promise<unknown> {
     return (await this.wait((heard) => heard.eventName === eventName)).data
   }

@@ -33,7 +33,7 @@ export async function liveClient(
   return made
 }
 
-/** Every socket that a client has made: it forgets one whose connection broke, and that one lives on. */
+/** All sockets of a client. The client forgets a lost socket, but the socket stays open. */
 function socketsOf({ client }: TestClient): Array<{ disconnect: () => void }> {
   return (
     (client as unknown as { madeSockets?: Array<{ disconnect: () => void }> }).madeSockets ?? []
@@ -94,7 +94,7 @@ export function authSocketUser(
   return { socket, identityKey: key.toPublicKey().toString(), next }
 }
 
-/** Polls until something holds; the test's own deadline bounds it. */
+/** Polls until the condition holds, or until the test times out. */
 export async function until(
   holds: () => boolean | Promise<boolean>,
   timeout = 20_000,

@@ -1,6 +1,7 @@
 /**
- * Calls a server the way py-sdk does: a handshake with every field there is, absent ones as null; a body `{}` instead of
- * none; the words of a 401 that ask for a new handshake, looked for in the first 200 characters of its text.
+ * Calls a server as py-sdk does. Its handshake has every field, and null for an absent one. It
+ * sends `{}` instead of an empty body. It makes a new handshake if the first 200 characters of a
+ * 401 have the text `Session not found for nonce`.
  */
 import { PrivateKey } from '@bsv/sdk'
 import { randomBytes } from 'node:crypto'
@@ -8,8 +9,8 @@ import { sign, submit, walletOf, type HandSession } from './signedRequests'
 import { assertStrict } from '../contract/strict'
 
 const STALE = 'Session not found for nonce'
-const SEEN_CHARACTERS = 200
-const ATTEMPTS = 3
+const SEARCHED_CHARACTERS = 200
+const MAX_ATTEMPTS = 3
 
 export interface PyClient {
   readonly identityKey: string
@@ -83,8 +84,8 @@ export function newPyClient(origin: string): PyClient {
     request.init.headers['x-bsv-auth-message-type'] = 'general'
     const answer = await submit(session, request)
     if (answer.verified && answer.status < 400) return answer.body
-    const text = JSON.stringify(answer.body).slice(0, SEEN_CHARACTERS)
-    if (answer.status !== 401 || !text.includes(STALE) || attempt === ATTEMPTS)
+    const text = JSON.stringify(answer.body).slice(0, SEARCHED_CHARACTERS)
+    if (answer.status !== 401 || !text.includes(STALE) || attempt === MAX_ATTEMPTS)
       throw new Error(`Authentication failed: ${answer.status} - ${text}`)
     session = undefined
     return await call(method, target, body, attempt + 1)

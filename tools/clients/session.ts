@@ -1,4 +1,4 @@
-/** Clients of the protocol, fast enough to sign thousands of requests before a clock starts. */
+/** Clients of the protocol that sign thousands of requests before a measurement starts. */
 import { createHash, randomBytes } from 'node:crypto'
 import { AUTH_HEADERS, hashRequest, hashResponse } from '../../src/auth/brc104'
 import { NativeServerKey, type KeyName } from '../../src/auth/serverKey'
@@ -10,7 +10,7 @@ export function newWallet(): NativeServerKey {
   return new NativeServerKey(new Secret(randomBytes(32).toString('hex')))
 }
 
-/** A handshake, as the released client asks for one. */
+/** The request of a handshake, as the released client sends it. */
 export function handshakeRequest(
   identityKey: string,
   initialNonce = randomBytes(48).toString('base64'),
@@ -29,7 +29,7 @@ export function handshakeRequest(
   )
 }
 
-/** What one identity and one server have agreed on. */
+/** A session between one identity and one server. */
 export class Session {
   private constructor(
     readonly wallet: NativeServerKey,
@@ -39,7 +39,7 @@ export class Session {
   ) {}
 
   /**
-   * Makes a handshake, and checks the server's signature on it.
+   * Makes a handshake, and verifies the server's signature.
    * @param localAddress the address of this machine to connect from
    */
   static async open(
@@ -71,7 +71,7 @@ export class Session {
     return session
   }
 
-  /** A signed POST of JSON, or of bytes as they are, whole; it can be sent once. */
+  /** A whole signed POST request, with a body of JSON or bytes. The server accepts it once. */
   sign(target: string, content: object | Buffer): Buffer {
     const requestId = randomBytes(32)
     const nonce = randomBytes(32).toString('base64')
@@ -95,7 +95,7 @@ export class Session {
     })
   }
 
-  /** Whether the server signed this answer, body included, for this session. */
+  /** Whether the server signed this answer and its body for this session. */
   verifies({ status, head, body }: Answer): boolean {
     const headers = Object.fromEntries(
       head

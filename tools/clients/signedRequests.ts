@@ -1,6 +1,6 @@
 /**
- * BRC-104 requests made by hand, so that a test can bend each part of them. The framing here is written from the
- * contract, apart from the server's. Signatures are native: the SDK takes ten times as long for the same bytes.
+ * Builds BRC-104 requests, so that a test can change each part of them. The framing is independent
+ * of the server's code. Signatures are native: the SDK takes ten times as long for the same bytes.
  */
 import { PrivateKey, Utils } from '@bsv/sdk'
 import { createHash, randomBytes } from 'node:crypto'
@@ -21,7 +21,7 @@ export interface HandRequest {
   method?: string
   /** Path and search. */
   target: string
-  /** Sent as they are; the signed ones among them are signed. */
+  /** Sent unchanged. The signature covers those that BRC-104 signs. */
   headers?: Record<string, string>
   body?: string | Buffer
 }
@@ -31,7 +31,7 @@ export interface PreparedRequest {
   init: { method: string; headers: Record<string, string>; body?: string | Buffer }
 }
 
-/** Makes a handshake, as the SDK's client does. */
+/** Makes a handshake as the SDK's client does. */
 export async function handshake(
   origin: string,
   key: PrivateKey = PrivateKey.fromRandom(),
@@ -65,7 +65,7 @@ export function walletOf(key: PrivateKey): NativeServerKey {
   return new NativeServerKey(new Secret(key.toHex().padStart(64, '0')))
 }
 
-/** Signs a request. `signed` replaces parts of what is signed, to make a signature over something else. */
+/** Signs a request. `signed` replaces parts of the signed bytes, to make an invalid signature. */
 export async function sign(
   session: HandSession,
   request: HandRequest,
@@ -99,7 +99,7 @@ export interface Answer {
   status: number
   body: Record<string, unknown>
   headers: Headers
-  /** Whether the response carries a signature that holds for this session. */
+  /** Whether the response has a valid signature for this session. */
   verified: boolean
 }
 

@@ -1,6 +1,6 @@
 /**
- * The API's document as a schema for answers: whatever a server of this process answers is held against it, and which
- * operations, statuses and codes were seen is written down for `globalTeardown.ts`.
+ * Checks every answer of a server of this process against the API's document. Records the
+ * operations, statuses and codes that occurred for `globalTeardown.ts`.
  */
 import Ajv2020, { type ValidateFunction } from 'ajv/dist/2020'
 import { subscribe, unsubscribe } from 'node:diagnostics_channel'
@@ -10,8 +10,8 @@ import type { Socket } from 'node:net'
 import { join } from 'node:path'
 import { defaultDocument } from '../../src/openapi/document'
 
-/** Larger bodies are not looked at. */
-const MAX_BYTES = 1024 * 1024
+/** Larger bodies are not checked. */
+const MAX_CHECKED_BYTES = 1024 * 1024
 
 interface Operation {
   operationId: string
@@ -21,7 +21,7 @@ interface Operation {
 const DOCUMENT = defaultDocument()
 const ROOT = 'https://messagebox.example/openapi.json'
 
-/** The document, of which any part can be compiled; nothing is until it is needed. */
+/** Knows the document. Compiles each part at its first use. */
 export const ajv = new Ajv2020({
   strict: false,
   validateFormats: false,
@@ -33,7 +33,10 @@ ajv.addSchema(DOCUMENT, ROOT)
 
 const compiled = new Map<string, ValidateFunction>()
 
-/** What is wrong with a value at a part of the document, named by its keys; undefined where nothing is. */
+/**
+ * Checks a value against a part of the document.
+ * @returns what is wrong, or undefined if the value is valid
+ */
 export function faultOf(path: Array<string | number>, value: unknown): string | undefined {
   const pointer = path
     .map((key) => String(key).replaceAll('~', '~0').replaceAll('/', '~1'))
@@ -50,7 +53,7 @@ const watched = new Map<number, string>()
 const faults: string[] = []
 const seen = new Set<string>()
 
-/** Holds every answer of a server against the document, from now on. */
+/** Checks every answer of a server against the document from now on. */
 export function watchAnswers(port: number, prefix: string): void {
   if (watched.size === 0) for (const [name, listener] of LISTENERS) subscribe(name, listener)
   watched.set(port, prefix)
@@ -61,7 +64,7 @@ export function unwatchAnswers(port: number): void {
   if (watched.size === 0) for (const [name, listener] of LISTENERS) unsubscribe(name, listener)
 }
 
-/** The answers that the document does not know, since this was asked last. */
+/** @returns the answers since the last call that do not match the document */
 export function takeFaults(): string[] {
   return faults.splice(0)
 }
@@ -77,7 +80,7 @@ function onRequest(message: unknown): void {
   const { write, end } = response
   let body = ''
   const keep = (chunk: unknown): void => {
-    if (body.length <= MAX_BYTES && (typeof chunk === 'string' || Buffer.isBuffer(chunk)))
+    if (body.length <= MAX_CHECKED_BYTES && (typeof chunk === 'string' || Buffer.isBuffer(chunk)))
       body += String(chunk)
   }
   response.write = function (...parameters: unknown[]): boolean {
@@ -97,7 +100,7 @@ function onRequest(message: unknown): void {
   } as typeof end
 }
 
-/** What is refused before it is a request leaves on the bare connection. */
+/** The server writes a response to a malformed request directly to the connection. */
 function onSocket(message: unknown): void {
   const { socket } = message as { socket: Socket }
   if (!watched.has(socket.localPort ?? 0)) return
@@ -110,7 +113,7 @@ function onSocket(message: unknown): void {
   } as typeof end
 }
 
-/** Node's diagnostics channels for each request that begins and each connection. */
+/** Node's diagnostics channels for new requests and connections. */
 const LISTENERS = [
   ['http.server.request.start', onRequest],
   ['net.server.socket', onSocket],
@@ -131,7 +134,7 @@ function check(
     (known) =>
       path === `${'servers' in DOCUMENT.paths[known]! ? '' : prefix}${known}`.toLowerCase(),
   )
-  if (found === undefined || body.length > MAX_BYTES) return
+  if (found === undefined || body.length > MAX_CHECKED_BYTES) return
   const operation = DOCUMENT.paths[found]![method.toLowerCase()] as Operation | undefined
   if (operation === undefined) return hold(`${method} ${path}`, { status, body })
   if (!/^application\/json/.test(type)) return note(`${operation.operationId} ${status}`)
@@ -148,7 +151,7 @@ function check(
     })
 }
 
-/** Where the answer is no operation's, it has to be one of the errors that the document knows. */
+/** An answer that belongs to no operation must be one of the document's errors. */
 function hold(
   what: string,
   {
@@ -173,7 +176,7 @@ function hold(
   }
 }
 
-/** Each thing is written down once by each test file; the folder is made by `globalSetup.ts`. */
+/** Each test file records each line once. `globalSetup.ts` makes the folder. */
 function note(line: string): void {
   const folder = process.env.TEST_SEEN_FOLDER
   if (folder === undefined || seen.has(line)) return

@@ -1,8 +1,8 @@
-/** What every refusal of the server looks like, whatever it is about. */
+/** The form of every error response. */
 import { expect } from '@jest/globals'
 import type { Answer } from '../clients/signedRequests'
 
-/** What lets a page of any origin read an answer. */
+/** The CORS headers that let a page of any origin read an answer. */
 export const CORS = {
   'access-control-allow-origin': '*',
   'access-control-allow-methods': '*',
@@ -10,7 +10,7 @@ export const CORS = {
   'access-control-allow-private-network': 'true',
 }
 
-/** Headers as fetch gives them, or as supertest does. */
+/** Headers as fetch or supertest returns them. */
 type ResponseHeaders = Headers | Record<string, string>
 
 function toRecord(headers: ResponseHeaders): Record<string, string> {
@@ -26,7 +26,7 @@ export function expectCors(headers: ResponseHeaders): void {
 
 type Seen = Pick<Answer, 'status'> & { headers: ResponseHeaders; body: unknown }
 
-/** An error of the contract's form, and nothing in it but this code and perhaps these details. */
+/** An error response with exactly this code and these details. */
 export function expectError(
   { status, headers, body }: Seen,
   [wantedStatus, code]: [number, string],
@@ -40,7 +40,7 @@ export function expectError(
   expectCors(headers)
 }
 
-/** The same, with the description once more, as clients of the overlay network look for it. */
+/** An error response that repeats its description as `message`, for clients of the overlay. */
 export function expectOverlayError(
   seen: Seen,
   expected: [number, string],
@@ -50,7 +50,7 @@ export function expectOverlayError(
   expectError(seen, expected, { message: description, ...details })
 }
 
-/** The same, as the answer to an authenticated request: signed, so that its client believes it. */
+/** An error response to an authenticated request, which the server signs. */
 export function expectRefusal(
   answer: Answer,
   status: number,

@@ -1,11 +1,11 @@
-/** What of the API's document the tests have to have seen, by the lines that `documented.ts` writes. */
+/** The parts of the API's document that the tests must cover, as `documented.ts` records them. */
 import { ERRORS } from '../../src/contract/errors'
 import { OPERATIONS } from '../../src/openapi/document'
 import { codesOf, NO_OPERATION } from '../../src/openapi/errors'
 
 /**
- * The successes and the own errors of every operation, and each of the errors that operations share once anywhere,
- * but for those in `lines`, such as "sendMessage 200" or "sendMessage 400 ERR_MESSAGE_REQUIRED".
+ * @param lines covered parts, such as "sendMessage 200" or "sendMessage 400 ERR_MESSAGE_REQUIRED"
+ * @returns the parts that are missing. Errors that operations share need to be covered once
  */
 export function unseen(lines: string[]): string[] {
   const seen = new Set(lines)

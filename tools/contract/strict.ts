@@ -1,9 +1,9 @@
-/** What the newest clients demand of everything that a server sends; earlier clients look at less. */
+/** The checks that the newest clients make on messages of a server. Earlier clients make fewer. */
 import assert from 'node:assert/strict'
 
 const KEY = /^0[23][0-9a-f]{64}$/
 const MAX_SIGNATURE_BYTES = 1024
-/** Of the payload of an event: at a larger one these clients disconnect for good. */
+/** Of the payload of an event. These clients disconnect for good at a larger one. */
 const MAX_EVENT_BYTES = 1024 * 1024
 const MAX_ANSWER_BYTES = 16 * 1024 * 1024
 
@@ -23,8 +23,8 @@ export interface StrictFrame {
 }
 
 /**
- * Looks at a message of BRC-103 that a server has sent.
- * @throws AssertionError if a newest client would refuse it
+ * Checks a BRC-103 message of a server.
+ * @throws AssertionError if the newest clients reject it
  */
 export function assertStrict(frame: StrictFrame): void {
   assert.equal(frame.version, '0.1')
@@ -51,8 +51,8 @@ export function assertStrict(frame: StrictFrame): void {
 }
 
 /**
- * Looks at the answer to a signed request, if it is signed.
- * @throws AssertionError if a newest client would refuse it
+ * Checks the answer to a signed request, if the answer is signed.
+ * @throws AssertionError if the newest clients reject it
  */
 export function assertStrictAnswer({ headers }: Response, body: Buffer): void {
   assert.ok(body.length <= MAX_ANSWER_BYTES, `an answer of ${body.length} bytes`)
@@ -68,7 +68,7 @@ export function assertStrictAnswer({ headers }: Response, body: Buffer): void {
   })
 }
 
-/** A text of so many bytes in the one spelling that base64 has for them. */
+/** A nonce must be canonical base64 of this many bytes. */
 function assertNonce(nonce: unknown, bytes: number): void {
   const decoded = Buffer.from(String(nonce), 'base64')
   assert.equal(decoded.length, bytes)

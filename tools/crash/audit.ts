@@ -1,4 +1,4 @@
-/** Compares what clients were answered with what the server lists and what its database holds. */
+/** Compares the answers to clients with the server's lists and with its database. */
 import type { Knex } from 'knex'
 import type { DatabaseConfig } from '../../src/config'
 import { createKnex } from '../../src/db/engine/knex'
@@ -119,7 +119,7 @@ async function* listAll(recipient: Caller): AsyncGenerator<{ messageId: string; 
   }
 }
 
-/** How often each id is in the table, which is checked as well: what its indexes say is what it holds. */
+/** Counts the rows of each id, and checks the table and its indexes. */
 async function readDatabase(
   database: DatabaseConfig,
 ): Promise<{ rows: Map<string, number>; miscounted: number }> {
@@ -135,7 +135,7 @@ async function readDatabase(
   }
 }
 
-/** Compares what the quotas have counted with what is stored. */
+/** Compares the counts of the quotas with the stored messages. */
 async function countMiscounted(knex: Knex): Promise<number> {
   const counted = new Map<string, string>()
   for (const row of await knex('quota_usage')) {
@@ -176,7 +176,7 @@ async function check(knex: Knex, { client }: DatabaseConfig): Promise<void> {
 function countHalfSent(ledger: Ledger, rows: Map<string, number>): number {
   const sends = new Set([...ledger.entries.values()].map((entry) => entry.together))
   return [...sends].filter((ids) => {
-    // What its recipient took away tells nothing.
+    // A message that its recipient acknowledged may be removed.
     const kept = ids.filter((id) => ledger.entries.get(id)!.acknowledged === 'no')
     return new Set(kept.map((id) => rows.has(id))).size > 1
   }).length

@@ -20,11 +20,11 @@ export interface CrashOptions {
   mariadbOptions?: string[]
 }
 
-/** The minimum of answered sends between kills, and the maximum load after those, in ms. */
+/** The minimum of answered sends between kills. */
 const ANSWERS_BETWEEN = 60
-const LONGEST_WAIT = 500
-/** The time to recover after a restart, in milliseconds. */
-const RECOVERY = 15_000
+/** A kill follows within this time. */
+const MAX_KILL_DELAY_MS = 500
+const RECOVERY_TIMEOUT_MS = 15_000
 
 export async function crash(
   victim: Victim,
@@ -98,16 +98,19 @@ async function killUnderLoad(
     await eventually(
       () => ledger.answers >= before + ANSWERS_BETWEEN || undefined,
       () =>
-        `The load came to a standstill before kill ${kill}: ${ledger.faults.slice(0, 5).join('; ')}\n${servers.map(({ output }) => output.slice(-2000)).join('\n')}`,
-      RECOVERY,
+        [
+          `The load stopped before kill ${kill}: ${ledger.faults.slice(0, 5).join('; ')}`,
+          ...servers.map(({ output }) => output.slice(-2000)),
+        ].join('\n'),
+      RECOVERY_TIMEOUT_MS,
     )
-    await pause(Math.random() * LONGEST_WAIT)
+    await pause(Math.random() * MAX_KILL_DELAY_MS)
     const failures = ledger.unanswered + ledger.refused
     await mortal.kill()
     await eventually(
       () => ledger.unanswered + ledger.refused > failures || undefined,
       () => 'No client noticed the kill',
-      RECOVERY,
+      RECOVERY_TIMEOUT_MS,
     )
     if (kill === kills) await load.stop()
     await mortal.start()
@@ -116,7 +119,7 @@ async function killUnderLoad(
     await eventually(
       async () => (await fetch(`${origin}/ready`)).ok || undefined,
       () => 'The server is not ready again',
-      RECOVERY,
+      RECOVERY_TIMEOUT_MS,
     )
   }
   const counts = await audit(load, database.config)

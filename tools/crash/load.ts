@@ -1,6 +1,6 @@
 /**
- * Clients that never give up: they send and acknowledge without a break, and repeat what was not answered, or
- * answered 503, under the same ids until it is answered.
+ * Clients that send and acknowledge without a pause. They repeat a request without an answer, or
+ * with the answer 503, with the same ids until it succeeds.
  */
 import { randomBytes } from 'node:crypto'
 import { setTimeout as pause } from 'node:timers/promises'
@@ -9,15 +9,14 @@ import { Ledger, makeBody } from './ledger'
 
 export const BOX = 'inbox'
 const SENDERS = 16
-/** The first of the recipients keep what they get, the others acknowledge it while the load runs. */
+/** The last of the recipients are readers: they acknowledge messages while the load runs. */
 const RECIPIENTS = 4
 const READERS = 2
-const SMALL = 300
-/** More than one statement takes, so that it is written in pieces. */
-const LARGE = 5.5 * 1024 * 1024
-/** Between two large messages, and before something is asked again, in milliseconds. */
-const LARGE_PAUSE = 400
-const RETRY_PAUSE = 50
+const SMALL_BODY_CHARACTERS = 300
+/** Does not fit into one SQL statement, so the server stores it with several. */
+const LARGE_BODY_CHARACTERS = 5.5 * 1024 * 1024
+const LARGE_PAUSE_MS = 400
+const RETRY_PAUSE_MS = 50
 
 export class Load {
   readonly ledger = new Ledger()
@@ -25,7 +24,7 @@ export class Load {
   #work: Array<Promise<void>> = []
   #stopped = false
 
-  /** @param origins of servers with one key: senders are spread over them, and those who read are at the first one */
+  /** @param origins servers with one key. They share the senders; the readers use the first */
   static async start(origins: string[]): Promise<Load> {
     const load = new Load()
     const [origin = ''] = origins
@@ -48,7 +47,7 @@ export class Load {
     return load
   }
 
-  /** What is not answered by now is not asked again. */
+  /** Ends the load. Clients do not repeat requests any more. */
   async stop(): Promise<void> {
     this.#stopped = true
     await Promise.all(this.#work)
@@ -57,13 +56,13 @@ export class Load {
   async #send(sender: Caller, index: number): Promise<void> {
     for (let round = index; !this.#stopped; round++) {
       const large = index === 0
-      // Every fourth message goes to several recipients at once; large ones only to those who keep them.
+      // Every fourth message has several recipients. Large ones go only to recipients that keep them.
       const recipients =
         !large && round % 4 === 0
           ? this.recipients.slice(1)
           : [this.recipients[round % (large ? RECIPIENTS - READERS : RECIPIENTS)]!]
       const messageIds = recipients.map(() => randomBytes(16).toString('hex'))
-      const size = large ? LARGE : SMALL
+      const size = large ? LARGE_BODY_CHARACTERS : SMALL_BODY_CHARACTERS
       recipients.forEach(({ identityKey }, i) => {
         this.ledger.open({
           messageId: messageIds[i]!,
@@ -82,7 +81,7 @@ export class Load {
       }
       const answer = await this.#insist(sender, '/sendMessage', { message })
       if (answer?.status === 200) this.ledger.answer(messageIds)
-      if (large) await pause(LARGE_PAUSE)
+      if (large) await pause(LARGE_PAUSE_MS)
     }
   }
 
@@ -97,10 +96,10 @@ export class Load {
         if (acknowledged === 'answered')
           this.ledger.faults.push(`${messageId} is listed after its acknowledgement`)
       }
-      // A message whose sender has no answer yet may be sent again after it is gone: that one is left alone.
+      // A sender without an answer may repeat a removed message, so readers keep that one.
       const messageIds = entries.filter((entry) => entry.answered).map((entry) => entry.messageId)
       if (messageIds.length > 0) await this.#acknowledge(reader, messageIds)
-      else await pause(RETRY_PAUSE)
+      else await pause(RETRY_PAUSE_MS)
     }
   }
 
@@ -110,7 +109,7 @@ export class Load {
     if (answer !== undefined) this.ledger.acknowledge(messageIds, 'answered')
   }
 
-  /** Asks until there is an answer; undefined where the load ended before, or the answer makes no sense. */
+  /** Repeats a request until its answer. Undefined if the load ended, or the answer is wrong. */
   async #insist(caller: Caller, path: string, content: unknown): Promise<Answer | undefined> {
     for (let attempt = 1; ; attempt++) {
       const begin = Date.now()
@@ -120,12 +119,12 @@ export class Load {
       if (answer === undefined) this.ledger.unanswered++
       else this.ledger.refused++
       if (this.#stopped) return undefined
-      await pause(RETRY_PAUSE)
+      await pause(RETRY_PAUSE_MS)
       this.ledger.repeats++
     }
   }
 
-  /** A repeat may find that its request was carried out before, as a whole; a first attempt may not. */
+  /** A repeat may be a duplicate as a whole. The first attempt may not. */
   #judge({ status, body }: Answer, path: string, attempt: number): Answer | undefined {
     const results = (body.results ?? []) as Array<{ duplicate?: true }>
     const known = results.filter(({ duplicate }) => duplicate).length
@@ -135,9 +134,8 @@ export class Load {
       if (repeated) this.ledger.duplicates++
       return { status, body }
     }
-    this.ledger.faults.push(
-      `${path} was answered ${status} ${String(body.code ?? `${known} duplicates of ${results.length}`)} at attempt ${attempt}`,
-    )
+    const what = String(body.code ?? `${known} duplicates of ${results.length}`)
+    this.ledger.faults.push(`${path} was answered ${status} ${what} at attempt ${attempt}`)
     return undefined
   }
 }

@@ -1,7 +1,7 @@
 /**
- * The long form of the crash test: kills the server under load on both databases, and MariaDB from under it.
+ * The long crash test: kills the server, MariaDB and a Galera node under load.
  *   npm run crash -- --rounds 20 --victims sqlite,mysql,mariadb
- * With --build the server runs from what `npm run build` made.
+ * With --build the server runs from the result of `npm run build`.
  */
 import { parseArgs } from 'node:util'
 import globalSetup from '../setup/globalSetup'
@@ -45,9 +45,8 @@ async function report(victim: Victim, kills: number, build: boolean): Promise<vo
   const lines = Object.entries(numbers).map(
     ([name, number]) => `  ${name.padEnd(14)}${String(number).padStart(8)}`,
   )
-  process.stdout.write(
-    `\n${victim}: ${kills} kills in ${Math.round((Date.now() - begin) / 1000)} s\n${lines.join('\n')}\n`,
-  )
+  const seconds = Math.round((Date.now() - begin) / 1000)
+  process.stdout.write(`\n${victim}: ${kills} kills in ${seconds} s\n${lines.join('\n')}\n`)
   for (const fault of faults) process.stdout.write(`  FAULT ${fault}\n`)
   if (!isSound(counts)) process.exitCode = 1
 }

@@ -1,4 +1,4 @@
-/** A database of its own for each test, on every engine that this run has. */
+/** Creates a new database for each test, on every engine of this run. */
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -8,14 +8,14 @@ import type { DatabaseConfig } from '../../src/config'
 
 export interface TestDatabase {
   config: DatabaseConfig
-  /** The settings of the same database, for a server in a process of its own. */
+  /** The settings of the database, for a server in another process. */
   env: { KNEX_DB_CLIENT: string; KNEX_DB_CONNECTION: string }
   drop: () => Promise<void>
 }
 
 export type Engine = 'sqlite' | 'mysql'
 
-/** SQLite always; MySQL if the global setup found a server, which it does not look for under `npm run test:quick`. */
+/** SQLite, and MySQL if the global setup found a server. `npm run test:quick` uses SQLite only. */
 export const ENGINES: Engine[] =
   process.env.TEST_MYSQL_READY === 'true' ? ['sqlite', 'mysql'] : ['sqlite']
 
@@ -37,8 +37,9 @@ function createSqlite(): TestDatabase {
 
 async function createMysql(): Promise<TestDatabase> {
   const url = new URL(TEST_MYSQL_URL)
-  // The global teardown drops whatever begins with this run's prefix, should a test not come to it.
-  const database = `${process.env.TEST_MYSQL_PREFIX ?? 'messagebox_test'}_${randomBytes(6).toString('hex')}`
+  // If a test does not drop it, the global teardown does: it drops all databases with this prefix.
+  const prefix = process.env.TEST_MYSQL_PREFIX ?? 'messagebox_test'
+  const database = `${prefix}_${randomBytes(6).toString('hex')}`
   await onMysql(async (connection) => {
     await connection.query(`create database \`${database}\``)
   })
@@ -64,9 +65,9 @@ function describe(config: DatabaseConfig, drop: () => Promise<void>): TestDataba
   }
 }
 
-/** Runs something on a connection to the test server, without a database. */
+/** Opens a connection to the MySQL server, without a database, for `work`. */
 export async function onMysql<T>(work: (connection: Connection) => Promise<T>): Promise<T> {
-  // Loaded here, since most test files use SQLite alone.
+  // Loaded here, since most test files use only SQLite.
   const { createConnection } = await import('mysql2/promise')
   const connection = await createConnection({ uri: TEST_MYSQL_URL, connectTimeout: 3000 })
   try {

@@ -1,4 +1,4 @@
-/** A Galera cluster of MariaDB nodes on the loopback; any of them may be killed and brought back. */
+/** A Galera cluster of MariaDB nodes on the loopback. A test may kill and restart any node. */
 import { existsSync } from 'node:fs'
 import { spawnSync } from 'node:child_process'
 import { reservedPort } from '../programs/freePort'
@@ -9,12 +9,15 @@ const PROVIDERS = [
   '/usr/lib64/galera-4/libgalera_smm.so',
   '/usr/lib/libgalera_smm.so',
 ]
-/** A node that joins copies everything from another one. */
+/** A node that joins copies all data from another node. */
 const JOIN_DEADLINE_MS = 90_000
 
 const provider = PROVIDERS.find(existsSync)
 
-/** Whether a test that needs a cluster can run. If not, one line says so; a continuous integration has to have it. */
+/**
+ * Whether a test that needs a cluster can run. If not, prints a line.
+ * @throws Error with CI=true if not
+ */
 export function canRunGalera(): boolean {
   if (provider !== undefined && spawnSync('rsync', ['--version']).status === 0 && canRunMariadb())
     return true
@@ -48,7 +51,8 @@ export class PrivateGalera {
             '--wsrep-node-address=127.0.0.1',
             '--wsrep-sst-method=rsync',
             `--wsrep-sst-receive-address=127.0.0.1:${state}`,
-            `--wsrep-provider-options=gmcast.listen_addr=tcp://127.0.0.1:${group};ist.recv_addr=127.0.0.1:${transfer};gcache.size=64M`,
+            `--wsrep-provider-options=gmcast.listen_addr=tcp://127.0.0.1:${group};` +
+              `ist.recv_addr=127.0.0.1:${transfer};gcache.size=64M`,
             '--binlog-format=ROW',
             '--innodb-autoinc-lock-mode=2',
           ],

@@ -1,4 +1,6 @@
-/** A MariaDB that a test may kill: a process, a folder and a port of its own. Its durability is InnoDB's default. */
+/**
+ * A MariaDB of a test, which may kill it. It has its own folder and port, and default durability.
+ */
 import { execFile, execFileSync } from 'node:child_process'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { tmpdir } from 'node:os'
@@ -14,9 +16,9 @@ interface Programs {
   installer: string
 }
 
-/** Where MariaDB's programs are; undefined where they are not installed. */
+/** @returns undefined if MariaDB is not installed */
 function findMariadb(): Programs | undefined {
-  // Debian keeps servers where an ordinary user's PATH does not look.
+  // On Debian, servers are in folders outside of an ordinary user's PATH.
   const folders = [
     ...(process.env.PATH ?? '').split(delimiter),
     '/usr/sbin',
@@ -31,8 +33,8 @@ function findMariadb(): Programs | undefined {
 }
 
 /**
- * Whether a test that kills MariaDB can run. Where it cannot, one line says so; a continuous integration has to
- * have MariaDB.
+ * Whether a test that needs MariaDB can run. If not, prints a line.
+ * @throws Error with CI=true if not
  */
 export function canRunMariadb(): boolean {
   if (findMariadb() !== undefined) return true
@@ -68,10 +70,10 @@ export class PrivateMariadb implements TestDatabase {
   }
 
   /**
-   * Makes one with an empty database, and waits until it answers.
-   * @param options further ones for mariadbd, and those of its first start alone
-   * @param deadlineMs how long a start may take
-   * @param user the user it runs as if the tests run as root: a cluster's copy script rejects root
+   * Starts a MariaDB with an empty database, and waits until it answers.
+   * @param options further options of mariadbd; `first`: only for its first start
+   * @param deadlineMs the time limit of a start
+   * @param user runs it if the tests run as root: a cluster's copy script rejects root
    */
   static async create(
     options: string[] = [],
@@ -95,7 +97,7 @@ export class PrivateMariadb implements TestDatabase {
       '--auth-root-authentication-method=normal',
       '--skip-test-db',
     ])
-    // A test may start it again later, on the same port.
+    // Reserved, since a test may restart it on the same port.
     const port = await reservedPort()
     const mariadb = new PrivateMariadb(
       folder,
@@ -118,7 +120,7 @@ export class PrivateMariadb implements TestDatabase {
     return mariadb
   }
 
-  /** Starts it, for the first time or again after it was killed, and waits until it answers. */
+  /** Starts it, also after a kill, and waits until it answers. */
   async start(further: string[] = []): Promise<void> {
     const [program, args] = this.#command
     const child = (this.#child = new Child(program, [...args, ...further]))
@@ -135,7 +137,7 @@ export class PrivateMariadb implements TestDatabase {
     )
   }
 
-  /** SIGKILL ends it, SIGSTOP makes it hang and SIGCONT go on. */
+  /** SIGKILL ends the process, SIGSTOP suspends it, SIGCONT resumes it. */
   async kill(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT' = 'SIGKILL'): Promise<void> {
     if (signal === 'SIGKILL') await this.#child?.end(signal)
     else this.#child?.signal(signal)

@@ -1,4 +1,4 @@
-/** A Redis that a test may kill: a process and a port of its own, that keeps nothing on disk. */
+/** A Redis of a test, which may kill it. It has its own port, and stores nothing on disk. */
 import { createClient } from '@redis/client'
 import { spawnSync } from 'node:child_process'
 import { tmpdir } from 'node:os'
@@ -6,8 +6,8 @@ import { freePort } from '../programs/freePort'
 import { Child, eventually } from '../programs/processes'
 
 /**
- * Whether a test that needs Redis can run. Where it cannot, one line says so; a continuous integration has to have
- * Redis.
+ * Whether a test that needs Redis can run. If not, prints a line.
+ * @throws Error with CI=true if not
  */
 export function canRunRedis(): boolean {
   if (spawnSync('redis-server', ['--version']).status === 0) return true
@@ -22,7 +22,7 @@ export class PrivateRedis {
 
   private constructor(private readonly port: number) {}
 
-  /** Makes one, and waits until it answers. */
+  /** Starts a Redis, and waits until it answers. */
   static async create(): Promise<PrivateRedis> {
     const redis = new PrivateRedis(await freePort())
     await redis.start()
@@ -55,7 +55,7 @@ export class PrivateRedis {
     )
   }
 
-  /** SIGKILL ends it, SIGSTOP makes it hang and SIGCONT go on. */
+  /** SIGKILL ends the process, SIGSTOP suspends it, SIGCONT resumes it. */
   async kill(signal: 'SIGKILL' | 'SIGSTOP' | 'SIGCONT' = 'SIGKILL'): Promise<void> {
     if (signal === 'SIGKILL') await this.#child?.end(signal)
     else this.#child?.signal(signal)

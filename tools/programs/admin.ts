@@ -59,7 +59,7 @@ export function canBeRestricted(): boolean {
   while (dirname(folders.at(-1)!) !== folders.at(-1)) folders.push(dirname(folders.at(-1)!))
   if (!isRoot() || folders.every((folder) => (statSync(folder).mode & 0o005) === 0o005)) return true
   process.stderr.write(
-    '\n*** NOBODY BUT root CAN READ THIS FOLDER: WHAT AN ORDINARY USER MAY NOT DO IS NOT TESTED. ***\n',
+    '\n*** ONLY root CAN READ THIS FOLDER: THE LIMITS OF OTHER USERS ARE NOT TESTED. ***\n',
   )
   return false
 }

@@ -50,9 +50,11 @@ export function makeCertificate(address: string): Certificate {
     extensions,
   )
   const signature = der(0x03, Buffer.from([0]), sign('sha256', body, privateKey))
+  const base64 = der(SEQUENCE, body, algorithm, signature).toString('base64')
+  const lines = base64.replace(/.{64}/g, '$&\n')
   return {
     key: privateKey.export({ type: 'pkcs8', format: 'pem' }).toString(),
-    cert: `-----BEGIN CERTIFICATE-----\n${der(SEQUENCE, body, algorithm, signature).toString('base64').replace(/.{64}/g, '$&\n')}\n-----END CERTIFICATE-----\n`,
+    cert: `-----BEGIN CERTIFICATE-----\n${lines}\n-----END CERTIFICATE-----\n`,
   }
 }
 
@@ -67,7 +69,7 @@ function hex(bytes: string): Buffer {
   return Buffer.from(bytes, 'hex')
 }
 
-/** UTCTime. */
+/** Encodes a time as UTCTime. */
 function time(milliseconds: number): Buffer {
   return der(
     0x17,

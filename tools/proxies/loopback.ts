@@ -1,7 +1,7 @@
 /**
- * What lets unmodified clients find servers of a test: the SDK's preset "local" asks http://localhost:8080 and nothing
- * else, and the released client takes https hosts alone. Both are arranged below the clients, where this process opens
- * sockets: the port 8080 need not be free, and every line of the clients runs as it does elsewhere.
+ * Lets unmodified clients find the servers of a test. The SDK's preset "local" uses only
+ * http://localhost:8080, and the released client accepts only https hosts. This module redirects
+ * the connections of this process, so port 8080 need not be free, and the clients run unchanged.
  */
 import { Socket } from 'node:net'
 import tls, { type ConnectionOptions } from 'node:tls'
@@ -13,11 +13,11 @@ interface Target {
   port?: number | string
 }
 
-/** Leads connections to localhost:8080 to another port until the file's tests are done. */
+/** Redirects connections to localhost:8080 to another port until the end of the file's tests. */
 export function leadLocalPresetTo(port: number): void {
   const { connect } = Socket.prototype
   Socket.prototype.connect = function (this: Socket, ...parameters: unknown[]): Socket {
-    // Node hands its own options over as the first of a list.
+    // Node passes its options in an array.
     const [first] = parameters
     const options = (Array.isArray(first) ? first[0] : first) as Target
     if (options.host === 'localhost' && Number(options.port) === 8080)
@@ -31,7 +31,10 @@ export function leadLocalPresetTo(port: number): void {
 
 const HTTPS_ADDRESS = '127.0.0.2'
 
-/** Puts TLS before a server, at an address that clients do not take for a local one, and trusts its certificate. */
+/**
+ * Puts a TLS proxy before a server. Its address is not local for clients, and this process trusts
+ * its certificate.
+ */
 export async function behindTls(origin: string): Promise<string> {
   const { key, cert } = makeCertificate(HTTPS_ADDRESS)
   const server = tls.createServer({ key, cert, ALPNProtocols: ['http/1.1'] }, (socket) => {
@@ -55,7 +58,7 @@ export async function behindTls(origin: string): Promise<string> {
   return `https://${HTTPS_ADDRESS}:${port}`
 }
 
-/** As NODE_EXTRA_CA_CERTS, which Node reads at its start alone. */
+/** Works as NODE_EXTRA_CA_CERTS, which Node reads only at its start. */
 function trust(port: number, ca: string): void {
   const { connect } = tls
   tls.connect = ((options: ConnectionOptions, ...rest: never[]) => {

@@ -1,6 +1,6 @@
 /**
- * A server in Google's place: it gives access tokens, and takes push messages, over TLS with a certificate for Google's
- * names that its users trust. It answers as Firebase Cloud Messaging does.
+ * Simulates Google: it issues access tokens, and answers push messages as Firebase Cloud Messaging
+ * does. Servers under test trust its TLS certificate for Google's names.
  */
 import { execFileSync, spawnSync } from 'node:child_process'
 import { generateKeyPairSync } from 'node:crypto'
@@ -12,7 +12,10 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onEnd } from './server'
 
-/** Whether a test that needs Google can run. Where it cannot, one line says so; a continuous integration has to have openssl. */
+/**
+ * Whether a test that needs openssl can run. If not, prints a line.
+ * @throws Error with CI=true if not
+ */
 export function canRunGoogle(): boolean {
   if (spawnSync('openssl', ['version']).status === 0) return true
   const text = 'NO openssl HERE: WHAT IS TESTED WITH PUSH MESSAGES'
@@ -76,12 +79,12 @@ export const BAD_MESSAGE = refusal(
 export const BROKEN = refusal(500, 'INTERNAL', 'INTERNAL', 'Internal error encountered.')
 
 export class TestGoogle {
-  /** Everything that came, headers and all. */
+  /** All requests, with their headers. */
   readonly received: string[] = []
   readonly pushed: PushedMessage[] = []
-  /** What is answered to a push to a token; success where nothing is said. */
+  /** The answer to a push by its token, by default success. */
   readonly answers = new Map<string, [number, object]>()
-  /** How many pushes wait for an answer, and how many did at most. */
+  /** The number of pushes that wait for an answer, and its maximum. */
   open = 0
   mostOpen = 0
   #held: Array<() => void> | undefined
@@ -146,7 +149,7 @@ export class TestGoogle {
     return google
   }
 
-  /** For a process that is to take this for Google, and pushes. */
+  /** The environment of a server that sends its pushes here. */
   get env(): Record<string, string> {
     return {
       NODE_OPTIONS: `--require ${JSON.stringify(join(__dirname, 'asGoogle.js'))}`,
@@ -157,19 +160,19 @@ export class TestGoogle {
     }
   }
 
-  /** No push is answered from now on. */
+  /** Stops answering pushes until `release`. */
   hold(): void {
     this.#held ??= []
   }
 
-  /** Answers what was held back. */
+  /** Answers all pushes that wait. */
   release(): void {
     const held = this.#held ?? []
     this.#held = undefined
     for (const answer of held) answer()
   }
 
-  /** The tokens to which a message was pushed, in alphabetical order. */
+  /** The tokens of the pushes for a message, sorted. */
   tokensOf(messageId: string): string[] {
     return this.pushed
       .filter(({ data }) => data.messageId === messageId)

@@ -1,4 +1,4 @@
-/** A real server on a port of its own, which closes itself when the file's tests are done. */
+/** Starts a real server on a free port, and closes it after the tests of the file. */
 import { afterAll, afterEach, expect } from '@jest/globals'
 import { randomBytes } from 'node:crypto'
 import pino from 'pino'
@@ -11,19 +11,23 @@ import { UNMETERED } from './unmetered'
 
 export interface TestServer {
   server: MessageBoxServer
-  /** http://127.0.0.1:port, with the prefix where there is one. */
+  /** The origin with the routing prefix. */
   host: string
   origin: string
   database: TestDatabase
-  /** Stops the server and starts another one on the same port, database and key; with other settings, if any are given. */
+  /**
+   * Stops the server and starts one with the same port, database and key. `env` changes settings.
+   */
   restart: (env?: FlatEnv) => Promise<void>
-  /** The settings of this server, for another node like it. */
+  /** The settings of this server, to start another node. */
   env: FlatEnv
 }
 
 const closers: Array<() => unknown> = []
 
-/** Closes something when the file's tests are done, the latest first: clients before their server. */
+/**
+ * Runs `close` after the tests of the file, in reverse order: clients close before their server.
+ */
 export function onEnd(close: () => unknown): void {
   closers.push(close)
 }
@@ -32,12 +36,12 @@ afterAll(async () => {
   for (const close of closers.splice(0).reverse()) await close()
 })
 
-/** Every answer has to be as the API's document says. */
+/** Every answer must match the API's document. */
 afterEach(() => {
   expect(takeFaults()).toEqual([])
 })
 
-/** A configuration with which a server stops at once. */
+/** A configuration with which a server stops without a delay. */
 export function configOf(env: FlatEnv, idleGraceMs = 0): Config {
   const config = parseConfig(env)
   config.http.idleGraceMs = idleGraceMs
@@ -65,7 +69,7 @@ export async function startServer({
   )
 }
 
-/** Another node beside a server: the same key, the same database, the same settings. */
+/** Starts another node with the key, the database and the settings of a server. */
 export async function joinServer(
   { database, env }: TestServer,
   { overrides = {} }: { overrides?: Overrides } = {},
@@ -90,7 +94,7 @@ async function start(
       live: { graceMs: 0, ...overrides.live },
     })
     const opened = await server.start()
-    // Overridden authentication has answers of its own.
+    // Overridden authentication gives other answers.
     if (overrides.auth === undefined) watchAnswers(opened, config.http.prefix)
     return server
   }
@@ -105,7 +109,7 @@ async function start(
       running.env = { ...running.env, ...changes }
       const { port } = running.server
       await running.server.stop()
-      // A round trip that fails: by its end, clients in this process have seen their idle connections close.
+      // During this failing request, clients of this process notice that their connections closed.
       await fetch(origin).catch(() => {})
       running.server = await create(port)
     },

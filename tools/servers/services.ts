@@ -1,9 +1,9 @@
-/** Small HTTP servers on the loopback, in the place of services that the server asks. */
+/** HTTP servers on the loopback that replace services of the server. */
 import { createServer, type IncomingMessage, type RequestListener } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import { onEnd } from './server'
 
-/** @returns the service's address */
+/** @returns the address of the service */
 export async function serve(listener: RequestListener): Promise<string> {
   const server = createServer(listener)
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve))

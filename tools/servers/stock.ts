@@ -1,6 +1,7 @@
 /**
- * The stock arrangement: the released middleware with the SDK's ProtoWallet, either under this server's routes
- * or before a handler that echoes. Tests of what it gets wrong run against it too, to show that they can fail.
+ * The stock authentication: the released middleware with the SDK's ProtoWallet, either for this
+ * server's routes or before an echo handler. Tests of its faults run against it too, to show that
+ * they can fail.
  */
 import { createAuthMiddleware } from '@bsv/auth-express-middleware'
 import { PrivateKey, ProtoWallet, type WalletInterface } from '@bsv/sdk'

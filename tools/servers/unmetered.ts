@@ -1,6 +1,6 @@
 import type { FlatEnv } from '../../src/config'
 
-/** Settings for servers whose clients all come from one address, as fast as they can, and send as much as they can. */
+/** Settings without limits, for servers whose load comes from one address. */
 export const UNMETERED = {
   RATE_LIMIT_ADDRESS: 'off',
   RATE_LIMIT_IDENTITY: 'off',
@@ -14,7 +14,7 @@ export const UNMETERED = {
   SENDER_QUOTA_BYTES: '100gb',
 } as const satisfies FlatEnv
 
-/** The limits as they are when nothing is set, for a server that would else be unmetered. */
+/** Restores the default limits. */
 export const DEFAULT_LIMITS = Object.fromEntries(
   Object.keys(UNMETERED).map((name) => [name, '']),
 ) as FlatEnv

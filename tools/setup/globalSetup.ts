@@ -3,9 +3,12 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { onMysql, TEST_MYSQL_URL } from '../databases/databases'
 
-/** Looks for a MySQL once, and gives this run a prefix for the names of its databases, and a folder for what of the API its tests have seen. */
+/**
+ * Looks for a MySQL server, and sets a prefix for the names of this run's databases, and a folder
+ * for the records of `documented.ts`.
+ */
 export default async function globalSetup(): Promise<void> {
-  // The wallet toolbox would have a line written for each file of tests.
+  // Otherwise the wallet toolbox makes dotenv print a line for each test file.
   process.env.DOTENV_CONFIG_QUIET = 'true'
   process.env.TEST_SEEN_FOLDER = mkdtempSync(join(tmpdir(), 'messagebox-seen-'))
   if (process.env.TEST_ENGINES === 'sqlite') return
@@ -16,7 +19,8 @@ export default async function globalSetup(): Promise<void> {
     process.env.TEST_MYSQL_READY = 'true'
     process.env.TEST_MYSQL_PREFIX = `messagebox_test_${process.pid}`
   } catch (error) {
-    const text = `NO MYSQL AT ${new URL(TEST_MYSQL_URL).host} (${(error as NodeJS.ErrnoException).code ?? 'no answer'}): ITS HALF OF THE TESTS`
+    const { code = 'no answer' } = error as NodeJS.ErrnoException
+    const text = `NO MYSQL AT ${new URL(TEST_MYSQL_URL).host} (${code}): ITS HALF OF THE TESTS`
     if (process.env.CI === 'true') throw new Error(`${text} CANNOT RUN`)
     process.stderr.write(`\n*** ${text} IS SKIPPED. Start one, or set TEST_MYSQL_URL. ***\n`)
   }

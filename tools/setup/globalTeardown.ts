@@ -3,7 +3,7 @@ import { join } from 'node:path'
 import { onMysql } from '../databases/databases'
 import { unseen } from '../contract/seen'
 
-/** What of Jest's settings tells whether everything ran. */
+/** Jest's settings that can exclude tests. */
 interface Run {
   testPathPatterns: { isSet: () => boolean }
   testNamePattern?: string
@@ -12,7 +12,7 @@ interface Run {
   shard?: object
 }
 
-/** Drops the databases that this run left behind; after the whole suite, sees to it that it left out nothing of the API's document. */
+/** Drops this run's databases. @throws Error if the whole suite did not cover the API's document */
 export default async function globalTeardown(run?: Run): Promise<void> {
   await dropDatabases()
   const folder = process.env.TEST_SEEN_FOLDER!
@@ -30,7 +30,7 @@ export default async function globalTeardown(run?: Run): Promise<void> {
     process.env.TEST_ENGINES === undefined
   const left = whole ? unseen(seen) : []
   if (left.length > 0)
-    throw new Error(`The document of the API tells of what no test has seen:\n${left.join('\n')}`)
+    throw new Error(`No test covers these parts of the API's document:\n${left.join('\n')}`)
 }
 
 async function dropDatabases(): Promise<void> {

@@ -298,7 +298,8 @@ export const ATTACKS: Record<string, Attack> = {
       `[${'"",'.repeat(2_000_000)}""]`,
     ].map((tx) =>
       Buffer.from(
-        `{"message":{"recipient":"${key()}","messageBox":"inbox","messageId":"x","body":"x"},"payment":{"tx":${tx}}}`,
+        `{"message":{"recipient":"${key()}","messageBox":"inbox","messageId":"x","body":"x"},` +
+          `"payment":{"tx":${tx}}}`,
       ),
     )
     await many(3, goesOn, async (index) => {
@@ -311,7 +312,9 @@ export const ATTACKS: Record<string, Attack> = {
   },
   'rubbish requests, as fast as they go': async (stranger, goesOn) => {
     const rubbish = Buffer.from(
-      'POST /sendMessage HTTP/1.1\r\nhost: x\r\nx-bsv-auth-request-id: x\r\ncontent-length: 2\r\n\r\n{}GET /health HTTP/1.1\r\nhost: x\r\n\r\nGET /docs HTTP/1.1\r\nhost: x\r\n\r\n',
+      'POST /sendMessage HTTP/1.1\r\nhost: x\r\nx-bsv-auth-request-id: x\r\n' +
+        'content-length: 2\r\n\r\n{}GET /health HTTP/1.1\r\nhost: x\r\n\r\n' +
+        'GET /docs HTTP/1.1\r\nhost: x\r\n\r\n',
     )
     await many(20, goesOn, async () => {
       const socket = await stranger.open()

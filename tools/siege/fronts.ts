@@ -24,11 +24,14 @@ const nginx: Front = async (serverPort) => {
     .replace(/server \{\s+listen 80;[^}]*\}/, '')
     .replace(/listen 443 ssl;\s+listen \[::\]:443 ssl;/, `listen 127.0.0.1:${port};`)
     .replace(/ssl_certificate\S* .*;/g, '')
+  const temporary = ['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map(
+    (name) => `${name}_temp_path ${folder}/${name};`,
+  )
   const config = `master_process off; daemon off; error_log ${folder}/error.log; pid ${folder}/pid;
 events { worker_connections 8192; }
 http {
   access_log off;
-  ${['client_body', 'proxy', 'fastcgi', 'uwsgi', 'scgi'].map((name) => `${name}_temp_path ${folder}/${name};`).join('\n  ')}
+  ${temporary.join('\n  ')}
   ${site}
 }`
   return await start('nginx', folder, config, port, (file) => ['-c', file, '-p', folder])

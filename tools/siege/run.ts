@@ -1,6 +1,4 @@
-/**
- * The long form of the siege: npm run siege -- --seconds 60 --each --attack "lists that are not read" --attack "binary packets"
- */
+/** The long siege, such as: npm run siege -- --seconds 60 --each --attack "binary packets" */
 import { parseArgs } from 'node:util'
 import { endChildren } from '../programs/processes'
 import { ATTACKS } from './attacks'
@@ -36,9 +34,9 @@ async function main(): Promise<void> {
     })
     const summary = { ...summarize(times), ...counts }
     if (!holds(summary)) process.exitCode = 1
-    process.stdout.write(
-      `${attacks.length === 1 ? attacks[0]! : `all attacks, in turn\n${done}`}\n  ${JSON.stringify(summary)}${holds(summary) ? '' : ' WHICH IS NOT WITHIN THE BOUNDS'}\n`,
-    )
+    const title = attacks.length === 1 ? attacks[0]! : `all attacks, in turn\n${done}`
+    const verdict = holds(summary) ? '' : ' WHICH IS NOT WITHIN THE BOUNDS'
+    process.stdout.write(`${title}\n  ${JSON.stringify(summary)}${verdict}\n`)
   }
   await endChildren()
 }

@@ -76,7 +76,9 @@ export class Stranger {
     const socket = await this.open(allowHalfOpen)
     await this.write(
       socket,
-      `GET /socket.io/?EIO=4&transport=websocket${query} HTTP/1.1\r\nhost: x\r\nconnection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\nsec-websocket-key: ${randomBytes(16).toString('base64')}\r\n\r\n`,
+      `GET /socket.io/?EIO=4&transport=websocket${query} HTTP/1.1\r\nhost: x\r\n` +
+        'connection: Upgrade\r\nupgrade: websocket\r\nsec-websocket-version: 13\r\n' +
+        `sec-websocket-key: ${randomBytes(16).toString('base64')}\r\n\r\n`,
     )
     await Promise.race([
       once(socket, 'data').catch(() => {}),

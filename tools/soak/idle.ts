@@ -16,8 +16,8 @@ export interface IdleCounts {
   bytesPerSocket: number
 }
 
-/** How many handshakes run at once while the sockets are opened. */
-const RAMP = 50
+/** The sockets of one batch open at the same time. */
+const BATCH_SOCKETS = 50
 const SAMPLES = 41
 
 export async function holdIdle(
@@ -32,7 +32,7 @@ export async function holdIdle(
     const before = residentBytes(server.pid!)
     while (sockets.length < count) {
       const batch = Array.from(
-        { length: Math.min(RAMP, count - sockets.length) },
+        { length: Math.min(BATCH_SOCKETS, count - sockets.length) },
         async () => await open(server.origin),
       )
       sockets.push(...(await Promise.all(batch)))

@@ -7,8 +7,10 @@ import { endChildren } from '../programs/processes'
 import { holdIdle } from './idle'
 import { killUnderLiveLoad } from './kill'
 
-const USAGE = `npm run soak -- idle [SOCKETS] [SECONDS]   holds idle sockets, 10000 for 120 seconds, and measures a delivery
-npm run soak -- kill [ROUNDS]              kills the server under live load, 10 times on each engine
+const USAGE = `npm run soak -- idle [SOCKETS] [SECONDS]   holds idle sockets and measures a delivery;
+                                           by default 10000 sockets for 120 seconds
+npm run soak -- kill [ROUNDS]              kills the server under live load, by default 10 times
+                                           on each engine
 `
 
 async function main(): Promise<void> {
