@@ -15,7 +15,7 @@ import {
 import { compareLive } from './live'
 import { fillBox } from './messages'
 import { pin } from './pinning'
-import { parsePlan, USAGE } from './plan'
+import { chosen, parsePlan, USAGE } from './plan'
 import { progress, progressDone } from './progress'
 import { describeRun, figures, LEGEND, ratios } from './report'
 import { runRounds, type Candidate, type Setting } from './rounds'
@@ -47,7 +47,8 @@ async function main(closing: Closing): Promise<void> {
 }
 
 async function compareArrangements(databases: DatabaseServer, setting: Setting): Promise<void> {
-  const scenarios = setting.plan.warmUp === 0 ? withoutGoals(SCENARIOS) : SCENARIOS
+  const all = setting.plan.warmUp === 0 ? withoutGoals(SCENARIOS) : SCENARIOS
+  const scenarios = chosen(all, setting.plan)
   const database = await createDatabase(databases, scenarios, setting)
   const rows = await runRounds(
     [
@@ -66,7 +67,7 @@ async function compareCheckouts(
   setting: Setting,
   folder: string,
 ): Promise<void> {
-  const scenarios = withoutGoals(SCENARIOS)
+  const scenarios = chosen(withoutGoals(SCENARIOS), setting.plan)
   const database = await createDatabase(databases, scenarios, setting)
   const other = await createDatabase(databases, scenarios, setting)
   await forgetMigrations(other, folder)

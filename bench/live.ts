@@ -1,7 +1,7 @@
 /** Live messages with the server's key and with the SDK's: one sender to one or more listeners. */
 import { forgetMigrations, type BenchDatabase, type DatabaseServer } from './database'
 import type { Sample } from './measure'
-import type { Plan } from './plan'
+import { chosen, type Plan } from './plan'
 import { cpuSeconds } from './processTime'
 import { progress } from './progress'
 import { figures, ratios, type Row } from './report'
@@ -61,7 +61,9 @@ export async function compareLive(
   if (typeof other === 'object') await forgetMigrations(theirs, other.folder)
   const quick = setting.plan.warmUp === 0
   const rows: Row[] = []
-  for (const scenario of SCENARIOS.map((scenario) => (quick ? shrink(scenario) : scenario))) {
+  for (const scenario of chosen(SCENARIOS, setting.plan).map((scenario) =>
+    quick ? shrink(scenario) : scenario,
+  )) {
     const subjects = [
       await open('ours', scenario, database, setting),
       await open(other, scenario, theirs, setting),
@@ -92,12 +94,16 @@ export async function compareLive(
       ],
     })
   }
-  const [alone, crowd] = rows.map(({ subjects }) => subjects[0]![1]) as [
-    ReturnType<typeof summarize>,
-    ReturnType<typeof summarize>,
-  ]
-  const beside = `With idle sockets beside, ours delivers ${Math.round((100 * crowd.rate) / alone.rate)} % of what it delivers without.`
-  return `${figures(rows)}\n\n${LEGEND}\n\n${ratios(rows)}\n\n${beside}`
+  const text = `${figures(rows)}\n\n${LEGEND}\n\n${ratios(rows)}`
+  const [alone, crowd] = [ALONE, CROWD].map(({ name }) => rateOf(rows, name))
+  if (alone === undefined || crowd === undefined) return text
+  const share = Math.round((100 * crowd) / alone)
+  return `${text}\n\nWith idle sockets beside, ours delivers ${share} % of what it delivers without.`
+}
+
+/** Of ours, in messages per second. */
+function rateOf(rows: Row[], name: string): number | undefined {
+  return rows.find(({ scenario }) => scenario.name === name)?.subjects[0]![1].rate
 }
 
 function shrink({ goal: _goal, ...scenario }: LiveScenario): LiveScenario {
@@ -119,10 +125,16 @@ async function open(
   arrangement: Arrangement,
   scenario: LiveScenario,
   database: BenchDatabase,
-  { serverCore, closing }: Setting,
+  { plan, serverCore, closing }: Setting,
 ): Promise<LiveSubject> {
   progress(`${scenario.name}: opening sockets`)
-  const server = await startServer(arrangement, database.config, serverCore)
+  const server = await startServer(
+    arrangement,
+    database.config,
+    serverCore,
+    undefined,
+    plan.profile,
+  )
   closing.add(server.stop)
   const room = await Room.open(server.port, scenario)
   // Otherwise, sockets would try to reconnect forever.

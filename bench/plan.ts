@@ -17,12 +17,18 @@ export interface Plan {
   settings: boolean
   /** The folder of another built checkout to compare to instead; undefined for none. */
   against?: string
+  /** The names of the scenarios to measure; undefined for all. */
+  only?: string[]
+  /** The folder that the CPU profiles of servers are written to; undefined for none. */
+  profile?: string
 }
 
 export const USAGE = `npm run bench            our authentication against the stock arrangement
 npm run bench -- --settings  what metrics, logs and limits cost, and nothing else
 npm run bench -- --full  everything, and an empty table against one with 1,000,000 messages in other boxes
 npm run bench -- --against FOLDER  this checkout against another one that is built, such as the release before
+npm run bench -- --only send,live  these scenarios alone; combines with --against
+npm run bench -- --profile FOLDER  writes a CPU profile of each server there, but the stock one
 npm run bench -- --quick a smoke test of the benchmark itself: its figures mean little
 `
 
@@ -59,13 +65,25 @@ export function parsePlan(args: string[]): Plan | undefined {
       settings: { type: 'boolean' },
       full: { type: 'boolean' },
       against: { type: 'string' },
+      only: { type: 'string' },
+      profile: { type: 'string' },
       help: { type: 'boolean' },
     },
   })
   if (values.help === true) return undefined
   if (values.quick === true) return values.full === true ? { ...QUICK, crowd: 10_000 } : QUICK
+  const plan: Plan = {
+    ...(values.full === true ? FULL : DEFAULT),
+    ...(values.only !== undefined && { only: values.only.split(',') }),
+    ...(values.profile !== undefined && { profile: resolve(values.profile) }),
+  }
   if (values.against !== undefined)
-    return { ...DEFAULT, arrangements: false, against: resolve(values.against) }
-  if (values.settings === true) return { ...DEFAULT, arrangements: false, settings: true }
-  return values.full === true ? FULL : DEFAULT
+    return { ...plan, arrangements: false, against: resolve(values.against) }
+  if (values.settings === true) return { ...plan, arrangements: false, settings: true }
+  return plan
+}
+
+/** The scenarios that the plan names. */
+export function chosen<T extends { name: string }>(scenarios: T[], { only }: Plan): T[] {
+  return only === undefined ? scenarios : scenarios.filter(({ name }) => only.includes(name))
 }

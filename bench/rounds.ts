@@ -95,9 +95,9 @@ function rateOf(sample: Sample | undefined): number | undefined {
 
 async function start(
   { name, arrangement, database, env }: Candidate,
-  { wallets, serverCore, closing }: Setting,
+  { plan, wallets, serverCore, closing }: Setting,
 ): Promise<Subject> {
-  const server = await startServer(arrangement, database.config, serverCore, env)
+  const server = await startServer(arrangement, database.config, serverCore, env, plan.profile)
   closing.add(server.stop)
   const sessions: Session[] = []
   for (const wallet of wallets) sessions.push(await Session.open(server.port, wallet))

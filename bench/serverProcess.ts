@@ -38,15 +38,20 @@ const STOP_TIMEOUT = 5000
 /**
  * @param core the core to pin it to, if any
  * @param settings override those of every benchmark server
+ * @param profile the folder for a CPU profile of this or another checkout, if wanted
  */
 export async function startServer(
   arrangement: Arrangement,
   database: DatabaseConfig,
   core: string | undefined,
   settings: FlatEnv = {},
+  profile?: string,
 ): Promise<ServerProcess> {
   const command = [
     process.execPath,
+    ...(profile === undefined || arrangement === 'stock' || arrangement === 'proto'
+      ? []
+      : ['--cpu-prof', `--cpu-prof-dir=${profile}`]),
     ...(typeof arrangement === 'string' ? PROGRAMS[arrangement] : [programOf(arrangement.folder)]),
   ]
   if (core !== undefined) command.unshift('taskset', '-c', core)
