@@ -9,7 +9,7 @@ import { hasCredentials, type AuthRequest } from './auth/http'
 import type { Context } from './context'
 import { ApiError, toApiError } from './contract/errors'
 import { cors } from './http/cors'
-import { Exchange, exchangeOf } from './http/exchange'
+import { createMessageClasses, Exchange, exchangeOf, type MessageClasses } from './http/exchange'
 import { sendErrorResponse } from './http/errorResponse'
 import { isTarget, mergeSlashes, toPath } from './http/target'
 import { Turns } from './http/turns'
@@ -26,8 +26,13 @@ import { HANDSHAKE } from './routes/handshake'
 import { createRoutes } from './routes/route'
 import { createRouteTable, methodNotAllowed, type RouteTable } from './routes/table'
 
+interface App {
+  onRequest: RequestListener
+  classes: MessageClasses
+}
+
 /** @param sockets handles the requests of Socket.IO, if live messaging is on */
-export function createApp(context: Context, sockets?: RequestListener): RequestListener {
+export function createApp(context: Context, sockets?: RequestListener): App {
   const { config, auth, info, limits, logger, metrics, overlay, tracing } = context
   const { prefix } = config.http
   const openapi = createDocument({ info, prefix })
@@ -50,6 +55,7 @@ export function createApp(context: Context, sockets?: RequestListener): RequestL
   const app = express()
   app.disable('x-powered-by')
   app.disable('etag')
+  const classes = createMessageClasses(app)
   app.use(tracing.middleware(nameOf, isProxied))
   app.use(logRequests({ ...context, isProxied, routeOf: nameOf, isPolled: isProbe }))
   app.use(cors)
@@ -96,7 +102,7 @@ export function createApp(context: Context, sockets?: RequestListener): RequestL
     if (isPoll || req.headers['transfer-encoding'] === undefined) turns.run(address, start)
     else turns.runChunked(address, { req, res }, start)
   }
-  return (req, res) => {
+  const onRequest: RequestListener = (req, res) => {
     const target = toPath(req.url!)
     Object.assign(req, { originalUrl: target, url: mergeSlashes(target) })
     const { address } = new Exchange(req, res, limits)
@@ -122,6 +128,7 @@ export function createApp(context: Context, sockets?: RequestListener): RequestL
       reject(req, res, error)
     }
   }
+  return { onRequest, classes }
 }
 
 /** Rejects requests of an identity over its rate limit. Does nothing if the limit is off. */

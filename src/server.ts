@@ -20,7 +20,7 @@ export class MessageBoxServer {
     const { config, live, limits } = context
     this.#live = config.live.enabled ? createLive(config.http.prefix, context, live) : undefined
     this.#http = createHttpServer({
-      onRequest: createApp(context, this.#live?.handleRequest),
+      ...createApp(context, this.#live?.handleRequest),
       onUpgrade: this.#live?.handleUpgrade,
       limits,
     })

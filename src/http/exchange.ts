@@ -1,4 +1,10 @@
-import type { IncomingMessage, ServerResponse } from 'node:http'
+/**
+ * The requests and responses of the HTTP server. An `Exchange` is a request with its response: it
+ * holds a response back until it is signed, limits the memory of answers that clients do not read,
+ * and ends the connection of a request that is answered before its body has arrived.
+ */
+import type { Express } from 'express'
+import { IncomingMessage, ServerResponse } from 'node:http'
 import type { Limits } from '../limits'
 import { UNREAD_CHUNKS_POINTS } from '../limits/meter'
 
@@ -13,18 +19,61 @@ const LINGER_MS = 500
  */
 export type BeforeSend = (body: Buffer, send: () => void) => void
 
-const exchanges = new WeakMap<IncomingMessage, Exchange>()
+/** The classes that Node creates requests and responses with. */
+export interface MessageClasses {
+  IncomingMessage: typeof IncomingMessage
+  ServerResponse: typeof ServerResponse
+}
+
+interface InExchange {
+  exchange?: Exchange
+}
 
 /** @returns the exchange that the request began */
 export function exchangeOf(req: IncomingMessage): Exchange {
-  return exchanges.get(req)!
+  return (req as InExchange).exchange!
 }
 
 /**
- * A request and its response. Wraps `res.write`, `res.end` and `res.destroy`: holds a response
- * back until it is signed, limits the memory of answers that clients do not read, and ends the
- * connection of a request that is answered before its body has arrived.
+ * The only place that overrides `write`, `end` and `destroy` of responses.
+ *
+ * The objects have Express's prototypes from the start. Express would otherwise change the
+ * prototype of each, which makes them slow, and keeps them in memory until a full garbage
+ * collection.
  */
+export function createMessageClasses(app: Express): MessageClasses {
+  class Request extends IncomingMessage implements InExchange {
+    exchange: Exchange | undefined = undefined
+  }
+  class Response<T extends IncomingMessage = IncomingMessage>
+    extends ServerResponse<T>
+    implements InExchange
+  {
+    exchange: Exchange | undefined = undefined
+
+    override write(...parameters: unknown[]): boolean {
+      if (this.exchange?.hold(parameters[0]) === true) return true
+      return super.write.apply(this, parameters as Parameters<ServerResponse['write']>)
+    }
+
+    override end(...parameters: unknown[]): this {
+      if (this.exchange === undefined)
+        return super.end.apply(this, parameters as Parameters<ServerResponse['end']>)
+      this.exchange.end(parameters)
+      return this
+    }
+
+    override destroy(error?: Error): this {
+      this.exchange?.finish()
+      return super.destroy(error)
+    }
+  }
+  Object.setPrototypeOf(Request.prototype, app.request as object)
+  Object.setPrototypeOf(Response.prototype, app.response as object)
+  Object.assign(app, { request: Request.prototype, response: Response.prototype })
+  return { IncomingMessage: Request, ServerResponse: Response }
+}
+
 export class Exchange {
   /** The address that the request counts for. */
   readonly address: string
@@ -36,39 +85,14 @@ export class Exchange {
   #held: Buffer[] = []
 
   constructor(
-    private readonly req: IncomingMessage,
-    private readonly res: ServerResponse,
+    private readonly req: IncomingMessage & InExchange,
+    private readonly res: ServerResponse & InExchange,
     private readonly limits: Pick<Limits, 'address' | 'outgoing' | 'perAddress'>,
   ) {
-    exchanges.set(req, this)
     this.address = limits.address.of(req)
     this.owners = [this.address]
-    const { write, end, destroy } = res
-    res.write = (...parameters: unknown[]) => {
-      if (this.#beforeSend === undefined)
-        return write.apply(res, parameters as Parameters<typeof write>)
-      this.#held.push(toBytes(parameters[0]))
-      return true
-    }
-    res.end = (...parameters: unknown[]) => {
-      const beforeSend = this.#beforeSend
-      if (beforeSend === undefined) {
-        this.#end(write, end, parameters)
-      } else {
-        this.#beforeSend = undefined
-        const chunk = toBytes(parameters[0])
-        const body = this.#held.length === 0 ? chunk : Buffer.concat([...this.#held, chunk])
-        this.#held = []
-        beforeSend(body, () => {
-          this.#end(write, end, [body])
-        })
-      }
-      return res
-    }
-    res.destroy = (error) => {
-      this.#finish()
-      return destroy.call(res, error)
-    }
+    req.exchange = this
+    res.exchange = this
   }
 
   /**
@@ -84,13 +108,35 @@ export class Exchange {
     this.#beforeSend = beforeSend
   }
 
-  #finish(): void {
+  /** Keeps a chunk of a response that is held back. @returns false if it is not */
+  hold(chunk: unknown): boolean {
+    if (this.#beforeSend === undefined) return false
+    this.#held.push(toBytes(chunk))
+    return true
+  }
+
+  /** Ends the response, or hands it over if it is held back. */
+  end(parameters: unknown[]): void {
+    const beforeSend = this.#beforeSend
+    if (beforeSend === undefined) return this.#end(parameters)
+    this.#beforeSend = undefined
+    const chunk = toBytes(parameters[0])
+    const body = this.#held.length === 0 ? chunk : Buffer.concat([...this.#held, chunk])
+    this.#held = []
+    beforeSend(body, () => {
+      this.#end([body])
+    })
+  }
+
+  /** The work is done: the response is ended or given up. */
+  finish(): void {
     for (const callback of this.#whenDone.splice(0)) callback()
   }
 
-  #end(write: ServerResponse['write'], end: ServerResponse['end'], parameters: unknown[]): void {
+  #end(parameters: unknown[]): void {
     const { req, res } = this
-    this.#finish()
+    this.finish()
+    const { write, end } = ServerResponse.prototype
     if (!isUnread(req)) {
       end.apply(res, parameters as Parameters<typeof end>)
       this.#limitUnsent()

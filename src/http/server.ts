@@ -11,6 +11,7 @@ import { ApiError, type ErrorCode } from '../contract/errors'
 import { REQUEST_TIMEOUT_MS } from '../contract/protocol'
 import type { Limits } from '../limits'
 import { drain, type DrainTimes } from './drain'
+import type { MessageClasses } from './exchange'
 import { endSoon, writeErrorResponse } from './errorResponse'
 
 /** Idle connections live longer than those of proxies and clients. */
@@ -23,6 +24,7 @@ const MAX_BACKLOG = 4096
 
 export interface HttpServerParts {
   onRequest: RequestListener
+  classes?: MessageClasses
   /** @returns false if the upgrade is not for it; the server then answers an ordinary request */
   onUpgrade?: (req: IncomingMessage, socket: Socket, head: Buffer) => boolean
   limits?: ConnectionLimits
@@ -39,13 +41,16 @@ export interface HttpServer {
 
 export function createHttpServer({
   onRequest,
+  classes,
   onUpgrade = () => false,
   limits,
 }: HttpServerParts): HttpServer {
+  const Response = classes?.ServerResponse ?? ServerResponse
   let stopping = false
   /** The open responses of each connection. */
   const connections = new Map<Socket, Set<ServerResponse>>()
   const options = {
+    ...classes,
     keepAliveTimeout: KEEP_ALIVE_MS,
     requestTimeout: REQUEST_TIMEOUT_MS,
     requireHostHeader: false,
@@ -77,7 +82,7 @@ export function createHttpServer({
   if (limits !== undefined) limitConnections(server, limits)
   // Node hands over all upgrades as soon as there is a listener.
   server.on('upgrade', (req: IncomingMessage, socket: Socket, head: Buffer) => {
-    if (!onUpgrade(req, socket, head)) answerInstead(server, req, socket)
+    if (!onUpgrade(req, socket, head)) answerInstead(server, new Response(req), socket)
   })
   server.on('clientError', (error: NodeJS.ErrnoException, socket) => {
     writeErrorResponse(socket, new ApiError(CLIENT_ERRORS[error.code ?? ''] ?? 'ERR_BAD_REQUEST'))
@@ -136,7 +141,8 @@ function isAccepted(
 }
 
 /** Answers an upgrade request as if it asked for no upgrade. */
-function answerInstead(server: Server, req: IncomingMessage, socket: Socket): void {
+function answerInstead(server: Server, res: ServerResponse, socket: Socket): void {
+  const { req } = res
   // Node would no longer parse a body.
   if (
     Number(req.headers['content-length'] ?? 0) > 0 ||
@@ -147,7 +153,6 @@ function answerInstead(server: Server, req: IncomingMessage, socket: Socket): vo
   socket.setTimeout(REQUEST_TIMEOUT_MS, () => {
     socket.destroy()
   })
-  const res = new ServerResponse(req)
   res.shouldKeepAlive = false
   res.assignSocket(socket)
   res.once('finish', () => {

@@ -20,7 +20,7 @@ import { MemoryReplayGuard } from '../../src/auth/replay'
 import { SessionSealer } from '../../src/auth/session'
 import { NativeServerKey } from '../../src/auth/serverKey'
 import { parseConfig } from '../../src/config'
-import { Exchange } from '../../src/http/exchange'
+import { createMessageClasses, Exchange } from '../../src/http/exchange'
 import { createLimits } from '../../src/limits'
 import { Secret } from '../../src/lib/secret'
 import { handshake, sign, submit, type PreparedRequest } from '../../tools/clients/signedRequests'
@@ -66,7 +66,7 @@ async function serve(auth: RequestHandler[]): Promise<string> {
       padding: 'ä'.repeat(Number(req.query.size ?? 0)),
     })
   })
-  const server = createServer(app)
+  const server = createServer(createMessageClasses(app), app)
   servers.push(server)
   await new Promise<void>((resolve) => {
     server.listen(0, '127.0.0.1', resolve)

@@ -79,6 +79,7 @@ function onRequest(message: unknown): void {
   if (prefix === undefined || request.method === 'OPTIONS' || request.method === 'HEAD') return
   const { write, end } = response
   let body = ''
+  let whole = ''
   const keep = (chunk: unknown): void => {
     if (body.length <= MAX_CHECKED_BYTES && (typeof chunk === 'string' || Buffer.isBuffer(chunk)))
       body += String(chunk)
@@ -87,17 +88,22 @@ function onRequest(message: unknown): void {
     keep(parameters[0])
     return write.apply(response, parameters as Parameters<typeof write>)
   } as typeof write
+  // If the server fails to sign an answer that it has ended, it ends another one instead.
   response.end = function (...parameters: unknown[]): ServerResponse {
     keep(parameters[0])
+    whole = body
+    body = ''
+    return end.apply(response, parameters as Parameters<typeof end>)
+  } as typeof end
+  response.once('prefinish', () => {
     check(
       request,
       prefix,
       response.statusCode,
-      body,
+      whole,
       String(response.getHeader('content-type') ?? 'application/json'),
     )
-    return end.apply(response, parameters as Parameters<typeof end>)
-  } as typeof end
+  })
 }
 
 /** The server writes a response to a malformed request directly to the connection. */
