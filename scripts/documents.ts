@@ -2,7 +2,7 @@
  * Generates documents from the code, and the table of routes in README.md, as the last step of
  * `npm run build`. The API's documents describe a server with default settings.
  */
-import { readFileSync, writeFileSync } from 'node:fs'
+import { existsSync, readFileSync, writeFileSync } from 'node:fs'
 import { join } from 'node:path'
 import { renderConfigurationPage, renderEnvExample } from '../src/config/documents'
 import { renderErrorsPage } from '../src/contract/errorsPage'
@@ -14,6 +14,13 @@ const toJson = (document: object): string => `${JSON.stringify(document, null, 2
 
 const pathOf = (name: string): string => join(__dirname, '..', name)
 
+function update(name: string, text: string): void {
+  const path = pathOf(name)
+  if (existsSync(path) && readFileSync(path, 'utf8') === text) return
+  writeFileSync(path, text)
+  console.log(`${name} has changed: commit it too`)
+}
+
 for (const [name, text] of Object.entries({
   '.env.example': renderEnvExample(),
   'docs/configuration.md': renderConfigurationPage(),
@@ -22,4 +29,4 @@ for (const [name, text] of Object.entries({
   'README.md': updateRouteTable(readFileSync(pathOf('README.md'), 'utf8')),
   'docs/asyncapi.json': toJson(createEventsDocument()),
 }))
-  writeFileSync(pathOf(name), text)
+  update(name, text)

@@ -146,7 +146,8 @@ function check(
   if (!/^application\/json/.test(type)) return note(`${operation.operationId} ${status}`)
   if (operation.responses[status] === undefined)
     faults.push(
-      `${method} ${path} answers ${status}, which is not in the document: ${body.slice(0, 500)}`,
+      `${method} ${path} answers ${status}, which is not in the document (add the code to the ` +
+        `route's "errors"): ${body.slice(0, 500)}`,
     )
   else
     hold(`${method} ${path}`, {

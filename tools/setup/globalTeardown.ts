@@ -30,7 +30,10 @@ export default async function globalTeardown(run?: Run): Promise<void> {
     process.env.TEST_ENGINES === undefined
   const left = whole ? unseen(seen) : []
   if (left.length > 0)
-    throw new Error(`No test covers these parts of the API's document:\n${left.join('\n')}`)
+    throw new Error(
+      `No test received these answers, which routes declare. Write a test that does, or remove ` +
+        `them from the route's "errors":\n${left.join('\n')}`,
+    )
 }
 
 async function dropDatabases(): Promise<void> {
