@@ -66,6 +66,7 @@ export default tseslint.config(
       'import-x/no-cycle': 'error',
       '@typescript-eslint/no-unused-vars': ['error', { argsIgnorePattern: '^_' }],
       eqeqeq: 'error',
+      'max-len': ['error', { code: 100, ignoreUrls: true }],
       'no-console': 'error',
       'prefer-const': 'error',
     },
@@ -99,6 +100,22 @@ export default tseslint.config(
       '**/*.js',
     ],
     rules: { '@typescript-eslint/no-require-imports': 'off' },
+  },
+  {
+    // Tests hold raw requests, programs for other processes, and long patterns.
+    files: ['tests/**'],
+    rules: {
+      'max-len': [
+        'error',
+        {
+          code: 100,
+          ignoreUrls: true,
+          ignoreStrings: true,
+          ignoreTemplateLiterals: true,
+          ignoreRegExpLiterals: true,
+        },
+      ],
+    },
   },
   { files: ['web/*.js'], languageOptions: { sourceType: 'module' } },
   {

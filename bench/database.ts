@@ -44,7 +44,8 @@ export async function findDatabaseServer(): Promise<DatabaseServer> {
   } catch (error) {
     const { code = 'no answer' } = error as NodeJS.ErrnoException
     return sqlite(
-      `NO MYSQL AT ${new URL(URL_OF_MYSQL).host} (${code}): THIS RUNS ON SQLITE. Start one, or set TEST_MYSQL_URL.`,
+      `NO MYSQL AT ${new URL(URL_OF_MYSQL).host} (${code}): THIS RUNS ON SQLITE. ` +
+        'Start one, or set TEST_MYSQL_URL.',
     )
   }
   try {
@@ -64,8 +65,9 @@ async function mysqlServer(connection: Connection): Promise<DatabaseServer> {
       'Another benchmark is running on this database server: two at once would measure each other',
     )
   const [rows] =
-    await connection.query(`show variables where variable_name in ('version', 'version_comment', 'pid_file',
-    'innodb_flush_log_at_trx_commit', 'sync_binlog', 'log_bin', 'innodb_doublewrite', 'innodb_buffer_pool_size')`)
+    await connection.query(`show variables where variable_name in ('version', 'version_comment',
+      'pid_file', 'innodb_flush_log_at_trx_commit', 'sync_binlog', 'log_bin', 'innodb_doublewrite',
+      'innodb_buffer_pool_size')`)
   const variables = Object.fromEntries(
     (rows as Array<{ Variable_name: string; Value: string }>).map((row) => [
       row.Variable_name,

@@ -41,7 +41,8 @@ async function main(closing: Closing): Promise<void> {
   if (plan.crowd > 0) await compareTables(databases, setting)
   else if (plan.arrangements)
     print(
-      '\nLeft out: an empty table against a full one, which takes minutes more: npm run bench -- --full',
+      '\nLeft out: an empty table against a full one, which takes minutes more: ' +
+        'npm run bench -- --full',
     )
   print(`\nIt took ${Math.round((performance.now() - started) / 1000)} s.`)
 }
@@ -81,7 +82,8 @@ async function compareCheckouts(
     GENERATIONS,
   )
   print(
-    `This checkout against ${folder}:\n\n${figures(rows)}\n\n${ratios(rows)}\n\n${await compareLive(databases, setting, ['other', { folder }])}`,
+    `This checkout against ${folder}:\n\n${figures(rows)}\n\n${ratios(rows)}\n\n` +
+      (await compareLive(databases, setting, ['other', { folder }])),
   )
 }
 
@@ -104,7 +106,8 @@ async function compareTables(databases: DatabaseServer, setting: Setting): Promi
     GENERATIONS,
   )
   print(
-    `\nWith ${setting.plan.crowd.toLocaleString('en-US')} messages in other boxes, and with none:\n\n${figures(rows)}\n\n${ratios(rows)}`,
+    `\nWith ${setting.plan.crowd.toLocaleString('en-US')} messages in other boxes, and with none:` +
+      `\n\n${figures(rows)}\n\n${ratios(rows)}`,
   )
 }
 

@@ -42,7 +42,8 @@ const SCENARIOS = [ALONE, CROWD, ROOM]
 const MOST_ALONE = 300
 const LEAST_ALONE = 5
 
-const LEGEND = `live: per second are messages delivered to everybody in the room, ${ALONE.inFlight} under way at once, or ${ROOM.inFlight} where 100 listen;
+const LEGEND = `live: per second are messages delivered to all sockets in the room,
+${ALONE.inFlight} under way at once, or ${ROOM.inFlight} if 100 listen;
 p50 and p99 are from a send to its last delivery, with nothing else under way.`
 
 /**
@@ -71,12 +72,14 @@ export async function compareLive(
     for (let round = 1; round <= setting.plan.rounds; round++) {
       for (const subject of round % 2 === 1 ? subjects : [...subjects].reverse()) {
         progress(
-          `round ${round} of ${setting.plan.rounds}: ${scenario.name}, ${subject === subjects[0] ? 'ours' : name}`,
+          `round ${round} of ${setting.plan.rounds}: ${scenario.name}, ` +
+            (subject === subjects[0] ? 'ours' : name),
         )
         subject.samples.push(
           await measureLive(subject, scenario, setting.plan).catch((error: unknown) => {
             throw new Error(
-              `${scenario.name}, ${subject === subjects[0] ? 'ours' : name}: ${(error as Error).message}\n${subject.server.log()}`,
+              `${scenario.name}, ${subject === subjects[0] ? 'ours' : name}: ` +
+                `${(error as Error).message}\n${subject.server.log()}`,
             )
           }),
         )
@@ -98,7 +101,7 @@ export async function compareLive(
   const [alone, crowd] = [ALONE, CROWD].map(({ name }) => rateOf(rows, name))
   if (alone === undefined || crowd === undefined) return text
   const share = Math.round((100 * crowd) / alone)
-  return `${text}\n\nWith idle sockets beside, ours delivers ${share} % of what it delivers without.`
+  return `${text}\n\nWith idle sockets, ours delivers ${share} % of what it delivers without them.`
 }
 
 /** Of ours, in messages per second. */

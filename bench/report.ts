@@ -7,11 +7,15 @@ import type { Summary } from './statistics'
 import { figure, table } from './table'
 
 export function describeRun(database: DatabaseServer, pinning: string, plan: Plan): string {
-  const processor = `${cpus()[0]?.model ?? 'unknown processor'}, ${cpus().length} cores, ${Math.round(totalmem() / 1024 ** 3)} GiB`
+  const gibibytes = Math.round(totalmem() / 1024 ** 3)
+  const model = cpus()[0]?.model ?? 'unknown processor'
+  const processor = `${model}, ${cpus().length} cores, ${gibibytes} GiB`
+  const system = `${type()} ${release().split('.').slice(0, 2).join('.')}, Node ${process.version}`
+  const time = new Date().toISOString().slice(0, 16).replace('T', ' ')
   return [
-    `MessageBox server, benchmark of ${new Date().toISOString().slice(0, 16).replace('T', ' ')} UTC`,
+    `MessageBox server, benchmark of ${time} UTC`,
     '',
-    `machine    ${processor}; ${type()} ${release().split('.').slice(0, 2).join('.')}, Node ${process.version}; load average ${loadavg()[0]!.toFixed(1)} at the start`,
+    `machine    ${processor}; ${system}; load average ${loadavg()[0]!.toFixed(1)} at the start`,
     `database   ${database.description}`,
     `pinning    ${pinning}`,
     `load       ${IDENTITIES} identities, requests signed beforehand; ${describeRounds(plan)}`,
@@ -62,8 +66,10 @@ export function figures(rows: Row[]): string {
   ])
 }
 
-export const LEGEND = `CPU ms each: what the server's process spends on one; database ms: what the database's does, others' queries included.
-core used: how much of its core the server took. Below about 90 % it waited: for the database, the load, or whatever else ran.`
+export const LEGEND = `CPU ms each: CPU time of the server's process for one;
+database ms: that of the database's process, including other queries.
+core used: the share of its core that the server used. Below about 90 % it waited for the database,
+the load, or other programs.`
 
 /** Compares the first subject to the second. */
 export function ratios(rows: Row[]): string {

@@ -72,7 +72,8 @@ async function runGeneration(
         const sample = await measure(subject, scenario, plan, rateOf(earlier.at(-1))).catch(
           (error: unknown) => {
             throw new Error(
-              `${scenario.name}, ${subject.name}: ${(error as Error).message}\n${subject.server.log()}`,
+              `${scenario.name}, ${subject.name}: ` +
+                `${(error as Error).message}\n${subject.server.log()}`,
             )
           },
         )

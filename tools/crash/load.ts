@@ -56,7 +56,7 @@ export class Load {
   async #send(sender: Caller, index: number): Promise<void> {
     for (let round = index; !this.#stopped; round++) {
       const large = index === 0
-      // Every fourth message has several recipients. Large ones go only to recipients that keep them.
+      // Every fourth message has several recipients. Only recipients that keep it get a large one.
       const recipients =
         !large && round % 4 === 0
           ? this.recipients.slice(1)

@@ -7,7 +7,7 @@ import { endChildren } from '../programs/processes'
 import { holdIdle } from './idle'
 import { killUnderLiveLoad } from './kill'
 
-const USAGE = `npm run soak -- idle [SOCKETS] [SECONDS]   holds idle sockets and measures a delivery;
+const USAGE = `npm run soak -- idle [SOCKETS] [SECONDS]   holds idle sockets, measures a delivery;
                                            by default 10000 sockets for 120 seconds
 npm run soak -- kill [ROUNDS]              kills the server under live load, by default 10 times
                                            on each engine
