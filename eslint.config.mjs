@@ -26,10 +26,10 @@ const FLOORS = [
   ['main.ts'],
 ]
 
-const homeless = readdirSync(new URL('src/', import.meta.url)).filter(
+const unlisted = readdirSync(new URL('src/', import.meta.url)).filter(
   (name) => !FLOORS.flat().includes(name),
 )
-if (homeless.length > 0) throw new Error(`On which floor are ${homeless.join(', ')}?`)
+if (unlisted.length > 0) throw new Error(`FLOORS in eslint.config.mjs lacks ${unlisted.join(', ')}`)
 
 const ARROWS = FLOORS.flatMap((rooms, floor) =>
   rooms.map((room) => ({
@@ -80,7 +80,7 @@ export default tseslint.config(
         {
           object: 'process',
           property: 'env',
-          message: 'The environment is read in main.ts and src/config alone.',
+          message: 'Only main.ts, src/cli and src/config may read the environment.',
         },
       ],
     },

@@ -10,12 +10,12 @@ import type { PushService } from './pushService'
 
 const TITLE = 'New message'
 /** For an access token, and until an idle connection is closed. */
-const TIMEOUT_MS = 20_000
+const FIREBASE_TIMEOUT_MS = 20_000
 const SCOPES = ['https://www.googleapis.com/auth/firebase.messaging']
 
 /** @param config of a push that is enabled */
 export function createFirebase({ account, projectId }: PushConfig): PushService {
-  const agent = new Agent({ keepAlive: true, timeout: TIMEOUT_MS })
+  const agent = new Agent({ keepAlive: true, timeout: FIREBASE_TIMEOUT_MS })
   // A unique name, since a process may run several servers.
   const app = initializeApp(
     { credential: createCredential(account!), projectId, httpAgent: agent },
@@ -73,7 +73,7 @@ function createCredential({ clientEmail, privateKey }: ServiceAccount): Credenti
     email: clientEmail,
     key: privateKey.reveal(),
     scopes: SCOPES,
-    transporterOptions: { timeout: TIMEOUT_MS },
+    transporterOptions: { timeout: FIREBASE_TIMEOUT_MS },
   })
   return {
     async getAccessToken() {

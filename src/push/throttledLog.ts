@@ -1,6 +1,6 @@
 import type { Logger } from 'pino'
 
-const INTERVAL_MS = 60_000
+const LOG_INTERVAL_MS = 60_000
 
 /** Logs the first fault of a kind at once, then one line a minute with the number of faults. */
 export class ThrottledLog {
@@ -8,7 +8,7 @@ export class ThrottledLog {
 
   constructor(
     private readonly logger: Pick<Logger, 'warn'>,
-    private readonly intervalMs = INTERVAL_MS,
+    private readonly intervalMs = LOG_INTERVAL_MS,
   ) {}
 
   /** @param fault from a fixed set, never a client's text */

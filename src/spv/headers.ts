@@ -3,7 +3,7 @@ import { asFields } from '../contract/primitives'
 import { fetchJson } from '../lib/fetchJson'
 import { HeadersUnavailable } from './verify'
 
-const TIMEOUT_MS = 3000
+const CHAINTRACKS_TIMEOUT_MS = 3000
 const MAX_ANSWER_BYTES = 64 * 1024
 /** A root is cached only for a while, since a block may still be replaced. */
 const ROOT_LIFETIME_MS = 60_000
@@ -51,7 +51,7 @@ export class ChaintracksHeaders implements ChainTracker {
   async #ask(path: string): Promise<unknown> {
     try {
       const answer = await fetchJson(`${this.url}${path}`, {
-        timeoutMs: TIMEOUT_MS,
+        timeoutMs: CHAINTRACKS_TIMEOUT_MS,
         maxBytes: MAX_ANSWER_BYTES,
       })
       const { status, value } = asFields(answer.body) ?? {}

@@ -46,7 +46,7 @@ export interface SiegePlan {
 
 const HONEST = '127.0.0.2'
 /** How often an honest client sends. */
-const INTERVAL_MS = 50
+const HONEST_INTERVAL_MS = 50
 const SEND_TIMEOUT_MS = 10_000
 /** How long the server may take to recover, and the median that counts as recovered. */
 const RECOVERY_MS = 10_000
@@ -154,7 +154,7 @@ class Honest {
     const under: Array<Promise<void>> = []
     while (Date.now() < end) {
       under.push(this.#send())
-      await pause(INTERVAL_MS)
+      await pause(HONEST_INTERVAL_MS)
     }
     await Promise.all(under)
   }
