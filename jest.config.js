@@ -8,6 +8,7 @@ module.exports = {
       { jsc: { parser: { syntax: 'typescript' }, target: 'es2022' }, module: { type: 'commonjs' } },
     ],
   },
+  testSequencer: '<rootDir>/tools/setup/sequencer.js',
   globalSetup: '<rootDir>/tools/setup/globalSetup.ts',
   globalTeardown: '<rootDir>/tools/setup/globalTeardown.ts',
   modulePathIgnorePatterns: ['<rootDir>/dist/'],
