@@ -7,11 +7,12 @@ import {
   deleteMessages,
   findByIds,
   insertInPieces,
-  insertMessages,
+  insertMessages as insertStatement,
   selectPage,
   type StoredMessage,
 } from '../../src/db/messages/sql'
 import { migrate } from '../../src/db/engine/migrate'
+import { execute } from '../../src/db/engine/transaction'
 import { createDatabase, ENGINES, type TestDatabase } from '../../tools/databases/databases'
 
 const newKey = (): string => `02${randomBytes(32).toString('hex')}`
@@ -32,6 +33,10 @@ const messageOf = (
     body: `body of ${messageId}`,
     ...more,
   }
+}
+
+async function insertMessages(knex: Knex, messages: StoredMessage[], now: number): Promise<void> {
+  await execute(knex, insertStatement(messages, now))
 }
 
 describe.each(ENGINES)('messages on %s', (engine) => {

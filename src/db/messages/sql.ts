@@ -2,7 +2,7 @@
 import type { Knex } from 'knex'
 import type { IdentityKey, ListRequest } from '../../contract/protocol'
 import { bytes, isMysql, QUERY_TIMEOUT_MS, text } from '../engine/dialect'
-import type { Rows, Statement } from '../engine/transaction'
+import { execute, type Rows, type Statement } from '../engine/transaction'
 
 /** `body` is what /listMessages returns. */
 export interface StoredMessage {
@@ -31,16 +31,28 @@ export interface MessageRow {
   updated_at: number
 }
 
+const COLUMNS = [
+  'recipient',
+  'message_box',
+  'message_id',
+  'sender',
+  'body',
+  'body_bytes',
+  'created_at',
+  'updated_at',
+]
+const INSERT = `insert into messages (${COLUMNS.join(', ')}) values `
+const ROW = `(${COLUMNS.map(() => '?').join(', ')})`
+
 /**
- * Inserts all rows in one statement, or none if it fails.
+ * Inserts all rows, or none if it fails.
  * @param now milliseconds since 1970
  */
-export function insertMessages(
-  db: Knex,
-  messages: StoredMessage[],
-  now: number,
-): Knex.QueryBuilder {
-  return db('messages').insert(messages.map((message) => toRow(message, message.body, now)))
+export function insertMessages(messages: StoredMessage[], now: number): Statement {
+  return {
+    sql: INSERT + messages.map(() => ROW).join(', '),
+    bindings: messages.flatMap((message) => toRow(message, message.body, now)),
+  }
 }
 
 /**
@@ -54,9 +66,7 @@ export async function insertInPieces(
   piece: number,
 ): Promise<void> {
   const pieces = split(message.body, piece)
-  await trx('messages')
-    .insert(toRow(message, pieces[0]!, now))
-    .timeout(QUERY_TIMEOUT_MS)
+  await trx.raw(INSERT + ROW, toRow(message, pieces[0]!, now)).timeout(QUERY_TIMEOUT_MS)
   const { recipient, messageId } = message
   const append = isMysql(trx) ? 'concat(body, ?)' : 'body || ?'
   for (const piece of pieces.slice(1)) {
@@ -67,17 +77,11 @@ export async function insertInPieces(
   }
 }
 
-function toRow(message: StoredMessage, body: string, now: number): Record<string, unknown> {
-  return {
-    recipient: message.recipient,
-    message_box: message.messageBox,
-    message_id: message.messageId,
-    sender: message.sender,
-    body,
-    body_bytes: Buffer.byteLength(message.body),
-    created_at: now,
-    updated_at: now,
-  }
+/** The values of `COLUMNS`. */
+function toRow(message: StoredMessage, body: string, now: number): Array<string | number> {
+  const { recipient, messageBox, messageId, sender } = message
+  const bytes = Buffer.byteLength(message.body)
+  return [recipient, messageBox, messageId, sender, body, bytes, now, now]
 }
 
 /** The stored messages with any of these (recipient, id) pairs, without bodies. */
@@ -112,9 +116,8 @@ export async function selectPage(
   const { messageBox, messageId, limit, offset } = request
   const andMessageId = messageId === undefined ? '' : ' and message_id = ?'
   // The index of the box covers everything but the last join: no body beyond the page is read.
-  const result = await db
-    .raw(
-      `select m.message_id, m.sender, m.body, m.created_at, m.updated_at, page.found
+  const result = await execute(db, {
+    sql: `select m.message_id, m.sender, m.body, m.created_at, m.updated_at, page.found
        from (select id, body_bytes, sum(body_bytes) over (order by id) as total,
                     count(*) over () as found
                from (select id, body_bytes from messages
@@ -123,18 +126,17 @@ export async function selectPage(
        join messages m on m.id = page.id
       where page.total <= ? or page.total = page.body_bytes
       order by page.id limit ?`,
-      [
-        recipient,
-        bytes(db, messageBox),
-        ...(messageId === undefined ? [] : [bytes(db, messageId)]),
-        limit + 1,
-        offset,
-        maxBytes,
-        limit,
-      ],
-    )
-    .timeout(QUERY_TIMEOUT_MS)
-  const rows = (isMysql(db) ? result[0] : result) as Array<MessageRow & { found: number }>
+    bindings: [
+      recipient,
+      bytes(db, messageBox),
+      ...(messageId === undefined ? [] : [bytes(db, messageId)]),
+      limit + 1,
+      offset,
+      maxBytes,
+      limit,
+    ],
+  })
+  const rows = result as unknown as Array<MessageRow & { found: number }>
   return { rows, more: rows.length > 0 && rows.length < Number(rows[0]!.found) }
 }
 

@@ -17,7 +17,7 @@ import { QUERY_TIMEOUT_MS } from '../engine/dialect'
 import { isConflict, isDuplicateKey } from '../engine/faults'
 import { readStatementLimits, USUAL_LIMITS, type StatementLimits } from '../engine/packet'
 import { Retries } from '../engine/query'
-import { transact } from '../engine/transaction'
+import { execute, transact, type Statement } from '../engine/transaction'
 import type { Headroom, QuotaCounter } from '../quotas'
 import { maxListedBytes } from './page'
 import { findByIds, idKey, insertInPieces, insertMessages, type StoredMessage } from './sql'
@@ -230,21 +230,17 @@ export class GroupCommit {
     if (large || conclude !== undefined) {
       await knex.transaction(async (trx) => {
         if (large) await insertInTurns(trx, rows, now, this.#limits)
-        else await insertMessages(trx, rows, now).timeout(QUERY_TIMEOUT_MS)
-        for (const { sql, bindings } of counter.add(trx, rows))
-          await trx.raw(sql, bindings).timeout(QUERY_TIMEOUT_MS)
+        else await runWithin(trx, insertMessages(rows, now))
+        for (const statement of counter.add(trx, rows)) await runWithin(trx, statement)
         await conclude?.(trx)
       })
     } else if (counter.counts) {
       await transact(knex, async ({ commit }) => {
-        await commit([
-          insertMessages(knex, rows, now).toSQL().toNative(),
-          ...counter.add(knex, rows),
-        ])
+        await commit([insertMessages(rows, now), ...counter.add(knex, rows)])
       })
     } else {
       // A single statement needs no explicit transaction.
-      await insertMessages(knex, rows, now).timeout(QUERY_TIMEOUT_MS)
+      await execute(knex, insertMessages(rows, now))
     }
   }
 }
@@ -317,6 +313,10 @@ class SendBatch {
   }
 }
 
+async function runWithin(trx: Knex, { sql, bindings }: Statement): Promise<void> {
+  await trx.raw(sql, bindings).timeout(QUERY_TIMEOUT_MS)
+}
+
 async function insertInTurns(
   trx: Knex,
   rows: StoredMessage[],
@@ -326,7 +326,7 @@ async function insertInTurns(
   let written = 0
   for (const batch of batchesOf(rows, limits.batch)) {
     if (batch.length === 1) await insertInPieces(trx, batch[0]!, now, limits.piece)
-    else await insertMessages(trx, batch, now).timeout(QUERY_TIMEOUT_MS)
+    else await runWithin(trx, insertMessages(batch, now))
     written += sizeOf(batch)
     if (written < TURN_BYTES) continue
     written = 0

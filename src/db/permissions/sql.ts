@@ -1,7 +1,8 @@
 /** The SQL of the table of permissions. */
 import type { Knex } from 'knex'
 import type { IdentityKey, ListPermissionsRequest } from '../../contract/protocol'
-import { bytes, QUERY_TIMEOUT_MS, text } from '../engine/dialect'
+import { bytes, isMysql, QUERY_TIMEOUT_MS, text } from '../engine/dialect'
+import { execute } from '../engine/transaction'
 
 /** A recipient's rule for one of its boxes. If `sender` is null, it applies to every sender. */
 export interface Rule {
@@ -58,13 +59,17 @@ export async function countRules(db: Knex, recipient: IdentityKey, max: number):
 export async function findRules(db: Knex, requests: WriteRequest[]): Promise<StoredRule[]> {
   if (requests.length === 0) return []
   const keys = requests.flatMap(({ recipient, messageBox, sender }) =>
-    [EVERYONE, sender].map((value) => [recipient, bytes(db, messageBox), value]),
+    [EVERYONE, sender].flatMap((value) => [recipient, bytes(db, messageBox), value]),
   )
-  return (
-    await select(db)
-      .whereIn(['recipient', 'message_box', 'sender'], keys as never)
-      .limit(keys.length)
-  ).map(toRule)
+  const names = Array.from({ length: 2 * requests.length }, () => '(?, ?, ?)').join(', ')
+  const values = isMysql(db) ? names : `values ${names}`
+  const rows = await execute(db, {
+    sql:
+      `select ${COLUMNS.join(', ')} from permissions` +
+      ` where (recipient, message_box, sender) in (${values})`,
+    bindings: keys,
+  })
+  return (rows as unknown as Row[]).map(toRule)
 }
 
 export async function findRule(
@@ -100,6 +105,15 @@ export async function listRules(
   return { rules: rows.map(toRule), totalCount: Number(counted!.count) }
 }
 
+const COLUMNS = [
+  'recipient',
+  'message_box',
+  'sender',
+  'recipient_fee',
+  'created_at',
+  'updated_at',
+] as const
+
 interface Row {
   recipient: string
   message_box: string | Buffer
@@ -111,7 +125,7 @@ interface Row {
 
 function select(db: Knex): Knex.QueryBuilder<Row> {
   return db<Row>('permissions')
-    .select('recipient', 'message_box', 'sender', 'recipient_fee', 'created_at', 'updated_at')
+    .select(...COLUMNS)
     .timeout(QUERY_TIMEOUT_MS)
 }
 
