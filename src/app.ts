@@ -17,6 +17,7 @@ import { pointsOf } from './limits/meter'
 import { unlimited, type RateLimiter } from './limits/rates'
 import { OPERATOR_ROUTES } from './operator'
 import { faultLogOf, logRequests } from './http/requestLog'
+import { once } from './lib/once'
 import { DOCUMENT_ROUTES } from './openapi'
 import { createDocument } from './openapi/document'
 import { PAGE_ROUTES } from './pages'
@@ -35,7 +36,7 @@ interface App {
 export function createApp(context: Context, sockets?: RequestListener): App {
   const { config, auth, info, limits, logger, metrics, overlay, tracing } = context
   const { prefix } = config.http
-  const openapi = createDocument({ info, prefix })
+  const openapi = once(() => createDocument({ info, prefix }))
   const table = createRouteTable(prefix, [
     ...createRoutes([HANDSHAKE], context),
     ...createRoutes(OPERATOR_ROUTES, context),

@@ -1,12 +1,13 @@
 /** The routes of the OpenAPI and AsyncAPI documents. */
 import { createHash } from 'node:crypto'
 import { STRING } from '../contract/answers'
+import { once } from '../lib/once'
 import type { Operation } from '../routes/route'
 import { createEventsDocument } from '../ws/events/asyncapi'
 
 interface DocumentParts {
   /** Created by `createDocument`. */
-  openapi: object
+  openapi: () => object
 }
 
 /** Declares the route of a document that does not change while the server runs. */
@@ -39,13 +40,17 @@ const createDocumentRoute = (
   sample: `const response = await fetch(\`\${host}${path}\`)
 console.log((await response.json()).info.title)`,
   createHandler(parts) {
-    const body = Buffer.from(JSON.stringify(contentOf(parts)))
-    const headers = {
-      'content-type': 'application/json; charset=utf-8',
-      'cache-control': 'no-cache',
-      etag: `"${createHash('sha256').update(body).digest('base64url')}"`,
-    }
+    const answer = once(() => {
+      const body = Buffer.from(JSON.stringify(contentOf(parts)))
+      const headers = {
+        'content-type': 'application/json; charset=utf-8',
+        'cache-control': 'no-cache',
+        etag: `"${createHash('sha256').update(body).digest('base64url')}"`,
+      }
+      return { body, headers }
+    })
     return (_req, res) => {
+      const { body, headers } = answer()
       res.set(headers).send(body)
     }
   },
@@ -58,7 +63,7 @@ export const DOCUMENT_ROUTES = [
     'HTTP API (OpenAPI 3.1)',
     'openapi',
     { openapi: '3.1.0' },
-    ({ openapi }) => openapi,
+    ({ openapi }) => openapi(),
   ),
   createDocumentRoute(
     '/asyncapi.json',

@@ -1,5 +1,6 @@
 import type { Config } from '../config'
 import { toApiError } from '../contract/errors'
+import { once } from '../lib/once'
 import { checkReadiness, type HealthParts } from '../operator/health'
 import { currentInfo, type Info } from '../operator/info'
 import { faultLogOf } from '../http/requestLog'
@@ -11,7 +12,7 @@ import { assetHandler, type Assets } from './assets'
 import { docsPage } from './docs'
 import { eventsPage } from './docs/events'
 import { homeHandler, type HomeParts } from './home'
-import type { Page, Site } from './layout'
+import type { Site } from './layout'
 import { pageHandler } from './page'
 import { tryPage } from './try'
 
@@ -20,7 +21,7 @@ export interface PagesParts extends HealthParts {
   info: Info
   advertiser: { state: object | undefined }
   assets: Assets
-  openapi: OpenApiDocument
+  openapi: () => OpenApiDocument
   logger: Logger
 }
 
@@ -48,7 +49,7 @@ export const PAGE_ROUTES: Array<RouteDeclaration<PagesParts>> = [
   ),
   page('/docs', 'HTTP API page', (parts) => {
     const site = siteOf(parts)
-    const docs = once(() => docsPage(parts.openapi, site))
+    const docs = once(() => docsPage(parts.openapi(), site))
     return pageHandler({ site, assets: parts.assets }, docs)
   }),
   page('/docs/events', 'Socket events page', (parts) => {
@@ -74,12 +75,6 @@ export const PAGE_ROUTES: Array<RouteDeclaration<PagesParts>> = [
     isEnabled: ({ config }) => config.http.prefix !== '',
   },
 ]
-
-/** Renders a page at its first request, so that a start of the server does not wait for it. */
-function once(render: () => Page): () => Page {
-  let page: Page | undefined
-  return () => (page ??= render())
-}
 
 function statusOf(parts: PagesParts): HomeParts['status'] {
   return async (req) => {

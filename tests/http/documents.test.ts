@@ -85,7 +85,7 @@ test('the document describes exactly the routes of the server', async () => {
   const table = [
     ...createRoutes([HANDSHAKE], context),
     ...createRoutes(OPERATOR_ROUTES, context),
-    ...createRoutes(DOCUMENT_ROUTES, { openapi: {} }),
+    ...createRoutes(DOCUMENT_ROUTES, { openapi: () => ({}) }),
     ...createRoutes(IDENTITY_ROUTES, context),
     ...context.overlay.routes,
   ]
