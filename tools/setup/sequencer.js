@@ -2,16 +2,19 @@
 // so by itself only after a first run.
 const Sequencer = require('@jest/test-sequencer').default
 
-/** More than 10 seconds each, the slowest first. */
+/**
+ * More than 10 seconds each, the slowest first. Siege measures delays, so it does not start
+ * together with the browser.
+ */
 const SLOW = [
   'browser/pages',
-  'siege/siege',
   'durability/kill',
   'durability/migration',
   'db/galera',
   'operator/stop',
   'live/bounds',
   'live/clients',
+  'siege/siege',
   'payments/kill',
   'cli/admin',
   'overlay/topic',
