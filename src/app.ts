@@ -57,12 +57,12 @@ export function createApp(context: Context, sockets?: RequestListener): App {
   app.disable('x-powered-by')
   app.disable('etag')
   const classes = createMessageClasses(app)
-  app.use(tracing.middleware(nameOf, isProxied))
+  if (tracing.middleware !== undefined) app.use(tracing.middleware(nameOf, isProxied))
   app.use(logRequests({ ...context, isProxied, routeOf: nameOf, isPolled: isProbe }))
   app.use(cors)
   app.use(table.serve('open'))
   app.use(rejectUnknown(table, notFound), ...auth)
-  app.use(...limitIdentities(limits.perIdentity))
+  if (limits.perIdentity !== unlimited) app.use(limitIdentities(limits.perIdentity))
   app.use(table.serve('identity'))
   app.use((req) => {
     throw notFound(req.path)
@@ -132,23 +132,15 @@ export function createApp(context: Context, sockets?: RequestListener): App {
   return { onRequest, classes }
 }
 
-/** Rejects requests of an identity over its rate limit. Does nothing if the limit is off. */
-function limitIdentities(limiter: RateLimiter): [RequestHandler, ...RequestHandler[]] {
-  if (limiter === unlimited)
-    return [
-      (_req, _res, next) => {
-        next()
-      },
-    ]
-  return [
-    async (req, _res, next) => {
-      await limiter.consume(
-        (req as AuthRequest).auth.identityKey,
-        1 + pointsOf({ bytes: exchangeOf(req).bodyBytes }),
-      )
-      next()
-    },
-  ]
+/** Rejects requests of an identity over its rate limit. */
+function limitIdentities(limiter: RateLimiter): RequestHandler {
+  return async (req, _res, next) => {
+    await limiter.consume(
+      (req as AuthRequest).auth.identityKey,
+      1 + pointsOf({ bytes: exchangeOf(req).bodyBytes }),
+    )
+    next()
+  }
 }
 
 /** Answers 404 and 405 to requests without credentials, which authentication would answer 401. */

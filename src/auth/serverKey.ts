@@ -6,6 +6,7 @@ import { createHmac, timingSafeEqual } from 'node:crypto'
 import { inspect } from 'node:util'
 import * as secp256k1 from 'secp256k1'
 import type { IdentityKey } from '../contract/protocol'
+import { BoundedMap } from '../lib/boundedMap'
 import { Secret } from '../lib/secret'
 
 /**
@@ -72,7 +73,7 @@ export class NativeServerKey implements ServerKey {
    * Least recently used first. Only counterparties with a valid signature are cached, so others
    * cannot evict them.
    */
-  readonly #known = new Map<Counterparty, Relation>()
+  readonly #known = new BoundedMap<Counterparty, Relation>(MAX_KNOWN_COUNTERPARTIES)
 
   constructor(privateKey: Secret) {
     this.#rootKey = Buffer.from(privateKey.reveal(), 'hex')
@@ -97,7 +98,7 @@ export class NativeServerKey implements ServerKey {
       return false
     }
     if (!secp256k1.ecdsaVerify(compact, hash, publicKey)) return false
-    this.#remember(key.counterparty, relation)
+    this.#known.set(key.counterparty, relation)
     return true
   }
 
@@ -142,13 +143,6 @@ export class NativeServerKey implements ServerKey {
     if (known !== undefined) return known
     const publicKey = secp256k1.publicKeyConvert(this.#counterpartyKey(counterparty), false)
     return { publicKey, secret: secp256k1.publicKeyTweakMul(publicKey, this.#rootKey, true) }
-  }
-
-  #remember(counterparty: Counterparty, relation: Relation): void {
-    this.#known.delete(counterparty)
-    this.#known.set(counterparty, relation)
-    if (this.#known.size > MAX_KNOWN_COUNTERPARTIES)
-      this.#known.delete(this.#known.keys().next().value!)
   }
 
   #counterpartyKey(counterparty: Counterparty): Buffer {

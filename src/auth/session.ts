@@ -15,6 +15,7 @@
  */
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { IdentityKey } from '../contract/protocol'
+import { BoundedMap } from '../lib/boundedMap'
 import type { ServerKey } from './serverKey'
 
 export interface Session {
@@ -58,7 +59,7 @@ export class SessionSealer {
    * By the server's nonce, the least recently used first. Only sessions with a valid signature are
    * cached, so that others cannot evict them.
    */
-  readonly #cached = new Map<string, Session>()
+  readonly #cached = new BoundedMap<string, Session>(MAX_CACHED_SESSIONS)
 
   /** @param secret the sealing key, 32 bytes; see `deriveSealingKey` */
   constructor(secret: Buffer) {
@@ -105,10 +106,7 @@ export class SessionSealer {
     // Connections remember their own sessions, and over HTTP such a nonce names none.
     if (!this.#cached.has(session.serverNonce) && this.isConnectionNonce(session.serverNonce))
       return
-    this.#cached.delete(session.serverNonce)
     this.#cached.set(session.serverNonce, session)
-    if (this.#cached.size > MAX_CACHED_SESSIONS)
-      this.#cached.delete(this.#cached.keys().next().value!)
   }
 
   /** Makes a nonce of 48 bytes for a connection, which remembers its session. */

@@ -1,19 +1,27 @@
 /** The values that requests consist of, and their checks. */
 import { publicKeyConvert } from 'secp256k1'
+import { BoundedMap } from '../lib/boundedMap'
 import { ApiError } from './errors'
 import { MAX_NAME_LENGTH, type IdentityKey } from './protocol'
 
 /** An object with unknown fields. */
 export type Fields = Record<string, unknown>
 
+/** Keys that are on the curve, in their canonical form. */
+const knownKeys = new BoundedMap<string, true>(10_000)
+
 /**
  * An identity key in its canonical form: compressed, lower-case hex. Upper case and the
  * uncompressed form are accepted. Undefined if the value is no public key on the curve.
  */
 export function toIdentityKey(value: unknown): IdentityKey | undefined {
-  if (typeof value !== 'string' || !KEY_PATTERN.test(value)) return undefined
+  if (typeof value !== 'string') return undefined
+  if (knownKeys.has(value)) return value
+  if (!KEY_PATTERN.test(value)) return undefined
   try {
-    return Buffer.from(publicKeyConvert(Buffer.from(value, 'hex'), true)).toString('hex')
+    const key = Buffer.from(publicKeyConvert(Buffer.from(value, 'hex'), true)).toString('hex')
+    knownKeys.set(key, true)
+    return key
   } catch {
     return undefined
   }

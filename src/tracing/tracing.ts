@@ -3,11 +3,11 @@ import type { Mailbox } from '../mailbox'
 
 export interface Tracing {
   /**
-   * Makes a span for each request. It must be the first middleware.
+   * Makes a span for each request. It must be the first middleware. Undefined if tracing is off.
    * @param routeOf the name of a path's route
    * @param isTrusted whether a request may continue the trace that it names
    */
-  middleware: (
+  middleware?: (
     routeOf: (path: string) => string,
     isTrusted: (req: Request) => boolean,
   ) => RequestHandler
@@ -19,9 +19,6 @@ export interface Tracing {
 
 /** Tracing is off. */
 export const noTracing: Tracing = {
-  middleware: () => (_req, _res, next) => {
-    next()
-  },
   trace: (mailbox) => mailbox,
   close: async () => {},
 }
