@@ -7,8 +7,10 @@ import { MAX_NAME_LENGTH, type IdentityKey } from './protocol'
 /** An object with unknown fields. */
 export type Fields = Record<string, unknown>
 
+/** Few, since any client can fill it: about 150 bytes each. */
+const MAX_KNOWN_KEYS = 1000
 /** Keys that are on the curve, in their canonical form. */
-const knownKeys = new BoundedMap<string, true>(10_000)
+const knownKeys = new BoundedMap<string, true>(MAX_KNOWN_KEYS)
 
 /**
  * An identity key in its canonical form: compressed, lower-case hex. Upper case and the
