@@ -89,8 +89,13 @@ export async function compareLive(
       room.close()
       await server.stop()
     }
+    const { goal, ...described } = scenario
     rows.push({
-      scenario: { ...scenario, connections: 1 + scenario.listeners + scenario.idle },
+      scenario: {
+        ...described,
+        ...(other === 'proto' && goal !== undefined && { goal }),
+        connections: 1 + scenario.listeners + scenario.idle,
+      },
       subjects: [
         ['ours', summarize(subjects[0].samples)],
         [name, summarize(subjects[1].samples)],

@@ -74,32 +74,37 @@ const message = (recipient: string | string[], body: string): object => ({
   },
 })
 
+/**
+ * Opens sockets one after another.
+ * @returns those that the server has let in, at least one, or none if the siege ends before
+ */
 async function openSockets(
-  stranger: Stranger,
+  { stranger, goesOn }: { stranger: Stranger; goesOn: () => boolean },
   count: number,
-  wallet: Buffer,
-  reads: boolean,
+  { wallet = randomBytes(32), reads = true }: { wallet?: Buffer; reads?: boolean } = {},
 ): Promise<LightSocket[]> {
   const sockets: LightSocket[] = []
-  for (let made = 0; made < count; made++) {
+  for (let tried = 0; goesOn() && (tried < count || sockets.length === 0); tried++) {
     const socket = new LightSocket(`http://127.0.0.1:${stranger.port}`, {
       key: wallet,
       options: { reconnection: false, localAddress: stranger.address } as object,
     })
-    sockets.push(socket)
-    await Promise.race([
+    const isProven = await Promise.race([
       socket.authenticate().then(
-        () => {
-          socket.emit('joinRoom', `${socket.identityKey}-inbox`)
-        },
-        () => {},
+        () => true,
+        () => false,
       ),
-      pause(1000),
+      pause(1000, false),
     ])
-    if (!reads)
-      (
-        socket.raw.io.engine.transport as unknown as { ws?: { _socket: Socket } }
-      ).ws?._socket.pause()
+    const { ws } = socket.raw.io.engine.transport as unknown as { ws?: { _socket: Socket | null } }
+    const connection = ws?._socket
+    if (!isProven || connection === undefined || connection === null) {
+      socket.close()
+      continue
+    }
+    socket.emit('joinRoom', `${socket.identityKey}-inbox`)
+    if (!reads) connection.pause()
+    sockets.push(socket)
   }
   return sockets
 }
@@ -341,42 +346,43 @@ export const ATTACKS: Record<string, Attack> = {
   },
   'sockets of one identity that do not read': async (stranger, goesOn) => {
     const wallet = randomBytes(32)
-    const sockets = await openSockets(stranger, 60, wallet, false)
-    const [sender] = await openSockets(stranger, 1, wallet, true)
-    while (goesOn()) {
-      sender!.emit('sendMessage', {
-        roomId: `${sender!.identityKey}-inbox`,
+    const [sender] = await openSockets({ stranger, goesOn }, 1, { wallet })
+    const sockets = await openSockets({ stranger, goesOn }, 60, { wallet, reads: false })
+    while (sender !== undefined && goesOn()) {
+      sender.emit('sendMessage', {
+        roomId: `${sender.identityKey}-inbox`,
         message: {
           messageId: randomUUID(),
-          recipient: sender!.identityKey,
+          recipient: sender.identityKey,
           body: 'x'.repeat(900_000),
         },
       })
       await pause(300)
     }
-    for (const socket of [...sockets, sender!]) socket.close()
+    for (const socket of sockets) socket.close()
+    sender?.close()
   },
   'sends that are far too large for a socket': async (stranger, goesOn) => {
     await many(3, goesOn, async () => {
-      const [socket] = await openSockets(stranger, 1, randomBytes(32), true)
+      const [socket] = await openSockets({ stranger, goesOn }, 1)
+      if (socket === undefined) return
       const data = {
-        roomId: `${socket!.identityKey}-inbox`,
+        roomId: `${socket.identityKey}-inbox`,
         message: {
           messageId: randomUUID(),
-          recipient: socket!.identityKey,
+          recipient: socket.identityKey,
           body: 'x'.repeat(5_500_000),
         },
       }
-      for (let sent = 0; sent < 3; sent++) socket!.emit('sendMessage', data)
+      for (let sent = 0; sent < 3; sent++) socket.emit('sendMessage', data)
       await pause(1000)
-      socket!.close()
+      socket.close()
     })
   },
   'many sockets of one identity, and many messages to them': async (stranger, goesOn) => {
-    const wallet = randomBytes(32)
-    const sockets = await openSockets(stranger, 60, wallet, true)
-    const sender = sockets.at(-1)!
-    while (goesOn()) {
+    const sockets = await openSockets({ stranger, goesOn }, 60)
+    const sender = sockets.at(-1)
+    while (sender !== undefined && goesOn()) {
       for (let sent = 0; sent < 4; sent++)
         sender.emit('sendMessage', {
           roomId: `${sender.identityKey}-inbox`,
