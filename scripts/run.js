@@ -7,7 +7,7 @@ const program = process.argv[2]
 process.argv.splice(1, 2, join(root, program))
 let folder = 'dist'
 try {
-  require('../tools/programs/transpile')
+  require('../scripts/transpile')
   process.setSourceMapsEnabled(true)
   folder = '.'
 } catch (error) {

@@ -208,7 +208,7 @@ class Worker {
         {
           execArgv: [
             `--max-old-space-size=${MAX_HEAP_MIB}`,
-            ...(compiled ? [] : ['-r', join(__dirname, '../../tools/programs/transpile.js')]),
+            ...(compiled ? [] : ['-r', join(__dirname, '../../scripts/transpile.js')]),
           ],
           serialization: 'advanced',
           // V8's output before an abort is of no use.

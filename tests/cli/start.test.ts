@@ -13,7 +13,7 @@ import { eventually, ServerProcess } from '../../tools/programs/processes'
 import { onEnd } from '../../tools/servers/server'
 
 const MAIN = join(__dirname, '../../src/main.ts')
-const FROM_SOURCE = ['-r', join(__dirname, '../../tools/programs/transpile.js')]
+const FROM_SOURCE = ['-r', join(__dirname, '../../scripts/transpile.js')]
 
 function newFolder(): string {
   const folder = mkdtempSync(join(tmpdir(), 'messagebox-start-'))

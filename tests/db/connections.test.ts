@@ -177,7 +177,7 @@ describe('SQLite', () => {
     const { filename } = running.server.context.config.db.connection as { filename: string }
     const holder = new Child(process.execPath, [
       '-r',
-      join(__dirname, '../../tools/programs/transpile.js'),
+      join(__dirname, '../../scripts/transpile.js'),
       '-e',
       `
       const { sqliteDriver } = require(${JSON.stringify(join(__dirname, '../../src/db/engine/sqliteDriver.ts'))})

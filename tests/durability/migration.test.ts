@@ -7,7 +7,7 @@ import { Child } from '../../tools/programs/processes'
 
 const PROGRAM = [
   '-r',
-  join(__dirname, '../../tools/programs/transpile.js'),
+  join(__dirname, '../../scripts/transpile.js'),
   join(__dirname, '../../tools/programs/migrateAndDie.ts'),
 ]
 

@@ -11,7 +11,7 @@ let port: number
 
 beforeAll(async () => {
   child = fork(join(__dirname, '../../tools/programs/measuredServer.ts'), {
-    execArgv: ['--expose-gc', '-r', join(__dirname, '../../tools/programs/transpile.js')],
+    execArgv: ['--expose-gc', '-r', join(__dirname, '../../scripts/transpile.js')],
   })
   const [message] = (await once(child, 'message')) as [{ port: number }]
   port = message.port

@@ -100,7 +100,7 @@ test('without an endpoint, the server does not load the SDK of OpenTelemetry', a
     })`
   const child = new Child(process.execPath, [
     '-r',
-    join(__dirname, '../../tools/programs/transpile.js'),
+    join(__dirname, '../../scripts/transpile.js'),
     '-e',
     program,
   ])

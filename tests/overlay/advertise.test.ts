@@ -171,7 +171,7 @@ test('the admin tool can advertise, list and revoke', async () => {
     const unset = Object.fromEntries(VARIABLES.map((name) => [name, '']))
     return await promisify(execFile)(
       process.execPath,
-      ['-r', './tools/programs/transpile.js', 'src/cli/admin.ts', ...parameters],
+      ['-r', './scripts/transpile.js', 'src/cli/admin.ts', ...parameters],
       { env: { ...process.env, ...unset, ...settings }, timeout: 30_000 },
     ).then(
       ({ stdout }) => ({ code: 0, output: stdout }),

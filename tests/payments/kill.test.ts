@@ -24,7 +24,7 @@ import { WalletChain } from '../../tools/chain/walletChain'
 
 const PROGRAM = [
   '-r',
-  join(__dirname, '../../tools/programs/transpile.js'),
+  join(__dirname, '../../scripts/transpile.js'),
   join(__dirname, '../../tools/programs/serveAndDie.ts'),
 ]
 

@@ -216,7 +216,7 @@ test('the server loads firebase-admin only if push is on', async () => {
     (env) =>
       new Child(process.execPath, [
         '-r',
-        join(__dirname, '../../tools/programs/transpile.js'),
+        join(__dirname, '../../scripts/transpile.js'),
         '-e',
         `
     const { parseConfig } = require(${JSON.stringify(join(__dirname, '../../src/config/index.ts'))})

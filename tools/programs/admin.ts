@@ -6,7 +6,11 @@ import { tmpdir } from 'node:os'
 import { dirname, join } from 'node:path'
 import { VARIABLES, type FlatEnv } from '../../src/config'
 
-const PROGRAM = ['-r', join(__dirname, 'transpile.js'), join(__dirname, '../../src/cli/admin.ts')]
+const PROGRAM = [
+  '-r',
+  join(__dirname, '../../scripts/transpile.js'),
+  join(__dirname, '../../src/cli/admin.ts'),
+]
 
 export interface AdminRun {
   code: number | null

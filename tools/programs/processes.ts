@@ -12,7 +12,7 @@ const ROOT = join(__dirname, '..', '..')
 const FROM_SOURCE = [
   '--enable-source-maps',
   '-r',
-  join(__dirname, 'transpile.js'),
+  join(__dirname, '../../scripts/transpile.js'),
   join(ROOT, 'src', 'main.ts'),
 ]
 const FROM_BUILD = ['--enable-source-maps', join(ROOT, 'dist', 'src', 'main.js')]

@@ -88,7 +88,7 @@ export async function besiege({
       (_value, index) =>
         new Child(process.execPath, [
           '-r',
-          join(__dirname, '../programs/transpile.js'),
+          join(__dirname, '../../scripts/transpile.js'),
           join(__dirname, 'attacker.ts'),
           String(port),
           `127.0.0.${9 + index}`,

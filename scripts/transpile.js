@@ -11,7 +11,7 @@ const options = {
   sourceMaps: 'inline',
 }
 const { version } = require('@swc/core/package.json')
-const folder = join(__dirname, '../../node_modules/.cache/transpiled')
+const folder = join(__dirname, '../node_modules/.cache/transpiled')
 
 require.extensions['.ts'] = (module, filename) => {
   module._compile(transpile(filename), filename)
