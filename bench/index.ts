@@ -12,6 +12,7 @@ import {
   type BenchDatabase,
   type DatabaseServer,
 } from './database'
+import { compareToLimit } from './limit'
 import { compareLive } from './live'
 import { fillBox } from './messages'
 import { pin } from './pinning'
@@ -60,6 +61,8 @@ async function compareArrangements(databases: DatabaseServer, setting: Setting):
     setting,
   )
   print(`${figures(rows)}\n\n${LEGEND}\n\n${ratios(rows)}`)
+  const send = rows.find(({ scenario }) => scenario.name === SEND.name)
+  if (send !== undefined) print(`\n${await compareToLimit(send.subjects[0]![1].rate, setting)}`)
 }
 
 /** Compares two checkouts, to find out whether a change made anything slower. */

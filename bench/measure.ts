@@ -122,7 +122,7 @@ async function warmUp(
 }
 
 /** Every connection takes the next operation when it has finished one. */
-async function workOff(
+export async function workOff(
   connections: Connection[],
   operations: Operation[],
   leastBytes: number,

@@ -21,16 +21,17 @@ export interface ServerProcess {
 }
 
 const ROOT = join(__dirname, '..')
-const EMBEDDED = [
-  '-r',
-  require.resolve('ts-node/register/transpile-only'),
-  join(ROOT, 'bench', 'stockServer.ts'),
-]
-/** `ours` is what `npm start` runs. The others embed the same compiled server. */
+const FROM_SOURCE = ['-r', join(ROOT, 'scripts', 'transpile.js')]
+const EMBEDDED = [...FROM_SOURCE, join(ROOT, 'bench', 'stockServer.ts')]
+/**
+ * `ours` is what `npm start` runs. `stock` and `proto` embed the same compiled server. `limit` is
+ * no server of messages.
+ */
 const PROGRAMS = {
   ours: [programOf(ROOT)],
   stock: [...EMBEDDED, 'stock'],
   proto: [...EMBEDDED, 'proto'],
+  limit: [...FROM_SOURCE, join(ROOT, 'bench', 'limitServer.ts')],
 }
 const START_TIMEOUT = 30_000
 const STOP_TIMEOUT = 5000
@@ -42,7 +43,7 @@ const STOP_TIMEOUT = 5000
  */
 export async function startServer(
   arrangement: Arrangement,
-  database: DatabaseConfig,
+  database: DatabaseConfig | undefined,
   core: string | undefined,
   settings: FlatEnv = {},
   profile?: string,
@@ -70,8 +71,10 @@ export async function startServer(
       MAX_PAGE_BYTES: '8mb',
       ...UNMETERED,
       SERVER_PRIVATE_KEY: randomBytes(32).toString('hex'),
-      KNEX_DB_CLIENT: database.client,
-      KNEX_DB_CONNECTION: JSON.stringify(database.connection),
+      ...(database !== undefined && {
+        KNEX_DB_CLIENT: database.client,
+        KNEX_DB_CONNECTION: JSON.stringify(database.connection),
+      }),
       ...settings,
     },
     stdio: ['ignore', 'pipe', 'pipe'],

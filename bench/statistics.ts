@@ -34,7 +34,7 @@ export function summarize(samples: Sample[]): Summary {
   }
 }
 
-function median(ordered: number[]): number {
+export function median(ordered: number[]): number {
   const middle = ordered.length / 2
   return (ordered[Math.ceil(middle) - 1]! + ordered[Math.floor(middle)]!) / 2
 }
@@ -44,7 +44,7 @@ function quantile(ordered: number[], share: number): number {
   return ordered[Math.max(0, Math.ceil(ordered.length * share) - 1)]!
 }
 
-function sorted(values: number[]): number[] {
+export function sorted(values: number[]): number[] {
   return values.sort((a, b) => a - b)
 }
 
