@@ -13,7 +13,7 @@ COPY migrations migrations
 COPY docs docs
 COPY src src
 COPY web web
-RUN npm run build && npm prune --omit=dev --no-audit --no-fund
+RUN npm run build && npm prune --omit=dev --no-audit --no-fund && rm -rf node_modules/.cache
 
 FROM node:22-bookworm-slim
 ENV NODE_ENV=production

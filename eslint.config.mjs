@@ -34,10 +34,9 @@ if (unlisted.length > 0) throw new Error(`FLOORS in eslint.config.mjs lacks ${un
 const ARROWS = FLOORS.flatMap((rooms, floor) =>
   rooms.map((room) => ({
     target: `./src/${room}`,
-    from: [
-      ...rooms.filter((other) => other !== room && floor > 0),
-      ...FLOORS.slice(floor + 1).flat(),
-    ].map((other) => `./src/${other}`),
+    from: [...rooms.filter((other) => other !== room), ...FLOORS.slice(floor + 1).flat()].map(
+      (other) => `./src/${other}`,
+    ),
   })),
 ).filter(({ from }) => from.length > 0)
 
@@ -80,7 +79,7 @@ export default tseslint.config(
         {
           object: 'process',
           property: 'env',
-          message: 'Only main.ts, src/cli and src/config may read the environment.',
+          message: 'Only main.ts and src/cli may read the environment.',
         },
       ],
     },

@@ -28,7 +28,7 @@ npm run bench -- --settings  what metrics, logs and limits cost, and nothing els
 npm run bench -- --full  everything, and an empty table against one with 1,000,000 messages
 npm run bench -- --against FOLDER  this checkout against another built one, such as a release
 npm run bench -- --only send,live  these scenarios alone; combines with --against
-npm run bench -- --profile FOLDER  writes a CPU profile of each server there, but the stock one
+npm run bench -- --profile FOLDER  writes CPU profiles of our servers there
 npm run bench -- --quick a smoke test of the benchmark itself: its figures mean little
 `
 

@@ -7,7 +7,7 @@ const program = process.argv[2]
 process.argv.splice(1, 2, join(root, program))
 let folder = 'dist'
 try {
-  require('../scripts/transpile')
+  require('./transpile')
   process.setSourceMapsEnabled(true)
   folder = '.'
 } catch (error) {
@@ -18,7 +18,7 @@ try {
 } catch {
   process.stderr.write(
     `"npm run ${process.env.npm_lifecycle_event ?? program}" needs the development dependencies: ` +
-      'npm ci\n',
+      'npm ci --include=dev\n',
   )
   process.exit(1)
 }

@@ -8,7 +8,7 @@ import type { IncomingMessage, RequestListener, ServerResponse } from 'node:http
 import { hasCredentials, type AuthRequest } from './auth/http'
 import type { Context } from './context'
 import { ApiError, toApiError } from './contract/errors'
-import { cors } from './http/cors'
+import { cors, setCorsHeaders } from './http/cors'
 import { createMessageClasses, Exchange, exchangeOf, type MessageClasses } from './http/exchange'
 import { sendErrorResponse } from './http/errorResponse'
 import { isTarget, mergeSlashes, toPath } from './http/target'
@@ -81,17 +81,14 @@ export function createApp(context: Context, sockets?: RequestListener): App {
   }
   /** Rejects without Express, which costs too much under a flood of requests. */
   const reject = (req: IncomingMessage, res: ServerResponse, error: unknown): void => {
-    const { code, headers, status } = toApiError(error, logger)
+    const apiError = toApiError(error, logger)
+    const { code, status } = apiError
     const [path] = req.url!.split('?', 1)
     metrics.rejected(code, 'http')
     metrics.request(nameOf(path!), status, 0)
     logger.debug({ method: req.method, status, code }, 'a request was rejected unread')
-    const apiError = new ApiError(code, (error as Error).message, (error as ApiError).details, {
-      headers,
-    })
-    cors(req, res, () => {
-      sendErrorResponse(res, describeAt(path!, apiError))
-    })
+    setCorsHeaders(req, res)
+    sendErrorResponse(res, describeAt(path!, apiError))
   }
   const turns = new Turns()
   const enqueue = (address: string, req: IncomingMessage, res: ServerResponse): void => {
@@ -113,21 +110,21 @@ export function createApp(context: Context, sockets?: RequestListener): App {
       req.method === 'OPTIONS' || isProbe(req.url!.split('?', 1)[0]!)
         ? limits.cheap
         : limits.perAddress
+    let counted: void | Promise<void>
     try {
-      const counted = limiter.consume(address)
-      if (counted === undefined) enqueue(address, req, res)
-      else
-        counted.then(
-          () => {
-            enqueue(address, req, res)
-          },
-          (error: unknown) => {
-            reject(req, res, error)
-          },
-        )
+      counted = limiter.consume(address)
     } catch (error) {
-      reject(req, res, error)
+      return void reject(req, res, error)
     }
+    if (counted === undefined) return void enqueue(address, req, res)
+    counted.then(
+      () => {
+        enqueue(address, req, res)
+      },
+      (error: unknown) => {
+        reject(req, res, error)
+      },
+    )
   }
   return { onRequest, classes }
 }

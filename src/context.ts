@@ -4,6 +4,7 @@ import type { Knex } from 'knex'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import { Brc103 } from './auth/brc103'
+import { CursorSealer, deriveCursorKey } from './auth/cursor'
 import { httpAuth } from './auth/http'
 import { MemoryReplayGuard, type ReplayGuard } from './auth/replay'
 import { deriveMembershipKey, deriveSealingKey, SessionSealer } from './auth/session'
@@ -91,7 +92,7 @@ export interface Overrides {
 
 export async function createContext(config: Config, overrides: Overrides = {}): Promise<Context> {
   const infrastructure = createInfrastructure(config, overrides)
-  const domain = createDomain(infrastructure, overrides)
+  const domain = await createDomain(infrastructure, overrides)
   const transports = await createTransports({ ...infrastructure, ...domain }, overrides)
   const context = { ...infrastructure, ...domain, ...transports }
   registerGauges(context)
@@ -128,7 +129,7 @@ function createInfrastructure(config: Config, overrides: Overrides): Infrastruct
   }
 }
 
-function createDomain(infrastructure: Infrastructure, overrides: Overrides): Domain {
+async function createDomain(infrastructure: Infrastructure, overrides: Overrides): Promise<Domain> {
   const { config, knex, limits, logger, metrics, privateKey, redis, serverKey, tracing } =
     infrastructure
   const storage = createStorage(config, infrastructure)
@@ -155,6 +156,7 @@ function createDomain(infrastructure: Infrastructure, overrides: Overrides): Dom
     store,
     priceOf,
     deliverPaid: payments.deliver,
+    cursors: new CursorSealer(await deriveCursorKey(serverKey)),
     publishers: [hub.publish, push.publish].map((publish) => bestEffort(publish, logger)),
     meter: limits.meter,
     outgoing: limits.outgoing,

@@ -3,6 +3,7 @@
  * price, stored, answered and then published, in this order: a success means that the message is
  * committed, and its sender gets the answer before the recipient's sockets get the message.
  */
+import type { CursorSealer } from './auth/cursor'
 import type { MessageStore, StoredMessage } from './db/messages'
 import { ApiError } from './contract/errors'
 import { toListedBody } from './contract/listedBody'
@@ -45,6 +46,7 @@ export interface MailboxParts {
   priceOf: PriceOf
   deliverPaid: DeliverPaid
   publishers: Publish[]
+  cursors: CursorSealer
   /** Limits the work of requests that need more than a small one. */
   meter: Meter
   /** The memory for answers that clients have not read yet. */
@@ -59,12 +61,18 @@ export function createMailbox({
   priceOf,
   deliverPaid,
   publishers,
+  cursors,
   meter,
   outgoing,
   maxPageBytes,
   metrics,
 }: MailboxParts): Mailbox {
   const lists = new Slots(meter.isOff ? Infinity : MAX_LISTS_AT_ONCE)
+  const open = (owner: IdentityKey, cursor: string): number => {
+    const after = cursors.open(owner, cursor)
+    if (after === undefined) throw new ApiError('ERR_INVALID_CURSOR')
+    return after
+  }
   return {
     async send(caller, message) {
       const { messageBox, messageIds, recipients, body } = message
@@ -92,8 +100,12 @@ export function createMailbox({
       return results
     },
 
-    async list(caller, request) {
+    async list(caller, { after: cursor, ...request }) {
       const { identityKey, address } = caller
+      const place = {
+        ...request,
+        ...(cursor !== undefined && { after: open(identityKey, cursor) }),
+      }
       // Reject a client that does not read its answers before reading another page for it.
       if (![identityKey, address].every((owner) => outgoing.hasRoom(owner, maxPageBytes)))
         throw new ApiError('ERR_SERVER_BUSY')
@@ -102,9 +114,10 @@ export function createMailbox({
         async () => {
           // Earlier lists may have used up the caller's limit: a page is charged by its bytes.
           await meter.check(caller)
-          const page = await store.list(identityKey, request)
+          const { nextAfter, ...page } = await store.list(identityKey, place)
           meter.charge(caller, { bytes: page.json.length })
-          return page
+          const nextCursor = nextAfter === null ? null : cursors.seal(identityKey, nextAfter)
+          return { ...page, nextCursor }
         },
         (page) => meter.timeOf({ bytes: page.json.length }) * MAX_LISTS_AT_ONCE,
       )

@@ -269,6 +269,11 @@ export const ERRORS = {
     text: '"offset" must be a whole number, 0 or more.',
     when: '`offset` is not a whole number, or negative',
   },
+  ERR_INVALID_CURSOR: {
+    status: 400,
+    text: '"after" must be a "nextCursor" that this server gave you. Start without it.',
+    when: "`after` is no cursor of this server, or another identity's",
+  },
   ERR_MESSAGE_ID_REQUIRED: {
     status: 400,
     text: 'Name the messages to acknowledge in "messageIds".',

@@ -100,6 +100,8 @@ export interface ListRequest extends Page {
   messageBox: string
   /** The id of the only message to list; if undefined, the whole box. */
   messageId?: string
+  /** The `nextCursor` of another page: lists what follows it. */
+  after?: string
 }
 
 export interface MessagePage {
@@ -111,6 +113,8 @@ export interface MessagePage {
   hasMore: boolean
   /** The offset of the next page, null if there is none. */
   nextOffset: number | null
+  /** Names the place after the page, null if it is the last one. */
+  nextCursor: string | null
 }
 
 /** The most rules of a page, and how many a page has by default. */

@@ -6,6 +6,8 @@ import { ApiError, type ErrorCode } from './errors'
 import { MAX_NAME_LENGTH, type IdentityKey } from './protocol'
 import { asFields, isInteger, isName, KEY_PATTERN, toIdentityKey, type Fields } from './primitives'
 
+const CURSOR = /^[\w-]{22}$/
+
 export type JsonSchema = Readonly<Record<string, unknown>>
 
 export interface Schema<T> {
@@ -41,6 +43,12 @@ export const messageId: Schema<string> = {
       `1 to ${MAX_NAME_LENGTH} characters (Unicode code points) that are not all blank, ` +
       'without half of a surrogate pair. Compared exactly.',
   },
+}
+
+/** The place after a message of a list. */
+export const cursor: Schema<string> = {
+  read: (value) => (typeof value === 'string' && CURSOR.test(value) ? value : undefined),
+  json: { type: 'string', pattern: CURSOR.source },
 }
 
 /** The name of a box, trimmed. */

@@ -35,7 +35,9 @@ export function exchangeOf(req: IncomingMessage): Exchange {
 }
 
 /**
- * The only place that overrides `write`, `end` and `destroy` of responses.
+ * Creates the classes of requests and responses. `write`, `end` and `destroy` of responses are
+ * overridden only here. Callbacks of `write` and `end` are not called for a response that is held
+ * back or whose request is left unread.
  *
  * The objects have Express's prototypes from the start. Express would otherwise change the
  * prototype of each, which makes them slow, and keeps them in memory until a full garbage
@@ -199,6 +201,7 @@ function stopReading(req: IncomingMessage): void {
 }
 
 function toBytes(chunk: unknown): Buffer {
-  if (Buffer.isBuffer(chunk)) return chunk
+  if (chunk instanceof Uint8Array)
+    return Buffer.from(chunk.buffer, chunk.byteOffset, chunk.byteLength)
   return typeof chunk === 'string' ? Buffer.from(chunk) : Buffer.alloc(0)
 }

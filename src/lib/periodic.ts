@@ -43,7 +43,7 @@ export class PeriodicJob {
   async #run(): Promise<void> {
     clearTimeout(this.#timer)
     const { run, intervalMs, onError } = this.parts
-    for (; this.#runAgain && !this.#stopped;) {
+    while (this.#runAgain && !this.#stopped) {
       this.#runAgain = false
       await run().catch(onError)
     }

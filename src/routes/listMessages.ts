@@ -14,6 +14,7 @@ import {
 import { MAX_PAGE_MESSAGES } from '../contract/protocol'
 import {
   boxName,
+  cursor,
   describe,
   field,
   messageId,
@@ -40,6 +41,15 @@ const listRequest = object(
     offset: field(offset, 'ERR_INVALID_OFFSET', {
       from: (fields) => (fields.offset === undefined ? (fields.skip ?? undefined) : fields.offset),
     }),
+    after: field(
+      describe(
+        cursor,
+        'The `nextCursor` of a page: lists what follows it, at the same cost for each page. ' +
+          '`offset` then counts from there.',
+      ),
+      'ERR_INVALID_CURSOR',
+      { optional: true },
+    ),
     messageId: field(
       describe(messageId, 'Lists this message only. If it is not in the box, the page is empty.'),
       'ERR_INVALID_MESSAGE_ID',
@@ -93,13 +103,16 @@ export const listMessages = route({
     next: { messageBox: 'letters', limit: 100, offset: 100 },
   },
   output: {
-    description: 'The page. `nextOffset` is the offset of the next page, or null on the last page.',
+    description:
+      'The page. `nextCursor` is the `after` of the next page, and `nextOffset` its offset. ' +
+      'Both are null on the last page.',
     schema: success({
       messages: listOf(LISTED),
       limit: COUNT,
       offset: COUNT,
       hasMore: FLAG,
       nextOffset: nullable(COUNT),
+      nextCursor: nullable(STRING),
     }),
     examples: {
       page: {
@@ -119,6 +132,7 @@ export const listMessages = route({
         offset: 0,
         hasMore: false,
         nextOffset: null,
+        nextCursor: null,
       },
     },
   },
@@ -127,6 +141,7 @@ export const listMessages = route({
     'ERR_INVALID_MESSAGEBOX',
     'ERR_INVALID_LIMIT',
     'ERR_INVALID_OFFSET',
+    'ERR_INVALID_CURSOR',
     'ERR_INVALID_MESSAGE_ID',
     'ERR_SCHEMA_OUTDATED',
   ],
@@ -135,7 +150,10 @@ for (const { messageId, sender, body } of messages) console.log(messageId, sende
   handler:
     ({ mailbox }: { mailbox: Mailbox }) =>
     async (recipient, request) => {
-      const { json, limit, offset, hasMore, nextOffset } = await mailbox.list(recipient, request)
-      return new JsonBytes(json.finish({ limit, offset, hasMore, nextOffset }))
+      const { json, limit, offset, hasMore, nextOffset, nextCursor } = await mailbox.list(
+        recipient,
+        request,
+      )
+      return new JsonBytes(json.finish({ limit, offset, hasMore, nextOffset, nextCursor }))
     },
 })

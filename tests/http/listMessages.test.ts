@@ -11,6 +11,7 @@ interface Page {
   offset: number
   hasMore: boolean
   nextOffset: number | null
+  nextCursor: string | null
 }
 
 const list = async (session: HandSession, request: unknown): Promise<Answer> =>
@@ -52,6 +53,9 @@ describe('POST /listMessages rejects', () => {
   })
 
   test.each<[string, string, unknown]>([
+    ['a number as a cursor', 'ERR_INVALID_CURSOR', { messageBox: 'inbox', after: 1 }],
+    ['a short cursor', 'ERR_INVALID_CURSOR', { messageBox: 'inbox', after: 'abc' }],
+    ['an invented cursor', 'ERR_INVALID_CURSOR', { messageBox: 'inbox', after: 'A'.repeat(22) }],
     ['nothing', 'ERR_MESSAGEBOX_REQUIRED', {}],
     ['null', 'ERR_MESSAGEBOX_REQUIRED', null],
     ['an array', 'ERR_MESSAGEBOX_REQUIRED', ['inbox']],
@@ -212,10 +216,18 @@ describe.each(ENGINES)('POST /listMessages on %s', (engine) => {
     ]
 
     expect([first, second, third].map(bodies)).toEqual(['01', '23', '4'])
+    const nextCursor = expect.stringMatching(/^[\w-]{22}$/)
     expect([first, second, third].map(({ messages: _messages, ...rest }) => rest)).toEqual([
-      { status: 'success', limit: 2, offset: 0, hasMore: true, nextOffset: 2 },
-      { status: 'success', limit: 2, offset: 2, hasMore: true, nextOffset: 4 },
-      { status: 'success', limit: 2, offset: 4, hasMore: false, nextOffset: null },
+      { status: 'success', limit: 2, offset: 0, hasMore: true, nextOffset: 2, nextCursor },
+      { status: 'success', limit: 2, offset: 2, hasMore: true, nextOffset: 4, nextCursor },
+      {
+        status: 'success',
+        limit: 2,
+        offset: 4,
+        hasMore: false,
+        nextOffset: null,
+        nextCursor: null,
+      },
     ])
     expect(await page(alice, { limit: 5 })).toMatchObject({ hasMore: false, nextOffset: null })
     expect(await page(alice, { limit: 1000, offset: 3, skip: 1 })).toMatchObject({
@@ -232,6 +244,45 @@ describe.each(ENGINES)('POST /listMessages on %s', (engine) => {
       hasMore: false,
       nextOffset: null,
     })
+  })
+
+  test('a cursor continues after its page, also if messages before it are gone', async () => {
+    const alice = await handshake(server.origin)
+    await fill(server, alice.identityKey, ['0', '1', '2', '3', '4', '5', '6'])
+    const bodies: string[] = []
+
+    for (let after: string | null | undefined; after !== null;) {
+      const { messages, nextCursor }: Page = await page(alice, { limit: 2, after })
+      bodies.push(...messages.map(({ body }) => body!))
+      const messageIds = messages.map(({ messageId }) => messageId)
+      expect((await post(alice, '/acknowledgeMessage', { messageIds })).status).toBe(200)
+      after = nextCursor
+    }
+
+    expect(bodies).toEqual(['0', '1', '2', '3', '4', '5', '6'])
+  })
+
+  test('"offset" counts from the cursor', async () => {
+    const alice = await handshake(server.origin)
+    await fill(server, alice.identityKey, ['0', '1', '2', '3', '4'])
+    const { nextCursor: after } = await page(alice, { limit: 1 })
+
+    expect(await page(alice, { after, offset: 2, limit: 1 })).toMatchObject({
+      messages: [{ body: '3' }],
+      nextOffset: 3,
+    })
+  })
+
+  test('a cursor works in a restarted server, and for its owner only', async () => {
+    const [alice, bob] = [await handshake(server.origin), await handshake(server.origin)]
+    await fill(server, alice.identityKey, ['0', '1'])
+    await fill(server, bob.identityKey, ['of Bob'])
+    const { nextCursor: after } = await page(alice, { limit: 1 })
+
+    await server.restart()
+
+    expect(await page(alice, { after })).toMatchObject({ messages: [{ body: '1' }] })
+    expectRefusal(await list(bob, { messageBox: 'inbox', after }), 400, 'ERR_INVALID_CURSOR')
   })
 
   test('pages hold at most MAX_PAGE_BYTES, but at least one message', async () => {

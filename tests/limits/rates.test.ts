@@ -44,6 +44,18 @@ describe('requests from one address', () => {
     expect((await fetch(`${origin}/listMessages`, { method: 'OPTIONS' })).status).toBe(200)
   })
 
+  test('an address that sends too many preflights is told so', async () => {
+    const { origin } = await startServer({ env: { RATE_LIMIT_ADDRESS: '1' } })
+    const preflight = async (): Promise<Response> =>
+      await fetch(`${origin}/listMessages`, { method: 'OPTIONS' })
+    for (let sent = 0; sent < 1200; sent++) expect((await preflight()).status).toBe(200)
+
+    const { status, headers } = await preflight()
+
+    expect(status).toBe(429)
+    expectCors(headers)
+  })
+
   test('over the limit, the server does not read a large body', async () => {
     const { origin } = await startServer({ env: { RATE_LIMIT_ADDRESS: '1' } })
     await fetch(`${origin}/info`)

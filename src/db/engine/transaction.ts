@@ -4,7 +4,7 @@
  * packet with other statements, a Galera cluster reports a failed commit as a success.
  *
  * With MySQL, they go from Knex's pool to the driver directly: in a short query, Knex's query
- * builder costs more time than the driver. They emit the same events.
+ * builder costs more time than the driver. They emit Knex's events `query` and `query-error`.
  */
 import type { Knex } from 'knex'
 import { withTimeout } from '../../lib/timeout'
@@ -72,7 +72,7 @@ async function transactOnMysql<T>(
   knex: Knex,
   work: (transaction: Transaction) => Promise<T>,
 ): Promise<T> {
-  const connection = await knex.client.acquireConnection()
+  const connection = (await knex.client.acquireConnection()) as MysqlConnection
   const send = async (statements: Statement[]): Promise<Rows[]> => {
     const sql = statements.map((statement) => statement.sql).join('; ')
     const bindings = statements.flatMap((statement) => statement.bindings)
@@ -95,8 +95,8 @@ async function transactOnMysql<T>(
       },
     })
   } catch (error) {
-    // If the connection is broken, the database rolls back by itself.
-    if (begun) await send([ROLLBACK]).catch(() => {})
+    // If the connection is broken or about to be closed, the database rolls back by itself.
+    if (begun && connection.__knex__disposed === undefined) await send([ROLLBACK]).catch(() => {})
     throw error
   } finally {
     await knex.client.releaseConnection(connection)

@@ -1,13 +1,13 @@
 /** The table of messages: everything outside this folder uses it through `MessageStore`. */
 import type { Knex } from 'knex'
 import { ApiError } from '../../contract/errors'
-import type { IdentityKey, ListRequest, MessagePage } from '../../contract/protocol'
+import type { IdentityKey } from '../../contract/protocol'
 import { Probe } from '../engine/probe'
 import { query } from '../engine/query'
 import type { Schema } from '../engine/schema'
-import { readPage } from './page'
+import { readPage, type StoredPage } from './page'
 import type { Removal } from './remove'
-import { findByIds, idKey, type StoredMessage } from './sql'
+import { findByIds, idKey, type PageRequest, type StoredMessage } from './sql'
 import type { GroupCommit, InsertOptions, Stored } from './write'
 
 export { createRemoval, type Removal } from './remove'
@@ -26,7 +26,7 @@ export interface MessageStore {
    * not stored.
    */
   findAll: (messages: Array<Omit<StoredMessage, 'body'>>) => Promise<number[] | undefined>
-  list: (recipient: IdentityKey, request: ListRequest) => Promise<MessagePage>
+  list: (recipient: IdentityKey, request: PageRequest) => Promise<StoredPage>
   /** @returns how many of these messages it has removed */
   remove: (recipient: IdentityKey, messageIds: string[]) => Promise<number>
   /** Resolves if the database takes writes and its schema is up to date. */

@@ -1,10 +1,13 @@
 /** A page of a box, and its JSON. */
 import type { Knex } from 'knex'
-import type { IdentityKey, ListedMessage, ListRequest, MessagePage } from '../../contract/protocol'
+import type { IdentityKey, ListedMessage, MessagePage } from '../../contract/protocol'
 import { isoTime } from '../../lib/isoTime'
 import { JsonPage } from '../../lib/jsonPage'
 import { text } from '../engine/dialect'
-import { selectPage, type MessageRow } from './sql'
+import { selectPage, type MessageRow, type PageRequest } from './sql'
+
+/** `nextAfter` is the row id of its last message, null if there is no next page. */
+export type StoredPage = Omit<MessagePage, 'nextCursor'> & { nextAfter: number | null }
 
 /** What the JSON of a message has beside its id and its body. */
 const MESSAGE_FRAME_BYTES = 512
@@ -15,15 +18,16 @@ const MAX_BYTES_PER_CHARACTER = 6
 export async function readPage(
   knex: Knex,
   recipient: IdentityKey,
-  request: ListRequest,
+  request: PageRequest,
   maxPageBytes: number,
-): Promise<MessagePage> {
+): Promise<StoredPage> {
   const { rows, more } = await selectPage(knex, recipient, request, maxPageBytes)
   const { limit, offset } = request
   const { messages, json } = fill(rows, maxPageBytes)
   const hasMore = more || messages.length < rows.length
   const nextOffset = hasMore ? offset + messages.length : null
-  return { messages, json, limit, offset, hasMore, nextOffset }
+  const nextAfter = hasMore ? Number(rows[messages.length - 1]!.id) : null
+  return { messages, json, limit, offset, hasMore, nextOffset, nextAfter }
 }
 
 /** The most bytes that a message can take in a page, whatever characters it contains. */

@@ -29,7 +29,11 @@ export interface MessageRow {
   body: string
   created_at: number
   updated_at: number
+  id: number
 }
+
+/** `after` is the row id that the page begins behind. */
+export type PageRequest = Omit<ListRequest, 'after'> & { after?: number }
 
 const COLUMNS = [
   'recipient',
@@ -110,18 +114,19 @@ export async function findByIds(
 export async function selectPage(
   db: Knex,
   recipient: IdentityKey,
-  request: ListRequest,
+  request: PageRequest,
   maxBytes: number,
 ): Promise<{ rows: MessageRow[]; more: boolean }> {
-  const { messageBox, messageId, limit, offset } = request
+  const { messageBox, messageId, limit, offset, after } = request
   const andMessageId = messageId === undefined ? '' : ' and message_id = ?'
+  const andAfter = after === undefined ? '' : ' and id > ?'
   // The index of the box covers everything but the last join: no body beyond the page is read.
   const result = await execute(db, {
-    sql: `select m.message_id, m.sender, m.body, m.created_at, m.updated_at, page.found
+    sql: `select m.id, m.message_id, m.sender, m.body, m.created_at, m.updated_at, page.found
        from (select id, body_bytes, sum(body_bytes) over (order by id) as total,
                     count(*) over () as found
                from (select id, body_bytes from messages
-                      where recipient = ? and message_box = ?${andMessageId}
+                      where recipient = ? and message_box = ?${andMessageId}${andAfter}
                       order by id limit ? offset ?) box) page
        join messages m on m.id = page.id
       where page.total <= ? or page.total = page.body_bytes
@@ -130,6 +135,7 @@ export async function selectPage(
       recipient,
       bytes(db, messageBox),
       ...(messageId === undefined ? [] : [bytes(db, messageId)]),
+      ...(after === undefined ? [] : [after]),
       limit + 1,
       offset,
       maxBytes,
