@@ -13,10 +13,10 @@ import {
   type DatabaseServer,
 } from './database'
 import { compareToLimit } from './limit'
-import { compareLive } from './live'
+import { compareLive, LIVE_SCENARIOS } from './live'
 import { fillBox } from './messages'
 import { pin } from './pinning'
-import { chosen, parsePlan, USAGE } from './plan'
+import { checkNames, chosen, parsePlan, USAGE } from './plan'
 import { progress, progressDone } from './progress'
 import { describeRun, figures, LEGEND, ratios } from './report'
 import { runRounds, type Candidate, type Setting } from './rounds'
@@ -25,6 +25,7 @@ import { ACKNOWLEDGE, IDENTITIES, LIST_100, SCENARIOS, SEND, type Scenario } fro
 async function main(closing: Closing): Promise<void> {
   const plan = parsePlan(process.argv.slice(2))
   if (plan === undefined) return print(USAGE)
+  checkNames(plan, [...SCENARIOS, ...LIVE_SCENARIOS])
   const databases = await findDatabaseServer()
   closing.add(databases.close)
   const pinning = pin(databases.pid)
@@ -60,6 +61,7 @@ async function compareArrangements(databases: DatabaseServer, setting: Setting):
     scenarios,
     setting,
   )
+  if (rows.length === 0) return
   print(`${figures(rows)}\n\n${LEGEND}\n\n${ratios(rows)}`)
   const send = rows.find(({ scenario }) => scenario.name === SEND.name)
   if (send !== undefined) print(`\n${await compareToLimit(send.subjects[0]![1].rate, setting)}`)

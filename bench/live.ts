@@ -36,11 +36,11 @@ const ROOM: LiveScenario = {
   idle: 0,
   inFlight: 8,
 }
-const SCENARIOS = [ALONE, CROWD, ROOM]
+export const LIVE_SCENARIOS = [ALONE, CROWD, ROOM]
 
 /** Latency is measured on as many sends as fit a round, within this minimum and maximum. */
-const MOST_ALONE = 300
-const LEAST_ALONE = 5
+const MAX_LATENCY_SAMPLES = 300
+const MIN_LATENCY_SAMPLES = 5
 
 const LEGEND = `live: per second are messages delivered to all sockets in the room,
 ${ALONE.inFlight} under way at once, or ${ROOM.inFlight} if 100 listen;
@@ -62,7 +62,7 @@ export async function compareLive(
   if (typeof other === 'object') await forgetMigrations(theirs, other.folder)
   const quick = setting.plan.warmUp === 0
   const rows: Row[] = []
-  for (const scenario of chosen(SCENARIOS, setting.plan).map((scenario) =>
+  for (const scenario of chosen(LIVE_SCENARIOS, setting.plan).map((scenario) =>
     quick ? shrink(scenario) : scenario,
   )) {
     const subjects = [
@@ -102,6 +102,7 @@ export async function compareLive(
       ],
     })
   }
+  if (rows.length === 0) return ''
   const text = `${figures(rows)}\n\n${LEGEND}\n\n${ratios(rows)}`
   const [alone, crowd] = [ALONE, CROWD].map(({ name }) => rateOf(rows, name))
   if (alone === undefined || crowd === undefined) return text
@@ -190,8 +191,8 @@ async function timeAlone(room: Room, window: number): Promise<number[]> {
   const latencies: number[] = []
   const end = performance.now() + window
   while (
-    latencies.length < LEAST_ALONE ||
-    (latencies.length < MOST_ALONE && performance.now() < end)
+    latencies.length < MIN_LATENCY_SAMPLES ||
+    (latencies.length < MAX_LATENCY_SAMPLES && performance.now() < end)
   ) {
     latencies.push(1000 * (await room.deliver(room.sign(1), 1)))
   }

@@ -22,10 +22,10 @@ export function pin(database: number | 'embedded' | undefined): Pinning {
     restore: () => {},
   })
   const cores = allowedCores(process.pid)
-  if (cores === undefined) return unpinned('taskset is not to be had here')
+  if (cores === undefined) return unpinned('taskset is not installed, or failed')
   const [serverCore, ...remaining] = cores
   if (serverCore === undefined || remaining.length === 0)
-    return unpinned(`there is one core alone (of ${cpus().length})`)
+    return unpinned(`this process may use only one core (of ${cpus().length})`)
   const rest = remaining.join(',')
   move(process.pid, rest)
   const others = `core${cores.length > 2 ? 's' : ''} ${rest}`
@@ -38,7 +38,7 @@ export function pin(database: number | 'embedded' | undefined): Pinning {
   const before = database === undefined ? undefined : allowedCores(database)?.join(',')
   if (database === undefined || before === undefined || !move(database, rest)) {
     return describe(
-      `load on ${others}; the database runs where it will (not found here, or not permitted)`,
+      `load on ${others}; the database is not pinned: its process was not found, or moving it is not permitted`,
     )
   }
   return describe(`load and database on ${others}`, () => {

@@ -27,7 +27,7 @@ export const USAGE = `npm run bench            our authentication against the st
 npm run bench -- --settings  what metrics, logs and limits cost, and nothing else
 npm run bench -- --full  everything, and an empty table against one with 1,000,000 messages
 npm run bench -- --against FOLDER  this checkout against another built one, such as a release
-npm run bench -- --only send,live  these scenarios alone; combines with --against
+npm run bench -- --only send --only live  these scenarios alone; combines with --against
 npm run bench -- --profile FOLDER  writes CPU profiles of our servers there
 npm run bench -- --quick a smoke test of the benchmark itself: its figures mean little
 `
@@ -65,7 +65,7 @@ export function parsePlan(args: string[]): Plan | undefined {
       settings: { type: 'boolean' },
       full: { type: 'boolean' },
       against: { type: 'string' },
-      only: { type: 'string' },
+      only: { type: 'string', multiple: true },
       profile: { type: 'string' },
       help: { type: 'boolean' },
     },
@@ -74,13 +74,21 @@ export function parsePlan(args: string[]): Plan | undefined {
   if (values.quick === true) return values.full === true ? { ...QUICK, crowd: 10_000 } : QUICK
   const plan: Plan = {
     ...(values.full === true ? FULL : DEFAULT),
-    ...(values.only !== undefined && { only: values.only.split(',') }),
+    ...(values.only !== undefined && { only: values.only }),
     ...(values.profile !== undefined && { profile: resolve(values.profile) }),
   }
   if (values.against !== undefined)
     return { ...plan, arrangements: false, against: resolve(values.against) }
   if (values.settings === true) return { ...plan, arrangements: false, settings: true }
   return plan
+}
+
+/** @throws Error if the plan names a scenario that does not exist */
+export function checkNames({ only = [] }: Plan, scenarios: Array<{ name: string }>): void {
+  const names = scenarios.map(({ name }) => name)
+  const unknown = only.find((name) => !names.includes(name))
+  if (unknown !== undefined)
+    throw new Error(`There is no scenario "${unknown}". Choose from: ${names.join('; ')}`)
 }
 
 /** The scenarios that the plan names. */

@@ -3,9 +3,9 @@ import { LightSocket } from '../tools/clients/lightSocket'
 import { encryptedBody } from './messages'
 
 /** How many handshakes run at once. */
-const RAMP = 25
+const MAX_HANDSHAKES_AT_ONCE = 25
 /** A message counts as lost if nothing arrives for so many milliseconds. */
-const SILENCE = 30_000
+const SILENCE_TIMEOUT_MS = 30_000
 
 /** A sender, a room with its listeners, and idle sockets. */
 export class Room {
@@ -64,7 +64,7 @@ export class Room {
     await new Promise<void>((resolve, reject) => {
       const giveUp = setTimeout(() => {
         reject(new Error(`of ${frames.length * audience} deliveries ${heard} arrived, and no more`))
-      }, SILENCE)
+      }, SILENCE_TIMEOUT_MS)
       this.#delivered = () => {
         heard++
         giveUp.refresh()
@@ -89,7 +89,9 @@ async function openMany(count: number, open: () => Promise<LightSocket>): Promis
   const sockets: LightSocket[] = []
   while (sockets.length < count) {
     sockets.push(
-      ...(await Promise.all(Array.from({ length: Math.min(RAMP, count - sockets.length) }, open))),
+      ...(await Promise.all(
+        Array.from({ length: Math.min(MAX_HANDSHAKES_AT_ONCE, count - sockets.length) }, open),
+      )),
     )
   }
   return sockets

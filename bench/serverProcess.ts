@@ -33,8 +33,8 @@ const PROGRAMS = {
   proto: [...EMBEDDED, 'proto'],
   limit: [...FROM_SOURCE, join(ROOT, 'bench', 'limitServer.ts')],
 }
-const START_TIMEOUT = 30_000
-const STOP_TIMEOUT = 5000
+const START_TIMEOUT_MS = 30_000
+const STOP_TIMEOUT_MS = 5000
 
 /**
  * @param core the core to pin it to, if any
@@ -62,7 +62,6 @@ export async function startServer(
     cwd: tmpdir(),
     env: {
       PATH: process.env.PATH,
-      TS_NODE_PROJECT: join(ROOT, 'tsconfig.json'),
       NODE_ENV: 'production',
       PORT: String(port),
       ENABLE_WEBSOCKETS: 'true',
@@ -101,7 +100,7 @@ function keepLog(child: ChildProcess): () => string {
 }
 
 async function listening(child: ChildProcess, port: number, log: () => string): Promise<void> {
-  const end = Date.now() + START_TIMEOUT
+  const end = Date.now() + START_TIMEOUT_MS
   for (;;) {
     const reason =
       child.exitCode !== null || child.signalCode !== null
@@ -128,7 +127,7 @@ async function stop(child: ChildProcess): Promise<void> {
   if (child.exitCode !== null || child.signalCode !== null) return
   const exited = once(child, 'exit')
   child.kill('SIGTERM')
-  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT)
+  const timer = setTimeout(() => child.kill('SIGKILL'), STOP_TIMEOUT_MS)
   await exited
   clearTimeout(timer)
 }

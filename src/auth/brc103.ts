@@ -9,7 +9,7 @@ import type { IdentityKey } from '../contract/protocol'
 import { describe, fieldsOf, publicKey } from '../contract/schema'
 import { asFields, toIdentityKey, type Fields } from '../contract/primitives'
 import type { ReplayGuard } from './replay'
-import { MAX_CLIENT_NONCE, type Session, type SessionSealer } from './session'
+import { MAX_CLIENT_NONCE_LENGTH, type Session, type SessionSealer } from './session'
 import type { ServerKey, KeyName } from './serverKey'
 
 export const AUTH_VERSION = '0.1'
@@ -41,10 +41,10 @@ export const HANDSHAKE_REQUEST = fieldsOf(
     initialNonce: {
       json: {
         type: 'string',
-        maxLength: MAX_CLIENT_NONCE,
+        maxLength: MAX_CLIENT_NONCE_LENGTH,
         pattern: NONCE.source,
         description:
-          `1 to ${MAX_CLIENT_NONCE} printable ASCII characters without blanks; ` +
+          `1 to ${MAX_CLIENT_NONCE_LENGTH} printable ASCII characters without blanks; ` +
           'random, and new for each handshake.',
       },
     },
@@ -124,7 +124,7 @@ export class Brc103 {
       )
     if (!isNonce(initialNonce))
       throw invalid(
-        `"initialNonce" must be a string of 1 to ${MAX_CLIENT_NONCE} printable ASCII characters.`,
+        `"initialNonce" must be a string of 1 to ${MAX_CLIENT_NONCE_LENGTH} printable ASCII characters.`,
       )
 
     const session =
@@ -324,7 +324,7 @@ function signatureKey(nonce: string, yourNonce: string, counterparty: IdentityKe
 }
 
 function isNonce(value: unknown): value is string {
-  return typeof value === 'string' && value.length <= MAX_CLIENT_NONCE && NONCE.test(value)
+  return typeof value === 'string' && value.length <= MAX_CLIENT_NONCE_LENGTH && NONCE.test(value)
 }
 
 function asMessage(message: unknown): Fields {

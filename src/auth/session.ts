@@ -30,7 +30,7 @@ export interface Session {
 }
 
 /** Longest client nonce in characters: it keeps key ids within BRC-43's 800 characters. */
-export const MAX_CLIENT_NONCE = 256
+export const MAX_CLIENT_NONCE_LENGTH = 256
 
 const SHORT_BYTES = 48
 const HALF_BYTES = SHORT_BYTES / 2
@@ -68,7 +68,7 @@ export class SessionSealer {
     this.#connectionKey = hmac(secret, Buffer.from('nonces of connections'))
   }
 
-  /** Makes the session of an identity and its nonce (at most `MAX_CLIENT_NONCE` characters). */
+  /** Makes the session of an identity and its nonce (at most `MAX_CLIENT_NONCE_LENGTH` characters). */
   seal(identityKey: IdentityKey, clientNonce: string): Session {
     const nonce = shortNonce(clientNonce)
     const sealed =

@@ -2,7 +2,7 @@
 import { ApiError } from './errors'
 import type { SentBody } from './listedBody'
 import {
-  MAX_LIVE_BODY,
+  MAX_LIVE_BODY_BYTES,
   MAX_RECIPIENTS,
   MAX_ROOM_LENGTH,
   splitRoom,
@@ -118,11 +118,11 @@ export function parseLiveSend(data: unknown): OutgoingMessage {
       'The room belongs to another identity than the recipient of the message.',
     )
   }
-  if (Buffer.byteLength(parsed.body) > MAX_LIVE_BODY) {
+  if (Buffer.byteLength(parsed.body) > MAX_LIVE_BODY_BYTES) {
     throw new ApiError(
       'ERR_BODY_TOO_LARGE',
-      `A live message holds up to ${MAX_LIVE_BODY} bytes: send it over HTTP.`,
-      { limit: MAX_LIVE_BODY },
+      `A live message holds up to ${MAX_LIVE_BODY_BYTES} bytes: send it over HTTP.`,
+      { limit: MAX_LIVE_BODY_BYTES },
     )
   }
   return payment === undefined ? parsed : { ...parsed, payment }

@@ -1,6 +1,6 @@
 /** Names, shapes and limits on the wire, for HTTP and the socket. */
 
-import type { JsonPage } from '../lib/jsonPage'
+import type { JsonPage } from './jsonPage'
 
 /** A compressed secp256k1 public key as 66 lower-case hex characters. */
 export type IdentityKey = string
@@ -145,7 +145,7 @@ export const ackEvent = (roomId: string): string => `sendMessageAck-${roomId}`
 export const messageEvent = (roomId: string): string => `sendMessage-${roomId}`
 
 /** The largest body of a live message, in bytes. Larger ones go over HTTP. */
-export const MAX_LIVE_BODY = 1024 * 1024
+export const MAX_LIVE_BODY_BYTES = 1024 * 1024
 
 /**
  * The largest live event, encoded. Newer clients disconnect for good on a larger one. A larger

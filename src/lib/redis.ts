@@ -64,7 +64,7 @@ export class SharedRedis {
     return `messagebox:${this.namespace}:${name}`
   }
 
-  /** @returns undefined if Redis is away, fails or does not answer in time */
+  /** @returns undefined if Redis is down, fails or does not answer in time */
   async attempt<T>(
     use: RedisUse,
     command: (client: RedisClient) => Promise<T>,
@@ -136,7 +136,7 @@ export class SharedRedis {
     if (now >= (this.#pausedUntil.get(use) ?? 0))
       this.logger.warn(
         { use, reason, milliseconds: FAILURE_PAUSE_MS },
-        'Redis did not do what it was asked: this node goes on alone for a while',
+        'a command to Redis failed: this node continues alone for a while',
       )
     this.#pausedUntil.set(use, now + FAILURE_PAUSE_MS)
   }
@@ -146,7 +146,7 @@ export class SharedRedis {
     const { isReady } = this.client
     if (isReady === this.#loggedReady) return
     this.#loggedReady = isReady
-    if (isReady) this.logger.info('Redis is there')
-    else this.logger.warn({ reason: error?.message }, 'Redis is away: this node goes on alone')
+    if (isReady) this.logger.info('connected to Redis')
+    else this.logger.warn({ reason: error?.message }, 'Redis is down: this node continues alone')
   }
 }

@@ -138,7 +138,7 @@ class SharedCounts {
     private readonly name: string,
   ) {}
 
-  /** @returns the sum of all nodes, and when its minute ends; undefined if Redis is away */
+  /** @returns the sum of all nodes, and when its minute ends; undefined if Redis is down */
   async add(key: string, points: number): Promise<{ points: number; waitMs: number } | undefined> {
     const name = this.redis.key(`rate:${this.name}:${key}`)
     return await this.redis.attempt('rates', async (client) => {

@@ -2,7 +2,7 @@ import type { Config } from '../config'
 import {
   MAX_ACKNOWLEDGED_IDS,
   MAX_EVENT_BYTES,
-  MAX_LIVE_BODY,
+  MAX_LIVE_BODY_BYTES,
   MAX_NAME_LENGTH,
   MAX_PAGE_MESSAGES,
   MAX_RECIPIENTS,
@@ -72,7 +72,7 @@ export function describeServer(config: Config, identityKey: IdentityKey): Info {
     hostingDomain: http.hostingDomain ?? null,
     limits: {
       bodyBytes: http.maxBodyBytes,
-      liveBodyBytes: MAX_LIVE_BODY,
+      liveBodyBytes: MAX_LIVE_BODY_BYTES,
       liveEventBytes: MAX_EVENT_BYTES,
       recipients: MAX_RECIPIENTS,
       messageIdCharacters: MAX_NAME_LENGTH,

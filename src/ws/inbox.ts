@@ -3,7 +3,7 @@ import { toBytes, unauthorized, type MessageClaims } from '../auth/brc103'
 import type { Session } from '../auth/session'
 import { ApiError, type ErrorCode } from '../contract/errors'
 import { asFields } from '../contract/primitives'
-import { MAX_LIVE_BODY, type IdentityKey } from '../contract/protocol'
+import { MAX_LIVE_BODY_BYTES, type IdentityKey } from '../contract/protocol'
 import type { ByteAccount } from '../limits/budget'
 import { UNPROVEN_BYTES, type Connection } from './connection'
 import { decodeEvent } from './eventCodec'
@@ -201,7 +201,7 @@ function isClientFault(error: unknown): error is ApiError {
 function createTooLargeError(): ApiError {
   return new ApiError(
     'ERR_BODY_TOO_LARGE',
-    `A live message holds up to ${MAX_LIVE_BODY} bytes: send it over HTTP.`,
-    { limit: MAX_LIVE_BODY },
+    `A live message holds up to ${MAX_LIVE_BODY_BYTES} bytes: send it over HTTP.`,
+    { limit: MAX_LIVE_BODY_BYTES },
   )
 }

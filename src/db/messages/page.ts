@@ -2,7 +2,7 @@
 import type { Knex } from 'knex'
 import type { IdentityKey, ListedMessage, MessagePage } from '../../contract/protocol'
 import { isoTime } from '../../lib/isoTime'
-import { JsonPage } from '../../lib/jsonPage'
+import { JsonPage } from '../../contract/jsonPage'
 import { text } from '../engine/dialect'
 import { selectPage, type MessageRow, type PageRequest } from './sql'
 

@@ -2,7 +2,7 @@ import { parseLiveSend } from '../../contract/messages'
 import { isName } from '../../contract/primitives'
 import {
   ackEvent,
-  MAX_LIVE_BODY,
+  MAX_LIVE_BODY_BYTES,
   MAX_NAME_LENGTH,
   MAX_ROOM_LENGTH,
   messageEvent,
@@ -29,7 +29,7 @@ const message: JsonSchema = fieldsOf(
     recipient: { json: { description: 'The owner of the room.', ...IDENTITY_KEY } },
     body: {
       json: {
-        description: `Up to ${MAX_LIVE_BODY} bytes; larger messages go over HTTP.`,
+        description: `Up to ${MAX_LIVE_BODY_BYTES} bytes; larger messages go over HTTP.`,
         type: ['string', 'object'],
       },
     },
