@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import type { Knex } from 'knex'
 import { isConflict } from '../../src/db/engine/faults'
 import { createKnex } from '../../src/db/engine/knex'
-import { migrate } from '../../src/db/engine/migrate'
+import { migrate, readSchemaState } from '../../src/db/engine/migrate'
 import { transact } from '../../src/db/engine/transaction'
 import { until } from '../../tools/clients/live'
 import { canRunGalera, PrivateGalera } from '../../tools/databases/galera'
@@ -48,6 +48,23 @@ const EACH = 250
       nodes.map(async (node, index) => await migrate(node, cluster.nodes[index]!.config)),
     )
     expect(results.map(([, names]) => names.length).sort((a, b) => a - b)).toEqual([0, 7])
+  })
+
+  test('a node can read the state of the schema while another one changes it', async () => {
+    const [changing, reading] = nodes as [Knex, Knex]
+    let done = false
+    const changes = (async () => {
+      for (let change = 0; change < 60; change++)
+        await changing.raw(`alter table knex_migrations comment = '${change}'`)
+      done = true
+    })()
+    let reads = 0
+    const readers = Array.from({ length: 4 }, async () => {
+      for (; !done; reads++) expect((await readSchemaState(reading)).missing).toEqual([])
+    })
+
+    await Promise.all([changes, ...readers])
+    expect(reads).toBeGreaterThan(60)
   })
 
   test('every transaction reported as committed is stored', async () => {

@@ -7,6 +7,7 @@ import { StartError } from '../../contract/errors'
 import { codeOf } from './faults'
 import { createKnex } from './knex'
 import { LEASE_MS, withLease, type CheckLease } from './lease'
+import { retryConflicts } from './query'
 import { forgetUsage, isCounted, isLimited, recount } from '../quotas'
 
 /** How long a node waits for another one that is migrating. */
@@ -59,10 +60,13 @@ export interface SchemaState {
   unknown: string[]
 }
 
+/** In a Galera cluster, another node that changes the schema aborts even reads: these retry. */
 export async function readSchemaState(knex: Knex): Promise<SchemaState> {
-  const rows: Array<{ name: string }> = (await knex.schema.hasTable('knex_migrations'))
-    ? await knex('knex_migrations').select('name').orderBy('id')
-    : []
+  const rows = await retryConflicts(async (): Promise<Array<{ name: string }>> =>
+    (await knex.schema.hasTable('knex_migrations'))
+      ? await knex('knex_migrations').select('name').orderBy('id')
+      : [],
+  )
   return await compareSchema(rows.map(({ name }) => name))
 }
 
@@ -78,8 +82,11 @@ export async function compareSchema(done: string[]): Promise<SchemaState> {
 }
 
 async function lastBatch(knex: Knex): Promise<number> {
-  const [{ batch }] = (await knex('knex_migrations').max({ batch: 'batch' })) as [{ batch: number }]
-  return Number(batch)
+  const [last] = await retryConflicts(
+    async (): Promise<Array<{ batch: number }>> =>
+      await knex('knex_migrations').max({ batch: 'batch' }),
+  )
+  return Number(last!.batch)
 }
 
 const OUR_NAME = /^\d{4}-[a-z-]+$/
@@ -149,7 +156,7 @@ export async function settleUsage(
 
 /** Whether there are counts without quotas, or messages that are not counted yet. */
 async function isUnsettled(knex: Knex, quotas: Quotas): Promise<boolean> {
-  const { messages, usage } = await isCounted(knex)
+  const { messages, usage } = await retryConflicts(async () => await isCounted(knex))
   return isLimited(quotas) ? messages && !usage : usage
 }
 
