@@ -163,6 +163,20 @@ describe.each(ENGINES)('messages on %s', (engine) => {
       )
       expect(accesses.join()).not.toContain('filesort')
     })
+
+    test('a page after a cursor begins in the index of its box', async () => {
+      const page = { messageBox: 'box 1', limit: 20, offset: 0, after: 400 }
+      const [query] = await statementsOf(async (db) => await selectPage(db, SENDER, page, 1e6))
+      const accesses = await accessesOf(query!)
+      expect(accesses).toContainEqual(
+        expect.stringMatching(
+          engine === 'sqlite'
+            ? /COVERING INDEX messages_box \(recipient=\? AND message_box=\? AND id>\?\)/
+            : /^range messages_box: .*Using index/,
+        ),
+      )
+      expect(accesses.join()).not.toContain('filesort')
+    })
   })
 
   describe('keys, names and ids are compared as bytes', () => {

@@ -131,6 +131,7 @@ describe.each(ENGINES)('POST /listMessages on %s', (engine) => {
       offset: 0,
       hasMore: false,
       nextOffset: null,
+      nextCursor: null,
     })
   })
 
