@@ -10,7 +10,8 @@ import { figure, table } from './table'
 const CONNECTIONS = 32
 const WARM_UP_REQUESTS = 5000
 const NOTHING = Buffer.from(
-  'POST /nothing HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\ncontent-length: 2\r\n\r\n{}',
+  'POST /nothing HTTP/1.1\r\nhost: x\r\ncontent-type: application/json\r\n' +
+    'content-length: 2\r\n\r\n{}',
 )
 
 /**

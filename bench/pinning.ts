@@ -38,7 +38,8 @@ export function pin(database: number | 'embedded' | undefined): Pinning {
   const before = database === undefined ? undefined : allowedCores(database)?.join(',')
   if (database === undefined || before === undefined || !move(database, rest)) {
     return describe(
-      `load on ${others}; the database is not pinned: its process was not found, or moving it is not permitted`,
+      `load on ${others}; the database is not pinned: ` +
+        'its process was not found, or moving it is not permitted',
     )
   }
   return describe(`load and database on ${others}`, () => {

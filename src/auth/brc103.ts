@@ -124,7 +124,8 @@ export class Brc103 {
       )
     if (!isNonce(initialNonce))
       throw invalid(
-        `"initialNonce" must be a string of 1 to ${MAX_CLIENT_NONCE_LENGTH} printable ASCII characters.`,
+        `"initialNonce" must be a string of 1 to ${MAX_CLIENT_NONCE_LENGTH} ` +
+          'printable ASCII characters.',
       )
 
     const session =

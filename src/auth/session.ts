@@ -68,7 +68,10 @@ export class SessionSealer {
     this.#connectionKey = hmac(secret, Buffer.from('nonces of connections'))
   }
 
-  /** Makes the session of an identity and its nonce (at most `MAX_CLIENT_NONCE_LENGTH` characters). */
+  /**
+   * Makes the session of an identity and its nonce, which has at most `MAX_CLIENT_NONCE_LENGTH`
+   * characters.
+   */
   seal(identityKey: IdentityKey, clientNonce: string): Session {
     const nonce = shortNonce(clientNonce)
     const sealed =
