@@ -165,8 +165,14 @@ describe.each(ENGINES)('messages on %s', (engine) => {
     })
 
     test('a page after a cursor begins in the index of its box', async () => {
-      const page = { messageBox: 'box 1', limit: 20, offset: 0, after: 400 }
-      const [query] = await statementsOf(async (db) => await selectPage(db, SENDER, page, 1e6))
+      const recipient = newKey()
+      const messages = Array.from({ length: 4000 }, (_value, i) => messageOf(recipient, `id ${i}`))
+      await insertMessages(knex, messages, 1)
+      const [middle] = (await knex('messages').where({ recipient }).orderBy('id').offset(2000)) as [
+        { id: number },
+      ]
+      const page = { messageBox: 'inbox', limit: 20, offset: 0, after: middle.id }
+      const [query] = await statementsOf(async (db) => await selectPage(db, recipient, page, 1e6))
       const accesses = await accessesOf(query!)
       expect(accesses).toContainEqual(
         expect.stringMatching(

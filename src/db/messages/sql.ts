@@ -120,12 +120,15 @@ export async function selectPage(
   const { messageBox, messageId, limit, offset, after } = request
   const andMessageId = messageId === undefined ? '' : ' and message_id = ?'
   const andAfter = after === undefined ? '' : ' and id > ?'
+  // In the middle of a large box, MySQL would read the index of the box from its beginning.
+  const isForced = isMysql(db) && after !== undefined && messageId === undefined
+  const index = isForced ? ' force index (messages_box)' : ''
   // The index of the box covers everything but the last join: no body beyond the page is read.
   const result = await execute(db, {
     sql: `select m.id, m.message_id, m.sender, m.body, m.created_at, m.updated_at, page.found
        from (select id, body_bytes, sum(body_bytes) over (order by id) as total,
                     count(*) over () as found
-               from (select id, body_bytes from messages
+               from (select id, body_bytes from messages${index}
                       where recipient = ? and message_box = ?${andMessageId}${andAfter}
                       order by id limit ? offset ?) box) page
        join messages m on m.id = page.id
