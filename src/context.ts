@@ -4,12 +4,12 @@ import type { Knex } from 'knex'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import { Brc103 } from './auth/brc103'
-import { CursorSealer, deriveCursorKey } from './auth/cursor'
+import { CursorSealer } from './auth/cursor'
 import { httpAuth } from './auth/http'
 import { MemoryReplayGuard, type ReplayGuard } from './auth/replay'
-import { deriveMembershipKey, deriveSealingKey, SessionSealer } from './auth/session'
+import { SessionSealer } from './auth/session'
 import { SharedReplayGuard } from './auth/sharedReplay'
-import { NativeServerKey, type ServerKey } from './auth/serverKey'
+import { deriveSealingKey, NativeServerKey, type ServerKey } from './auth/serverKey'
 import type { Config } from './config'
 import { createKnex } from './db/engine/knex'
 import { createStorage, type Storage } from './db'
@@ -156,7 +156,7 @@ async function createDomain(infrastructure: Infrastructure, overrides: Overrides
     store,
     priceOf,
     deliverPaid: payments.deliver,
-    cursors: new CursorSealer(await deriveCursorKey(serverKey)),
+    cursors: new CursorSealer(await deriveSealingKey(serverKey, 'cursor')),
     publishers: [hub.publish, push.publish].map((publish) => bestEffort(publish, logger)),
     meter: limits.meter,
     outgoing: limits.outgoing,
@@ -171,7 +171,7 @@ async function createTransports(
   overrides: Overrides,
 ): Promise<Transports> {
   const { advertisements, config, limits, logger, metrics, payments, redis, serverKey } = parts
-  const sessions = new SessionSealer(await deriveSealingKey(serverKey))
+  const sessions = new SessionSealer(await deriveSealingKey(serverKey, 'session'))
   const brc103 = new Brc103(serverKey, sessions, createReplayGuard(redis))
   return {
     brc103,
@@ -184,7 +184,7 @@ async function createTransports(
         onHandshake: () => metrics.handshake('http'),
       }),
     live: overrides.live ?? {},
-    sealer: new MembershipSealer(await deriveMembershipKey(serverKey)),
+    sealer: new MembershipSealer(await deriveSealingKey(serverKey, 'membership')),
     onHandshake: () => metrics.handshake('socket'),
     overlay: createOverlay(config, { store: advertisements, limits }),
     advertiser: createAdvertiser(config, {

@@ -1,6 +1,5 @@
 import { createCipheriv, createDecipheriv } from 'node:crypto'
 import type { IdentityKey } from '../contract/protocol'
-import type { ServerKey } from './serverKey'
 
 /** The part of the identity key that a cursor contains. */
 const OWNER_BYTES = 8
@@ -12,7 +11,7 @@ const CIPHER = 'aes-256-ecb'
  * messages of others. A cursor is one block: a part of its owner's identity key, then the row id.
  */
 export class CursorSealer {
-  /** @param key 32 bytes; see `deriveCursorKey` */
+  /** @param key 32 bytes; see `deriveSealingKey` */
   constructor(private readonly key: Buffer) {}
 
   /** @returns 22 characters of URL-safe base64 */
@@ -36,16 +35,7 @@ export class CursorSealer {
   }
 }
 
-/** The key that seals cursors. */
-export async function deriveCursorKey(serverKey: ServerKey): Promise<Buffer> {
-  return await serverKey.createHmac(Buffer.from('sealed cursors'), {
-    protocolID: [2, 'messagebox cursor sealing'],
-    keyID: '1',
-    counterparty: 'self',
-  })
-}
-
 function ownerPart(owner: IdentityKey): Buffer {
-  // The first byte of a key tells little.
+  // The first byte of every key is 2 or 3.
   return Buffer.from(owner, 'hex').subarray(1, 1 + OWNER_BYTES)
 }

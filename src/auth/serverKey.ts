@@ -164,6 +164,20 @@ export class NativeServerKey implements ServerKey {
 export const anyone = new NativeServerKey(new Secret('1'.padStart(64, '0')))
 
 /**
+ * The key that seals a kind of data for clients: the same on every node and after every restart.
+ */
+export async function deriveSealingKey(
+  serverKey: ServerKey,
+  kind: 'session' | 'membership' | 'cursor',
+): Promise<Buffer> {
+  return await serverKey.createHmac(Buffer.from(`sealed ${kind}s`), {
+    protocolID: [2, `messagebox ${kind} sealing`],
+    keyID: '1',
+    counterparty: 'self',
+  })
+}
+
+/**
  * BRC-43's invoice number, `level-name-keyID`.
  * @throws Error if the level, the name or the id is invalid
  */

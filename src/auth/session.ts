@@ -16,7 +16,6 @@
 import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
 import type { IdentityKey } from '../contract/protocol'
 import { BoundedMap } from '../lib/boundedMap'
-import type { ServerKey } from './serverKey'
 
 export interface Session {
   /**
@@ -202,22 +201,4 @@ function decodeCanonical(base64: string): Buffer | undefined {
 
 function hmac(key: Buffer, data: Buffer): Buffer {
   return createHmac('sha256', key).update(data).digest()
-}
-
-/** The key that seals sessions: the same on every node and after every restart. */
-export async function deriveSealingKey(serverKey: ServerKey): Promise<Buffer> {
-  return await serverKey.createHmac(Buffer.from('sealed sessions'), {
-    protocolID: [2, 'messagebox session sealing'],
-    keyID: '1',
-    counterparty: 'self',
-  })
-}
-
-/** The key that seals the rooms of sockets. */
-export async function deriveMembershipKey(serverKey: ServerKey): Promise<Buffer> {
-  return await serverKey.createHmac(Buffer.from('sealed memberships'), {
-    protocolID: [2, 'messagebox membership sealing'],
-    keyID: '1',
-    counterparty: 'self',
-  })
 }

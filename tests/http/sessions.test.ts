@@ -2,8 +2,7 @@
 import { PrivateKey, PublicKey, Utils } from '@bsv/sdk'
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { createHash, createHmac, randomBytes, randomUUID } from 'node:crypto'
-import { deriveSealingKey } from '../../src/auth/session'
-import { NativeServerKey } from '../../src/auth/serverKey'
+import { deriveSealingKey, NativeServerKey } from '../../src/auth/serverKey'
 import { OPERATIONS } from '../../src/openapi/document'
 import { Secret } from '../../src/lib/secret'
 import { EVERY_RELEASE, newClient } from '../../tools/clients/clients'
@@ -241,6 +240,7 @@ describe('a session stays valid', () => {
     const session = await handshake(server.origin)
     const secret = await deriveSealingKey(
       new NativeServerKey(new Secret(server.env.SERVER_PRIVATE_KEY!)),
+      'session',
     )
     const sealed = Buffer.concat([
       randomBytes(16),
