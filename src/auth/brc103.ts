@@ -3,11 +3,12 @@
  * clients sign, signs what the server sends. Its only state is the nonces that it has seen
  * recently.
  */
-import { createHash, randomBytes } from 'node:crypto'
+import { createHash } from 'node:crypto'
 import { ApiError } from '../contract/errors'
 import type { IdentityKey } from '../contract/protocol'
 import { describe, fieldsOf, publicKey } from '../contract/schema'
 import { asFields, toIdentityKey, type Fields } from '../contract/primitives'
+import { drawRandomBytes } from '../lib/randomPool'
 import type { ReplayGuard } from './replay'
 import { MAX_CLIENT_NONCE_LENGTH, type Session, type SessionSealer } from './session'
 import type { ServerKey, KeyName } from './serverKey'
@@ -282,7 +283,7 @@ export class Brc103 {
    * @param hash SHA-256 of the payload
    */
   async signGeneral(session: Session, hash: Buffer): Promise<SignedClaims> {
-    const nonce = randomBytes(32).toString('base64')
+    const nonce = drawRandomBytes(32).toString('base64')
     const signature = await this.serverKey.signHash(
       hash,
       signatureKey(nonce, session.clientNonce, session.identityKey),

@@ -82,6 +82,8 @@ export class Exchange {
   /** The address and the proven identity, if any: they are charged for the request's memory. */
   readonly owners: string[]
   bodyBytes = 0
+  /** Names the request in the log. */
+  requestId: string | undefined = undefined
   readonly #whenDone: Array<() => void> = []
   #beforeSend: BeforeSend | undefined
   #held: Buffer[] = []

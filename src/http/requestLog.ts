@@ -4,6 +4,7 @@ import { randomUUID } from 'node:crypto'
 import type { Logger } from 'pino'
 import type { FaultLog } from '../contract/errors'
 import type { Metrics } from '../metrics'
+import { exchangeOf } from './exchange'
 
 export interface RequestLogParts {
   logger: Logger
@@ -19,8 +20,6 @@ export interface RequestLogParts {
 const REQUEST_ID = /^[\w.:-]{1,100}$/
 const MAX_LOGGED_PATH_LENGTH = 200
 
-const ids = new WeakMap<Request, string>()
-
 export function logRequests({
   logger,
   metrics,
@@ -34,7 +33,7 @@ export function logRequests({
     const given = req.headers['x-request-id']
     const requestId =
       typeof given === 'string' && REQUEST_ID.test(given) && isProxied(req) ? given : randomUUID()
-    ids.set(req, requestId)
+    exchangeOf(req).requestId = requestId
     res.setHeader('x-request-id', requestId)
     res.once('close', () => {
       const milliseconds = performance.now() - since
@@ -63,7 +62,7 @@ export function logRequests({
 export function faultLogOf(req: Request, logger: Logger): FaultLog {
   return {
     error(fields, text) {
-      logger.error({ requestId: ids.get(req), ...fields }, text)
+      logger.error({ requestId: exchangeOf(req).requestId, ...fields }, text)
     },
   }
 }

@@ -3,6 +3,8 @@ import { isIPv4, isIPv6, type Socket } from 'node:net'
 import proxyAddr from 'proxy-addr'
 import type { TrustProxy } from '../config/parsers'
 
+const V4_MAPPED = '::ffff:'
+
 type Trust = (address: string, hop: number) => boolean
 
 export class ClientAddress {
@@ -18,7 +20,7 @@ export class ClientAddress {
 
   /** The address a request is limited by: the nearest one that is not a trusted proxy. */
   of(req: IncomingMessage): string {
-    return rateKey(req.socket.remoteAddress === undefined ? '' : proxyAddr(req, this.#trust))
+    return rateKey(this.isProxied(req) ? proxyAddr(req, this.#trust) : req.socket.remoteAddress)
   }
 
   /** Whether a request comes from a trusted proxy. */
@@ -28,7 +30,7 @@ export class ClientAddress {
 
   /** The address a connection is limited by; undefined for a trusted proxy. */
   ofConnection(socket: Socket): string | undefined {
-    return this.isProxied({ socket }) ? undefined : rateKey(socket.remoteAddress ?? '')
+    return this.isProxied({ socket }) ? undefined : rateKey(socket.remoteAddress)
   }
 }
 
@@ -36,7 +38,11 @@ export class ClientAddress {
  * The key an address is counted under: an IPv4 address, or the /64 network of an IPv6 address,
  * since one customer has all of it. Anything else, which a proxy may write, is "unknown".
  */
-export function rateKey(address: string): string {
+export function rateKey(address = ''): string {
+  // Most addresses are these: the operating system writes an IPv4 address in one way or the other.
+  if (isIPv4(address)) return address
+  if (address.startsWith(V4_MAPPED) && isIPv4(address.slice(V4_MAPPED.length)))
+    return address.slice(V4_MAPPED.length)
   // Some proxies add the port: 192.0.2.1:443, [2001:db8::1]:443.
   const bare =
     /^\[([^\]]+)\](:\d+)?$/.exec(address)?.[1] ??
