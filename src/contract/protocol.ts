@@ -85,17 +85,6 @@ export interface SendResult {
   duplicate?: true
 }
 
-/** A message of a page of /listMessages; times are ISO 8601 in UTC. */
-export interface ListedMessage {
-  messageId: string
-  body: string
-  sender: IdentityKey
-  created_at: string
-  updated_at: string
-  createdAt: string
-  updatedAt: string
-}
-
 export interface ListRequest extends Page {
   messageBox: string
   /** The id of the only message to list; if undefined, the whole box. */
@@ -105,8 +94,6 @@ export interface ListRequest extends Page {
 }
 
 export interface MessagePage {
-  messages: ListedMessage[]
-  /** The messages, encoded. */
   json: JsonPage
   limit: number
   offset: number

@@ -1,5 +1,5 @@
 import { beforeAll, beforeEach, describe, expect, test } from '@jest/globals'
-import { callerOf } from '../../tools/clients/caller'
+import { callerOf, messagesIn } from '../../tools/clients/caller'
 import { ENGINES } from '../../tools/databases/databases'
 import { expectRefusal } from '../../tools/contract/refusals'
 import { startServer, type TestServer } from '../../tools/servers/server'
@@ -31,11 +31,7 @@ async function left(
   recipient: string,
   messageBox = 'inbox',
 ): Promise<string[]> {
-  const { messages } = await server.context.mailbox.list(callerOf(recipient), {
-    messageBox,
-    limit: 1000,
-    offset: 0,
-  })
+  const messages = await messagesIn(server.context.mailbox, recipient, messageBox)
   return messages.map((message) => message.messageId)
 }
 

@@ -1,6 +1,6 @@
 import { describe, expect, test } from '@jest/globals'
 import { PrivateKey } from '@bsv/sdk'
-import { callerOf } from '../../tools/clients/caller'
+import { messagesIn } from '../../tools/clients/caller'
 import { EVERY_RELEASE, newClient } from '../../tools/clients/clients'
 import { ENGINES } from '../../tools/databases/databases'
 import { startServer } from '../../tools/servers/server'
@@ -33,11 +33,7 @@ describe.each(ENGINES)('released clients on %s', (engine) => {
       host,
     )
 
-    const { messages } = await server.context.mailbox.list(callerOf(alice.identityKey), {
-      messageBox: 'notes',
-      limit: 1,
-      offset: 0,
-    })
+    const messages = await messagesIn(server.context.mailbox, alice.identityKey, 'notes')
 
     expect(messages[0]!.body).toContain('encryptedMessage')
     expect(messages[0]!.body).not.toContain('to myself')

@@ -1,7 +1,7 @@
 import { beforeAll, describe, expect, test } from '@jest/globals'
 import { PrivateKey } from '@bsv/sdk'
 import { ApiError } from '../../src/contract/errors'
-import { callerOf } from '../../tools/clients/caller'
+import { callerOf, messagesIn } from '../../tools/clients/caller'
 import { ENGINES } from '../../tools/databases/databases'
 import { expectRefusal } from '../../tools/contract/refusals'
 import { startServer, type TestServer } from '../../tools/servers/server'
@@ -30,11 +30,7 @@ async function boxOf(
   recipient: string,
   messageBox = 'inbox',
 ): Promise<object[]> {
-  const { messages } = await server.server.context.mailbox.list(callerOf(recipient), {
-    messageBox,
-    limit: 1000,
-    offset: 0,
-  })
+  const messages = await messagesIn(server.server.context.mailbox, recipient, messageBox)
   return messages.map(({ messageId, sender, body }) => ({ messageId, sender, body }))
 }
 

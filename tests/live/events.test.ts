@@ -4,7 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { once } from 'node:events'
 import { connect } from 'node:net'
 import { io } from 'socket.io-client'
-import { callerOf } from '../../tools/clients/caller'
+import { messagesIn } from '../../tools/clients/caller'
 import { authSocketUser, lightSocket, startLive } from '../../tools/clients/live'
 import { onEnd, startServer, type TestServer } from '../../tools/servers/server'
 
@@ -154,11 +154,7 @@ describe('rejected events', () => {
         messageId: 'x',
       }),
     })
-    const { messages } = await running.server.context.mailbox.list(callerOf(socket.identityKey), {
-      messageBox: 'inbox',
-      limit: 10,
-      offset: 0,
-    })
+    const messages = await messagesIn(running.server.context.mailbox, socket.identityKey)
     expect(messages).toEqual([])
   })
 
@@ -208,11 +204,7 @@ describe('rejected events', () => {
     expect(events).toEqual(
       Array(4).fill(['authenticationFailed', { reason: expect.stringContaining('BRC-103') }]),
     )
-    const { messages } = await running.server.context.mailbox.list(callerOf(victim.identityKey), {
-      messageBox: 'inbox',
-      limit: 10,
-      offset: 0,
-    })
+    const messages = await messagesIn(running.server.context.mailbox, victim.identityKey)
     expect(messages).toEqual([])
   })
 })

@@ -4,7 +4,7 @@ import pino from 'pino'
 import { NativeServerKey, type ServerKey } from '../../src/auth/serverKey'
 import { ApiError } from '../../src/contract/errors'
 import { Secret } from '../../src/lib/secret'
-import { callerOf } from '../../tools/clients/caller'
+import { messagesIn } from '../../tools/clients/caller'
 import type { LightSocket } from '../../tools/clients/lightSocket'
 import { lightSocket, startLive, until } from '../../tools/clients/live'
 import { startServer, type TestServer } from '../../tools/servers/server'
@@ -176,11 +176,7 @@ test('the server closes a client that does not read; its messages stay stored', 
   }
 
   expect(sent).toBeLessThan(200)
-  const { messages } = await server.context.mailbox.list(callerOf(slow.identityKey), {
-    messageBox: 'inbox',
-    limit: 1000,
-    offset: 0,
-  })
+  const messages = await messagesIn(server.context.mailbox, slow.identityKey)
   expect(messages).toHaveLength(sent)
 })
 

@@ -4,6 +4,7 @@ import { randomBytes } from 'node:crypto'
 import { AUTH_HEADERS, hashRequest, hashResponse } from '../../src/auth/brc104'
 import type { NativeServerKey, KeyName } from '../../src/auth/serverKey'
 import type { Caller as AuthenticatedCaller } from '../../src/contract/protocol'
+import type { Mailbox } from '../../src/mailbox'
 import { handshake, walletOf, type HandSession } from './signedRequests'
 
 export interface Answer {
@@ -109,4 +110,25 @@ export class Caller {
 /** An authenticated identity for a test that calls the mailbox directly. */
 export function callerOf(identityKey: string): AuthenticatedCaller {
   return { identityKey, address: 'test' }
+}
+
+/** A message as a list answers it. */
+interface Listed {
+  messageId: string
+  sender: string
+  body: string
+}
+
+/** The messages in a box of a server in this process, up to 1000. */
+export async function messagesIn(
+  mailbox: Mailbox,
+  recipient: string,
+  messageBox = 'inbox',
+): Promise<Listed[]> {
+  const { json, limit } = await mailbox.list(callerOf(recipient), {
+    messageBox,
+    limit: 1000,
+    offset: 0,
+  })
+  return (JSON.parse(json.finish({ limit }).toString()) as { messages: Listed[] }).messages
 }

@@ -1,18 +1,12 @@
-/** A page of a box, and its JSON. */
+/** A page of a box, as JSON. */
 import type { Knex } from 'knex'
-import type { IdentityKey, ListedMessage, MessagePage } from '../../contract/protocol'
-import { isoTime } from '../../lib/isoTime'
 import { JsonPage } from '../../contract/jsonPage'
-import { text } from '../engine/dialect'
+import type { IdentityKey, MessagePage } from '../../contract/protocol'
+import { isoTime } from '../../lib/isoTime'
 import { selectPage, type MessageRow, type PageRequest } from './sql'
 
 /** `nextAfter` is the row id of its last message, null if there is no next page. */
 export type StoredPage = Omit<MessagePage, 'nextCursor'> & { nextAfter: number | null }
-
-/** What the JSON of a message has beside its id and its body. */
-const MESSAGE_FRAME_BYTES = 512
-/** JSON writes a control character in 6 bytes, as in \u0000. */
-const MAX_BYTES_PER_CHARACTER = 6
 
 /** @param maxPageBytes how large the JSON may be, unless a single message is larger */
 export async function readPage(
@@ -23,51 +17,31 @@ export async function readPage(
 ): Promise<StoredPage> {
   const { rows, more } = await selectPage(knex, recipient, request, maxPageBytes)
   const { limit, offset } = request
-  const { messages, json } = fill(rows, maxPageBytes)
-  const hasMore = more || messages.length < rows.length
-  const nextOffset = hasMore ? offset + messages.length : null
-  const nextAfter = hasMore ? Number(rows[messages.length - 1]!.id) : null
-  return { messages, json, limit, offset, hasMore, nextOffset, nextAfter }
-}
-
-/** The most bytes that a message can take in a page, whatever characters it contains. */
-export function maxListedBytes(messageId: string, body: string): number {
-  return MESSAGE_FRAME_BYTES + MAX_BYTES_PER_CHARACTER * (messageId.length + body.length)
+  const json = fill(rows, maxPageBytes)
+  const hasMore = more || json.count < rows.length
+  const nextOffset = hasMore ? offset + json.count : null
+  const nextAfter = hasMore ? Number(rows[json.count - 1]!.id) : null
+  return { json, limit, offset, hasMore, nextOffset, nextAfter }
 }
 
 /** As many messages as fit, but at least one. */
-function fill(rows: MessageRow[], maxBytes: number): Pick<MessagePage, 'messages' | 'json'> {
-  const messages = rows.map(toListedMessage)
-  const maxBytesOfAll = messages.reduce(
-    (sum, { messageId, body }) => sum + maxListedBytes(messageId, body),
-    0,
-  )
-  if (maxBytesOfAll <= maxBytes) {
-    const json = new JsonPage(maxBytes)
-    json.add(JSON.stringify(messages).slice(1, -1))
-    return { messages, json }
+function fill(rows: MessageRow[], maxBytes: number): JsonPage {
+  const expected = rows.reduce((sum, row) => sum + row.message_id.length + row.body.length, 0)
+  const json = new JsonPage(maxBytes, expected, rows.length)
+  for (const { message_id: id, sender, body, created_at: created, updated_at: updated } of rows) {
+    const createdAt = isoTime(created)
+    const fits = json.add({
+      messageId: toBytes(id),
+      sender,
+      body: toBytes(body),
+      createdAt,
+      updatedAt: created === updated ? createdAt : isoTime(updated),
+    })
+    if (!fits) break
   }
-  const json = new JsonPage(maxBytes, maxBytes)
-  const beyond = messages.findIndex((message) => !json.add(JSON.stringify(message)))
-  return { messages: beyond < 0 ? messages : messages.slice(0, beyond), json }
+  return json
 }
 
-function toListedMessage({
-  message_id: id,
-  sender,
-  body,
-  created_at: created,
-  updated_at: updated,
-}: MessageRow): ListedMessage {
-  const createdAt = isoTime(created)
-  const updatedAt = created === updated ? createdAt : isoTime(updated)
-  return {
-    messageId: text(id),
-    body,
-    sender,
-    created_at: createdAt,
-    updated_at: updatedAt,
-    createdAt,
-    updatedAt,
-  }
+function toBytes(value: string | Buffer): Buffer {
+  return typeof value === 'string' ? Buffer.from(value) : value
 }

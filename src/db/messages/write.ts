@@ -10,6 +10,7 @@
  */
 import type { Knex } from 'knex'
 import { ApiError } from '../../contract/errors'
+import { maxListedBytes } from '../../contract/jsonPage'
 import { FairQueue } from '../../lib/fairQueue'
 import { ByteBudget } from '../../limits/budget'
 import { BatchQueue, MAX_ROWS, type Committed, type Job, type OnCommit } from '../engine/batchQueue'
@@ -19,7 +20,6 @@ import { readStatementLimits, USUAL_LIMITS, type StatementLimits } from '../engi
 import { Retries } from '../engine/query'
 import { execute, transact, type Statement } from '../engine/transaction'
 import type { Headroom, QuotaCounter } from '../quotas'
-import { maxListedBytes } from './page'
 import { findByIds, idKey, insertInPieces, insertMessages, type StoredMessage } from './sql'
 
 /** Of one send, over all its recipients. */
@@ -377,7 +377,7 @@ export function checkSize(messages: StoredMessage[]): number {
 
 function isTooLongForLists(body: string): boolean {
   return (
-    maxListedBytes('', body) > MAX_LISTED_BYTES &&
+    maxListedBytes(body) > MAX_LISTED_BYTES &&
     Buffer.byteLength(JSON.stringify(body)) > MAX_LISTED_BYTES
   )
 }
