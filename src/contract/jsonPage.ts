@@ -54,9 +54,6 @@ export class JsonPage {
 
   /** @returns false if the message does not fit. The first one always fits. */
   add({ messageId, sender, body, createdAt, updatedAt }: ListedMessage): boolean {
-    const times =
-      `"created_at":"${createdAt}","updated_at":"${updatedAt}",` +
-      `"createdAt":"${createdAt}","updatedAt":"${updatedAt}"`
     const frame = FRAME_BYTES + TAIL_BYTES
     const most = this.length + frame + MAX_BYTES_PER_BYTE * (messageId.length + body.length)
     if (most > this.#bytes.length) {
@@ -68,14 +65,17 @@ export class JsonPage {
     this.#writeEscaped(messageId)
     this.#write('","body":"')
     this.#writeEscaped(body)
-    this.#write(`","sender":"${sender}",${times}}`)
+    this.#write(
+      `","sender":"${sender}","created_at":"${createdAt}","updated_at":"${updatedAt}",` +
+        `"createdAt":"${createdAt}","updatedAt":"${updatedAt}"}`,
+    )
     this.count++
     return true
   }
 
   /**
    * Ends the answer. The page cannot be used afterwards.
-   * @param fields behind the messages: at least one, small and in ASCII
+   * @param fields behind the messages: at least one, and small
    */
   finish(fields: object): Buffer {
     if (this.#bytes.length < this.length + TAIL_BYTES) this.#grow(this.length + TAIL_BYTES)
@@ -83,9 +83,8 @@ export class JsonPage {
     return this.#bytes.subarray(0, this.length)
   }
 
-  /** @param text in ASCII */
   #write(text: string): void {
-    this.length += this.#bytes.write(text, this.length, 'latin1')
+    this.length += this.#bytes.write(text, this.length)
   }
 
   #writeEscaped(text: Buffer): void {
