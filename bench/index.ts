@@ -5,6 +5,7 @@
  */
 import { randomBytes } from 'node:crypto'
 import { newWallet } from '../tools/clients/session'
+import { compareBoxes } from './box'
 import { Closing } from './closing'
 import {
   findDatabaseServer,
@@ -40,6 +41,11 @@ async function main(closing: Closing): Promise<void> {
   }
   if (plan.against !== undefined) await compareCheckouts(databases, setting, plan.against)
   if (plan.settings) await compareSettings(databases, setting)
+  if (plan.boxed > 0) {
+    const full = await createDatabase(databases, [], setting)
+    const small = await createDatabase(databases, [], setting)
+    print(`\n${await compareBoxes(full, small, plan.boxed, setting)}`)
+  }
   if (plan.crowd > 0) await compareTables(databases, setting)
   else if (plan.arrangements)
     print(

@@ -12,6 +12,8 @@ export interface Plan {
   warmUp: number
   /** How many messages fill the table that is compared to an empty one; 0 skips the comparison. */
   crowd: number
+  /** The same for a single box. */
+  boxed: number
   /** Whether to compare to the stock server, and whether to measure the cost of settings. */
   arrangements: boolean
   settings: boolean
@@ -25,6 +27,7 @@ export interface Plan {
 
 export const USAGE = `npm run bench            our authentication against the stock arrangement
 npm run bench -- --settings  what metrics, logs and limits cost, and nothing else
+npm run bench -- --box       a small box against one with 1,000,000 messages, and nothing else
 npm run bench -- --full  everything, and an empty table against one with 1,000,000 messages
 npm run bench -- --against FOLDER  this checkout against another built one, such as a release
 npm run bench -- --only send --only live  these scenarios alone; combines with --against
@@ -38,16 +41,19 @@ const DEFAULT: Plan = {
   leastEach: 2,
   warmUp: 2500,
   crowd: 0,
+  boxed: 0,
   arrangements: true,
   settings: false,
 }
-const FULL: Plan = { ...DEFAULT, crowd: 1_000_000, settings: true }
+const MANY = 1_000_000
+const FEW = 10_000
 const QUICK: Plan = {
   rounds: 1,
   window: 0,
   leastEach: 1,
   warmUp: 0,
   crowd: 0,
+  boxed: 0,
   arrangements: true,
   settings: true,
 }
@@ -64,6 +70,7 @@ export function parsePlan(args: string[]): Plan | undefined {
       quick: { type: 'boolean' },
       settings: { type: 'boolean' },
       full: { type: 'boolean' },
+      box: { type: 'boolean' },
       against: { type: 'string' },
       only: { type: 'string', multiple: true },
       profile: { type: 'string' },
@@ -71,15 +78,17 @@ export function parsePlan(args: string[]): Plan | undefined {
     },
   })
   if (values.help === true) return undefined
-  if (values.quick === true) return values.full === true ? { ...QUICK, crowd: 10_000 } : QUICK
+  const many = values.quick === true ? FEW : MANY
   const plan: Plan = {
-    ...(values.full === true ? FULL : DEFAULT),
+    ...(values.quick === true ? QUICK : DEFAULT),
+    ...(values.full === true && { settings: true, crowd: many, boxed: many }),
     ...(values.only !== undefined && { only: values.only }),
     ...(values.profile !== undefined && { profile: resolve(values.profile) }),
   }
-  if (values.against !== undefined)
-    return { ...plan, arrangements: false, against: resolve(values.against) }
-  if (values.settings === true) return { ...plan, arrangements: false, settings: true }
+  const alone = { ...plan, arrangements: false, settings: false }
+  if (values.against !== undefined) return { ...alone, against: resolve(values.against) }
+  if (values.settings === true) return { ...alone, settings: true }
+  if (values.box === true) return { ...alone, boxed: many }
   return plan
 }
 

@@ -137,10 +137,10 @@ function listing({
   }
 }
 
-function isSuccess({ status }: Answered): boolean {
+export function isSuccess({ status }: Answered): boolean {
   return status === 'success'
 }
 
-function repeat<T>(count: number, make: (index: number) => T): T[] {
+export function repeat<T>(count: number, make: (index: number) => T): T[] {
   return Array.from({ length: count }, (_, index) => make(index))
 }
