@@ -94,6 +94,7 @@ export default tseslint.config(
       'src/overlay/ownTokens.ts',
       'src/db/engine/sqliteDriver.ts',
       'src/context.ts',
+      'src/server.ts',
       'src/cli/admin/program.ts',
       'tools/clients/clients.ts',
       '**/*.js',

@@ -20,7 +20,7 @@ import { createLimits, type Limits } from './limits'
 import { createLogger } from './logger'
 import { createMailbox, type Mailbox, type Publish } from './mailbox'
 import { noMetrics, type Metrics } from './metrics'
-import { createPrometheus } from './metrics/prometheus'
+import type { PrometheusMetrics } from './metrics/prometheus'
 import type { Lifecycle } from './operator/health'
 import { describeServer, type Info } from './operator/info'
 import { createOverlay, type Overlay } from './overlay'
@@ -116,7 +116,7 @@ function createInfrastructure(config: Config, overrides: Overrides): Infrastruct
     logger,
     ...(config.metrics.port === undefined
       ? { metrics: noMetrics, registry: undefined }
-      : createPrometheus({ version, network })),
+      : countForPrometheus({ version, network })),
     tracing:
       endpoint === undefined
         ? noTracing
@@ -230,6 +230,13 @@ function createPrivateKey(logger: Logger): Secret {
       'end with it',
   )
   return new Secret(randomBytes(32).toString('hex'))
+}
+
+function countForPrometheus(labels: Record<string, string>): PrometheusMetrics {
+  // Loaded here, so that prom-client takes no memory if metrics are off.
+  const { createPrometheus } =
+    require('./metrics/prometheus') as typeof import('./metrics/prometheus')
+  return createPrometheus(labels)
 }
 
 function connectRedis(url: Secret, namespace: string, logger: Logger): SharedRedis {

@@ -4,7 +4,7 @@ import type { Config } from './config'
 import { closeContext, createContext, type Context, type Overrides } from './context'
 import { createHttpServer, type HttpServer } from './http/server'
 import { MetricsServer } from './operator/metricsServer'
-import { createLive, type LiveLayer } from './ws'
+import type { LiveLayer } from './ws'
 
 /** The part of `SHUTDOWN_TIMEOUT` in which requests may still be answered. */
 const DRAIN_RATIO = 0.8
@@ -17,8 +17,8 @@ export class MessageBoxServer {
   #stopped: Promise<void> | undefined
 
   private constructor(readonly context: Context) {
-    const { config, live, limits } = context
-    this.#live = config.live.enabled ? createLive(config.http.prefix, context, live) : undefined
+    const { config, limits } = context
+    this.#live = config.live.enabled ? startLive(context) : undefined
     this.#http = createHttpServer({
       ...createApp(context, this.#live?.handleRequest),
       onUpgrade: this.#live?.handleUpgrade,
@@ -79,4 +79,10 @@ export class MessageBoxServer {
     await this.#metrics?.close()
     await closeContext(this.context)
   }
+}
+
+function startLive(context: Context): LiveLayer {
+  // Loaded here, so that Socket.IO takes no memory if live messaging is off.
+  const { createLive } = require('./ws') as typeof import('./ws')
+  return createLive(context.config.http.prefix, context, context.live)
 }
