@@ -86,6 +86,7 @@ export default tseslint.config(
   },
   {
     files: [
+      'src/app.ts',
       'src/auth/serverKey.ts',
       'src/logger.ts',
       'src/tracing/index.ts',

@@ -18,8 +18,8 @@ import { unlimited, type RateLimiter } from './limits/rates'
 import { OPERATOR_ROUTES } from './operator'
 import { faultLogOf, logRequests } from './http/requestLog'
 import { once } from './lib/once'
-import { DOCUMENT_ROUTES } from './openapi'
-import { createDocument } from './openapi/document'
+import { DOCUMENT_ROUTES, type Documents } from './openapi'
+import type { DocumentParts } from './openapi/document'
 import { PAGE_ROUTES } from './pages'
 import { HANDSHAKE_PATH, SOCKET_PATH } from './contract/protocol'
 import { IDENTITY_ROUTES } from './routes'
@@ -36,12 +36,12 @@ interface App {
 export function createApp(context: Context, sockets?: RequestListener): App {
   const { config, auth, info, limits, logger, metrics, overlay, tracing } = context
   const { prefix } = config.http
-  const openapi = once(() => createDocument({ info, prefix }))
+  const documents = createDocuments({ info, prefix })
   const table = createRouteTable(prefix, [
     ...createRoutes([HANDSHAKE], context),
     ...createRoutes(OPERATOR_ROUTES, context),
-    ...createRoutes(DOCUMENT_ROUTES, { openapi }),
-    ...createRoutes(PAGE_ROUTES, { ...context, openapi }),
+    ...createRoutes(DOCUMENT_ROUTES, documents),
+    ...createRoutes(PAGE_ROUTES, { ...context, ...documents }),
     ...overlay.routes,
     ...createRoutes(IDENTITY_ROUTES, context),
   ])
@@ -127,6 +127,22 @@ export function createApp(context: Context, sockets?: RequestListener): App {
     )
   }
   return { onRequest, classes }
+}
+
+/** Loads what creates a document at its first request: it takes time at a start, and memory. */
+function createDocuments(parts: DocumentParts): Documents {
+  return {
+    openapi: once(() => {
+      const { createDocument } =
+        require('./openapi/document') as typeof import('./openapi/document')
+      return createDocument(parts)
+    }),
+    asyncapi: once(() => {
+      const { createEventsDocument } =
+        require('./ws/events/asyncapi') as typeof import('./ws/events/asyncapi')
+      return createEventsDocument()
+    }),
+  }
 }
 
 /** Rejects requests of an identity over its rate limit. */

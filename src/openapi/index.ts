@@ -3,11 +3,12 @@ import { createHash } from 'node:crypto'
 import { STRING } from '../contract/answers'
 import { once } from '../lib/once'
 import type { Operation } from '../routes/route'
-import { createEventsDocument } from '../ws/events/asyncapi'
+import type { EventsDocument } from '../ws/events/asyncapi'
+import type { OpenApiDocument } from './document'
 
-interface DocumentParts {
-  /** Created by `createDocument`. */
-  openapi: () => object
+export interface Documents {
+  openapi: () => OpenApiDocument
+  asyncapi: () => EventsDocument
 }
 
 /** Declares the route of a document that does not change while the server runs. */
@@ -17,8 +18,8 @@ const createDocumentRoute = (
   summary: string,
   field: string,
   example: object,
-  contentOf: (parts: DocumentParts) => object,
-): Operation<DocumentParts> => ({
+  contentOf: (documents: Documents) => object,
+): Operation<Documents> => ({
   method: 'get',
   path,
   access: 'open',
@@ -39,9 +40,9 @@ const createDocumentRoute = (
   errors: ['ERR_RATE_LIMITED'],
   sample: `const response = await fetch(\`\${host}${path}\`)
 console.log((await response.json()).info.title)`,
-  createHandler(parts) {
+  createHandler(documents) {
     const answer = once(() => {
-      const body = Buffer.from(JSON.stringify(contentOf(parts)))
+      const body = Buffer.from(JSON.stringify(contentOf(documents)))
       const headers = {
         'content-type': 'application/json; charset=utf-8',
         'cache-control': 'no-cache',
@@ -71,6 +72,6 @@ export const DOCUMENT_ROUTES = [
     'Socket events (AsyncAPI 3)',
     'asyncapi',
     { asyncapi: '3.0.0' },
-    () => createEventsDocument(),
+    ({ asyncapi }) => asyncapi(),
   ),
 ]

@@ -6,8 +6,7 @@ import { currentInfo, type Info } from '../operator/info'
 import { faultLogOf } from '../http/requestLog'
 import type { RouteDeclaration } from '../routes/route'
 import type { Logger } from 'pino'
-import { createEventsDocument } from '../ws/events/asyncapi'
-import type { OpenApiDocument } from '../openapi/document'
+import type { Documents } from '../openapi'
 import { assetHandler, type Assets } from './assets'
 import { docsPage } from './docs'
 import { eventsPage } from './docs/events'
@@ -16,12 +15,11 @@ import type { Site } from './layout'
 import { pageHandler } from './page'
 import { tryPage } from './try'
 
-export interface PagesParts extends HealthParts {
+export interface PagesParts extends HealthParts, Documents {
   config: Config
   info: Info
   advertiser: { state: object | undefined }
   assets: Assets
-  openapi: () => OpenApiDocument
   logger: Logger
 }
 
@@ -54,7 +52,7 @@ export const PAGE_ROUTES: Array<RouteDeclaration<PagesParts>> = [
   }),
   page('/docs/events', 'Socket events page', (parts) => {
     const site = siteOf(parts)
-    const events = once(() => eventsPage(createEventsDocument(), site, parts.config.live.enabled))
+    const events = once(() => eventsPage(parts.asyncapi(), site, parts.config.live.enabled))
     return pageHandler({ site, assets: parts.assets }, events)
   }),
   {
