@@ -115,9 +115,7 @@ describe('a start fails with one sentence', () => {
 
   test.each([
     MAIN,
-    ...['ensure-env', 'run', 'build-if-missing'].map((name) =>
-      join(__dirname, `../../scripts/${name}.js`),
-    ),
+    ...['ensure-env', 'run', 'start'].map((name) => join(__dirname, `../../scripts/${name}.js`)),
   ])('if Node is too old: %s', async (program) => {
     const cwd = newFolder()
     writeFileSync(
