@@ -71,7 +71,8 @@ export function createHttpServer({
   server.on('connection', (socket) => {
     const open = new Set<ServerResponse>()
     connections.set(socket, open)
-    socket.once('close', () => {
+    // Not `once`, which keeps a wrapper for each of thousands of idle sockets.
+    socket.on('close', () => {
       connections.delete(socket)
       // Node emits this itself for the first response, but not for those queued behind it.
       setImmediate(() => {
@@ -134,7 +135,7 @@ function isAccepted(
     return false
   }
   connections.add(key)
-  socket.once('close', () => {
+  socket.on('close', () => {
     connections.remove(key)
   })
   return true

@@ -205,6 +205,7 @@ export class AuthSocket {
   readonly #onProof = (proof: Proof, opening: Opening, { connection }: Link): void => {
     connection.prove()
     clearTimeout(this.#proofTimer)
+    this.#proofTimer = undefined
     this.#signing.flush()
     if (proof.isFirst) {
       // From now on the output counts for the identity as well.

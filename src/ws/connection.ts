@@ -158,7 +158,7 @@ export class Connection {
       )
         this.end()
     })
-    socket.once('close', () => {
+    socket.on('close', () => {
       pending.account.close()
       this.#pending.delete(pending)
     })

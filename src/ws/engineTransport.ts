@@ -33,6 +33,12 @@ export interface EngineTransportParts {
   onFault: () => void
 }
 
+/** A request as Engine.IO keeps it. */
+interface EngineRequest extends IncomingMessage {
+  /** The parsed query. */
+  _query: Record<string, string>
+}
+
 /** Engine.IO, with limits on connections, requests and memory: what carries Socket.IO. */
 export class EngineTransport {
   readonly engine = new EngineServer({
@@ -44,7 +50,7 @@ export class EngineTransport {
   /** By the id of Engine.IO's connection. */
   readonly #connections = new Map<string, { connection: Connection; upgrades: number }>()
   /** What to do when a request to become a WebSocket has become a connection. */
-  readonly #onOpened = new WeakMap<IncomingMessage, (connection: Connection) => void>()
+  readonly #onOpened = new WeakMap<object, (connection: Connection) => void>()
   #isStopping = false
 
   constructor(private readonly parts: EngineTransportParts) {
@@ -116,24 +122,32 @@ export class EngineTransport {
     }, UPGRADE_TIMEOUT_MS).unref()
     const stopTimer = (): void => {
       clearTimeout(timer)
+      socket.off('close', stopTimer)
     }
-    socket.once('close', stopTimer)
+    socket.on('close', stopTimer)
     await limits.perAddress.consume(address)
     const known = this.#find(req)
     if (known === undefined) this.#checkOpening(address)
     else if (++known.upgrades > MAX_UPGRADES)
       throw new ApiError('ERR_BAD_REQUEST', 'This connection has asked for an upgrade too often.')
     if (socket.destroyed) return
+    const { method, url, headers } = req
+    // Engine.IO keeps the request as long as the connection: a copy, without headers, is smaller.
+    const copy = { method, url, headers, socket, connection: socket }
+    const onOpened = (): void => {
+      stopTimer()
+      copy.headers = {}
+    }
     if (known === undefined) {
-      this.#onOpened.set(req, (connection) => {
-        stopTimer()
+      this.#onOpened.set(copy, (connection) => {
+        onOpened()
         connection.follow(socket)
       })
     } else {
-      known.connection.engine.once('upgrade', stopTimer)
+      known.connection.engine.once('upgrade', onOpened)
       known.connection.follow(socket)
     }
-    this.engine.handleUpgrade(req as never, socket, head)
+    this.engine.handleUpgrade(copy as never, socket, head)
   }
 
   /** @throws ApiError ERR_STOPPING, ERR_SERVER_BUSY */
@@ -144,17 +158,22 @@ export class EngineTransport {
   }
 
   #watch(engine: EngineSocket): void {
-    const { id, request } = engine as unknown as { id: string; request: IncomingMessage }
+    const opened = engine as unknown as { id: string; request: EngineRequest }
+    const { id, request } = opened
     const { limits, namespaces, onFault } = this.parts
     const address = limits.address.of(request)
     const connection = new Connection(engine, { address, limits, namespaces, onFault })
     this.#connections.set(id, { connection, upgrades: 0 })
     limits.sockets.add(address)
-    engine.once('close', () => {
+    engine.on('close', () => {
       this.#connections.delete(id)
       limits.sockets.remove(address)
     })
     this.#onOpened.get(request)?.(connection)
+    this.#onOpened.delete(request)
+    // Socket.IO reads no more of it, and would keep all of it as long as the connection.
+    const { url, _query } = request
+    opened.request = { url, _query, headers: {}, connection: {} } as never
   }
 
   /**

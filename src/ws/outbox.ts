@@ -96,7 +96,8 @@ export class Outbox {
    * @returns false if so much is kept for a client that is away that it cannot come back
    */
   send(event: string): boolean {
-    const numbered = `${event},"${this.#start + this.#kept.length}${this.#sealed}"]`
+    // `join` copies the parts. A template would refer to them, and they take twice as much memory.
+    const numbered = [event, ',"', this.#start + this.#kept.length, this.#sealed, '"]'].join('')
     this.#kept.push(numbered)
     this.#keptBytes += weigh(numbered)
     this.#touched = performance.now()

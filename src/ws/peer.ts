@@ -50,7 +50,7 @@ export class Peer {
   /** The session that events are signed for; undefined until there is one. */
   session: Session | undefined
   #link!: PeerLink
-  readonly #whenFresh = new Set<() => void>()
+  #whenFresh: Array<() => void> = []
 
   /** @param sendHandshake sends a handshake on the present connection */
   constructor(
@@ -155,10 +155,10 @@ export class Peer {
         resolve()
       }
       const timer = setTimeout(() => {
-        this.#whenFresh.delete(onFresh)
+        this.#whenFresh = this.#whenFresh.filter((other) => other !== onFresh)
         reject(unauthorized("This connection is new: answer the server's handshake first."))
       }, ANSWER_TIMEOUT_MS).unref()
-      this.#whenFresh.add(onFresh)
+      this.#whenFresh.push(onFresh)
     })
   }
 
@@ -169,8 +169,7 @@ export class Peer {
 
   #becomeFresh(link: PeerLink): void {
     link.isFresh = true
-    for (const onFresh of this.#whenFresh) onFresh()
-    this.#whenFresh.clear()
+    for (const onFresh of this.#whenFresh.splice(0)) onFresh()
   }
 }
 
