@@ -1,9 +1,9 @@
 /** Many idle authenticated sockets: whether they stay, their memory, and the delivery time. */
-import { readFileSync } from 'node:fs'
 import { setTimeout as pause } from 'node:timers/promises'
 import { createDatabase } from '../databases/databases'
 import { LightSocket } from '../clients/lightSocket'
 import { ServerProcess } from '../programs/processes'
+import { residentBytes } from './memory'
 
 export interface IdleCounts {
   sockets: number
@@ -83,8 +83,4 @@ async function measureDelivery(origin: string, sockets: LightSocket[]): Promise<
   }
   sender.close()
   return times.sort((a, b) => a - b)
-}
-
-function residentBytes(pid: number): number {
-  return Number(/VmRSS:\s+(\d+) kB/.exec(readFileSync(`/proc/${pid}/status`, 'utf8'))![1]) * 1024
 }

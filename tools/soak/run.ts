@@ -1,4 +1,4 @@
-/** Runs the long forms of the live tests and prints their counts. */
+/** Runs the long forms of the live tests, or measures starts, and prints the counts. */
 import { parseArgs } from 'node:util'
 import type { Engine } from '../databases/databases'
 import globalSetup from '../setup/globalSetup'
@@ -6,11 +6,14 @@ import globalTeardown from '../setup/globalTeardown'
 import { endChildren } from '../programs/processes'
 import { holdIdle } from './idle'
 import { killUnderLiveLoad } from './kill'
+import { measureStarts } from './start'
 
 const USAGE = `npm run soak -- idle [SOCKETS] [SECONDS]   holds idle sockets, measures a delivery;
                                            by default 10000 sockets for 120 seconds
 npm run soak -- kill [ROUNDS]              kills the server under live load, by default 10 times
                                            on each engine
+npm run soak -- start [STARTS]             measures starts of the built server, by default 9, and
+                                           its memory at rest
 `
 
 async function main(): Promise<void> {
@@ -19,11 +22,12 @@ async function main(): Promise<void> {
     positionals: [what = 'idle', ...numbers],
   } = parseArgs({ allowPositionals: true, options: { help: { type: 'boolean' } } })
   if (values.help === true) return void process.stdout.write(USAGE)
-  if (!['idle', 'kill'].includes(what) || numbers.length > (what === 'idle' ? 2 : 1))
+  if (!['idle', 'kill', 'start'].includes(what) || numbers.length > (what === 'idle' ? 2 : 1))
     throw new Error(`This is how to call it:\n${USAGE}`)
   const [first, second] = numbers.map(parseCount)
   for (const signal of ['SIGINT', 'SIGTERM'] as const) process.once(signal, () => process.exit(1))
   if (what === 'idle') console.log(await holdIdle(first ?? 10_000, second ?? 120, console.log))
+  else if (what === 'start') console.log(await measureStarts(first ?? 9))
   else await killOnEachEngine(first ?? 10)
 }
 
