@@ -18,14 +18,15 @@ import { unlimited, type RateLimiter } from './limits/rates'
 import { OPERATOR_ROUTES } from './operator'
 import { faultLogOf, logRequests } from './http/requestLog'
 import { once } from './lib/once'
-import { DOCUMENT_ROUTES, type Documents } from './openapi'
-import type { DocumentParts } from './openapi/document'
+import { DOCUMENT_ROUTES } from './openapi'
+import type { DocumentParts, OpenApiDocument } from './openapi/document'
 import { PAGE_ROUTES } from './pages'
 import { HANDSHAKE_PATH, SOCKET_PATH } from './contract/protocol'
 import { IDENTITY_ROUTES } from './routes'
 import { HANDSHAKE } from './routes/handshake'
 import { createRoutes } from './routes/route'
 import { createRouteTable, methodNotAllowed, type RouteTable } from './routes/table'
+import type { EventsDocument } from './ws/events/asyncapi'
 
 interface App {
   onRequest: RequestListener
@@ -130,7 +131,10 @@ export function createApp(context: Context, sockets?: RequestListener): App {
 }
 
 /** Loads what creates a document at its first request: it takes time at a start, and memory. */
-function createDocuments(parts: DocumentParts): Documents {
+function createDocuments(parts: DocumentParts): {
+  openapi: () => OpenApiDocument
+  asyncapi: () => EventsDocument
+} {
   return {
     openapi: once(() => {
       const { createDocument } =

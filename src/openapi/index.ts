@@ -3,12 +3,10 @@ import { createHash } from 'node:crypto'
 import { STRING } from '../contract/answers'
 import { once } from '../lib/once'
 import type { Operation } from '../routes/route'
-import type { EventsDocument } from '../ws/events/asyncapi'
-import type { OpenApiDocument } from './document'
 
-export interface Documents {
-  openapi: () => OpenApiDocument
-  asyncapi: () => EventsDocument
+interface Documents {
+  openapi: () => object
+  asyncapi: () => object
 }
 
 /** Declares the route of a document that does not change while the server runs. */

@@ -6,7 +6,8 @@ import { currentInfo, type Info } from '../operator/info'
 import { faultLogOf } from '../http/requestLog'
 import type { RouteDeclaration } from '../routes/route'
 import type { Logger } from 'pino'
-import type { Documents } from '../openapi'
+import type { OpenApiDocument } from '../openapi/document'
+import type { EventsDocument } from '../ws/events/asyncapi'
 import { assetHandler, type Assets } from './assets'
 import { docsPage } from './docs'
 import { eventsPage } from './docs/events'
@@ -15,11 +16,13 @@ import type { Site } from './layout'
 import { pageHandler } from './page'
 import { tryPage } from './try'
 
-export interface PagesParts extends HealthParts, Documents {
+export interface PagesParts extends HealthParts {
   config: Config
   info: Info
   advertiser: { state: object | undefined }
   assets: Assets
+  openapi: () => OpenApiDocument
+  asyncapi: () => EventsDocument
   logger: Logger
 }
 

@@ -11,7 +11,7 @@ import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { promisify } from 'node:util'
 import { createHttpServer } from '../../src/http/server'
-import { DOCUMENT_ROUTES, type Documents } from '../../src/openapi'
+import { DOCUMENT_ROUTES } from '../../src/openapi'
 import { createDocument, OPERATIONS } from '../../src/openapi/document'
 import { EVENTS_SAMPLE, PRELUDE, SAMPLE_HOST } from '../../src/openapi/samples'
 import { OPERATOR_ROUTES } from '../../src/operator'
@@ -85,7 +85,7 @@ test('the document describes exactly the routes of the server', async () => {
   const table = [
     ...createRoutes([HANDSHAKE], context),
     ...createRoutes(OPERATOR_ROUTES, context),
-    ...createRoutes(DOCUMENT_ROUTES, {} as Documents),
+    ...createRoutes(DOCUMENT_ROUTES, { openapi: () => ({}), asyncapi: () => ({}) }),
     ...createRoutes(IDENTITY_ROUTES, context),
     ...context.overlay.routes,
   ]
