@@ -1,21 +1,16 @@
 import type { RequestHandler } from 'express'
-import { randomBytes } from 'node:crypto'
 import type { Knex } from 'knex'
 import type { Logger } from 'pino'
 import type { Registry } from 'prom-client'
 import { Brc103 } from './auth/brc103'
 import { CursorSealer } from './auth/cursor'
 import { httpAuth } from './auth/http'
-import { MemoryReplayGuard, type ReplayGuard } from './auth/replay'
 import { SessionSealer } from './auth/session'
-import { SharedReplayGuard } from './auth/sharedReplay'
-import { deriveSealingKey, NativeServerKey, type ServerKey } from './auth/serverKey'
+import { createPrivateKey, deriveSealingKey, NativeServerKey } from './auth/serverKey'
+import type { ServerKey } from './auth/serverKey'
 import type { Config } from './config'
 import { createKnex } from './db/engine/knex'
 import { createStorage, type Storage } from './db'
-import type { JoinFanout } from './fanout'
-import { MemoryBus } from './fanout/memory'
-import { RedisFanout } from './fanout/redis'
 import { createLimits, type Limits } from './limits'
 import { createLogger } from './logger'
 import { createMailbox, type Mailbox, type Publish } from './mailbox'
@@ -29,12 +24,15 @@ import { createPayments, type Payments } from './payments'
 import { createPermissions, type Permissions, type PriceOf } from './permissions'
 import { noPush, startPush, type Push } from './push'
 import { Assets } from './pages/assets'
-import type { SharedRedis } from './lib/redis'
-import { Secret } from './lib/secret'
+import type { Secret } from './lib/secret'
+import { shareNothing, shareThroughRedis, type Sharing } from './sharing'
+import { shareThroughSupervisor } from './sharing/supervised'
 import { noTracing, startTracing, type Tracing } from './tracing'
 import type { AuthSocketServerOptions } from './ws/authSocketServer'
 import { Hub } from './ws/hub'
 import { MembershipSealer } from './ws/memberships'
+import { configOfWorker } from './workers/share'
+import type { Worker } from './workers/worker'
 
 /** What every other part is built on. */
 interface Infrastructure {
@@ -47,7 +45,9 @@ interface Infrastructure {
   registry: Registry | undefined
   tracing: Tracing
   knex: Knex
-  redis: SharedRedis | undefined
+  /** Undefined if the server is one process. */
+  worker: Worker | undefined
+  sharing: Sharing
   privateKey: Secret
   serverKey: ServerKey
   limits: Limits
@@ -87,7 +87,8 @@ export interface Overrides {
   auth?: RequestHandler[]
   priceOf?: PriceOf
   live?: AuthSocketServerOptions
-  joinFanout?: JoinFanout
+  /** Set if this process is one of the workers of a server. */
+  worker?: Worker
 }
 
 export async function createContext(config: Config, overrides: Overrides = {}): Promise<Context> {
@@ -100,15 +101,15 @@ export async function createContext(config: Config, overrides: Overrides = {}): 
 }
 
 function createInfrastructure(config: Config, overrides: Overrides): Infrastructure {
-  const logger = overrides.logger ?? createLogger(config)
+  const { worker } = overrides
+  const logger = overrides.logger ?? createLogger(config, worker?.number)
   const privateKey = config.auth.privateKey ?? createPrivateKey(logger)
   const serverKey = overrides.serverKey ?? new NativeServerKey(privateKey)
   const info = describeServer(config, serverKey.identityKey)
   const { name, version, network } = info
   const { endpoint } = config.tracing
-  const { url } = config.redis
-  const redis =
-    url === undefined ? undefined : connectRedis(url, serverKey.identityKey.slice(0, 16), logger)
+  const sharing = createSharing(config, serverKey, logger, worker)
+  const own = worker === undefined ? config : configOfWorker(config, worker.assignment.count)
   return {
     config,
     info,
@@ -121,18 +122,20 @@ function createInfrastructure(config: Config, overrides: Overrides): Infrastruct
       endpoint === undefined
         ? noTracing
         : startTracing(endpoint, { 'service.name': name, 'service.version': version }),
-    knex: createKnex(config.db),
-    redis,
+    knex: createKnex(own.db),
+    worker,
+    sharing,
     privateKey,
     serverKey,
-    limits: createLimits(config, redis),
+    limits: createLimits(own, sharing.counts),
   }
 }
 
 async function createDomain(infrastructure: Infrastructure, overrides: Overrides): Promise<Domain> {
-  const { config, knex, limits, logger, metrics, privateKey, redis, serverKey, tracing } =
+  const { config, knex, limits, logger, metrics, privateKey, serverKey, sharing, tracing, worker } =
     infrastructure
-  const storage = createStorage(config, infrastructure)
+  const runsJobs = worker?.isFirst ?? true
+  const storage = createStorage(config, { ...infrastructure, runsJobs })
   const { devices, rules, schema, store } = storage
   const permissions = createPermissions({ rules, deliveryFees: config.deliveryFees })
   const priceOf = overrides.priceOf ?? permissions.priceOf
@@ -144,10 +147,11 @@ async function createDomain(infrastructure: Infrastructure, overrides: Overrides
     verification: limits.verification,
     priceOf,
     logger,
+    collects: runsJobs,
   })
   schema.whenReady(payments.start)
   const hub = new Hub({
-    joinFanout: overrides.joinFanout ?? createJoinFanout(redis, logger),
+    joinFanout: sharing.joinFanout,
     onDelivered: metrics.delivered,
     openAccount: (owners) => limits.outgoing.open(owners),
   })
@@ -170,9 +174,10 @@ async function createTransports(
   parts: Infrastructure & Domain,
   overrides: Overrides,
 ): Promise<Transports> {
-  const { advertisements, config, limits, logger, metrics, payments, redis, serverKey } = parts
+  const { advertisements, config, limits, logger, metrics, payments, serverKey, sharing, worker } =
+    parts
   const sessions = new SessionSealer(await deriveSealingKey(serverKey, 'session'))
-  const brc103 = new Brc103(serverKey, sessions, createReplayGuard(redis))
+  const brc103 = new Brc103(serverKey, sessions, sharing.replayGuard)
   return {
     brc103,
     auth:
@@ -191,6 +196,7 @@ async function createTransports(
       moneyWallet: payments.moneyWallet,
       serverKey,
       logger,
+      worker,
     }),
     assets: new Assets(),
   }
@@ -205,7 +211,7 @@ export async function closeContext({
   overlay,
   advertiser,
   hub,
-  redis,
+  sharing,
   tracing,
   knex,
 }: Context): Promise<void> {
@@ -219,17 +225,9 @@ export async function closeContext({
   ])
   await payments.moneyWallet?.close()
   hub.close()
-  redis?.close()
+  sharing.close()
   await tracing.close()
   await knex.destroy()
-}
-
-function createPrivateKey(logger: Logger): Secret {
-  logger.warn(
-    'SERVER_PRIVATE_KEY is not set: this run uses a new key, so its identity and its sessions ' +
-      'end with it',
-  )
-  return new Secret(randomBytes(32).toString('hex'))
 }
 
 function countForPrometheus(labels: Record<string, string>): PrometheusMetrics {
@@ -239,21 +237,14 @@ function countForPrometheus(labels: Record<string, string>): PrometheusMetrics {
   return createPrometheus(labels)
 }
 
-function connectRedis(url: Secret, namespace: string, logger: Logger): SharedRedis {
-  // Loaded here, so that the client of Redis takes no memory on a single node.
-  const { SharedRedis } = require('./lib/redis') as typeof import('./lib/redis')
-  return new SharedRedis(url, namespace, logger)
-}
-
-function createJoinFanout(redis: SharedRedis | undefined, logger: Logger): JoinFanout {
-  return redis === undefined
-    ? new MemoryBus().join
-    : (deliver) => new RedisFanout(redis, deliver, logger)
-}
-
-function createReplayGuard(redis: SharedRedis | undefined): ReplayGuard {
-  const own = new MemoryReplayGuard()
-  return redis === undefined ? own : new SharedReplayGuard(own, redis)
+function createSharing(
+  { redis: { url } }: Config,
+  { identityKey }: ServerKey,
+  logger: Logger,
+  worker: Worker | undefined,
+): Sharing {
+  if (url !== undefined) return shareThroughRedis(url, identityKey.slice(0, 16), logger)
+  return worker === undefined ? shareNothing() : shareThroughSupervisor(worker.wire, logger)
 }
 
 /** The message is stored already, so a failure to publish it must not reach its sender. */
@@ -268,11 +259,12 @@ function bestEffort(publish: Publish, logger: Logger): Publish {
   }
 }
 
-function registerGauges({ metrics, hub, knex, limits, redis }: Infrastructure & Domain): void {
+function registerGauges({ metrics, hub, knex, limits, sharing }: Infrastructure & Domain): void {
   metrics.watch('rooms', () => hub.size)
   metrics.watch('requests_in_progress', () => limits.gate.working)
   metrics.watch('database_connections', () => knex.client.pool.numUsed())
   metrics.watch('database_connections_idle', () => knex.client.pool.numFree())
   metrics.watch('database_waiting', () => knex.client.pool.numPendingAcquires())
-  metrics.watch('redis_up', () => (redis === undefined || redis.up ? 1 : 0))
+  metrics.watch('workers', () => 1)
+  metrics.watch('redis_up', () => (!sharing.usesRedis || sharing.up ? 1 : 0))
 }

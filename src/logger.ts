@@ -7,13 +7,13 @@ import type { Config } from './config'
  * Logs JSON lines to standard output, or readable ones in development. No line may hold a body, a
  * private key or a signature. If a whole request is logged by mistake, its headers are removed.
  */
-export function createLogger({ log }: Pick<Config, 'log'>): Logger {
+export function createLogger({ log }: Pick<Config, 'log'>, worker?: number): Logger {
   const { level } = log
   const redact = { paths: ['*.headers', 'headers', '*.body', 'body', '*.signature'], remove: true }
   const output = new LogOutput(STDOUT)
   const pretty = log.pretty ? loadPretty() : undefined
   return pino(
-    { level, redact, base: null },
+    { level, redact, base: worker === undefined ? null : { worker } },
     pretty?.({ translateTime: 'HH:MM:ss', singleLine: true, destination: output }) ?? output,
   )
 }

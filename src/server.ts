@@ -2,9 +2,11 @@ import type { AddressInfo } from 'node:net'
 import { createApp } from './app'
 import type { Config } from './config'
 import { closeContext, createContext, type Context, type Overrides } from './context'
-import { createHttpServer, type HttpServer } from './http/server'
-import { MetricsServer } from './operator/metricsServer'
+import { createHttpServer, isAccepted, type HttpServer } from './http/server'
+import { MetricsServer } from './metrics/metricsServer'
+import { Relay } from './workers/relay'
 import type { LiveLayer } from './ws'
+import type { AuthSocketServerOptions } from './ws/authSocketServer'
 
 /** The part of `SHUTDOWN_TIMEOUT` in which requests may still be answered. */
 const DRAIN_RATIO = 0.8
@@ -13,17 +15,38 @@ const DRAIN_RATIO = 0.8
 export class MessageBoxServer {
   readonly #http: HttpServer
   readonly #live: LiveLayer | undefined
+  /** How requests of Socket.IO reach the worker that has their session, if there are several. */
+  readonly #workers: { relay: Relay; relayed: HttpServer } | undefined
   #metrics: MetricsServer | undefined
   #stopped: Promise<void> | undefined
 
   private constructor(readonly context: Context) {
-    const { config, limits } = context
-    this.#live = config.live.enabled ? startLive(context) : undefined
+    const { config, limits, worker } = context
+    if (worker === undefined || !config.live.enabled) {
+      this.#live = config.live.enabled ? startLive(context) : undefined
+      this.#http = createHttpServer({
+        ...createApp(context, this.#live?.handleRequest),
+        onUpgrade: this.#live?.handleUpgrade,
+        limits,
+      })
+      return
+    }
+    const relay = new Relay(worker)
+    const { createSessionId } = relay
+    this.#live = startLive(context, { createSessionId })
+    const { handleRequest, handleUpgrade } = this.#live
+    const { classes, onRequest } = createApp(context, handleRequest)
     this.#http = createHttpServer({
-      ...createApp(context, this.#live?.handleRequest),
-      onUpgrade: this.#live?.handleUpgrade,
+      classes,
+      onRequest: relay.forward(onRequest),
+      onUpgrade: relay.forwardUpgrade(handleUpgrade),
       limits,
     })
+    const relayed = createHttpServer({ classes, onRequest: relay.receive(onRequest) })
+    relay.receiveUpgrades(
+      (req, socket, head) => isAccepted(socket, limits) && handleUpgrade(req, socket, head),
+    )
+    this.#workers = { relay, relayed }
   }
 
   /** Builds a server. `start` opens its ports and its database. */
@@ -36,15 +59,26 @@ export class MessageBoxServer {
    * @returns the port, which the system chooses if 0 is configured
    */
   async start(): Promise<number> {
-    const { config, registry, schema } = this.context
+    const { config, registry, schema, worker } = this.context
     if (config.migrate.onStart) await schema.migrate()
     else await schema.open()
-    if (registry !== undefined)
+    if (registry !== undefined && worker !== undefined)
+      worker.on('metrics', () => {
+        void registry.getMetricsAsJSON().then((values) => {
+          worker.tell({ kind: 'metrics', values })
+        })
+      })
+    else if (registry !== undefined)
       this.#metrics = await MetricsServer.start(registry, {
         ...config.metrics,
         port: config.metrics.port!,
       })
-    await this.#http.listen(config.http.port)
+    if (this.#workers !== undefined) {
+      const { relay, relayed } = this.#workers
+      relay.claimPath()
+      await relayed.listen({ path: relay.path, exclusive: true })
+    }
+    await this.#http.listen({ port: config.http.port })
     // The overlay nodes that it submits to may include this server.
     this.context.advertiser.start()
     return this.port
@@ -61,28 +95,32 @@ export class MessageBoxServer {
 
   /**
    * Answers the requests in progress, sends the sockets' clients to another node, then closes the
-   * port and the database. Cuts off requests that are unanswered after most of `SHUTDOWN_TIMEOUT`.
+   * port and the database. Cuts off requests that are unanswered after most of the time.
+   * @param shutdownTimeoutMs how long it may take
    */
-  async stop(): Promise<void> {
-    return await (this.#stopped ??= this.#stop())
+  async stop(shutdownTimeoutMs = this.context.config.http.shutdownTimeoutMs): Promise<void> {
+    return await (this.#stopped ??= this.#stop(shutdownTimeoutMs))
   }
 
-  async #stop(): Promise<void> {
+  async #stop(shutdownTimeoutMs: number): Promise<void> {
     const { config, lifecycle } = this.context
     lifecycle.stopping = true
-    const { idleGraceMs, shutdownTimeoutMs } = config.http
+    const { idleGraceMs } = config.http
     const timeoutMs = shutdownTimeoutMs * DRAIN_RATIO
+    this.#workers?.relay.close()
     await Promise.all([
       this.#live?.close(timeoutMs),
-      this.#http.server.listening ? this.#http.close({ timeoutMs, idleGraceMs }) : undefined,
+      ...[this.#http, this.#workers?.relayed].map(async (http) => {
+        if (http?.server.listening === true) await http.close({ timeoutMs, idleGraceMs })
+      }),
     ])
     await this.#metrics?.close()
     await closeContext(this.context)
   }
 }
 
-function startLive(context: Context): LiveLayer {
+function startLive(context: Context, options?: AuthSocketServerOptions): LiveLayer {
   // Loaded here, so that Socket.IO takes no memory if live messaging is off.
   const { createLive } = require('./ws') as typeof import('./ws')
-  return createLive(context.config.http.prefix, context, context.live)
+  return createLive(context.config.http.prefix, context, { ...context.live, ...options })
 }

@@ -3,7 +3,10 @@ import type { Context } from '../context'
 import { describeDatabase } from './wording'
 
 /** Describes the started server: on standard output in development, else in the log. */
-export function announce({ config, serverKey, logger }: Context, port: number): void {
+export function announce(
+  { config, serverKey, logger }: Pick<Context, 'config' | 'serverKey' | 'logger'>,
+  port: number,
+): void {
   const url = config.http.hostingDomain ?? `http://localhost:${port}${config.http.prefix}`
   const database = describeDatabase(config.db)
   const cryptography = usesNativeSecp256k1 ? 'native libsecp256k1' : 'JavaScript'
@@ -23,6 +26,7 @@ export function announce({ config, serverKey, logger }: Context, port: number): 
         live: config.live.enabled,
         cryptography,
         env: config.env,
+        ...(config.workers > 1 && { workers: config.workers }),
       },
       'listening',
     )

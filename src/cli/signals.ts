@@ -1,4 +1,4 @@
-import type { MessageBoxServer } from '../server'
+import type { Logger } from 'pino'
 import { explainFailure } from './failure'
 
 const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
@@ -8,12 +8,17 @@ const SIGNALS = ['SIGTERM', 'SIGINT', 'SIGHUP'] as const
  */
 const REPEAT_MS = 300
 
+export interface Stoppable {
+  stop: () => Promise<void>
+  shutdownTimeoutMs: number
+  logger: Logger
+}
+
 /**
  * Stops the server on SIGTERM, SIGINT and SIGHUP, and ends the process within `SHUTDOWN_TIMEOUT`. A
  * second signal ends it at once.
  */
-export function stopOnSignal(server: MessageBoxServer): void {
-  const { logger, config } = server.context
+export function stopOnSignal({ stop: stopServer, shutdownTimeoutMs, logger }: Stoppable): void {
   let since: number | undefined
   const stop = (signal: NodeJS.Signals): void => {
     if (since !== undefined) {
@@ -27,9 +32,8 @@ export function stopOnSignal(server: MessageBoxServer): void {
     setTimeout(() => {
       logger.warn('the server could not close everything in time')
       process.exit(0)
-    }, config.http.shutdownTimeoutMs).unref()
-    server
-      .stop()
+    }, shutdownTimeoutMs).unref()
+    stopServer()
       .then(() => {
         logger.info('stopped')
         process.exit(0)
@@ -37,4 +41,9 @@ export function stopOnSignal(server: MessageBoxServer): void {
       .catch(explainFailure)
   }
   for (const signal of SIGNALS) process.on(signal, stop)
+}
+
+/** Ignores signals that the supervisor gets too: it then stops its workers. */
+export function ignoreSignals(): void {
+  for (const signal of SIGNALS) process.on(signal, () => {})
 }

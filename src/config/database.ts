@@ -4,6 +4,8 @@ export interface DatabaseConfig {
   client: 'better-sqlite3' | 'mysql2'
   /** Handed to Knex as it is; for SQLite `{filename}`. */
   connection: Record<string, unknown>
+  /** The most connections of this process to MySQL. Default: 10. */
+  maxConnections?: number
 }
 
 const EXAMPLE = '{"host":"127.0.0.1","user":"messagebox","password":"…","database":"messagebox"}'

@@ -49,6 +49,8 @@ export interface PushConfig {
 
 export interface Config {
   env: Environment
+  /** How many processes serve. `MessageBoxServer` is always one. */
+  workers: number
   http: {
     port: number
     /** Comes before all routes except the handshake: '' or '/api', without a slash at its end. */
@@ -186,6 +188,7 @@ export function inspectConfig(flat: FlatEnv): { config: Config; problems: Config
   const account = given ?? fromFile
   const config: Config = {
     env,
+    workers: read('WORKERS'),
     http: {
       port: port ?? httpPort ?? (isLocal ? 8080 : 3000),
       prefix: read('ROUTING_PREFIX'),
@@ -271,6 +274,13 @@ function rulesOf(flat: FlatEnv, config: Config, isLocal: boolean): Rule[] {
       'required',
       ['SERVER_PRIVATE_KEY'],
       'is required outside development and test: make one with "npm run keygen"',
+    ],
+    [
+      config.workers > 1 && config.db.client === 'better-sqlite3',
+      'conflict',
+      ['WORKERS', 'KNEX_DB_CLIENT'],
+      'must be 1 with SQLite, which supports one process: set WORKERS=1, ' +
+        'or use MySQL or MariaDB (KNEX_DB_CLIENT=mysql2)',
     ],
     [
       memory.outgoing < largest * MEMORY_FACTOR,

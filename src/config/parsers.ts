@@ -3,6 +3,7 @@
  * the variable ("must be …"). No message repeats the value, since it may be a secret.
  */
 import { isIP } from 'node:net'
+import { availableParallelism } from 'node:os'
 import { MAX_NAME_LENGTH } from '../contract/protocol'
 import { Secret } from '../lib/secret'
 
@@ -149,6 +150,16 @@ export function parseCount(value: string): number {
   const count = Number(value)
   if (!/^\d+$/.test(value) || count < 1 || !Number.isSafeInteger(count))
     throw new Error('must be a whole number, 1 or more')
+  return count
+}
+
+const MAX_WORKERS = 128
+
+/** A number of processes; `auto` is one for each core that this process may use. */
+export function parseWorkers(value: string): number {
+  const count = value === 'auto' ? Math.min(availableParallelism(), MAX_WORKERS) : Number(value)
+  if (!/^(auto|\d+)$/.test(value) || count < 1 || count > MAX_WORKERS)
+    throw new Error(`must be a number of processes from 1 to ${MAX_WORKERS}, or auto`)
   return count
 }
 

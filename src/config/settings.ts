@@ -23,6 +23,7 @@ import {
   parseRedisUrl,
   parseTrustProxy,
   parseUrl,
+  parseWorkers,
 } from './parsers'
 import { parseServiceAccount, readServiceAccount } from './serviceAccount'
 
@@ -84,6 +85,14 @@ export const GROUPS = {
       meaning:
         "The server's private key: 64 hex digits, from `npm run keygen`. Required in production " +
         'and staging. Keep it: the identity and all sessions depend on it.',
+    },
+    WORKERS: {
+      parse: parseWorkers,
+      default: '1',
+      meaning:
+        'How many processes serve on the port, from 1 to 128; `auto` is one for each core. ' +
+        'More than 1 needs MySQL or MariaDB.',
+      more: '[Every core](scaling.md#every-core-of-one-machine)',
     },
     SHUTDOWN_TIMEOUT: {
       parse: createDurationParser('1 second', '10 minutes', '"30 seconds"'),

@@ -19,10 +19,18 @@ export interface Storage {
   advertisements: AdvertisementStore
 }
 
+interface StorageParts {
+  knex: Knex
+  logger: Logger
+  metrics: Metrics
+  /** Whether this process does the housekeeping. */
+  runsJobs: boolean
+}
+
 /** Everything that works on the database. All parts share one quota counter. */
 export function createStorage(
   { db, mailbox }: Pick<Config, 'db' | 'mailbox'>,
-  { knex, logger, metrics }: { knex: Knex; logger: Logger; metrics: Metrics },
+  { knex, logger, metrics, runsJobs }: StorageParts,
 ): Storage {
   const { maxPageBytes, quotas, retentionMs: retention } = mailbox
   const counter = createQuotaCounter(quotas)
@@ -38,7 +46,7 @@ export function createStorage(
   })
   const schema = new Schema({ knex, db, quotas, logger })
   schema.whenReady(() => {
-    housekeeping.start()
+    if (runsJobs) housekeeping.start()
   })
   return {
     schema,

@@ -6,7 +6,7 @@ import {
   type RequestListener,
   type Server,
 } from 'node:http'
-import type { Socket } from 'node:net'
+import type { ListenOptions, Socket } from 'node:net'
 import { ApiError, type ErrorCode } from '../contract/errors'
 import { REQUEST_TIMEOUT_MS } from '../contract/protocol'
 import type { Limits } from '../limits'
@@ -34,7 +34,7 @@ type ConnectionLimits = Pick<Limits, 'address' | 'perAddress' | 'connections'>
 
 export interface HttpServer {
   server: Server
-  listen: (port: number) => Promise<void>
+  listen: (at: Pick<ListenOptions, 'port' | 'path' | 'exclusive'>) => Promise<void>
   /** Accepts no more connections, and resolves when all requests are answered or cut off. */
   close: (times: DrainTimes) => Promise<void>
 }
@@ -90,9 +90,9 @@ export function createHttpServer({
   })
   return {
     server,
-    async listen(port) {
+    async listen(at) {
       await new Promise<void>((resolve, reject) => {
-        server.once('error', reject).listen({ port, backlog: MAX_BACKLOG }, () => {
+        server.once('error', reject).listen({ ...at, backlog: MAX_BACKLOG }, () => {
           resolve()
         })
       })
@@ -116,8 +116,8 @@ function limitConnections(server: Server, limits: ConnectionLimits): void {
   })
 }
 
-/** Rejects a connection of an address that has too many, or that floods the server. */
-function isAccepted(
+/** Counts a connection. Rejects it if its address has too many, or floods the server. */
+export function isAccepted(
   socket: Socket,
   { address, perAddress, connections }: ConnectionLimits,
 ): boolean {

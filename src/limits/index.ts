@@ -1,11 +1,10 @@
 import type { Config } from '../config'
-import type { SharedRedis } from '../lib/redis'
 import { largestAnswer, MEMORY_FACTOR, type Limit } from '../config/parsers'
 import { ClientAddress } from './address'
 import { ByteBudget } from './budget'
 import { Gate } from './gate'
 import { createMeter, type Meter } from './meter'
-import { createRateLimiter, unlimited, type RateLimiter } from './rates'
+import { createRateLimiter, unlimited, type RateLimiter, type SharedCounts } from './rates'
 import { CountLimiter } from './countLimiter'
 
 /** Of one address. */
@@ -41,13 +40,13 @@ export interface Limits {
   outgoing: ByteBudget
 }
 
-/** @param redis if given, the nodes count requests together */
+/** @param counts if given, rates are counted with other processes */
 export function createLimits(
   { http, limits, mailbox, memory }: Pick<Config, 'http' | 'limits' | 'mailbox' | 'memory'>,
-  redis: SharedRedis | undefined,
+  counts: SharedCounts | undefined,
 ): Limits {
-  const perAddress = createRateLimiter('address', limits.perAddress, redis)
-  const perIdentity = createRateLimiter('identity', limits.perIdentity, redis)
+  const perAddress = createRateLimiter('address', limits.perAddress, counts)
+  const perIdentity = createRateLimiter('identity', limits.perIdentity, counts)
   return {
     address: new ClientAddress(http.trustProxy),
     perAddress,
@@ -59,13 +58,13 @@ export function createLimits(
             'cheap',
             Math.max(limits.perAddress * CHEAP_FACTOR, LOOKUPS_PER_MINUTE),
           ),
-    migrations: createRateLimiter('migrations', MIGRATIONS_PER_MINUTE, redis),
-    lookups: createRateLimiter('lookups', LOOKUPS_PER_MINUTE, redis),
-    submissions: createRateLimiter('submissions', SUBMISSIONS_PER_MINUTE, redis),
+    migrations: createRateLimiter('migrations', MIGRATIONS_PER_MINUTE, counts),
+    lookups: createRateLimiter('lookups', LOOKUPS_PER_MINUTE, counts),
+    submissions: createRateLimiter('submissions', SUBMISSIONS_PER_MINUTE, counts),
     verification: createRateLimiter(
       'verification',
       limits.verificationSeconds === undefined ? undefined : limits.verificationSeconds * 1000,
-      redis,
+      counts,
       (limit) =>
         `Verifying the transactions of your address took more than ${limit / 1000} s of a minute`,
     ),

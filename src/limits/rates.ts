@@ -1,12 +1,11 @@
 /** Limits the points of a key in a minute, which begins with the key's first point. */
 import { ApiError } from '../contract/errors'
-import type { SharedRedis } from '../lib/redis'
 import type { Limit } from '../config/parsers'
 
 export interface RateLimiter {
   /**
-   * Counts work on this node, and with the other nodes if there are any. 0 points only check.
-   * @returns undefined if this node can tell; else a promise, which rejects with the same error
+   * Counts work in this process, and with the others if there are any. 0 points only check.
+   * @returns undefined if this process can tell; else a promise, which rejects with the same error
    * @throws ApiError ERR_RATE_LIMITED over the limit, with the time to wait
    */
   consume: (key: string, points?: number) => void | Promise<void>
@@ -16,7 +15,23 @@ export interface RateLimiter {
   isFlooding: (key: string) => boolean
 }
 
-const WINDOW_MS = 60_000
+/** Counts that nodes, or workers, keep together. */
+export interface SharedCounts {
+  /**
+   * Adds points to those of a key, which may be negative.
+   * @param name of the limit
+   * @returns undefined if the others cannot be reached
+   */
+  add: (name: string, key: string, points: number) => Promise<Count | undefined>
+}
+
+export interface Count {
+  points: number
+  /** When the key's minute ends, from now. */
+  waitMs: number
+}
+
+export const WINDOW_MS = 60_000
 /** A key floods the server after this many rejections in a minute, and as many as its limit. */
 const TOLERATED_REJECTIONS = 1000
 /** It also floods the server with this many times the points of its limit. */
@@ -28,30 +43,30 @@ const MAX_KEYS = 200_000
 export const unlimited: RateLimiter = { consume() {}, charge() {}, isFlooding: () => false }
 
 /**
- * @param name of the counts in Redis. Without Redis each node counts alone.
+ * @param name of the limit in the shared counts
  * @param limit points a minute
+ * @param shared if undefined, this process counts alone
  * @param describe what a client over the limit has done
  */
 export function createRateLimiter(
   name: string,
   limit: Limit,
-  redis?: SharedRedis,
+  shared?: SharedCounts,
   describe: (limit: number) => string = describeRequests,
 ): RateLimiter {
   if (limit === undefined) return unlimited
   const own = new Counts()
   const overLimit = (waitMs: number): ApiError => createRateError(limit, waitMs, describe)
-  const shared = redis === undefined ? undefined : new SharedCounts(redis, name)
 
   const consumeShared = async (key: string, points: number): Promise<void> => {
-    const counted = await shared!.add(key, points)
+    const counted = await shared!.add(name, key, points)
     if (counted === undefined || counted.points <= limit) return
     const before = counted.points - points
     // Rejected work is not done.
     own.add(key, -points)
-    // Over the limit of all nodes, this node rejects the key without Redis until the minute ends.
+    // Over the common limit, this process rejects the key by itself until the minute ends.
     if (before >= limit) own.raise(key, limit, counted.waitMs)
-    else void shared!.add(key, -points)
+    else void shared!.add(name, key, -points)
     throw overLimit(counted.waitMs)
   }
 
@@ -59,12 +74,12 @@ export function createRateLimiter(
     consume(key, points = 1) {
       const { fits, waitMs } = own.take(key, points, limit)
       if (!fits) throw overLimit(waitMs)
-      // A check does not ask Redis: `raise` has set what other nodes have counted.
+      // A check does not ask the others: `raise` has set what they have counted.
       return shared === undefined || points === 0 ? undefined : consumeShared(key, points)
     },
     charge(key, points) {
       own.add(key, points)
-      void shared?.add(key, points)
+      void shared?.add(name, key, points)
     },
     isFlooding: (key) =>
       own.isBeyond(key, limit * TOLERATED_POINTS_FACTOR, limit + TOLERATED_REJECTIONS),
@@ -78,7 +93,7 @@ interface Entry {
   until: number
 }
 
-class Counts {
+export class Counts {
   /** In the order in which their minutes begin and end. */
   readonly #entries = new Map<string, Entry>()
 
@@ -92,8 +107,11 @@ class Counts {
     return { fits, waitMs: entry.until - now }
   }
 
-  add(key: string, points: number): void {
-    this.#entry(key, performance.now()).points += points
+  add(key: string, points: number): Count {
+    const now = performance.now()
+    const entry = this.#entry(key, now)
+    entry.points += points
+    return { points: entry.points, waitMs: entry.until - now }
   }
 
   isBeyond(key: string, points: number, rejections: number): boolean {
@@ -128,28 +146,6 @@ class Counts {
       if (until > now && this.#entries.size <= MAX_KEYS) return
       this.#entries.delete(key)
     }
-  }
-}
-
-/** The counts of all nodes, in Redis. */
-class SharedCounts {
-  constructor(
-    private readonly redis: SharedRedis,
-    private readonly name: string,
-  ) {}
-
-  /** @returns the sum of all nodes, and when its minute ends; undefined if Redis is down */
-  async add(key: string, points: number): Promise<{ points: number; waitMs: number } | undefined> {
-    const name = this.redis.key(`rate:${this.name}:${key}`)
-    return await this.redis.attempt('rates', async (client) => {
-      const [count, , waitMs] = (await client
-        .multi()
-        .incrBy(name, points)
-        .pExpire(name, WINDOW_MS, 'NX')
-        .pTTL(name)
-        .exec()) as unknown as [number, number, number]
-      return { points: count, waitMs: Math.max(1, waitMs) }
-    })
   }
 }
 

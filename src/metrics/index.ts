@@ -13,6 +13,7 @@ export const GAUGES = {
   database_connections_idle: 'Connections to the database that are open and not in use',
   database_waiting: 'Queries that wait for a connection',
   redis_up: 'Whether Redis answers: 1 or 0, 1 if none is configured',
+  workers: 'Worker processes that serve, or 1',
 } as const
 
 /** The same for values that only grow. */

@@ -26,6 +26,7 @@ export function createPrometheus(labels: Record<string, string>): PrometheusMetr
     help: 'Always 1; the labels describe the server',
     labelNames: Object.keys(labels),
     registers,
+    aggregator: 'first',
   }).set(labels, 1)
   const requests = counter(
     'http_requests_total',
@@ -115,6 +116,8 @@ function watch(registry: Registry, reading: Reading, read: () => number): void {
       name,
       help: GAUGES[reading as keyof typeof GAUGES],
       registers: [registry],
+      // Of several workers. Redis is up if it is up for all of them.
+      aggregator: reading === 'redis_up' ? 'min' : 'sum',
       collect() {
         this.set(read())
       },

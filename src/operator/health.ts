@@ -1,6 +1,6 @@
 import type { MessageStore } from '../db/messages'
 import { ApiError } from '../contract/errors'
-import type { SharedRedis } from '../lib/redis'
+import type { Sharing } from '../sharing'
 import { exactly } from '../contract/answers'
 import type { Operation } from '../routes/route'
 
@@ -13,25 +13,25 @@ const UNCACHED = { 'cache-control': 'no-store' }
 
 export interface HealthParts {
   store: MessageStore
-  redis: SharedRedis | undefined
+  sharing: Pick<Sharing, 'up' | 'usesRedis'>
   hub: { connected: boolean }
   lifecycle: Lifecycle
 }
 
 /**
- * Resolves if the node can handle requests; `degraded` if Redis is unreachable and the node works
- * alone.
+ * Resolves if this process can handle requests; `degraded` if it cannot reach Redis, or its
+ * supervisor, and works alone.
  * @throws ApiError ERR_STOPPING, ERR_UNAVAILABLE, ERR_SCHEMA_OUTDATED
  */
 export async function checkReadiness({
   store,
-  redis,
+  sharing,
   hub,
   lifecycle,
 }: HealthParts): Promise<'ready' | 'degraded'> {
   if (lifecycle.stopping) throw new ApiError('ERR_STOPPING')
   await store.ping()
-  return redis !== undefined && !(redis.up && hub.connected) ? 'degraded' : 'ready'
+  return sharing.up && hub.connected ? 'ready' : 'degraded'
 }
 
 export const health: Operation<unknown> = {
@@ -89,7 +89,7 @@ export const ready: Operation<HealthParts> = {
     const status = await checkReadiness(parts)
     res.set(UNCACHED).json({
       status,
-      ...(parts.redis !== undefined && { redis: status === 'degraded' ? 'away' : 'ok' }),
+      ...(parts.sharing.usesRedis && { redis: status === 'degraded' ? 'away' : 'ok' }),
     })
   },
 }

@@ -4,6 +4,7 @@ import type { ServerKey } from '../auth/serverKey'
 import type { Config } from '../config'
 import { PeriodicJob } from '../lib/periodic'
 import type { MoneyWallet } from '../payments/moneyWallet'
+import type { Worker } from '../workers/worker'
 import { DAY } from '../config/parsers'
 import { advertise, type AdvertisingResult } from './advertising'
 import { OverlayNetwork } from './network'
@@ -36,15 +37,18 @@ export interface AdvertiserParts {
   moneyWallet: MoneyWallet | undefined
   serverKey: ServerKey
   logger: Logger
+  /** Undefined if the server is one process. */
+  worker: Worker | undefined
 }
 
 export function createAdvertiser(
   config: Config,
-  { moneyWallet, serverKey, logger }: AdvertiserParts,
+  { moneyWallet, serverKey, logger, worker }: AdvertiserParts,
 ): Advertiser {
   const { hostingDomain } = config.http
   if (!config.advertise || hostingDomain === undefined || moneyWallet === undefined)
     return { state: undefined, start() {}, async stop() {} }
+  if (worker?.isFirst === false) return followFirstWorker(worker, hostingDomain)
   const network = new OverlayNetwork(config.network)
   const wanted = { host: hostingDomain, kinds: wantedKinds(config) }
   return new BackgroundAdvertiser(
@@ -55,7 +59,23 @@ export function createAdvertiser(
         wanted,
       ),
     logger,
+    (state) => {
+      worker?.tell({ kind: 'advertising', state })
+    },
   )
+}
+
+/** The first worker advertises the server. The others show its state. */
+function followFirstWorker(worker: Worker, host: string): Advertiser {
+  const state = createState(host)
+  worker.on('advertising', (message) => {
+    Object.assign(state, message.state)
+  })
+  return { state, start() {}, async stop() {} }
+}
+
+function createState(host: string): AdvertisingState {
+  return { host, topics: [], checkedAt: null, fault: null }
 }
 
 /** A server advertises its host; with the overlay on, also its topic and lookup service. */
@@ -72,8 +92,9 @@ class BackgroundAdvertiser implements Advertiser {
     host: string,
     private readonly advertise: () => Promise<AdvertisingResult>,
     private readonly logger: Logger,
+    private readonly onChecked: (state: AdvertisingState) => void,
   ) {
-    this.state = { host, topics: [], checkedAt: null, fault: null }
+    this.state = createState(host)
     this.#job = new PeriodicJob({
       run: async () => {
         await this.#try()
@@ -131,5 +152,6 @@ class BackgroundAdvertiser implements Advertiser {
       checkedAt: new Date().toISOString(),
       fault,
     } satisfies Partial<AdvertisingState>)
+    this.onChecked(this.state)
   }
 }

@@ -36,12 +36,14 @@ export interface PaymentParts {
   /** Called again just before the broadcast of a payment. */
   priceOf: PriceOf
   logger: Logger
+  /** Whether this process collects payments, also those that other workers of the server store. */
+  collects: boolean
 }
 
 /** Creates the parts that are configured. Payments need a block header service and an ARC. */
 export function createPayments(config: Config, parts: PaymentParts): Payments {
   const { chaintracksUrl, arcUrl, arcApiKey } = config.payments
-  const { knex, store, serverKey, privateKey, verification, priceOf, logger } = parts
+  const { knex, store, serverKey, privateKey, verification, priceOf, logger, collects } = parts
   if (chaintracksUrl === undefined || arcUrl === undefined)
     return {
       enabled: false,
@@ -54,6 +56,9 @@ export function createPayments(config: Config, parts: PaymentParts): Payments {
   const verifier = new TransactionVerifier('payment', chaintracksUrl, verification)
   const moneyWallet = createMoneyWallet(config, privateKey)
   const collector = new Collector({ payments, wallet: moneyWallet, logger })
+  const start = (): void => {
+    if (collects) collector.start()
+  }
   return {
     enabled: true,
     moneyWallet,
@@ -65,13 +70,9 @@ export function createPayments(config: Config, parts: PaymentParts): Payments {
       logger,
       locks: createLocks(serverKey),
       network: new ArcBroadcaster(arcUrl, arcApiKey),
-      onStored: () => {
-        collector.start()
-      },
+      onStored: start,
     }),
-    start: () => {
-      collector.start()
-    },
+    start,
     async close() {
       await collector.stop()
       await verifier.close()

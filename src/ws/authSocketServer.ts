@@ -20,6 +20,8 @@ export interface AuthSocketServerOptions extends Partial<AuthSocketOptions> {
   recoveryTimeMs?: number
   /** How long a server that stops still accepts events that clients sent before they knew. */
   graceMs?: number
+  /** Creates the ids of Engine.IO's connections. */
+  createSessionId?: () => string
 }
 
 export interface AuthSocketServerParts {
@@ -67,6 +69,7 @@ export class AuthSocketServer {
       namespaces = ['/'],
       recoveryTimeMs = RECOVERY_TIME_MS,
       graceMs = GRACE_MS,
+      createSessionId,
       ...rest
     } = options
     this.#options = { ...DEFAULTS, ...rest }
@@ -76,6 +79,7 @@ export class AuthSocketServer {
       limits: parts.limits,
       logger: parts.logger,
       namespaces: namespaces.length,
+      createSessionId,
       onFault: () => {
         this.counters.faults++
       },

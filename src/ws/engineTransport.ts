@@ -29,6 +29,8 @@ export interface EngineTransportParts {
   logger: FaultLog
   /** How many namespaces a client may enter. */
   namespaces: number
+  /** Creates the id of a connection, which only its client may know. Default: Engine.IO's. */
+  createSessionId?: (() => string) | undefined
   /** Called for each packet that is dropped. */
   onFault: () => void
 }
@@ -54,6 +56,8 @@ export class EngineTransport {
   #isStopping = false
 
   constructor(private readonly parts: EngineTransportParts) {
+    const { createSessionId } = parts
+    if (createSessionId !== undefined) Object.assign(this.engine, { generateId: createSessionId })
     this.engine.on('connection', (engine: EngineSocket) => {
       this.#watch(engine)
     })

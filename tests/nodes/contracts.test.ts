@@ -4,12 +4,14 @@ import { randomBytes, randomUUID } from 'node:crypto'
 import process_ from 'node:process'
 import pino from 'pino'
 import { MemoryReplayGuard, type ReplayGuard } from '../../src/auth/replay'
+import { RedisNonces } from '../../src/auth/redisNonces'
 import { SharedReplayGuard } from '../../src/auth/sharedReplay'
 import type { Deliver, Fanout } from '../../src/fanout'
 import { MemoryBus } from '../../src/fanout/memory'
 import { RedisFanout } from '../../src/fanout/redis'
 import { createMeter } from '../../src/limits/meter'
 import { createRateLimiter, type RateLimiter } from '../../src/limits/rates'
+import { RedisCounts } from '../../src/limits/redisCounts'
 import type { PublishedMessage } from '../../src/contract/protocol'
 import { SharedRedis } from '../../src/lib/redis'
 import { Secret } from '../../src/lib/secret'
@@ -233,8 +235,8 @@ whereRedisIs('through Redis', () => {
       }
     },
     replayGuard: (windowMs) =>
-      new SharedReplayGuard(new MemoryReplayGuard(windowMs), shared, { windowMs }),
-    rateLimiter: (limit) => createRateLimiter(randomUUID(), limit, shared),
+      new SharedReplayGuard(new MemoryReplayGuard(windowMs), new RedisNonces(shared, { windowMs })),
+    rateLimiter: (limit) => createRateLimiter(randomUUID(), limit, new RedisCounts(shared)),
   }
   const bind = (fanout: RedisFanout): Fanout => ({
     connected: true,
@@ -283,7 +285,10 @@ whereRedisIs('through Redis', () => {
     connections.push(other)
     await until(() => other.up)
     const node = (): SharedReplayGuard =>
-      new SharedReplayGuard(new MemoryReplayGuard(), other, { sets: 1, setSize: 10 })
+      new SharedReplayGuard(
+        new MemoryReplayGuard(),
+        new RedisNonces(other, { sets: 1, setSize: 10 }),
+      )
     const nonces = Array.from({ length: 35 }, () => randomUUID())
     const guard = node()
     for (const nonce of nonces) expect(await guard.firstSeen(alice, nonce)).toBe(true)
@@ -300,7 +305,9 @@ whereRedisIs('through Redis', () => {
 
   test('nodes share exact counts', async () => {
     const name = randomUUID()
-    const limiters = Array.from({ length: 3 }, () => createRateLimiter(name, 20, shared))
+    const limiters = Array.from({ length: 3 }, () =>
+      createRateLimiter(name, 20, new RedisCounts(shared)),
+    )
     const alice = newKey()
 
     const answers = await Promise.all(
@@ -321,7 +328,7 @@ whereRedisIs('through Redis', () => {
 
   test('a rejection by both limits is not an unhandled rejection', async () => {
     const [perAddress, perIdentity] = [
-      createRateLimiter(randomUUID(), 10, shared),
+      createRateLimiter(randomUUID(), 10, new RedisCounts(shared)),
       createRateLimiter(randomUUID(), 1),
     ]
     const [address, identityKey] = [randomUUID(), newKey()]
@@ -345,7 +352,7 @@ whereRedisIs('through Redis', () => {
   })
 
   test('rejected work is not counted', async () => {
-    const limiter = createRateLimiter(randomUUID(), 20, shared)
+    const limiter = createRateLimiter(randomUUID(), 20, new RedisCounts(shared))
     const alice = newKey()
     await limiter.consume(alice, 15)
     for (let i = 0; i < 3; i++)
@@ -365,7 +372,10 @@ whereRedisIs('through Redis', () => {
 
     expect(await form.replayGuard().firstSeen(alice, nonce)).toBe(true)
     expect(
-      await new SharedReplayGuard(new MemoryReplayGuard(), other).firstSeen(alice, nonce),
+      await new SharedReplayGuard(new MemoryReplayGuard(), new RedisNonces(other)).firstSeen(
+        alice,
+        nonce,
+      ),
     ).toBe(true)
   })
 
@@ -403,7 +413,10 @@ whereRedisIs('through Redis', () => {
     async (signal) => {
       const [a, b] = [form.replayGuard(), form.replayGuard()]
       const name = randomUUID()
-      const limiters = [createRateLimiter(name, 2, shared), createRateLimiter(name, 2, shared)]
+      const limiters = [
+        createRateLimiter(name, 2, new RedisCounts(shared)),
+        createRateLimiter(name, 2, new RedisCounts(shared)),
+      ]
       const [alice, nonce] = [newKey(), randomUUID()]
       const heard: PublishedMessage[] = []
       const [near, far] = [

@@ -9,7 +9,7 @@ import { retryWhileBusy, SqliteClient } from './sqliteDriver'
 
 const CONNECT_TIMEOUT_MS = 3000
 const SQLITE_ACQUIRE_TIMEOUT_MS = 60_000
-const MAX_MYSQL_CONNECTIONS = 10
+export const MAX_MYSQL_CONNECTIONS = 10
 /** The size that SQLite truncates its write-ahead log to after a checkpoint. */
 const MAX_IDLE_WAL_BYTES = 8 * 1024 * 1024
 
@@ -32,7 +32,7 @@ function retireConnections(db: Knex, error: Error): void {
 /** Callers get every error. Knex would also print it with its statement, past the server's log. */
 const SILENT: Knex.Logger = { debug() {}, warn() {}, error() {}, deprecate() {} }
 
-function mysqlOptions({ client, connection }: DatabaseConfig): Knex.Config {
+function mysqlOptions({ client, connection, maxConnections }: DatabaseConfig): Knex.Config {
   return {
     client,
     connection: {
@@ -44,7 +44,7 @@ function mysqlOptions({ client, connection }: DatabaseConfig): Knex.Config {
     acquireConnectionTimeout: CONNECT_TIMEOUT_MS,
     pool: {
       min: 0,
-      max: MAX_MYSQL_CONNECTIONS,
+      max: maxConnections ?? MAX_MYSQL_CONNECTIONS,
       afterCreate(
         connection: MysqlConnection,
         done: (error: unknown, connection: unknown) => void,

@@ -2,12 +2,14 @@ import { createServer, type Server } from 'node:http'
 import type { AddressInfo } from 'node:net'
 import type { Registry } from 'prom-client'
 
+type Source = Pick<Registry, 'metrics' | 'contentType'>
+
 /** Serves the Prometheus metrics on a separate port, which only the operator can reach. */
 export class MetricsServer {
   private constructor(private readonly server: Server) {}
 
   static async start(
-    registry: Registry,
+    registry: Source,
     { port, host }: { port: number; host: string },
   ): Promise<MetricsServer> {
     const server = createServer((req, res) => {

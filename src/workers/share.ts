@@ -1,0 +1,29 @@
+import type { Config } from '../config'
+import { largestAnswer, MEMORY_FACTOR } from '../config/parsers'
+import { MAX_MYSQL_CONNECTIONS } from '../db/engine/knex'
+
+/** Commits, queries and background jobs of a worker need a few connections at once. */
+const MIN_CONNECTIONS = 3
+
+/**
+ * What one of several workers may use, if the server as a whole may use what is configured: memory,
+ * connections to the database, and requests at once. A worker can always hold the largest body and
+ * answer.
+ */
+export function configOfWorker(config: Config, workers: number): Config {
+  const { db, http, limits, mailbox, memory } = config
+  const partOf = (total: number): number => Math.ceil(total / workers)
+  const largest = largestAnswer(mailbox.maxPageBytes, http.maxBodyBytes)
+  return {
+    ...config,
+    db: { ...db, maxConnections: Math.max(MIN_CONNECTIONS, partOf(MAX_MYSQL_CONNECTIONS)) },
+    limits: {
+      ...limits,
+      concurrent: limits.concurrent === undefined ? undefined : partOf(limits.concurrent),
+    },
+    memory: {
+      incoming: Math.max(partOf(memory.incoming), http.maxBodyBytes * MEMORY_FACTOR),
+      outgoing: Math.max(partOf(memory.outgoing), largest * MEMORY_FACTOR),
+    },
+  }
+}
