@@ -2,6 +2,7 @@ import type { AddressInfo } from 'node:net'
 import { createApp } from './app'
 import type { Config } from './config'
 import { closeContext, createContext, type Context, type Overrides } from './context'
+import { Exchange } from './http/exchange'
 import { createHttpServer, isAccepted, type HttpServer } from './http/server'
 import { MetricsServer } from './metrics/metricsServer'
 import { Relay } from './workers/relay'
@@ -35,14 +36,20 @@ export class MessageBoxServer {
     const { createSessionId } = relay
     this.#live = startLive(context, { createSessionId })
     const { handleRequest, handleUpgrade } = this.#live
-    const { classes, onRequest } = createApp(context, handleRequest)
+    const app = createApp(context, relay.forward(handleRequest))
     this.#http = createHttpServer({
-      classes,
-      onRequest: relay.forward(onRequest),
+      ...app,
       onUpgrade: relay.forwardUpgrade(handleUpgrade),
       limits,
     })
-    const relayed = createHttpServer({ classes, onRequest: relay.receive(onRequest) })
+    const relayed = createHttpServer({
+      classes: app.classes,
+      // The other worker has counted the request.
+      onRequest: relay.receive((req, res) => {
+        new Exchange(req, res, limits)
+        handleRequest(req, res)
+      }),
+    })
     relay.receiveUpgrades(
       (req, socket, head) => isAccepted(socket, limits) && handleUpgrade(req, socket, head),
     )

@@ -1,7 +1,11 @@
-/** The same tests for state in memory and for state that nodes share through Redis. */
+/**
+ * The same tests for state in memory, for state that nodes share through Redis, and for state that
+ * workers share through their supervisor.
+ */
 import { afterAll, beforeAll, describe, expect, test } from '@jest/globals'
 import { randomBytes, randomUUID } from 'node:crypto'
 import process_ from 'node:process'
+import { MessageChannel, type MessagePort } from 'node:worker_threads'
 import pino from 'pino'
 import { MemoryReplayGuard, type ReplayGuard } from '../../src/auth/replay'
 import { RedisNonces } from '../../src/auth/redisNonces'
@@ -15,6 +19,10 @@ import { RedisCounts } from '../../src/limits/redisCounts'
 import type { PublishedMessage } from '../../src/contract/protocol'
 import { SharedRedis } from '../../src/lib/redis'
 import { Secret } from '../../src/lib/secret'
+import type { Sharing } from '../../src/sharing'
+import { SharedState } from '../../src/sharing/state'
+import { shareThroughSupervisor } from '../../src/sharing/supervised'
+import type { Wire } from '../../src/sharing/wire'
 import { until } from '../../tools/clients/live'
 import { eventually } from '../../tools/programs/processes'
 import { canRunRedis, PrivateRedis } from '../../tools/databases/redis'
@@ -36,7 +44,7 @@ const messageFor = (recipient: string): PublishedMessage => {
 interface Form {
   fanout: (deliver: Deliver) => Fanout
   replayGuard: (windowMs?: number) => ReplayGuard
-  rateLimiter: (limit: number) => RateLimiter
+  rateLimiter: (limit: number, name?: string) => RateLimiter
 }
 
 function fanoutContract(form: () => Form): void {
@@ -168,12 +176,61 @@ function rateContract(form: () => Form): void {
   })
 }
 
+/** What forms with several nodes have in common. */
+function sharedContract(form: () => Form): void {
+  test('a nonce that one node has seen is not new to another', async () => {
+    const [a, b] = [form().replayGuard(), form().replayGuard()]
+    const [alice, nonce] = [newKey(), randomUUID()]
+
+    expect([await a.firstSeen(alice, nonce), await b.firstSeen(alice, nonce)]).toEqual([
+      true,
+      false,
+    ])
+  })
+
+  test('nodes share exact counts', async () => {
+    const name = randomUUID()
+    const limiters = Array.from({ length: 3 }, () => form().rateLimiter(20, name))
+    const alice = newKey()
+
+    const answers = await Promise.all(
+      Array.from({ length: 60 }, async (_value, index) =>
+        admits(async () => {
+          await limiters[index % 3]!.consume(alice)
+        }),
+      ),
+    )
+
+    expect(answers.filter((answer) => answer)).toHaveLength(20)
+  })
+
+  test('rejected work is not counted', async () => {
+    const limiter = form().rateLimiter(20)
+    const alice = newKey()
+    await limiter.consume(alice, 15)
+    for (let i = 0; i < 3; i++)
+      expect(
+        await admits(async () => {
+          await limiter.consume(alice, 10)
+        }),
+      ).toBe(false)
+    await limiter.consume(alice, 5)
+  })
+}
+
+async function admits(consume: () => Promise<void>): Promise<boolean> {
+  return await consume().then(
+    () => true,
+    () => false,
+  )
+}
+
 describe('in memory', () => {
   const bus = new MemoryBus()
   const form: Form = {
     fanout: (deliver) => bus.join(deliver),
     replayGuard: (windowMs) => new MemoryReplayGuard(windowMs),
-    rateLimiter: (limit) => createRateLimiter(randomUUID(), limit),
+    rateLimiter: (limit, name = randomUUID()) => createRateLimiter(name, limit),
   }
   describe('fan-out', () => {
     fanoutContract(() => form)
@@ -196,6 +253,106 @@ test('a guard in memory forgets the oldest nonces when its tables are full', () 
   const remembered = nonces.slice(-cells * (tables - 1) * 0.7)
   expect(remembered.filter((nonce) => guard.firstSeen(alice, nonce))).toEqual([])
   expect(guard.firstSeen(alice, nonces[0]!)).toBe(true)
+})
+
+describe('through a supervisor', () => {
+  const ports: MessagePort[] = []
+  const states = new Map<number | undefined, SharedState>()
+
+  afterAll(() => {
+    for (const port of ports) port.close()
+  })
+
+  const wireOf = (port: MessagePort): Wire => {
+    ports.push(port)
+    return {
+      send(message, onSent) {
+        port.postMessage(message)
+        onSent?.()
+      },
+      onMessage: (listener) => {
+        port.on('message', listener)
+      },
+    }
+  }
+  const stateOf = (windowMs?: number): SharedState => {
+    const state = states.get(windowMs) ?? new SharedState(windowMs)
+    states.set(windowMs, state)
+    return state
+  }
+  const worker = (windowMs?: number): Sharing => {
+    const { port1, port2 } = new MessageChannel()
+    stateOf(windowMs).serve(wireOf(port2))
+    return shareThroughSupervisor(wireOf(port1), silent, windowMs)
+  }
+  const form: Form = {
+    fanout: (deliver) => worker().joinFanout(deliver),
+    replayGuard: (windowMs) => worker(windowMs).replayGuard,
+    rateLimiter: (limit, name = randomUUID()) => createRateLimiter(name, limit, worker().counts),
+  }
+  describe('fan-out', () => {
+    fanoutContract(() => form)
+  })
+  describe('nonces', () => {
+    replayContract(() => form)
+  })
+  describe('rates', () => {
+    rateContract(() => form)
+  })
+  describe('all of it', () => {
+    sharedContract(() => form)
+  })
+
+  test('a worker continues alone while its supervisor does not answer, then with it', async () => {
+    const { port1, port2 } = new MessageChannel()
+    const late = shareThroughSupervisor(wireOf(port1), silent)
+    const other = worker()
+    const [alice, nonce, name] = [newKey(), randomUUID(), randomUUID()]
+    const limiters = [late, other].map(({ counts }) => createRateLimiter(name, 2, counts))
+    const heard: PublishedMessage[] = []
+    const fanout = late.joinFanout((message) => {
+      heard.push(message)
+    })
+    const since = performance.now()
+
+    await fanout.listen(alice)
+    expect(await other.replayGuard.firstSeen(alice, nonce)).toBe(true)
+    expect([
+      await late.replayGuard.firstSeen(alice, nonce),
+      await late.replayGuard.firstSeen(alice, nonce),
+    ]).toEqual([true, false])
+    for (let i = 0; i < 2; i++) await limiters[0]!.consume(alice)
+    expect([late.up, fanout.connected]).toEqual([false, false])
+    expect(performance.now() - since).toBeLessThan(1000)
+
+    stateOf().serve(wireOf(port2))
+    await until(async () => {
+      await late.replayGuard.firstSeen(alice, randomUUID())
+      return late.up
+    })
+    other.joinFanout(() => {}).publish(messageFor(alice))
+    await until(() => heard.length === 1)
+    await other.replayGuard.firstSeen(alice, 'again')
+    expect(await late.replayGuard.firstSeen(alice, 'again')).toBe(false)
+  })
+
+  test('the requests of one turn of the event loop are one message', async () => {
+    const { port1, port2 } = new MessageChannel()
+    const batches: unknown[] = []
+    const wire = wireOf(port2)
+    wire.onMessage((message) => {
+      batches.push(message)
+    })
+    stateOf().serve(wire)
+    const sharing = shareThroughSupervisor(wireOf(port1), silent)
+
+    await Promise.all([
+      ...Array.from({ length: 3 }, async () => await sharing.counts!.add('name', 'key', 1)),
+      sharing.replayGuard.firstSeen(newKey(), randomUUID()),
+    ])
+
+    expect(batches).toHaveLength(1)
+  })
 })
 
 const whereRedisIs = canRunRedis() ? describe : (): void => {}
@@ -236,7 +393,8 @@ whereRedisIs('through Redis', () => {
     },
     replayGuard: (windowMs) =>
       new SharedReplayGuard(new MemoryReplayGuard(windowMs), new RedisNonces(shared, { windowMs })),
-    rateLimiter: (limit) => createRateLimiter(randomUUID(), limit, new RedisCounts(shared)),
+    rateLimiter: (limit, name = randomUUID()) =>
+      createRateLimiter(name, limit, new RedisCounts(shared)),
   }
   const bind = (fanout: RedisFanout): Fanout => ({
     connected: true,
@@ -267,15 +425,8 @@ whereRedisIs('through Redis', () => {
   describe('rates', () => {
     rateContract(() => form)
   })
-
-  test('a nonce that one node has seen is not new to another', async () => {
-    const [a, b] = [form.replayGuard(), form.replayGuard()]
-    const [alice, nonce] = [newKey(), randomUUID()]
-
-    expect([await a.firstSeen(alice, nonce), await b.firstSeen(alice, nonce)]).toEqual([
-      true,
-      false,
-    ])
+  describe('all of it', () => {
+    sharedContract(() => form)
   })
 
   test('full sets of nonces in Redis drop the oldest', async () => {
@@ -303,29 +454,6 @@ whereRedisIs('through Redis', () => {
     expect(Math.max(...sizes)).toBeLessThanOrEqual(10)
   })
 
-  test('nodes share exact counts', async () => {
-    const name = randomUUID()
-    const limiters = Array.from({ length: 3 }, () =>
-      createRateLimiter(name, 20, new RedisCounts(shared)),
-    )
-    const alice = newKey()
-
-    const answers = await Promise.all(
-      Array.from(
-        { length: 60 },
-        async (_value, index) =>
-          await (async () => {
-            await limiters[index % 3]!.consume(alice)
-          })().then(
-            () => 1,
-            () => 0,
-          ),
-      ),
-    )
-
-    expect(answers.filter((answer) => answer === 1)).toHaveLength(20)
-  })
-
   test('a rejection by both limits is not an unhandled rejection', async () => {
     const [perAddress, perIdentity] = [
       createRateLimiter(randomUUID(), 10, new RedisCounts(shared)),
@@ -349,19 +477,6 @@ whereRedisIs('through Redis', () => {
 
     process_.off('unhandledRejection', onUnheard)
     expect(unheard).toEqual([])
-  })
-
-  test('rejected work is not counted', async () => {
-    const limiter = createRateLimiter(randomUUID(), 20, new RedisCounts(shared))
-    const alice = newKey()
-    await limiter.consume(alice, 15)
-    for (let i = 0; i < 3; i++)
-      await expect(
-        (async () => {
-          await limiter.consume(alice, 10)
-        })(),
-      ).rejects.toMatchObject({ code: 'ERR_RATE_LIMITED' })
-    await limiter.consume(alice, 5)
   })
 
   test('servers of different identities share nothing', async () => {

@@ -18,7 +18,7 @@ const FROM_SOURCE = [
 const FROM_BUILD = ['--enable-source-maps', join(ROOT, 'dist', 'src', 'main.js')]
 const START_DEADLINE = 30_000
 /** How much output of a child is kept for error messages, in characters. */
-const KEPT_OUTPUT = 64 * 1024
+const KEPT_OUTPUT = 1024 * 1024
 
 const children = new Set<Child>()
 
