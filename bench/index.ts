@@ -4,6 +4,7 @@
  * standard output.
  */
 import { randomBytes } from 'node:crypto'
+import { availableParallelism } from 'node:os'
 import { newWallet } from '../tools/clients/session'
 import { compareBoxes } from './box'
 import { Closing } from './closing'
@@ -52,6 +53,11 @@ async function main(closing: Closing): Promise<void> {
       '\nLeft out: an empty table against a full one, which takes minutes more: ' +
         'npm run bench -- --full',
     )
+  if (plan.workers) {
+    // Two workers use two cores, so the load and the database get no core of their own.
+    pinning.restore()
+    await compareWorkers(databases, { ...setting, serverCore: undefined })
+  }
   print(`\nIt took ${Math.round((performance.now() - started) / 1000)} s.`)
 }
 
@@ -97,6 +103,43 @@ async function compareCheckouts(
       (await compareLive(databases, setting, ['other', { folder }])),
   )
 }
+
+/** Compares two workers to one process. All programs share the cores. */
+async function compareWorkers(databases: DatabaseServer, setting: Setting): Promise<void> {
+  if (databases.pid === 'embedded')
+    return print('\nLeft out: two workers against one process, which need MySQL or MariaDB.')
+  const isSmoke = setting.plan.warmUp === 0
+  const scenarios = withoutGoals(chosen(WORKER_SCENARIOS, setting.plan)).map((scenario) =>
+    scenario.name === SEND.name && !isSmoke ? { ...scenario, goal: WORKERS_GOAL } : scenario,
+  )
+  const database = await createDatabase(databases, scenarios, setting)
+  const candidate = (name: string, workers: number): Candidate => ({
+    name,
+    arrangement: 'ours',
+    database,
+    env: {
+      WORKERS: String(workers),
+      // Limits that are never reached, since workers count together.
+      RATE_LIMIT_ADDRESS: '100000000',
+      RATE_LIMIT_IDENTITY: '100000000',
+    },
+  })
+  const rows = await runRounds(
+    [candidate('2 workers', 2), candidate('1 process', 1)],
+    scenarios,
+    setting,
+    isSmoke ? 1 : WORKER_GENERATIONS,
+  )
+  print(
+    `\nTwo workers against one process, on ${availableParallelism()} cores which the load and ` +
+      `the database share:\n\n${figures(rows)}\n\n${ratios(rows)}`,
+  )
+}
+
+const WORKER_SCENARIOS = [SEND, LIST_100, ACKNOWLEDGE]
+/** The load and the database take a part of the two cores. */
+const WORKERS_GOAL = 1.3
+const WORKER_GENERATIONS = 2
 
 /** The differences are small, so several processes are measured. */
 const GENERATIONS = 4

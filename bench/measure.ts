@@ -3,7 +3,7 @@ import type { Knex } from 'knex'
 import type { Session } from '../tools/clients/session'
 import { Connection } from '../tools/clients/connection'
 import type { Plan } from './plan'
-import { cpuSeconds } from './processTime'
+import { cpuSecondsOfTree } from './processTime'
 import type { ServerProcess } from './serverProcess'
 import type { Answered, Operation, Scenario } from './scenarios'
 
@@ -37,9 +37,10 @@ export async function measure(
   plan: Plan,
   rate?: number,
 ): Promise<Sample> {
-  const connections = await Promise.all(
-    Array.from({ length: scenario.connections }, async () => await Connection.open(server.port)),
-  )
+  const connections: Connection[] = []
+  // One after the other: of connections that arrive at once, one worker may get most.
+  for (let i = 0; i < scenario.connections; i++)
+    connections.push(await Connection.open(server.port))
   try {
     const prepare = async (count: number): Promise<Operation[]> =>
       await scenario.prepare(knex, sessions, roundUp(count, scenario.connections))
@@ -69,11 +70,11 @@ export async function measure(
   }
 }
 
-/** @returns a function that returns the CPU time of a process since then, in seconds */
+/** @returns a function that returns the CPU time of a process and its children since then, in seconds */
 function startClock(pid: number | undefined): () => number | undefined {
-  const before = cpuSeconds(pid)
+  const before = cpuSecondsOfTree(pid)
   return () => {
-    const after = cpuSeconds(pid)
+    const after = cpuSecondsOfTree(pid)
     return before === undefined || after === undefined ? undefined : after - before
   }
 }

@@ -10,7 +10,7 @@ export interface Pinning {
   serverCore: string | undefined
   /** A text that tells what is pinned, what is not, and why. */
   description: string
-  /** Restores the cores of the database. */
+  /** Gives the load and the database all cores back. */
   restore: () => void
 }
 
@@ -29,9 +29,12 @@ export function pin(database: number | 'embedded' | undefined): Pinning {
   const rest = remaining.join(',')
   move(process.pid, rest)
   const others = `core${cores.length > 2 ? 's' : ''} ${rest}`
-  const describe = (text: string, restore = (): void => {}): Pinning => ({
+  const describe = (text: string, restoreDatabase = (): void => {}): Pinning => ({
     serverCore,
-    restore,
+    restore() {
+      move(process.pid, cores.join(','))
+      restoreDatabase()
+    },
     description: `server on core ${serverCore}; ${text}`,
   })
   if (database === 'embedded') return describe(`load on ${others}`)

@@ -17,6 +17,8 @@ export interface Plan {
   /** Whether to compare to the stock server, and whether to measure the cost of settings. */
   arrangements: boolean
   settings: boolean
+  /** Whether to compare two workers to one process. */
+  workers: boolean
   /** The folder of another built checkout to compare to instead; undefined for none. */
   against?: string
   /** The names of the scenarios to measure; undefined for all. */
@@ -28,6 +30,7 @@ export interface Plan {
 export const USAGE = `npm run bench            our authentication against the stock arrangement
 npm run bench -- --settings  what metrics, logs and limits cost, and nothing else
 npm run bench -- --box       a small box against one with 1,000,000 messages, and nothing else
+npm run bench -- --workers  two workers against one process on the same cores, and nothing else
 npm run bench -- --full  everything, and an empty table against one with 1,000,000 messages
 npm run bench -- --against FOLDER  this checkout against another built one, such as a release
 npm run bench -- --only send --only live  these scenarios alone; combines with --against
@@ -44,6 +47,7 @@ const DEFAULT: Plan = {
   boxed: 0,
   arrangements: true,
   settings: false,
+  workers: false,
 }
 const MANY = 1_000_000
 const FEW = 10_000
@@ -56,6 +60,7 @@ const QUICK: Plan = {
   boxed: 0,
   arrangements: true,
   settings: true,
+  workers: true,
 }
 
 /**
@@ -69,6 +74,7 @@ export function parsePlan(args: string[]): Plan | undefined {
     options: {
       quick: { type: 'boolean' },
       settings: { type: 'boolean' },
+      workers: { type: 'boolean' },
       full: { type: 'boolean' },
       box: { type: 'boolean' },
       against: { type: 'string' },
@@ -81,14 +87,20 @@ export function parsePlan(args: string[]): Plan | undefined {
   const many = values.quick === true ? FEW : MANY
   const plan: Plan = {
     ...(values.quick === true ? QUICK : DEFAULT),
-    ...(values.full === true && { settings: true, crowd: many, boxed: many }),
+    ...(values.full === true && {
+      settings: true,
+      workers: true,
+      crowd: many,
+      boxed: many,
+    }),
     ...(values.only !== undefined && { only: values.only }),
     ...(values.profile !== undefined && { profile: resolve(values.profile) }),
   }
-  const alone = { ...plan, arrangements: false, settings: false }
+  const alone = { ...plan, arrangements: false, settings: false, workers: false }
   if (values.against !== undefined) return { ...alone, against: resolve(values.against) }
   if (values.settings === true) return { ...alone, settings: true }
   if (values.box === true) return { ...alone, boxed: many }
+  if (values.workers === true) return { ...alone, workers: true }
   return plan
 }
 

@@ -14,3 +14,20 @@ export function cpuSeconds(pid: number | undefined): number | undefined {
     return undefined
   }
 }
+
+/** User and system time of a process and of its children, in seconds; undefined if unknown. */
+export function cpuSecondsOfTree(pid: number | undefined): number | undefined {
+  const own = cpuSeconds(pid)
+  return own === undefined
+    ? undefined
+    : childrenOf(pid!).reduce((total, child) => total + (cpuSeconds(child) ?? 0), own)
+}
+
+function childrenOf(pid: number): number[] {
+  try {
+    const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    return children.split(' ').filter(Boolean).map(Number)
+  } catch {
+    return []
+  }
+}

@@ -9,7 +9,7 @@ export type Operation = Buffer[]
 
 export interface Scenario {
   name: string
-  /** The goal, as a multiple of the stock server. */
+  /** The goal, as a multiple of what it is compared to. */
   goal?: number
   connections: number
   /** Writes the data that the scenario reads to the database, once for each run. */

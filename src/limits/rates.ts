@@ -20,9 +20,10 @@ export interface SharedCounts {
   /**
    * Adds points to those of a key, which may be negative.
    * @param name of the limit
+   * @param isAwaited whether a client waits for the answer
    * @returns undefined if the others cannot be reached
    */
-  add: (name: string, key: string, points: number) => Promise<Count | undefined>
+  add: (name: string, key: string, points: number, isAwaited: boolean) => Promise<Count | undefined>
 }
 
 export interface Count {
@@ -32,6 +33,12 @@ export interface Count {
 }
 
 export const WINDOW_MS = 60_000
+/**
+ * Below this part of its limit a key does not wait for the shared count, if that was heard lately.
+ * The other half is more than all processes can admit before they hear of each other.
+ */
+const UNHURRIED_RATIO = 0.5
+const HEARD_LATELY_MS = 1000
 /** A key floods the server after this many rejections in a minute, and as many as its limit. */
 const TOLERATED_REJECTIONS = 1000
 /** It also floods the server with this many times the points of its limit. */
@@ -58,15 +65,25 @@ export function createRateLimiter(
   const own = new Counts()
   const overLimit = (waitMs: number): ApiError => createRateError(limit, waitMs, describe)
 
+  const addShared = async (
+    key: string,
+    points: number,
+    isAwaited: boolean,
+  ): Promise<Count | undefined> => {
+    const counted = await shared!.add(name, key, points, isAwaited)
+    if (counted !== undefined) own.hear(key, counted.points)
+    return counted
+  }
+
   const consumeShared = async (key: string, points: number): Promise<void> => {
-    const counted = await shared!.add(name, key, points)
+    const counted = await addShared(key, points, true)
     if (counted === undefined || counted.points <= limit) return
     const before = counted.points - points
     // Rejected work is not done.
     own.add(key, -points)
     // Over the common limit, this process rejects the key by itself until the minute ends.
     if (before >= limit) own.raise(key, limit, counted.waitMs)
-    else void shared!.add(name, key, -points)
+    else void shared!.add(name, key, -points, false)
     throw overLimit(counted.waitMs)
   }
 
@@ -75,11 +92,14 @@ export function createRateLimiter(
       const { fits, waitMs } = own.take(key, points, limit)
       if (!fits) throw overLimit(waitMs)
       // A check does not ask the others: `raise` has set what they have counted.
-      return shared === undefined || points === 0 ? undefined : consumeShared(key, points)
+      if (shared === undefined || points === 0) return undefined
+      if (!own.isKnownBelow(key, points, limit * UNHURRIED_RATIO)) return consumeShared(key, points)
+      void addShared(key, points, false)
+      return undefined
     },
     charge(key, points) {
       own.add(key, points)
-      void shared?.add(name, key, points)
+      void shared?.add(name, key, points, false)
     },
     isFlooding: (key) =>
       own.isBeyond(key, limit * TOLERATED_POINTS_FACTOR, limit + TOLERATED_REJECTIONS),
@@ -89,6 +109,9 @@ export function createRateLimiter(
 interface Entry {
   points: number
   rejections: number
+  /** What was heard of the count of all processes, and when. */
+  shared: number
+  heardAt: number
   /** When the minute ends, on the clock of `performance.now()`. */
   until: number
 }
@@ -123,6 +146,26 @@ export class Counts {
     )
   }
 
+  /** Notes the count of all processes. */
+  hear(key: string, points: number): void {
+    const now = performance.now()
+    const entry = this.#entry(key, now)
+    entry.shared = Math.max(entry.shared, points)
+    entry.heardAt = now
+  }
+
+  /**
+   * Whether the count of all processes was heard lately, and points may be added to it up to a
+   * maximum. If so, counts them in what was heard.
+   */
+  isKnownBelow(key: string, points: number, most: number): boolean {
+    const now = performance.now()
+    const entry = this.#entry(key, now)
+    if (now - entry.heardAt > HEARD_LATELY_MS || entry.shared + points > most) return false
+    entry.shared += points
+    return true
+  }
+
   /** Raises a count to that of all nodes. */
   raise(key: string, points: number, waitMs: number): void {
     const now = performance.now()
@@ -135,7 +178,13 @@ export class Counts {
     const known = this.#entries.get(key)
     if (known !== undefined && known.until > now) return known
     this.#entries.delete(key)
-    const entry = { points: 0, rejections: 0, until: now + WINDOW_MS }
+    const entry = {
+      points: 0,
+      rejections: 0,
+      shared: 0,
+      heardAt: -Infinity,
+      until: now + WINDOW_MS,
+    }
     this.#entries.set(key, entry)
     this.#forget(now)
     return entry

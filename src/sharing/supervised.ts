@@ -9,6 +9,8 @@ import type { Batch, FromSupervisor, Request, Wire } from './wire'
 
 const ANSWER_TIMEOUT_MS = 250
 const NO_ANSWER = `no answer within ${ANSWER_TIMEOUT_MS} ms`
+/** How long requests that no client waits for may wait for others, to share a message. */
+const UNHURRIED_MS = 5
 /** After a failure the worker does not ask the supervisor for this long. */
 const FAILURE_PAUSE_MS = 1000
 
@@ -18,7 +20,8 @@ export function shareThroughSupervisor(wire: Wire, logger: Logger, windowMs?: nu
   return {
     joinFanout: (deliver) => joinFanout(link, deliver),
     counts: {
-      add: async (name, key, points) => await link.attempt(['count', name, key, points]),
+      add: async (name, key, points, isAwaited) =>
+        await link.attempt(['count', name, key, points], isAwaited),
     },
     replayGuard: new SharedReplayGuard(new MemoryReplayGuard(windowMs), {
       firstSeen: async (identityKey, nonce) => await link.attempt(['seen', identityKey, nonce]),
@@ -60,6 +63,8 @@ class SupervisorLink {
   deliver: Deliver = () => {}
   /** The requests of this turn. `resolve` is undefined if no answer is needed. */
   #queue: Array<{ request: Request; resolve: Resolve | undefined }> = []
+  #turn: NodeJS.Immediate | undefined
+  #timer: NodeJS.Timeout | undefined
   readonly #pending = new Map<number, (answers: unknown[]) => void>()
   #batches = 0
   /** When to ask again, on the clock of `performance.now()`; undefined if the last answer came. */
@@ -80,29 +85,41 @@ class SupervisorLink {
   }
 
   /** @returns undefined if the supervisor does not answer, or did not answer just now */
-  async attempt<T>(request: Request): Promise<T | undefined> {
-    return performance.now() < (this.#pausedUntil ?? 0) ? undefined : await this.ask(request)
+  async attempt<T>(request: Request, isAwaited = true): Promise<T | undefined> {
+    if (performance.now() < (this.#pausedUntil ?? 0)) return undefined
+    return await this.ask(request, isAwaited)
   }
 
-  /** @returns undefined if the supervisor does not answer */
-  async ask<T>(request: Request): Promise<T | undefined> {
+  /**
+   * @param isAwaited whether a client waits for the answer
+   * @returns undefined if the supervisor does not answer
+   */
+  async ask<T>(request: Request, isAwaited = true): Promise<T | undefined> {
     return await new Promise((resolve) => {
-      this.#add(request, resolve as Resolve)
+      this.#add(request, resolve as Resolve, isAwaited)
     })
   }
 
   tell(request: Request): void {
-    this.#add(request, undefined)
+    this.#add(request, undefined, true)
   }
 
-  #add(request: Request, resolve: Resolve | undefined): void {
-    if (this.#queue.push({ request, resolve }) === 1)
-      setImmediate(() => {
+  #add(request: Request, resolve: Resolve | undefined, isUrgent: boolean): void {
+    this.#queue.push({ request, resolve })
+    if (isUrgent)
+      this.#turn ??= setImmediate(() => {
         void this.#flush()
       })
+    else
+      this.#timer ??= setTimeout(() => {
+        void this.#flush()
+      }, UNHURRIED_MS)
   }
 
   async #flush(): Promise<void> {
+    clearImmediate(this.#turn)
+    clearTimeout(this.#timer)
+    this.#turn = this.#timer = undefined
     const queue = this.#queue
     this.#queue = []
     const requests = queue.map(({ request }) => request)

@@ -347,7 +347,7 @@ describe('through a supervisor', () => {
     const sharing = shareThroughSupervisor(wireOf(port1), silent)
 
     await Promise.all([
-      ...Array.from({ length: 3 }, async () => await sharing.counts!.add('name', 'key', 1)),
+      ...Array.from({ length: 3 }, async () => await sharing.counts!.add('name', 'key', 1, true)),
       sharing.replayGuard.firstSeen(newKey(), randomUUID()),
     ])
 
