@@ -70,7 +70,7 @@ export async function measure(
   }
 }
 
-/** @returns a function that returns the CPU time of a process and its children since then, in seconds */
+/** @returns a function: the CPU time of a process and its children since then, in seconds */
 function startClock(pid: number | undefined): () => number | undefined {
   const before = cpuSecondsOfTree(pid)
   return () => {

@@ -276,7 +276,10 @@ function rulesOf(flat: FlatEnv, config: Config, isLocal: boolean): Rule[] {
       'is required outside development and test: make one with "npm run keygen"',
     ],
     [
-      config.workers > 1 && config.db.client === 'better-sqlite3',
+      config.workers > 1 &&
+        config.db.client === 'better-sqlite3' &&
+        // Its connection is missing, which is a problem of its own.
+        !/^mysql/.test(flat.KNEX_DB_CLIENT ?? ''),
       'conflict',
       ['WORKERS', 'KNEX_DB_CLIENT'],
       'must be 1 with SQLite, which supports one process: set WORKERS=1, ' +

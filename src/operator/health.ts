@@ -70,7 +70,8 @@ export const ready: Operation<HealthParts> = {
   summary: 'Check the database and its schema',
   description:
     'The server is ready if the database answers, its schema is up to date, and the server is ' +
-    'not stopping. If Redis is unreachable, the status is `degraded` and the node works alone. ' +
+    'not stopping. If Redis is unreachable, or the supervisor does not answer its worker, the ' +
+    'status is `degraded` and the node or worker works alone. ' +
     '`/readyz` and `/health/ready` are the same.',
   access: 'open',
   answers: {

@@ -5,6 +5,11 @@ import { MAX_MYSQL_CONNECTIONS } from '../db/engine/knex'
 /** Commits, queries and background jobs of a worker need a few connections at once. */
 const MIN_CONNECTIONS = 3
 
+/** The most connections to MySQL that each of several workers opens. */
+export function connectionsOfWorker(workers: number): number {
+  return Math.max(MIN_CONNECTIONS, Math.ceil(MAX_MYSQL_CONNECTIONS / workers))
+}
+
 /**
  * What one of several workers may use, if the server as a whole may use what is configured: memory,
  * connections to the database, and requests at once. A worker can always hold the largest body and
@@ -16,7 +21,7 @@ export function configOfWorker(config: Config, workers: number): Config {
   const largest = largestAnswer(mailbox.maxPageBytes, http.maxBodyBytes)
   return {
     ...config,
-    db: { ...db, maxConnections: Math.max(MIN_CONNECTIONS, partOf(MAX_MYSQL_CONNECTIONS)) },
+    db: { ...db, maxConnections: connectionsOfWorker(workers) },
     limits: {
       ...limits,
       concurrent: limits.concurrent === undefined ? undefined : partOf(limits.concurrent),

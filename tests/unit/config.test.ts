@@ -1,7 +1,7 @@
 import { describe, expect, test } from '@jest/globals'
 import { generateKeyPairSync } from 'node:crypto'
 import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs'
-import { tmpdir } from 'node:os'
+import { availableParallelism, tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { inspect } from 'node:util'
 import {
@@ -50,6 +50,7 @@ function messageOf(flat: FlatEnv): string {
 test('without any settings: SQLite, port 8080, development', () => {
   expect(parseConfig({})).toEqual({
     env: 'development',
+    workers: 1,
     http: {
       port: 8080,
       prefix: '',
@@ -426,6 +427,7 @@ const BAD: Array<[variable: (typeof VARIABLES)[number], values: string[]]> = [
       '{"database":5}',
     ],
   ],
+  ['WORKERS', ['0', '-1', '129', '1.5', 'all', 'auto4']],
   ['REDIS_URL', ['127.0.0.1:6379', 'http://127.0.0.1', 'redis']],
   ['ENABLE_WEBSOCKETS', ['yes', '1', 'TRUE']],
   ['ENABLE_OVERLAY', ['yes', '1', 'on']],
@@ -516,6 +518,22 @@ describe('invalid settings', () => {
     expect(problemsOf({ KNEX_DB_CLIENT: 'better-sqlite3', KNEX_DB_CONNECTION: MYSQL })).toEqual([
       expect.stringContaining('filename'),
     ])
+  })
+
+  test('WORKERS above 1 with SQLite', () => {
+    const conflict = [expect.stringMatching(/^WORKERS must be 1 with SQLite/)]
+    expect(problemsOf({ WORKERS: '2' })).toEqual(conflict)
+    expect(problemsOf({ WORKERS: '2', KNEX_DB_CLIENT: 'better-sqlite3' })).toEqual(conflict)
+    expect(problemsOf({ WORKERS: '1' })).toEqual([])
+    expect(problemsOf({ WORKERS: '2', KNEX_DB_CONNECTION: MYSQL })).toEqual([])
+    expect(problemsOf({ WORKERS: '2', KNEX_DB_CLIENT: 'mysql2' })).toEqual([
+      expect.stringContaining('KNEX_DB_CONNECTION is required'),
+    ])
+  })
+
+  test('WORKERS=auto is one worker for each core', () => {
+    const { workers } = parseConfig({ WORKERS: 'auto', KNEX_DB_CONNECTION: MYSQL })
+    expect(workers).toBe(availableParallelism())
   })
 
   test('INCOMING_MEMORY below what the largest body takes', () => {

@@ -1,8 +1,10 @@
 import { formatBytes } from '../../lib/format'
 import { statfsSync } from 'node:fs'
+import { availableParallelism } from 'node:os'
 import { dirname, resolve } from 'node:path'
 import { usesNativeSecp256k1 } from '../../auth/serverKey'
 import { GIB, MIB } from '../../config/parsers'
+import { count } from '../wording'
 import type { Report } from './finding'
 import type { Subject } from './check'
 
@@ -37,8 +39,20 @@ export function checkMachine({ config, broken }: Subject, report: Report): void 
       'secp256k1 has no native build for this platform: signatures are about ten times slower.',
       'Run "npm ci" where python3, make and a C++ compiler are installed.',
     )
+  checkWorkers(config.workers, report)
   if (config.db.client === 'better-sqlite3' && !broken.has('KNEX_DB_CONNECTION'))
     checkDisk(dirname(resolve(String(config.db.connection.filename))), report)
+}
+
+function checkWorkers(workers: number, report: Report): void {
+  const cores = availableParallelism()
+  if (workers > cores)
+    report.warning(
+      'many-workers',
+      `WORKERS is ${workers}, but this process may use ${count(cores, 'core')}.`,
+      'Set WORKERS=auto, or a smaller number.',
+    )
+  else if (workers > 1) report.ok('workers', `${workers} workers on ${count(cores, 'core')}.`)
 }
 
 function checkDisk(folder: string, report: Report): void {

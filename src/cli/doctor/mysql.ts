@@ -1,6 +1,7 @@
 import { formatBytes } from '../../lib/format'
 import type { Knex } from 'knex'
 import { createKnex } from '../../db/engine/knex'
+import { connectionsOfWorker } from '../../workers/share'
 import { describeDatabase, foreign } from '../wording'
 import { describeFailure } from '../failure'
 import { compareClock } from './clock'
@@ -64,6 +65,7 @@ async function checkVariables(knex: Knex, { config }: Subject, report: Report): 
     'sync_binlog',
     'log_bin',
     'max_allowed_packet',
+    'max_connections',
     'read_only',
     'binlog_format',
   ]
@@ -108,6 +110,14 @@ async function checkVariables(knex: Knex, { config }: Subject, report: Report): 
       "Raise max_allowed_packet in the database's configuration, or lower MAX_BODY_SIZE.",
     )
   }
+  const connections = Number(values.get('max_connections'))
+  const needed = config.workers * connectionsOfWorker(config.workers)
+  if (connections < needed)
+    report.warning(
+      'few-connections',
+      `max_connections is ${connections}, but the server opens up to ${needed} connections.`,
+      "Raise max_connections in the database's configuration, or lower WORKERS.",
+    )
   if (/^(on|1)/i.test(values.get('read_only') ?? ''))
     report.problem(
       'read-only',
