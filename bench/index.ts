@@ -110,7 +110,9 @@ async function compareWorkers(databases: DatabaseServer, setting: Setting): Prom
     return print('\nLeft out: two workers against one process, which need MySQL or MariaDB.')
   const isSmoke = setting.plan.warmUp === 0
   const scenarios = withoutGoals(chosen(WORKER_SCENARIOS, setting.plan)).map((scenario) =>
-    scenario.name === SEND.name && !isSmoke ? { ...scenario, goal: WORKERS_GOAL } : scenario,
+    scenario.name === SEND.name
+      ? { ...scenario, connections: SENDERS, ...(!isSmoke && { goal: WORKERS_GOAL }) }
+      : scenario,
   )
   const database = await createDatabase(databases, scenarios, setting)
   const candidate = (name: string, workers: number): Candidate => ({
@@ -137,6 +139,8 @@ async function compareWorkers(databases: DatabaseServer, setting: Setting): Prom
 }
 
 const WORKER_SCENARIOS = [SEND, LIST_100, ACKNOWLEDGE]
+/** With fewer, commits of two workers are small, and the senders wait for the disk. */
+const SENDERS = 64
 /** The load and the database take a part of the two cores. */
 const WORKERS_GOAL = 1.3
 const WORKER_GENERATIONS = 2

@@ -7,6 +7,8 @@ import { cpuSecondsOfTree } from './processTime'
 import type { ServerProcess } from './serverProcess'
 import type { Answered, Operation, Scenario } from './scenarios'
 
+const HEALTH = Buffer.from('GET /health HTTP/1.1\r\nHost: localhost\r\n\r\n')
+
 /** What a measurement needs of a server. */
 export interface Subject {
   name: string
@@ -38,9 +40,12 @@ export async function measure(
   rate?: number,
 ): Promise<Sample> {
   const connections: Connection[] = []
-  // One after the other: of connections that arrive at once, one worker may get most.
-  for (let i = 0; i < scenario.connections; i++)
-    connections.push(await Connection.open(server.port))
+  for (let i = 0; i < scenario.connections; i++) {
+    const connection = await Connection.open(server.port)
+    // A server with several workers gives each an equal number if they come one after the other.
+    await connection.exchange(HEALTH)
+    connections.push(connection)
+  }
   try {
     const prepare = async (count: number): Promise<Operation[]> =>
       await scenario.prepare(knex, sessions, roundUp(count, scenario.connections))

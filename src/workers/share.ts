@@ -11,21 +11,16 @@ export function connectionsOfWorker(workers: number): number {
 }
 
 /**
- * What one of several workers may use, if the server as a whole may use what is configured: memory,
- * connections to the database, and requests at once. A worker can always hold the largest body and
- * answer.
+ * What one of several workers may use of the memory and of the connections to the database that the
+ * server may use. A worker can always hold the largest body and answer.
  */
 export function configOfWorker(config: Config, workers: number): Config {
-  const { db, http, limits, mailbox, memory } = config
+  const { db, http, mailbox, memory } = config
   const partOf = (total: number): number => Math.ceil(total / workers)
   const largest = largestAnswer(mailbox.maxPageBytes, http.maxBodyBytes)
   return {
     ...config,
     db: { ...db, maxConnections: connectionsOfWorker(workers) },
-    limits: {
-      ...limits,
-      concurrent: limits.concurrent === undefined ? undefined : partOf(limits.concurrent),
-    },
     memory: {
       incoming: Math.max(partOf(memory.incoming), http.maxBodyBytes * MEMORY_FACTOR),
       outgoing: Math.max(partOf(memory.outgoing), largest * MEMORY_FACTOR),
