@@ -140,7 +140,7 @@ async function compareWorkers(databases: DatabaseServer, setting: Setting): Prom
 
 const WORKER_SCENARIOS = [SEND, LIST_100, ACKNOWLEDGE]
 /** With fewer, commits of two workers are small, and the senders wait for the disk. */
-const SENDERS = 64
+const SENDERS = 128
 /** The load and the database take a part of the two cores. */
 const WORKERS_GOAL = 1.3
 const WORKER_GENERATIONS = 2
