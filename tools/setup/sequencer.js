@@ -28,6 +28,7 @@ const SLOW = [
   'live/rooms',
   'limits/quotas',
   'live/attacks',
+  'nodes/workers',
   'nodes/twoNodes',
 ]
 
