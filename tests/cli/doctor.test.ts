@@ -1,5 +1,6 @@
 /** Set-ups with typical faults: the doctor finds and names each fault. */
 import { beforeAll, describe, expect, test } from '@jest/globals'
+import { availableParallelism } from 'node:os'
 import { chmodSync } from 'node:fs'
 import { createServer, type AddressInfo, type Socket } from 'node:net'
 import { dirname } from 'node:path'
@@ -148,6 +149,15 @@ describe('settings', () => {
       expect.stringMatching(/^\n--url must not hold a user/),
     ])
     expect(stderr).not.toContain('secret')
+  })
+
+  test('workers on SQLite are a problem, and more workers than cores a warning', async () => {
+    const WORKERS = String(availableParallelism() + 1)
+    const diagnosis = await diagnose({ ...BASE, ...sound.env, WORKERS })
+    expect(wrong(diagnosis).text).toContain('WORKERS must be 1 with SQLite')
+    expect(diagnosis.findings).toContainEqual(
+      expect.objectContaining({ code: 'many-workers', severity: 'warning' }),
+    )
   })
 
   test('SQLite in production is a warning', async () => {
