@@ -281,7 +281,7 @@ function rulesOf(flat: FlatEnv, config: Config, isLocal: boolean): Rule[] {
         // Its connection is missing, which is a problem of its own.
         !/^mysql/.test(flat.KNEX_DB_CLIENT ?? ''),
       'conflict',
-      ['WORKERS', 'KNEX_DB_CLIENT'],
+      ['WORKERS'],
       'must be 1 with SQLite, which supports one process: set WORKERS=1, ' +
         'or use MySQL or MariaDB (KNEX_DB_CLIENT=mysql2)',
     ],

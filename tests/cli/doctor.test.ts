@@ -153,9 +153,13 @@ describe('settings', () => {
 
   test('workers on SQLite are a problem, and more workers than cores a warning', async () => {
     const WORKERS = String(availableParallelism() + 1)
-    const diagnosis = await diagnose({ ...BASE, ...sound.env, WORKERS })
-    expect(wrong(diagnosis).text).toContain('WORKERS must be 1 with SQLite')
-    expect(diagnosis.findings).toContainEqual(
+    const onSqlite = await diagnose({ ...BASE, ...sound.env, WORKERS })
+    expect(wrong(onSqlite).codes).toEqual(['bad-setting'])
+    expect(wrong(onSqlite).text).toContain('WORKERS must be 1 with SQLite')
+    const connection = { host: '127.0.0.1', port: nowhere, user: 'root', database: 'none' }
+    const KNEX_DB_CONNECTION = JSON.stringify(connection)
+    const { findings } = await diagnose({ ...BASE, KNEX_DB_CONNECTION, WORKERS })
+    expect(findings).toContainEqual(
       expect.objectContaining({ code: 'many-workers', severity: 'warning' }),
     )
   })
