@@ -97,6 +97,7 @@ export default tseslint.config(
       'src/overlay/ownTokens.ts',
       'src/db/engine/sqliteDriver.ts',
       'src/context.ts',
+      'src/main.ts',
       'src/server.ts',
       'src/sharing/index.ts',
       'src/cli/admin/program.ts',

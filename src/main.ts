@@ -7,7 +7,6 @@ import { ignoreSignals, stopOnSignal } from './cli/signals'
 import { parseConfig, VARIABLES, type Config, type FlatEnv } from './config'
 import { createLogger } from './logger'
 import { MessageBoxServer } from './server'
-import { Supervisor } from './workers/supervisor'
 import { Worker } from './workers/worker'
 import { WorkerFailure } from './workers/workerProcess'
 
@@ -42,6 +41,8 @@ async function supervise(config: Config, settings: FlatEnv): Promise<void> {
     ...Object.fromEntries(VARIABLES.map((name) => [name, settings[name] ?? ''])),
     SERVER_PRIVATE_KEY: privateKey.reveal(),
   }
+  // Loaded here, so that a server of one process does not load it.
+  const { Supervisor } = require('./workers/supervisor') as typeof import('./workers/supervisor')
   const supervisor = new Supervisor({
     config,
     logger,
