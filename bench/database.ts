@@ -1,4 +1,4 @@
-/** Databases that the benchmark creates and drops: on MySQL or MariaDB, or else on SQLite. */
+/** Databases that the benchmark creates and drops, on MySQL or MariaDB and on SQLite. */
 import { randomBytes } from 'node:crypto'
 import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs'
 import type { Knex } from 'knex'
@@ -18,6 +18,7 @@ export interface BenchDatabase {
 }
 
 export interface DatabaseServer {
+  engine: Engine
   /** A text: product, version and the settings that durability depends on. */
   description: string
   /** A warning if the goals do not apply to these results. */
@@ -36,17 +37,21 @@ export async function forgetMigrations({ knex }: BenchDatabase, folder: string):
 
 const URL_OF_MYSQL = process.env.TEST_MYSQL_URL ?? 'mysql://root@127.0.0.1:3306'
 
-/** The database server at TEST_MYSQL_URL, or else SQLite. */
-export async function findDatabaseServer(): Promise<DatabaseServer> {
+export const ENGINES = ['mysql', 'sqlite'] as const
+export type Engine = (typeof ENGINES)[number]
+
+/** @param engine if undefined, the database server at TEST_MYSQL_URL, or else SQLite */
+export async function findDatabaseServer(engine?: Engine): Promise<DatabaseServer> {
+  if (engine === 'sqlite') return sqlite()
   let connection: Connection
   try {
     connection = await mysql.createConnection({ uri: URL_OF_MYSQL, connectTimeout: 3000 })
   } catch (error) {
     const { code = 'no answer' } = error as NodeJS.ErrnoException
-    return sqlite(
-      `NO MYSQL AT ${new URL(URL_OF_MYSQL).host} (${code}): THIS RUNS ON SQLITE. ` +
-        'Start one, or set TEST_MYSQL_URL.',
-    )
+    const missing = `NO MYSQL AT ${new URL(URL_OF_MYSQL).host} (${code})`
+    const advice = 'Start one, or set TEST_MYSQL_URL.'
+    if (engine === 'mysql') throw new Error(`${missing}. ${advice}`)
+    return sqlite(`${missing}: THIS RUNS ON SQLITE. ${advice}`)
   }
   try {
     return await mysqlServer(connection)
@@ -79,6 +84,7 @@ async function mysqlServer(connection: Connection): Promise<DatabaseServer> {
     (variables.log_bin === 'OFF' || variables.sync_binlog === '1')
   const pid = findProcess(variables.pid_file)
   return {
+    engine: 'mysql',
     description:
       `${/mariadb/i.test(variables.version ?? '') ? 'MariaDB' : 'MySQL'} ${variables.version}, ` +
       ['innodb_flush_log_at_trx_commit', 'log_bin', 'sync_binlog', 'innodb_doublewrite']
@@ -112,10 +118,11 @@ async function createMysql(admin: Connection): Promise<BenchDatabase> {
   })
 }
 
-function sqlite(warning: string): DatabaseServer {
+function sqlite(warning?: string): DatabaseServer {
   return {
+    engine: 'sqlite',
     description: 'SQLite, journal_mode=WAL synchronous=FULL',
-    warning,
+    ...(warning !== undefined && { warning }),
     pid: 'embedded',
     async create() {
       const folder = mkdtempSync(join(tmpdir(), 'messagebox-bench-'))

@@ -14,6 +14,7 @@ import {
   type BenchDatabase,
   type DatabaseServer,
 } from './database'
+import { compareDisturbances } from './disturbances'
 import { compareToLimit } from './limit'
 import { compareLive, LIVE_SCENARIOS } from './live'
 import { fillBox } from './messages'
@@ -28,19 +29,27 @@ async function main(closing: Closing): Promise<void> {
   const plan = parsePlan(process.argv.slice(2))
   if (plan === undefined) return print(USAGE)
   checkNames(plan, [...SCENARIOS, ...LIVE_SCENARIOS])
-  const databases = await findDatabaseServer()
-  closing.add(databases.close)
-  const pinning = pin(databases.pid)
+  const servers: DatabaseServer[] = []
+  for (const engine of plan.engines ?? [undefined]) {
+    const server = await findDatabaseServer(engine)
+    closing.add(server.close)
+    servers.push(server)
+  }
+  const [databases] = servers as [DatabaseServer]
+  const separate = servers.find(({ pid }) => pid !== 'embedded')
+  const pinning = pin(separate === undefined ? 'embedded' : separate.pid)
   closing.add(pinning.restore)
   const started = performance.now()
   const wallets = Array.from({ length: IDENTITIES }, newWallet)
   const setting: Setting = { plan, wallets, serverCore: pinning.serverCore, closing }
-  print(`${describeRun(databases, pinning.description, plan)}\n`)
+  print(`${describeRun(servers, pinning.description, plan)}\n`)
   if (plan.arrangements) {
     await compareArrangements(databases, setting)
     print(`\n${await compareLive(databases, setting)}`)
   }
-  if (plan.against !== undefined) await compareCheckouts(databases, setting, plan.against)
+  if (plan.disturbances) print(await compareDisturbances(databases, setting))
+  else if (plan.against !== undefined) await compareCheckouts(databases, setting, plan.against)
+  if (servers.length > 1) await compareEngines(servers, setting)
   if (plan.settings) await compareSettings(databases, setting)
   if (plan.boxed > 0) {
     const full = await createDatabase(databases, [], setting)
@@ -77,6 +86,20 @@ async function compareArrangements(databases: DatabaseServer, setting: Setting):
   print(`${figures(rows)}\n\n${LEGEND}\n\n${ratios(rows)}`)
   const send = rows.find(({ scenario }) => scenario.name === SEND.name)
   if (send !== undefined) print(`\n${await compareToLimit(send.subjects[0]![1].rate, setting)}`)
+}
+
+/** Compares this server on one database to the same one on another database. */
+async function compareEngines(servers: DatabaseServer[], setting: Setting): Promise<void> {
+  const scenarios = chosen(withoutGoals(SCENARIOS), setting.plan)
+  const candidates: Candidate[] = []
+  for (const databases of servers)
+    candidates.push({
+      name: databases.engine,
+      arrangement: 'ours',
+      database: await createDatabase(databases, scenarios, setting),
+    })
+  const rows = await runRounds(candidates, scenarios, setting)
+  print(`${figures(rows)}\n\n${LEGEND}\n\n${ratios(rows)}`)
 }
 
 /** Compares two checkouts, to find out whether a change made anything slower. */

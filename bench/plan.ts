@@ -1,5 +1,6 @@
 import { resolve } from 'node:path'
 import { parseArgs } from 'node:util'
+import { ENGINES, type Engine } from './database'
 
 /** The extent of a run. */
 export interface Plan {
@@ -23,6 +24,10 @@ export interface Plan {
   against?: string
   /** The names of the scenarios to measure; undefined for all. */
   only?: string[]
+  /** The engines to measure on: one, or two to compare; undefined for the one that is found. */
+  engines?: Engine[]
+  /** Whether to measure live deliveries beside lists, purges and backups, and nothing else. */
+  disturbances: boolean
   /** The folder that the CPU profiles of servers are written to; undefined for none. */
   profile?: string
 }
@@ -34,6 +39,9 @@ npm run bench -- --workers  two workers against one process on the same cores, a
 npm run bench -- --full  everything, and an empty table against one with 1,000,000 messages
 npm run bench -- --against FOLDER  this checkout against another built one, such as a release
 npm run bench -- --only send --only live  these scenarios alone; combines with --against
+npm run bench -- --database sqlite  on SQLite instead of MySQL or MariaDB
+npm run bench -- --database sqlite --database mysql  the first database against the second
+npm run bench -- --disturbances  live deliveries on SQLite beside lists, purges and a backup
 npm run bench -- --profile FOLDER  writes CPU profiles of our servers there
 npm run bench -- --quick a smoke test of the benchmark itself: its figures mean little
 `
@@ -48,6 +56,7 @@ const DEFAULT: Plan = {
   arrangements: true,
   settings: false,
   workers: false,
+  disturbances: false,
 }
 const MANY = 1_000_000
 const FEW = 10_000
@@ -61,6 +70,7 @@ const QUICK: Plan = {
   arrangements: true,
   settings: true,
   workers: true,
+  disturbances: false,
 }
 
 /**
@@ -79,6 +89,8 @@ export function parsePlan(args: string[]): Plan | undefined {
       box: { type: 'boolean' },
       against: { type: 'string' },
       only: { type: 'string', multiple: true },
+      database: { type: 'string', multiple: true },
+      disturbances: { type: 'boolean' },
       profile: { type: 'string' },
       help: { type: 'boolean' },
     },
@@ -94,14 +106,26 @@ export function parsePlan(args: string[]): Plan | undefined {
       boxed: many,
     }),
     ...(values.only !== undefined && { only: values.only }),
+    ...(values.database !== undefined && { engines: values.database.map(parseEngine) }),
     ...(values.profile !== undefined && { profile: resolve(values.profile) }),
   }
   const alone = { ...plan, arrangements: false, settings: false, workers: false }
-  if (values.against !== undefined) return { ...alone, against: resolve(values.against) }
+  const against = values.against === undefined ? {} : { against: resolve(values.against) }
+  if (values.disturbances === true)
+    return { ...alone, ...against, engines: ['sqlite'], disturbances: true }
+  if (values.against !== undefined) return { ...alone, ...against }
+  if (values.database?.length === 2) return alone
   if (values.settings === true) return { ...alone, settings: true }
   if (values.box === true) return { ...alone, boxed: many }
   if (values.workers === true) return { ...alone, workers: true }
   return plan
+}
+
+function parseEngine(name: string): Engine {
+  const engine = ENGINES.find((known) => known === name)
+  if (engine === undefined)
+    throw new Error(`There is no database "${name}". Choose from: ${ENGINES.join(', ')}`)
+  return engine
 }
 
 /** @throws Error if the plan names a scenario that does not exist */

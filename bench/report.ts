@@ -6,7 +6,7 @@ import { IDENTITIES, type Scenario } from './scenarios'
 import type { Summary } from './statistics'
 import { figure, table } from './table'
 
-export function describeRun(database: DatabaseServer, pinning: string, plan: Plan): string {
+export function describeRun(databases: DatabaseServer[], pinning: string, plan: Plan): string {
   const gibibytes = Math.round(totalmem() / 1024 ** 3)
   const model = cpus()[0]?.model ?? 'unknown processor'
   const processor = `${model}, ${cpus().length} cores, ${gibibytes} GiB`
@@ -16,10 +16,10 @@ export function describeRun(database: DatabaseServer, pinning: string, plan: Pla
     `MessageBox server, benchmark of ${time} UTC`,
     '',
     `machine    ${processor}; ${system}; load average ${loadavg()[0]!.toFixed(1)} at the start`,
-    `database   ${database.description}`,
+    ...databases.map(({ description }) => `database   ${description}`),
     `pinning    ${pinning}`,
     `load       ${IDENTITIES} identities, requests signed beforehand; ${describeRounds(plan)}`,
-    ...(database.warning === undefined ? [] : ['', `*** ${database.warning} ***`]),
+    ...databases.flatMap(({ warning }) => (warning === undefined ? [] : ['', `*** ${warning} ***`])),
   ].join('\n')
 }
 

@@ -40,7 +40,7 @@ export function median(ordered: number[]): number {
 }
 
 /** The quantile: the smallest value that this share of all values does not exceed. */
-function quantile(ordered: number[], share: number): number {
+export function quantile(ordered: number[], share: number): number {
   return ordered[Math.max(0, Math.ceil(ordered.length * share) - 1)]!
 }
 
