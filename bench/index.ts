@@ -18,7 +18,7 @@ import { compareDisturbances } from './disturbances'
 import { compareToLimit } from './limit'
 import { compareLive, LIVE_SCENARIOS } from './live'
 import { fillBox } from './messages'
-import { pin } from './pinning'
+import { pin, UNPINNED } from './pinning'
 import { checkNames, chosen, parsePlan, USAGE } from './plan'
 import { progress, progressDone } from './progress'
 import { describeRun, figures, LEGEND, ratios } from './report'
@@ -37,7 +37,9 @@ async function main(closing: Closing): Promise<void> {
   }
   const [databases] = servers as [DatabaseServer]
   const separate = servers.find(({ pid }) => pid !== 'embedded')
-  const pinning = pin(separate === undefined ? 'embedded' : separate.pid)
+  const pinning = plan.disturbances
+    ? UNPINNED
+    : pin(separate === undefined ? 'embedded' : separate.pid)
   closing.add(pinning.restore)
   const started = performance.now()
   const wallets = Array.from({ length: IDENTITIES }, newWallet)

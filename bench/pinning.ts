@@ -14,6 +14,9 @@ export interface Pinning {
   restore: () => void
 }
 
+/** For programs that run side by side on one machine, as they do at an operator's. */
+export const UNPINNED: Pinning = { serverCore: undefined, description: 'none', restore: () => {} }
+
 /** @param database its process, if known and local; 'embedded' if it is part of the server */
 export function pin(database: number | 'embedded' | undefined): Pinning {
   const unpinned = (reason: string): Pinning => ({

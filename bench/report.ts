@@ -19,7 +19,9 @@ export function describeRun(databases: DatabaseServer[], pinning: string, plan: 
     ...databases.map(({ description }) => `database   ${description}`),
     `pinning    ${pinning}`,
     `load       ${IDENTITIES} identities, requests signed beforehand; ${describeRounds(plan)}`,
-    ...databases.flatMap(({ warning }) => (warning === undefined ? [] : ['', `*** ${warning} ***`])),
+    ...databases.flatMap(({ warning }) =>
+      warning === undefined ? [] : ['', `*** ${warning} ***`],
+    ),
   ].join('\n')
 }
 

@@ -1,9 +1,12 @@
-import { existsSync } from 'node:fs'
+import { closeSync, existsSync, fdatasyncSync, openSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
 import { sqliteDriver } from '../db/engine/sqliteDriver'
 import { describeDatabase } from './wording'
 import { readConfig } from './environment'
 import { explainFailure, UsageError } from './failure'
+
+/** How many pages are copied before the disk has to take them: the server's commits wait for it. */
+const STEP_PAGES = 256
 
 /** Copies the SQLite database to a file: `npm run backup -- TARGET`. The server may run. */
 async function main(target: string | undefined): Promise<void> {
@@ -25,7 +28,19 @@ async function main(target: string | undefined): Promise<void> {
   const Database = sqliteDriver()
   const database = new Database(source, { fileMustExist: true })
   try {
-    await database.backup(target)
+    // In a transaction it copies one state. Otherwise each write of the server starts it again.
+    database.exec('begin; select 1 from sqlite_schema')
+    const file = openSync(target, 'a')
+    try {
+      await database.backup(target, {
+        progress() {
+          fdatasyncSync(file)
+          return STEP_PAGES
+        },
+      })
+    } finally {
+      closeSync(file)
+    }
   } finally {
     database.close()
   }

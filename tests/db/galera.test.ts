@@ -71,6 +71,15 @@ const EACH = 250
     await nodes[0]!.raw('create table stored (id varchar(40) primary key) engine=InnoDB')
     await nodes[0]!.raw('create table hot (id int primary key, count int not null) engine=InnoDB')
     await nodes[0]!.raw('insert into hot values (1, 0)')
+    // The other node applies it a moment later.
+    await until(
+      async () =>
+        await nodes[1]!('hot').then(
+          (rows) => rows.length === 1,
+          () => false,
+        ),
+      5000,
+    )
     const told: string[] = []
     let conflicts = 0
     await Promise.all(

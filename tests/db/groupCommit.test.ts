@@ -188,10 +188,8 @@ describe.each(ENGINES)('group commit on %s', (engine) => {
     ])
     expect(other[0]!.duplicate).toBe(false)
     const { rows } = await selectPage(knex, bob, { messageBox: 'inbox', limit: 9, offset: 0 }, 1e9)
-    expect(rows).toMatchObject([
-      { body: 'body of one', created_at: createdAt },
-      { body: 'body of two' },
-    ])
+    expect(rows.map(({ body }) => text(body))).toEqual(['body of one', 'body of two'])
+    expect(rows[0]!.created_at).toBe(createdAt)
   })
 
   test('only sends with a taken id are rejected, at once or later', async () => {

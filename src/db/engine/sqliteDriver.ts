@@ -22,7 +22,7 @@ const { _query: runQuery } = KnexSqlite.prototype as unknown as {
 
 /** How long a statement waits for the lock of another process: less than QUERY_TIMEOUT_MS. */
 const MAX_BUSY_MS = 3500
-const BUSY_POLL_MS = 10
+const BUSY_POLL_MS = 2
 
 /** Waits for the lock of another process. The driver's own waiting would block the thread. */
 export async function retryWhileBusy<T>(work: () => T | Promise<T>): Promise<T> {
@@ -35,6 +35,48 @@ export async function retryWhileBusy<T>(work: () => T | Promise<T>): Promise<T> 
     }
     await pause(BUSY_POLL_MS)
   }
+}
+
+export interface SqliteConnection {
+  readonly inTransaction: boolean
+  prepare: (sql: string) => SqliteStatement
+}
+
+interface SqliteStatement {
+  /** Whether it returns rows. */
+  readonly reader: boolean
+  all: (...bindings: unknown[]) => unknown[]
+  run: (...bindings: unknown[]) => unknown
+}
+
+/** How many prepared statements a connection keeps, and how long their SQL may be. */
+const MAX_PREPARED = 64
+const MAX_PREPARED_LENGTH = 4000
+
+const preparedOf = new WeakMap<SqliteConnection, Map<string, SqliteStatement>>()
+
+/** Runs a statement and keeps it prepared. @returns its rows, if it selects any */
+export function runOnSqlite(
+  connection: SqliteConnection,
+  sql: string,
+  bindings: readonly unknown[],
+): unknown[] {
+  const statement = prepareOnce(connection, sql)
+  if (statement.reader) return statement.all(...bindings)
+  statement.run(...bindings)
+  return []
+}
+
+function prepareOnce(connection: SqliteConnection, sql: string): SqliteStatement {
+  if (sql.length > MAX_PREPARED_LENGTH) return connection.prepare(sql)
+  const prepared = preparedOf.get(connection) ?? new Map<string, SqliteStatement>()
+  preparedOf.set(connection, prepared)
+  const statement = prepared.get(sql) ?? connection.prepare(sql)
+  // The map has the order of the last use.
+  prepared.delete(sql)
+  prepared.set(sql, statement)
+  if (prepared.size > MAX_PREPARED) prepared.delete(prepared.keys().next().value!)
+  return statement
 }
 
 export class SqliteClient extends KnexSqlite {

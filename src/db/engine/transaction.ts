@@ -3,13 +3,14 @@
  * trip, together with the one that begins the transaction. The commit has its own round trip: in a
  * packet with other statements, a Galera cluster reports a failed commit as a success.
  *
- * With MySQL, they go from Knex's pool to the driver directly: in a short query, Knex's query
- * builder costs more time than the driver. They emit Knex's events `query` and `query-error`.
+ * They go from Knex's pool to the driver directly: in a short query, Knex's query builder costs
+ * more time than the driver. They emit Knex's events `query` and `query-error`.
  */
 import type { Knex } from 'knex'
 import { withTimeout } from '../../lib/timeout'
 import { isMysql, QUERY_TIMEOUT_MS } from './dialect'
 import { codeOf } from './faults'
+import { retryWhileBusy, runOnSqlite, type SqliteConnection } from './sqliteDriver'
 
 export interface Statement {
   sql: string
@@ -27,11 +28,11 @@ export interface Transaction {
 
 /** Runs one statement. @throws the error of the database */
 export async function execute(knex: Knex, statement: Statement): Promise<Rows> {
-  if (!isMysql(knex))
-    return await knex.raw(statement.sql, statement.bindings).timeout(QUERY_TIMEOUT_MS)
   const connection = await knex.client.acquireConnection()
   try {
-    return await sendToMysql(knex, connection, statement)
+    return isMysql(knex)
+      ? await sendToMysql(knex, connection, statement)
+      : await retryWhileBusy(() => sendToSqlite(knex, connection, statement))
   } finally {
     await knex.client.releaseConnection(connection)
   }
@@ -52,20 +53,27 @@ async function transactOnSqlite<T>(
   knex: Knex,
   work: (transaction: Transaction) => Promise<T>,
 ): Promise<T> {
-  return await knex.transaction(async (trx) => {
-    const run = async (statements: Statement[]): Promise<Rows[]> => {
-      const results: Rows[] = []
-      for (const { sql, bindings } of statements) results.push(await trx.raw(sql, bindings))
-      return results
-    }
+  const connection = (await knex.client.acquireConnection()) as SqliteConnection
+  const run = async (statements: Statement[]): Promise<Rows[]> => {
+    // Lock before reading: if another process wrote in between, SQLite would reject the write.
+    if (!connection.inTransaction)
+      await retryWhileBusy(() => sendToSqlite(knex, connection, BEGIN_WRITING))
+    return statements.map((statement) => sendToSqlite(knex, connection, statement))
+  }
+  try {
     return await work({
-      // Lock before reading: if another process wrote in between, SQLite would reject the write.
-      run: async (statements) => (await run([TAKE_WRITE_LOCK, ...statements])).slice(1),
+      run,
       commit: async (statements) => {
-        await run(statements)
+        if (statements.length > 0) await run(statements)
+        if (connection.inTransaction) sendToSqlite(knex, connection, COMMIT)
       },
     })
-  })
+  } catch (error) {
+    if (connection.inTransaction) sendToSqlite(knex, connection, ROLLBACK)
+    throw error
+  } finally {
+    await knex.client.releaseConnection(connection)
+  }
 }
 
 async function transactOnMysql<T>(
@@ -136,8 +144,21 @@ async function sendToMysql(
   }
 }
 
-/** Changes nothing, but makes SQLite take its write lock. */
-const TAKE_WRITE_LOCK: Statement = { sql: 'delete from quota_usage where 0', bindings: [] }
+function sendToSqlite(
+  knex: Knex,
+  connection: SqliteConnection,
+  { sql, bindings }: Statement,
+): Rows {
+  knex.client.emit('query', { sql, bindings })
+  try {
+    return runOnSqlite(connection, sql, bindings) as Rows
+  } catch (error) {
+    knex.client.emit('query-error', error)
+    throw error
+  }
+}
+
+const BEGIN_WRITING: Statement = { sql: 'begin immediate', bindings: [] }
 const BEGIN: Statement = { sql: 'start transaction', bindings: [] }
 const COMMIT: Statement = { sql: 'commit', bindings: [] }
 const ROLLBACK: Statement = { sql: 'rollback', bindings: [] }

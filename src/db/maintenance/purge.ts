@@ -9,8 +9,8 @@ import { createQuotaCounter, isCounted } from '../quotas'
 
 /** How many messages one query reads. */
 const READ_MESSAGES = 1000
-/** How many messages one transaction removes, so that it does not hold locks for long. */
-const STEP_MESSAGES = 200
+/** How many messages one transaction removes. Live messages wait for it, on SQLite at least. */
+const STEP_MESSAGES = 50
 /** The time for other transactions between two steps. */
 const STEP_PAUSE_MS = 20
 

@@ -10,8 +10,8 @@ import { selectOldest, type Removal } from '../messages'
 import { removeZeroUsage, type QuotaCounter } from '../quotas'
 
 const INTERVAL_MS = 60_000
-/** How many messages one transaction removes, so that it does not hold locks for long. */
-const STEP_MESSAGES = 200
+/** How many messages one transaction removes. Live messages wait for it, on SQLite at least. */
+const STEP_MESSAGES = 50
 /** The time for other transactions between two steps. */
 const STEP_PAUSE_MS = 20
 /** How many steps without an expired message end a run. */

@@ -17,18 +17,22 @@ export async function readPage(
 ): Promise<StoredPage> {
   const { rows, more } = await selectPage(knex, recipient, request, maxPageBytes)
   const { limit, offset } = request
-  const json = fill(rows, maxPageBytes)
+  const json = await fill(rows, maxPageBytes)
   const hasMore = more || json.count < rows.length
   const nextOffset = hasMore ? offset + json.count : null
   const nextAfter = hasMore ? Number(rows[json.count - 1]!.id) : null
   return { json, limit, offset, hasMore, nextOffset, nextAfter }
 }
 
+/** How many messages are written before other requests get their turn. */
+const TURN_MESSAGES = 100
+
 /** As many messages as fit, but at least one. */
-function fill(rows: MessageRow[], maxBytes: number): JsonPage {
+async function fill(rows: MessageRow[], maxBytes: number): Promise<JsonPage> {
   const expected = rows.reduce((sum, row) => sum + row.message_id.length + row.body.length, 0)
   const json = new JsonPage(maxBytes, expected, rows.length)
   for (const { message_id: id, sender, body, created_at: created, updated_at: updated } of rows) {
+    if (json.count > 0 && json.count % TURN_MESSAGES === 0) await new Promise(setImmediate)
     const createdAt = isoTime(created)
     const fits = json.add({
       messageId: toBytes(id),

@@ -107,6 +107,9 @@ export async function findByIds(
   }))
 }
 
+/** SQLite works in this thread: after so many rows of a page, it does other work. */
+const TURN_ROWS = 100
+
 /**
  * A page of a box in order of arrival: at most `limit` rows, and as many as fit into `maxBytes` of
  * bodies, but at least one. `more` tells whether the box has messages after them.
@@ -117,6 +120,27 @@ export async function selectPage(
   request: PageRequest,
   maxBytes: number,
 ): Promise<{ rows: MessageRow[]; more: boolean }> {
+  if (isMysql(db)) return await selectPart(db, recipient, request, maxBytes)
+  const rows: MessageRow[] = []
+  for (let next = request, bytes = maxBytes; ;) {
+    const limit = Math.min(TURN_ROWS, request.limit - rows.length)
+    const part = await selectPart(db, recipient, { ...next, limit }, bytes)
+    rows.push(...part.rows)
+    bytes -= Number(part.rows.at(-1)?.total ?? 0)
+    if (part.rows.length < limit || !part.more || rows.length === request.limit || bytes <= 0)
+      return { rows, more: part.more }
+    next = { ...request, offset: 0, after: Number(rows.at(-1)!.id) }
+    await new Promise(setImmediate)
+  }
+}
+
+/** As `selectPage`, in one statement. */
+async function selectPart(
+  db: Knex,
+  recipient: IdentityKey,
+  request: PageRequest,
+  maxBytes: number,
+): Promise<{ rows: PartRow[]; more: boolean }> {
   const { messageBox, messageId, limit, offset, after } = request
   const andMessageId = messageId === undefined ? '' : ' and message_id = ?'
   const andAfter = after === undefined ? '' : ' and id > ?'
@@ -127,7 +151,8 @@ export async function selectPage(
   const body = isMysql(db) ? 'convert(m.body using binary) as body' : 'm.body'
   // The index of the box covers everything but the last join: no body beyond the page is read.
   const result = await execute(db, {
-    sql: `select m.id, m.message_id, m.sender, ${body}, m.created_at, m.updated_at, page.found
+    sql: `select m.id, m.message_id, m.sender, ${body}, m.created_at, m.updated_at,
+            page.total, page.found
        from (select id, body_bytes, sum(body_bytes) over (order by id) as total,
                     count(*) over () as found
                from (select id, body_bytes from messages${index}
@@ -147,9 +172,12 @@ export async function selectPage(
       limit,
     ],
   })
-  const rows = result as unknown as Array<MessageRow & { found: number }>
+  const rows = result as unknown as PartRow[]
   return { rows, more: rows.length > 0 && rows.length < Number(rows[0]!.found) }
 }
+
+/** With the bytes of bodies up to this row, and how many rows were found. */
+type PartRow = MessageRow & { total: number; found: number }
 
 /** @returns how many rows it has deleted */
 export async function deleteMessages(db: Knex, names: MessageName[]): Promise<number> {
