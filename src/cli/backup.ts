@@ -1,12 +1,15 @@
 import { closeSync, existsSync, fdatasyncSync, openSync } from 'node:fs'
 import { dirname, resolve } from 'node:path'
+import type { Database } from 'better-sqlite3'
 import { sqliteDriver } from '../db/engine/sqliteDriver'
 import { describeDatabase } from './wording'
 import { readConfig } from './environment'
 import { explainFailure, UsageError } from './failure'
 
-/** How many pages are copied before the disk has to take them: the server's commits wait for it. */
-const STEP_PAGES = 256
+/** The server's commits wait while the disk takes what was copied: a few pages at once. */
+const STEP_PAGES = 64
+/** The time for the server between two steps. */
+const STEP_PAUSE_MS = 5
 
 /** Copies the SQLite database to a file: `npm run backup -- TARGET`. The server may run. */
 async function main(target: string | undefined): Promise<void> {
@@ -26,30 +29,33 @@ async function main(target: string | undefined): Promise<void> {
     throw new UsageError(`There is no folder ${dirname(resolve(target))} to copy to.`)
   if (resolve(target) === source) throw new UsageError('The backup needs a file of its own.')
   const Database = sqliteDriver()
-  const database = new Database(source, { fileMustExist: true })
-  try {
-    // In a transaction it copies one state. Otherwise each write of the server starts it again.
-    database.exec('begin; select 1 from sqlite_schema')
-    const file = openSync(target, 'a')
-    try {
-      await database.backup(target, {
-        progress() {
-          fdatasyncSync(file)
-          return STEP_PAGES
-        },
-      })
-    } finally {
-      closeSync(file)
-    }
-  } finally {
-    database.close()
-  }
+  await copyInSteps(new Database(source, { fileMustExist: true }), target)
   const copy = new Database(target, { readonly: true })
   const { count } = copy.prepare('select count(*) as count from messages').get() as {
     count: number
   }
   copy.close()
   process.stdout.write(`${describeDatabase(db)}: ${count} messages, copied to ${target}\n`)
+}
+
+/** Closes the source at the end. */
+async function copyInSteps(source: Database, target: string): Promise<void> {
+  const file = openSync(target, 'a')
+  const timer = new Int32Array(new SharedArrayBuffer(4))
+  try {
+    // In a transaction it copies one state. Otherwise each write of the server starts it again.
+    source.exec('begin; select 1 from sqlite_schema')
+    await source.backup(target, {
+      progress() {
+        fdatasyncSync(file)
+        Atomics.wait(timer, 0, 0, STEP_PAUSE_MS)
+        return STEP_PAGES
+      },
+    })
+  } finally {
+    closeSync(file)
+    source.close()
+  }
 }
 
 main(process.argv[2]).catch(explainFailure)

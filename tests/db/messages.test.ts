@@ -297,6 +297,28 @@ describe.each(ENGINES)('messages on %s', (engine) => {
       expect(await idsOf(recipient)).toEqual(ids)
     })
 
+    test('of many messages ends before one that does not fit, and has one that is alone', async () => {
+      const recipient = newKey()
+      const small = Array.from({ length: 250 }, (_value, i) =>
+        messageOf(recipient, `id ${i}`, { body: 'x'.repeat(10) }),
+      )
+      const large = messageOf(recipient, 'large', { body: 'x'.repeat(5000) })
+      const messages = [...small.slice(0, 200), large, ...small.slice(200)]
+      await insertMessages(knex, messages, 1)
+      const page = async (
+        offset: number,
+      ): Promise<[count: number, last: string, more: boolean]> => {
+        const request = { messageBox: 'inbox', limit: 1000, offset }
+        const { rows, more } = await selectPage(knex, recipient, request, 3000)
+        return [rows.length, text(rows.at(-1)!.message_id), more]
+      }
+
+      expect(await page(0)).toEqual([200, 'id 199', true])
+      expect(await page(150)).toEqual([50, 'id 199', true])
+      expect(await page(200)).toEqual([1, 'large', true])
+      expect(await page(201)).toEqual([50, 'id 249', false])
+    })
+
     test('ends at its limit and reports whether there are more messages', async () => {
       const recipient = newKey()
       await insertMessages(

@@ -15,7 +15,7 @@ const STEP_MESSAGES = 50
 /** The time for other transactions between two steps. */
 const STEP_PAUSE_MS = 20
 /** How many steps without an expired message end a run. */
-const MAX_YOUNG_STEPS = 5
+const MAX_YOUNG_STEPS = 20
 /** How many identities' counts one run looks at. */
 const COUNTS_PER_RUN = 1000
 

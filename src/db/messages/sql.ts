@@ -125,6 +125,8 @@ export async function selectPage(
   for (let next = request, bytes = maxBytes; ;) {
     const limit = Math.min(TURN_ROWS, request.limit - rows.length)
     const part = await selectPart(db, recipient, { ...next, limit }, bytes)
+    // Each part has at least one row, but only the first part may exceed the maximum with it.
+    if (rows.length > 0 && Number(part.rows[0]?.total ?? 0) > bytes) return { rows, more: true }
     rows.push(...part.rows)
     bytes -= Number(part.rows.at(-1)?.total ?? 0)
     if (part.rows.length < limit || !part.more || rows.length === request.limit || bytes <= 0)
