@@ -186,7 +186,8 @@ describe.each(ENGINES)('on %s', (engine) => {
       done = true
     })
     const statuses: number[] = []
-    for (let i = 0; i < 100 && !(done && i > 30); i++)
+    // One letter is left, however long the purge takes.
+    for (let i = 0; i < 99 && !(done && i > 30); i++)
       statuses.push(
         (await post(bob, '/acknowledgeMessage', { messageIds: [`letter ${i}`] })).status,
       )
