@@ -66,14 +66,19 @@ export class MessageBoxServer {
    * @returns the port, which the system chooses if 0 is configured
    */
   async start(): Promise<number> {
-    const { config, registry, schema, worker } = this.context
+    const { config, logger, registry, schema, worker } = this.context
     if (config.migrate.onStart) await schema.migrate()
     else await schema.open()
     if (registry !== undefined && worker !== undefined)
       worker.on('metrics', () => {
-        void registry.getMetricsAsJSON().then((values) => {
-          worker.tell({ kind: 'metrics', values })
-        })
+        registry.getMetricsAsJSON().then(
+          (values) => {
+            worker.tell({ kind: 'metrics', values })
+          },
+          (error: unknown) => {
+            logger.error({ err: error }, 'the metrics of this worker could not be collected')
+          },
+        )
       })
     else if (registry !== undefined)
       this.#metrics = await MetricsServer.start(registry, {

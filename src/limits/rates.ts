@@ -87,6 +87,12 @@ export function createRateLimiter(
     throw overLimit(counted.waitMs)
   }
 
+  /** Counts with the others what no client waits for. */
+  const report = async (key: string, points: number): Promise<void> => {
+    const counted = await addShared(key, points, false)
+    if (counted !== undefined && counted.points >= limit) own.raise(key, limit, counted.waitMs)
+  }
+
   return {
     consume(key, points = 1) {
       const { fits, waitMs } = own.take(key, points, limit)
@@ -94,12 +100,12 @@ export function createRateLimiter(
       // A check does not ask the others: `raise` has set what they have counted.
       if (shared === undefined || points === 0) return undefined
       if (!own.isKnownBelow(key, points, limit * UNHURRIED_RATIO)) return consumeShared(key, points)
-      void addShared(key, points, false)
+      void report(key, points)
       return undefined
     },
     charge(key, points) {
       own.add(key, points)
-      void shared?.add(name, key, points, false)
+      if (shared !== undefined) void report(key, points)
     },
     isFlooding: (key) =>
       own.isBeyond(key, limit * TOLERATED_POINTS_FACTOR, limit + TOLERATED_REJECTIONS),

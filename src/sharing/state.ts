@@ -21,12 +21,16 @@ export class SharedState {
   /** Serves a worker. @returns a function to call when the worker has ended */
   serve(wire: Wire): () => void {
     const fanout = this.#bus.join(createOutlet(wire))
+    let hasEnded = false
     wire.onMessage((message) => {
+      // Messages of a worker may arrive after its end.
+      if (hasEnded) return
       const { id, requests } = message as Batch
       const answers = requests.map((request) => this.#answer(request, fanout))
       if (id !== undefined) wire.send({ id, answers })
     })
     return () => {
+      hasEnded = true
       fanout.close()
     }
   }

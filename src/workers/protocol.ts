@@ -1,5 +1,6 @@
 /** What a supervisor and its workers tell each other. */
 import type { IncomingHttpHeaders } from 'node:http'
+import type { Socket } from 'node:net'
 
 /** A request to become a WebSocket, which another worker takes with its connection. */
 export interface UpgradeRequest {
@@ -34,4 +35,12 @@ export interface Assignment {
   count: number
   /** The folder of the sockets on which workers take each other's requests. */
   folder: string
+}
+
+/**
+ * Stops reading a connection that another process takes: what arrives is for that process. Node
+ * documents no way to do so, and does not stop by itself until the other process has confirmed.
+ */
+export function stopReading(connection: Socket): void {
+  ;(connection as unknown as { _handle?: { readStop: () => void } })._handle?.readStop()
 }

@@ -23,13 +23,23 @@ import type { Worker } from './worker'
 /** The client's address. Only requests from another worker may have it. */
 const ADDRESS_HEADER = 'x-messagebox-address'
 /** Headers of one connection only, and those that this server answers itself. */
-const DROPPED_HEADERS = ['connection', 'keep-alive', 'expect', ADDRESS_HEADER]
+const DROPPED_HEADERS = [
+  'connection',
+  'expect',
+  'keep-alive',
+  'proxy-connection',
+  'te',
+  'trailer',
+  'upgrade',
+  ADDRESS_HEADER,
+]
 const ID_BYTES = 18
 
 type HandleUpgrade = (req: IncomingMessage, socket: Socket, head: Buffer) => boolean
 
 export class Relay {
   readonly #polls = new Set<ServerResponse>()
+  #isClosing = false
 
   constructor(private readonly worker: Worker) {}
 
@@ -66,8 +76,14 @@ export class Relay {
         onRequest(req, res)
       }
       connection.once('error', answerHere).once('connect', () => {
-        connection.off('error', answerHere)
-        this.#pass(req, res, connection)
+        connection.off('error', answerHere).on('error', () => {})
+        try {
+          this.#pass(req, res, connection)
+        } catch {
+          // Node does not write some requests that it has read.
+          connection.destroy()
+          res.destroy()
+        }
       })
     }
   }
@@ -107,6 +123,7 @@ export class Relay {
 
   /** Ends polls that wait for events of other workers. */
   close(): void {
+    this.#isClosing = true
     for (const res of this.#polls) res.destroy()
   }
 
@@ -127,11 +144,14 @@ export class Relay {
 
   #pass(req: IncomingMessage, res: ServerResponse, connection: Socket): void {
     const { remoteAddress } = req.socket
-    if (remoteAddress === undefined) return void connection.destroy()
+    // The client has left.
+    if (remoteAddress === undefined || req.socket.destroyed || res.closed)
+      return void connection.destroy()
     const giveUp = (): void => {
       connection.destroy()
       res.destroy()
     }
+    if (this.#isClosing && req.method === 'GET') return giveUp()
     const passed = sendRequest({
       createConnection: () => connection,
       method: req.method,
@@ -146,7 +166,11 @@ export class Relay {
       isAnswered = true
       // The rest of the body is not read, so the connection is of no further use.
       if (!req.complete) res.shouldKeepAlive = false
-      res.writeHead(answer.statusCode!, answer.statusMessage, keptHeaders(answer))
+      try {
+        res.writeHead(answer.statusCode!, answer.statusMessage, keptHeaders(answer))
+      } catch {
+        return giveUp()
+      }
       answer.on('error', giveUp).pipe(res)
     })
     if (req.method === 'GET') this.#polls.add(res)

@@ -7,7 +7,7 @@ const MIN_CONNECTIONS = 3
 
 /** The most connections to MySQL that each of several workers opens. */
 export function connectionsOfWorker(workers: number): number {
-  return Math.max(MIN_CONNECTIONS, Math.ceil(MAX_MYSQL_CONNECTIONS / workers))
+  return Math.max(MIN_CONNECTIONS, Math.floor(MAX_MYSQL_CONNECTIONS / workers))
 }
 
 /**

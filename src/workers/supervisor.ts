@@ -13,7 +13,7 @@ import { endsWithin } from '../lib/timeout'
 import { MetricsServer } from '../metrics/metricsServer'
 import { SharedState } from '../sharing/state'
 import { MetricsCollector } from './metricsCollector'
-import type { Assignment, UpgradeRequest } from './protocol'
+import { stopReading, type Assignment, type UpgradeRequest } from './protocol'
 import { WorkerProcess, type Ending } from './workerProcess'
 
 /** The pause before a replacement starts doubles with each worker of its number that ends soon. */
@@ -21,6 +21,8 @@ const MIN_RESTART_PAUSE_MS = 100
 const MAX_RESTART_PAUSE_MS = 30_000
 /** A worker that has run for this long did not end soon. */
 const SETTLED_MS = 60_000
+/** How long a connection may wait to be handed to a worker. */
+const HANDOVER_TIMEOUT_MS = 15_000
 /** The part of the time to stop in which all workers begin to stop. */
 const TURNS_RATIO = 0.5
 /** The part of the time to stop that the workers get, so that they exit before they are killed. */
@@ -126,8 +128,10 @@ export class Supervisor {
     })
     worker.onMessage((message, connection) => {
       if (message.kind === 'advertising') this.#showAdvertising(message.state)
-      if (message.kind === 'upgrade' && connection !== undefined)
-        this.#passUpgrade(this.#workers.get(message.to) ?? worker, message.request, connection)
+      if (message.kind !== 'upgrade' || connection === undefined) return
+      const owner = this.#workers.get(message.to)
+      // A replacement that still starts has no sessions.
+      this.#passUpgrade(owner?.isListening === true ? owner : worker, message.request, connection)
     })
     return () => {
       leave()
@@ -142,6 +146,11 @@ export class Supervisor {
 
   #passUpgrade(to: WorkerProcess, request: UpgradeRequest, connection: Socket): void {
     connection.on('error', () => {
+      connection.destroy()
+    })
+    stopReading(connection)
+    // It waits for others, and Node forgets what waits if the worker ends.
+    connection.setTimeout(HANDOVER_TIMEOUT_MS, () => {
       connection.destroy()
     })
     to.tell({ kind: 'upgrade', request }, connection, () => {

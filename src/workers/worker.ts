@@ -1,7 +1,13 @@
 /** A worker's connection to its supervisor. */
 import type { Socket } from 'node:net'
 import type { Wire } from '../sharing/wire'
-import type { Assignment, ToSupervisor, ToWorker, UpgradeRequest } from './protocol'
+import {
+  stopReading,
+  type Assignment,
+  type ToSupervisor,
+  type ToWorker,
+  type UpgradeRequest,
+} from './protocol'
 
 type Kind = ToWorker['kind']
 type Listener<K extends Kind> = (
@@ -14,7 +20,9 @@ export class Worker {
 
   constructor(readonly assignment: Assignment) {
     process.on('message', (message: ToWorker, connection?: Socket) => {
-      this.#listeners.get(message.kind)?.(message as never, connection)
+      const listener = this.#listeners.get(message.kind)
+      if (listener === undefined) connection?.destroy()
+      else listener(message as never, connection)
     })
   }
 
@@ -53,6 +61,7 @@ export class Worker {
   handOver(to: number, request: UpgradeRequest, connection: Socket): void {
     // Otherwise Node would let this server's stop wait for the connection in the other process.
     Object.assign(connection, { server: null })
+    stopReading(connection)
     const message: ToSupervisor = { kind: 'upgrade', to, request }
     process.send!(message, connection, undefined, () => {
       connection.destroy()

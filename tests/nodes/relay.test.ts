@@ -1,9 +1,10 @@
 /** How a request of Socket.IO reaches the worker that has its session, byte for byte. */
 import { afterAll, beforeAll, expect, test } from '@jest/globals'
 import { createHash, randomBytes } from 'node:crypto'
+import { once } from 'node:events'
 import { existsSync, mkdtempSync, rmSync } from 'node:fs'
 import { Agent, createServer, request, type IncomingMessage, type Server } from 'node:http'
-import type { AddressInfo } from 'node:net'
+import { connect, type AddressInfo } from 'node:net'
 import { tmpdir } from 'node:os'
 import { join } from 'node:path'
 import { Relay } from '../../src/workers/relay'
@@ -201,6 +202,18 @@ test('a client learns that the owner has ended its connection', async () => {
   servers[3]!.closeAllConnections()
 
   await lost
+})
+
+test.each([
+  ['GET', 'Trailer: x'],
+  ['GET', 'Connection: te, upgrade-later\r\nTE: trailers\r\nProxy-Connection: close'],
+  ['POST', 'Trailer: x\r\nContent-Length: 0'],
+])('a %s with "%s" is passed on, and does not end the worker', async (method, headers) => {
+  const socket = connect(ports[0]!, '127.0.0.1')
+  socket.write(`${method} ${pathOf('2-trailer')} HTTP/1.1\r\nHost: x\r\n${headers}\r\n\r\n`)
+  const [answer] = (await once(socket, 'data')) as [Buffer]
+  socket.destroy()
+  expect(answer.toString('latin1')).toMatch(/^HTTP\/1.1 207 As it was\r\nX-Worker: 2\r\n/)
 })
 
 test('a worker that stops ends the polls that it passes on', async () => {
