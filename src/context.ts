@@ -6,7 +6,8 @@ import { Brc103 } from './auth/brc103'
 import { CursorSealer } from './auth/cursor'
 import { httpAuth } from './auth/http'
 import { SessionSealer } from './auth/session'
-import { createPrivateKey, deriveSealingKey, NativeServerKey } from './auth/serverKey'
+import { deriveSealingKey, NativeServerKey } from './auth/serverKey'
+import { createTemporaryKey } from './auth/temporaryKey'
 import type { ServerKey } from './auth/serverKey'
 import type { Config } from './config'
 import { createKnex } from './db/engine/knex'
@@ -103,7 +104,7 @@ export async function createContext(config: Config, overrides: Overrides = {}): 
 function createInfrastructure(config: Config, overrides: Overrides): Infrastructure {
   const { worker } = overrides
   const logger = overrides.logger ?? createLogger(config, worker?.number)
-  const privateKey = config.auth.privateKey ?? createPrivateKey(logger)
+  const privateKey = config.auth.privateKey ?? createTemporaryKey(logger)
   const serverKey = overrides.serverKey ?? new NativeServerKey(privateKey)
   const info = describeServer(config, serverKey.identityKey)
   const { name, version, network } = info

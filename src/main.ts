@@ -1,5 +1,6 @@
 import '../scripts/check-node'
-import { createPrivateKey, NativeServerKey } from './auth/serverKey'
+import { NativeServerKey } from './auth/serverKey'
+import { createTemporaryKey } from './auth/temporaryKey'
 import { announce } from './cli/announce'
 import { readSettings } from './cli/environment'
 import { explainFailure } from './cli/failure'
@@ -35,7 +36,7 @@ async function serve(config: Config): Promise<void> {
 
 async function supervise(config: Config, settings: FlatEnv): Promise<void> {
   const logger = createLogger(config)
-  const privateKey = config.auth.privateKey ?? createPrivateKey(logger)
+  const privateKey = config.auth.privateKey ?? createTemporaryKey(logger)
   // Workers that start later get the same settings, even if .env has changed.
   const env: NodeJS.ProcessEnv = {
     ...Object.fromEntries(VARIABLES.map((name) => [name, settings[name] ?? ''])),

@@ -3,7 +3,7 @@ import { createApp } from './app'
 import type { Config } from './config'
 import { closeContext, createContext, type Context, type Overrides } from './context'
 import { Exchange } from './http/exchange'
-import { createHttpServer, isAccepted, type HttpServer } from './http/server'
+import { createHttpServer, admitConnection, type HttpServer } from './http/server'
 import { MetricsServer } from './metrics/metricsServer'
 import { Relay } from './workers/relay'
 import type { LiveLayer } from './ws'
@@ -51,7 +51,7 @@ export class MessageBoxServer {
       }),
     })
     relay.receiveUpgrades(
-      (req, socket, head) => isAccepted(socket, limits) && handleUpgrade(req, socket, head),
+      (req, socket, head) => admitConnection(socket, limits) && handleUpgrade(req, socket, head),
     )
     this.#workers = { relay, relayed }
   }

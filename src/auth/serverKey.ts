@@ -2,9 +2,8 @@
  * The server's key: BRC-42 key derivation with BRC-43 invoice numbers, ECDSA signatures and HMACs,
  * over libsecp256k1. Its output equals that of the SDK's `ProtoWallet`, byte for byte.
  */
-import { createHmac, randomBytes, timingSafeEqual } from 'node:crypto'
+import { createHmac, timingSafeEqual } from 'node:crypto'
 import { inspect } from 'node:util'
-import type { Logger } from 'pino'
 import * as secp256k1 from 'secp256k1'
 import type { IdentityKey } from '../contract/protocol'
 import { BoundedMap } from '../lib/boundedMap'
@@ -176,15 +175,6 @@ export class NativeServerKey implements ServerKey {
 
 /** The key of "anyone" (BRC-43); the private key is 1. */
 export const anyone = new NativeServerKey(new Secret('1'.padStart(64, '0')))
-
-/** A key for one run, for development and tests. Logs a warning. */
-export function createPrivateKey(logger: Logger): Secret {
-  logger.warn(
-    'SERVER_PRIVATE_KEY is not set: this run uses a new key, so its identity and its sessions ' +
-      'end with it',
-  )
-  return new Secret(randomBytes(32).toString('hex'))
-}
 
 /**
  * The key that seals a kind of data for clients: the same on every node and after every restart.

@@ -1,7 +1,7 @@
 const HEAD = '{"status":"success","messages":['
 /** For the fields behind the messages. */
 const TAIL_BYTES = 256
-/** What the JSON of a message has at most beside its id and its body. */
+/** The most bytes of a message's JSON without its id and its body. */
 const FRAME_BYTES = 300
 /** JSON writes a control character in 6 bytes, as in \u0000. */
 const MAX_BYTES_PER_BYTE = 6
@@ -12,13 +12,14 @@ const ESCAPES = Array.from({ length: 256 }, (_, byte) =>
     ? Buffer.from(JSON.stringify(String.fromCharCode(byte)).slice(1, -1))
     : Buffer.from([byte]),
 )
-/** How many bytes a byte has more within a JSON string. */
+/** How many bytes an escape adds to each byte. */
 const EXTRA = Uint8Array.from(ESCAPES, ({ length }) => length - 1)
 
 /** A message of a page of /listMessages. */
 export interface ListedMessage {
   /** In UTF-8, as `body`. */
   messageId: Buffer
+  /** Hex digits, which need no escapes. */
   sender: string
   body: Buffer
   /** ISO 8601 in UTC, as `updatedAt`. */

@@ -111,13 +111,13 @@ function limitConnections(server: Server, limits: ConnectionLimits): void {
   const setUps = server.listeners('connection')
   server.removeAllListeners('connection')
   server.on('connection', (socket: Socket) => {
-    if (!isAccepted(socket, limits)) return
+    if (!admitConnection(socket, limits)) return
     for (const setUp of setUps) setUp.call(server, socket)
   })
 }
 
 /** Counts a connection. Rejects it if its address has too many, or floods the server. */
-export function isAccepted(
+export function admitConnection(
   socket: Socket,
   { address, perAddress, connections }: ConnectionLimits,
 ): boolean {

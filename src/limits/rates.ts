@@ -4,7 +4,8 @@ import type { Limit } from '../config/parsers'
 
 export interface RateLimiter {
   /**
-   * Counts work in this process, and with the others if there are any. 0 points only check.
+   * Counts work in this process, and with other nodes or workers if there are any. 0 points only
+   * check.
    * @returns undefined if this process can tell; else a promise, which rejects with the same error
    * @throws ApiError ERR_RATE_LIMITED over the limit, with the time to wait
    */
@@ -35,7 +36,7 @@ export interface Count {
 export const WINDOW_MS = 60_000
 /**
  * Below this part of its limit a key does not wait for the shared count, if that was heard lately.
- * The other half is more than all processes can admit before they hear of each other.
+ * A burst at several processes at once may exceed the limit before they hear of each other.
  */
 const UNHURRIED_RATIO = 0.5
 const HEARD_LATELY_MS = 1000
@@ -87,7 +88,7 @@ export function createRateLimiter(
     throw overLimit(counted.waitMs)
   }
 
-  /** Counts with the others what no client waits for. */
+  /** Adds to the shared count, which no client waits for. */
   const report = async (key: string, points: number): Promise<void> => {
     const counted = await addShared(key, points, false)
     if (counted !== undefined && counted.points >= limit) own.raise(key, limit, counted.waitMs)
@@ -97,9 +98,9 @@ export function createRateLimiter(
     consume(key, points = 1) {
       const { fits, waitMs } = own.take(key, points, limit)
       if (!fits) throw overLimit(waitMs)
-      // A check does not ask the others: `raise` has set what they have counted.
+      // A check asks no other process: `raise` has set what they have counted.
       if (shared === undefined || points === 0) return undefined
-      if (!own.isKnownBelow(key, points, limit * UNHURRIED_RATIO)) return consumeShared(key, points)
+      if (!own.countIfBelow(key, points, limit * UNHURRIED_RATIO)) return consumeShared(key, points)
       void report(key, points)
       return undefined
     },
@@ -164,7 +165,7 @@ export class Counts {
    * Whether the count of all processes was heard lately, and points may be added to it up to a
    * maximum. If so, counts them in what was heard.
    */
-  isKnownBelow(key: string, points: number, most: number): boolean {
+  countIfBelow(key: string, points: number, most: number): boolean {
     const now = performance.now()
     const entry = this.#entry(key, now)
     if (now - entry.heardAt > HEARD_LATELY_MS || entry.shared + points > most) return false

@@ -218,6 +218,22 @@ function sharedContract(form: () => Form): void {
   })
 }
 
+/** The contracts of a form in which processes share state. */
+function contractsOf(form: Form): void {
+  describe('fan-out', () => {
+    fanoutContract(() => form)
+  })
+  describe('nonces', () => {
+    replayContract(() => form)
+  })
+  describe('rates', () => {
+    rateContract(() => form)
+  })
+  describe('all of it', () => {
+    sharedContract(() => form)
+  })
+}
+
 async function admits(consume: () => Promise<void>): Promise<boolean> {
   return await consume().then(
     () => true,
@@ -290,18 +306,7 @@ describe('through a supervisor', () => {
     replayGuard: (windowMs) => worker(windowMs).replayGuard,
     rateLimiter: (limit, name = randomUUID()) => createRateLimiter(name, limit, worker().counts),
   }
-  describe('fan-out', () => {
-    fanoutContract(() => form)
-  })
-  describe('nonces', () => {
-    replayContract(() => form)
-  })
-  describe('rates', () => {
-    rateContract(() => form)
-  })
-  describe('all of it', () => {
-    sharedContract(() => form)
-  })
+  contractsOf(form)
 
   test('a worker continues alone while its supervisor does not answer, then with it', async () => {
     const { port1, port2 } = new MessageChannel()
@@ -416,18 +421,7 @@ whereRedisIs('through Redis', () => {
     await until(() => fanout.connected)
     await fanout.listen(recipient)
   }
-  describe('fan-out', () => {
-    fanoutContract(() => form)
-  })
-  describe('nonces', () => {
-    replayContract(() => form)
-  })
-  describe('rates', () => {
-    rateContract(() => form)
-  })
-  describe('all of it', () => {
-    sharedContract(() => form)
-  })
+  contractsOf(form)
 
   test('full sets of nonces in Redis drop the oldest', async () => {
     const alice = newKey()

@@ -6,6 +6,7 @@
 import { setTimeout as pause } from 'node:timers/promises'
 import type Database from 'better-sqlite3'
 import type { Knex } from 'knex'
+import { BoundedMap } from '../../lib/boundedMap'
 
 const FIRST_NODE_OF_13 = 22
 
@@ -53,7 +54,7 @@ interface SqliteStatement {
 const MAX_PREPARED = 64
 const MAX_PREPARED_LENGTH = 4000
 
-const preparedOf = new WeakMap<SqliteConnection, Map<string, SqliteStatement>>()
+const preparedOf = new WeakMap<SqliteConnection, BoundedMap<string, SqliteStatement>>()
 
 /** Runs a statement and keeps it prepared. @returns its rows, if it selects any */
 export function runOnSqlite(
@@ -69,13 +70,10 @@ export function runOnSqlite(
 
 function prepareOnce(connection: SqliteConnection, sql: string): SqliteStatement {
   if (sql.length > MAX_PREPARED_LENGTH) return connection.prepare(sql)
-  const prepared = preparedOf.get(connection) ?? new Map<string, SqliteStatement>()
+  const prepared = preparedOf.get(connection) ?? new BoundedMap(MAX_PREPARED)
   preparedOf.set(connection, prepared)
   const statement = prepared.get(sql) ?? connection.prepare(sql)
-  // The map has the order of the last use.
-  prepared.delete(sql)
   prepared.set(sql, statement)
-  if (prepared.size > MAX_PREPARED) prepared.delete(prepared.keys().next().value!)
   return statement
 }
 
